@@ -1,0 +1,154 @@
+/* driver.h: the storage driver: keys in, bytes out.
+ *
+ * What the Zarr specification calls an abstract store, with chunks that are computed when asked
+ * for. HTTP (src/http) is one front on it, `lazarr get` another.
+ *
+ *   struct lzr_driver_options o = LZR_DRIVER_DEFAULTS;
+ *   o.stores = argv; o.nstores = 1;
+ *   lzr_driver_open(&o, &d, &err, &traceback)     starts workers, loads, checks; blocks
+ *   hit = lzr_catalog_lookup(lzr_driver_catalog(d), key, strlen(key));
+ *   if (hit.node == LZR_NODE_CHUNK) lzr_driver_get(d, &hit.chunk, &req);
+ *   lzr_driver_close(&d);
+ *
+ * Threads: open and close from one thread; everything else from any. Callbacks come on a thread of
+ * the driver, with no lock held; they must not block.
+ */
+#ifndef LAZARR_DRIVER_H
+#define LAZARR_DRIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/blob.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "store/catalog.h"
+
+struct lzr_driver;
+
+struct lzr_driver_options {
+    const char *const *stores; /* paths of .py or .json files, or folders of them; borrowed for open */
+    size_t nstores;
+    unsigned workers;          /* 0: as many as cores */
+    uint64_t cache_bytes;      /* the byte budget; 0 keeps nothing */
+    const char *python;        /* environment prefix; NULL: $VIRTUAL_ENV, $CONDA_PREFIX, Debian's */
+    const struct lzr_log *log; /* borrowed for the driver's life */
+    uint64_t first_byte_us;    /* unused by the driver itself; see lzr_request.deadline_us */
+    uint64_t start_timeout_us; /* until a worker must have loaded the stores */
+};
+
+#define LZR_DRIVER_DEFAULTS                                                                        \
+    (struct lzr_driver_options){.cache_bytes = UINT64_C(1) << 30,                                  \
+                                .start_timeout_us = UINT64_C(300) * 1000000}
+
+/* What became of a request for a chunk. */
+struct lzr_result {
+    enum lzr_code code;     /* LZR_OK: blob is set. E_USER: the function failed; E_WORKER: it killed
+                             * its worker twice; E_TIMEOUT: killed at its deadline (http tells the
+                             * first, 503, from a remembered second, 500, by `again`), or the
+                             * request's own deadline passed while work goes on (E_BUSY);
+                             * E_BUSY: queue full, or that; E_CANCELLED: driver is closing */
+    bool hit;               /* from the cache, nothing was waited for */
+    bool remembered;        /* a failure that is answered without trying again */
+    bool again;             /* asking again may succeed: Retry-After applies */
+    struct lzr_blob *blob;  /* one reference, the receiver's; NULL unless LZR_OK */
+    struct lzr_digest digest; /* of the blob's bytes; only where the array is not deterministic */
+    char *text;             /* failure: one line, then (after '\n') the traceback; lzr_free'd by the
+                             * receiver; NULL if memory was out */
+    uint64_t queue_us, compute_us, encode_us;
+};
+
+/* A wish for one chunk; the caller's storage, which must stay until done was called or
+ * lzr_driver_cancel returned true. Zero it, set the first three fields. */
+struct lzr_request {
+    void (*done)(struct lzr_request *req); /* called once, result is filled */
+    void *ctx;                             /* the caller's */
+    uint64_t deadline_us;                  /* lzr_now_us() clock; 0: none. Past it: E_BUSY, and the
+                                            * flight is held for 60 s so that the work isn't lost */
+    struct lzr_result result;
+    struct lzr_request *prev, *next; /* the driver's */
+    struct lzr_flight *flight;       /* the driver's */
+    int encoding;                    /* the driver's */
+};
+
+enum lzr_got { LZR_GOT_NOW, LZR_GOT_LATER };
+
+/* Starts workers, loads the stores in each, compares their manifests, builds the catalog. On failure
+ * nothing is left running; err->msg is one line; *traceback (nullable) gets the Python traceback or
+ * NULL, to be lzr_free'd. */
+enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_driver **out,
+                              char **traceback, struct lzr_err *err);
+/* Ends the workers. Requests still waiting get E_CANCELLED. */
+void lzr_driver_close(struct lzr_driver **d);
+/* Makes every waiting request end with E_CANCELLED now, and every later one at once. */
+void lzr_driver_drain(struct lzr_driver *d);
+
+const struct lzr_catalog *lzr_driver_catalog(const struct lzr_driver *d);
+uint64_t lzr_driver_nonce(const struct lzr_driver *d); /* of this start: part of ETags */
+/* The i-th store's manifest as its worker reported it (JSON). */
+const char *lzr_driver_manifest(const struct lzr_driver *d, size_t i, size_t *len);
+
+/* LZR_GOT_NOW: req->result is filled and done will not be called. LZR_GOT_LATER: done will be. */
+enum lzr_got lzr_driver_get(struct lzr_driver *d, const struct lzr_chunk *c, struct lzr_request *req);
+/* The cached blob (a new reference) or NULL, never starting anything. */
+struct lzr_blob *lzr_driver_peek(struct lzr_driver *d, const struct lzr_chunk *c);
+/* Takes a wish back: true if done has not been and will not be called. With hold, the flight is kept
+ * for 60 s as if somebody waited. A queued flight that nobody wants is dropped. */
+bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold);
+
+/* Counters and gauges, for /metrics and tests. X(type, name, help); all uint64_t. */
+#define LZR_DRIVER_STATS(X)                                                                        \
+    X(counter, cache_hits_total, "chunk requests answered from the cache")                         \
+    X(counter, cache_misses_total, "chunk requests that were not in the cache")                    \
+    X(counter, joined_total, "requests that joined a flight under way")                            \
+    X(counter, flights_total, "flights started")                                                   \
+    X(counter, computed_total, "blocks that a function computed, failures included")               \
+    X(counter, compute_failures_total, "functions that raised or gave a wrong result")             \
+    X(counter, compute_us_total, "microseconds spent in functions")                                \
+    X(counter, encoded_total, "chunks encoded")                                                    \
+    X(counter, encoded_bytes_total, "bytes of encoded chunks")                                     \
+    X(counter, encode_us_total, "microseconds spent encoding")                                     \
+    X(counter, retries_total, "blocks tried again after their worker died")                        \
+    X(counter, remembered_failures_total, "requests answered with a remembered failure")           \
+    X(counter, refused_total, "requests refused because the queue was full")                       \
+    X(counter, dropped_total, "queued flights dropped because nobody waited any more")             \
+    X(counter, worker_starts_total, "workers started")                                             \
+    X(counter, worker_deaths_total, "workers that died unasked")                                   \
+    X(counter, worker_kills_total, "workers killed at a deadline")                                 \
+    X(counter, cache_evictions_total, "chunks evicted")                                            \
+    X(counter, cache_inserts_total, "chunks put into the cache")                                   \
+    X(gauge, cache_entries, "chunks in the cache")                                                 \
+    X(gauge, cache_bytes, "bytes of the cache, bookkeeping included")                              \
+    X(gauge, budget_bytes, "bytes charged to the budget")                                          \
+    X(gauge, budget_limit_bytes, "the budget")                                                     \
+    X(gauge, queued, "flights that wait for a worker")                                             \
+    X(gauge, running, "flights that a worker runs")                                                \
+    X(gauge, waiting, "requests that wait for a flight")                                           \
+    X(gauge, workers, "workers that are ready")                                                    \
+    X(gauge, slots_pinned, "slots that user code still refers to")
+
+struct lzr_stats {
+#define LZR_STAT_FIELD(type, name, help) uint64_t name;
+    LZR_DRIVER_STATS(LZR_STAT_FIELD)
+#undef LZR_STAT_FIELD
+};
+
+struct lzr_array_stats {
+    uint64_t computed, failed, compute_us, encoded, encoded_bytes, hits, misses;
+};
+
+struct lzr_worker_info {
+    int pid;
+    const char *state; /* "starting", "ready", "busy", "backing off" */
+    uint64_t jobs;
+    uint32_t deaths;
+};
+
+void lzr_driver_stats(struct lzr_driver *d, struct lzr_stats *out);
+void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_array_stats *out);
+/* Fills up to n; returns how many there are. */
+size_t lzr_driver_workers(struct lzr_driver *d, struct lzr_worker_info *out, size_t n);
+
+#endif

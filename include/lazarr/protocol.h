@@ -1,0 +1,76 @@
+/* protocol.h: what the server and a worker say to each other.
+ *
+ * A worker is started with a SOCK_SEQPACKET socket as descriptor 3 and its stdout and stderr as
+ * pipes. One packet is one message: struct lzr_msg and then `len` bytes of text; never more than
+ * LZR_MAX_MESSAGE in all. Both run on one machine from one build, so fields are native; sizes are
+ * fixed and asserted. The server distrusts every field it receives.
+ *
+ * Order:
+ *   server  CONFIG (text: "name\0path\0" a store, for all stores in one packet)
+ *   worker  MANIFEST_PART ... (per store: store, total, then parts in order), READY
+ *           or LOAD_FAILED (text: message\0traceback)
+ *   server  SLOT (fd attached: a sealed memfd of `bytes` bytes; its number is `slot`)
+ *   server  JOB
+ *   worker  STARTED (seq; the job's deadline counts from here), then DONE or FAILED (seq, slot)
+ *   worker  UNPINNED (slot): the last reference that user code kept to a slot is gone
+ *   server  DROP_SLOT (slot): the worker unmaps it and forgets it; never sent while it is pinned
+ *   server  QUIT: finish the running job, run atexit, end
+ * The worker runs jobs one by one in the order they came. The server may send the next JOB while one
+ * runs. A worker whose socket is closed ends at once.
+ */
+#ifndef LAZARR_PROTOCOL_H
+#define LAZARR_PROTOCOL_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#include "lazarr/limits.h"
+
+#define LZR_PROTOCOL_VERSION 1
+#define LZR_WORKER_FD 3
+
+enum lzr_msg_type {
+    LZR_MSG_CONFIG = 1,
+    LZR_MSG_MANIFEST_PART,
+    LZR_MSG_READY,
+    LZR_MSG_LOAD_FAILED,
+    LZR_MSG_SLOT,
+    LZR_MSG_DROP_SLOT,
+    LZR_MSG_JOB,
+    LZR_MSG_STARTED,
+    LZR_MSG_DONE,
+    LZR_MSG_FAILED,
+    LZR_MSG_UNPINNED,
+    LZR_MSG_QUIT,
+};
+
+/* Flags of DONE. */
+#define LZR_DONE_PINNED 1u /* user code still holds an array over the slot: copy before you read */
+
+/* One header for all messages: 240 bytes, unused fields 0. */
+struct lzr_msg {
+    uint32_t type;    /* enum lzr_msg_type */
+    uint32_t version; /* LZR_PROTOCOL_VERSION */
+    uint32_t len;     /* bytes of text behind the header */
+    uint32_t flags;   /* DONE: LZR_DONE_* */
+    uint64_t seq;     /* JOB and its answers: the job's number, unique for the worker's life */
+    uint32_t store;   /* JOB, MANIFEST_PART: place of the store in CONFIG */
+    uint32_t array;   /* JOB: lzr_array.local_id */
+    uint32_t level;   /* JOB */
+    uint32_t rank;    /* JOB */
+    uint32_t slot;    /* SLOT, DROP_SLOT, JOB, DONE, FAILED, UNPINNED */
+    uint32_t pad;
+    uint64_t bytes;   /* SLOT: capacity; JOB and DONE: bytes of the block in the slot */
+    uint64_t total;   /* MANIFEST_PART: bytes of the whole manifest; JOB: flat chunk index */
+    uint64_t start[LZR_MAX_RANK];  /* JOB: first voxel of the block */
+    uint64_t extent[LZR_MAX_RANK]; /* JOB: voxels of the block, cut to the array */
+    uint64_t run_us;  /* DONE, FAILED: what the function took */
+    uint64_t reserved;
+};
+
+static_assert(sizeof(struct lzr_msg) == 16 + 8 + 24 + 16 + 128 + 16, "wire format");
+
+/* Text of LOAD_FAILED and FAILED: one line for people, a NUL, the whole traceback (may be empty).
+ * Both UTF-8, cut to fit a message. */
+
+#endif

@@ -1,0 +1,46 @@
+/* blob.h: immutable, refcounted bytes, and the one byte budget they are charged to.
+ *
+ * A blob is made with lzr_blob_new, filled by its maker, and from then on immutable. Refs may be
+ * taken and dropped on any thread; the last unref frees it and gives its charge back to the budget
+ * it was made under. The charge is the whole allocation, header included, so the sum of live blobs
+ * is what the budget says, whoever holds them: the cache, a flight, a response being sent.
+ *
+ * The budget is a number, not a gate: lzr_blob_new never refuses for the budget's sake. Whoever
+ * starts work asks first (engine: reserve before you start). */
+#ifndef LZR_BASE_BLOB_H
+#define LZR_BASE_BLOB_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct lzr_budget {
+    _Atomic uint64_t used; /* bytes charged now */
+    uint64_t limit;        /* immutable after start */
+};
+
+struct lzr_blob {
+    _Atomic uint32_t refs;
+    uint32_t magic;
+    size_t len;                /* bytes in data */
+    struct lzr_budget *budget; /* may be NULL: not charged */
+    unsigned char data[];      /* len bytes, written by the maker before it is shared */
+};
+
+/* A blob of len uninitialised bytes with one reference, charged to budget (nullable). NULL when
+ * out of memory. */
+struct lzr_blob *lzr_blob_new(size_t len, struct lzr_budget *budget);
+/* The same with a copy of the bytes. */
+struct lzr_blob *lzr_blob_dup(const void *bytes, size_t len, struct lzr_budget *budget);
+/* Shrinks a blob that nobody else has seen yet (refs == 1) to len bytes and returns it, possibly
+ * moved; the charge follows. Takes the caller's reference and gives it back in the result. */
+struct lzr_blob *lzr_blob_shrink(struct lzr_blob *b, size_t len);
+struct lzr_blob *lzr_blob_ref(struct lzr_blob *b);
+void lzr_blob_unref(struct lzr_blob **b); /* NULLs the pointer; a NULL blob is fine */
+/* Bytes that a blob of this many bytes is charged. */
+uint64_t lzr_blob_charge(size_t len);
+
+void lzr_budget_add(struct lzr_budget *b, uint64_t bytes);
+void lzr_budget_sub(struct lzr_budget *b, uint64_t bytes);
+
+#endif

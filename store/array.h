@@ -1,0 +1,89 @@
+/* array.h: what lazarr knows of an array, a group and a store. Made by the manifest reader,
+ * immutable afterwards, so any thread may read it without a lock. All of it belongs to the catalog
+ * (catalog.h) and lives as long as that does. */
+#ifndef LZR_STORE_ARRAY_H
+#define LZR_STORE_ARRAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "lazarr/limits.h"
+#include "store/dtype.h"
+
+/* A regular chunk grid over a shape; C order, slowest axis first, everywhere in lazarr. */
+struct lzr_grid {
+    unsigned rank;                 /* 0 .. LZR_MAX_RANK */
+    uint64_t shape[LZR_MAX_RANK];  /* voxels; an axis may have length 0 */
+    uint64_t chunks[LZR_MAX_RANK]; /* voxels of a full chunk; >= 1; never clamped to the shape */
+    uint64_t counts[LZR_MAX_RANK]; /* chunks along each axis: ceil(shape / chunks) */
+    uint64_t total;                /* chunks in all; 1 for rank 0 */
+    uint64_t chunk_elements;       /* elements of a full chunk */
+};
+
+/* Fills counts, total and chunk_elements from rank, shape and chunks, checking the limits. */
+enum lzr_code lzr_grid_init(struct lzr_grid *g, struct lzr_err *err);
+uint64_t lzr_grid_index(const struct lzr_grid *g, const uint64_t pos[]);     /* flat, C order */
+void lzr_grid_position(const struct lzr_grid *g, uint64_t index, uint64_t pos[]);
+/* The block of a chunk: its first voxel and its extent cut to the array. */
+void lzr_grid_block(const struct lzr_grid *g, const uint64_t pos[], uint64_t start[],
+                    uint64_t extent[]);
+
+enum lzr_codec_id { LZR_CODEC_NONE, LZR_CODEC_BLOSC, LZR_CODEC_ZSTD, LZR_CODEC_GZIP };
+
+struct lzr_codec {
+    enum lzr_codec_id id;
+    int level;       /* blosc clevel 0..9, zstd -131072..22, gzip 0..9 */
+    char cname[12];  /* blosc: blosclz lz4 lz4hc snappy zlib zstd */
+    int shuffle;     /* blosc: 0 none, 1 byte, 2 bit */
+};
+
+enum lzr_array_kind { LZR_PLAIN, LZR_IMAGE, LZR_LABELS };
+
+struct lzr_level {
+    struct lzr_grid grid;
+    double scale[LZR_MAX_RANK];       /* units per voxel, per axis; 1 where none was given */
+    double translation[LZR_MAX_RANK]; /* centre of voxel 0, in units */
+};
+
+struct lzr_store;
+
+struct lzr_array {
+    const struct lzr_store *store;
+    uint32_t id;       /* its place among all arrays of the catalog */
+    uint32_t local_id; /* its place among the arrays of its store: what the worker is told */
+    const char *path;  /* "a/b/c" in its store, canonical */
+    enum lzr_array_kind kind;
+    struct lzr_dtype dtype;
+    unsigned char fill[LZR_MAX_ITEMSIZE];
+    bool fill_given;   /* false: 0, written as null in a plain array's .zarray (design 1) */
+    unsigned nlevels;  /* 1 for a plain array */
+    struct lzr_level *levels;
+    bool has_dims;
+    const char *dims[LZR_MAX_RANK];  /* names of the axes; for images the axis letters */
+    const char *units[LZR_MAX_RANK]; /* NULL where none */
+    char separator;                  /* of Zarr v2 chunk keys: '.' or '/' ('/' for images) */
+    struct lzr_codec codec;          /* of the Zarr faces */
+    const char *attributes;          /* the user's own: the text of a JSON object, "{}" if none */
+    const char *channels;            /* text of a JSON array, or NULL */
+    double timeout_s, first_timeout_s;
+    bool deterministic;
+    bool versioned;                  /* version= given: ETags survive a restart */
+    struct lzr_digest digest;        /* of all that makes its chunks but for the start's nonce */
+};
+
+struct lzr_group {
+    const char *path;       /* "" is the root, which every store has */
+    const char *attributes; /* text of a JSON object */
+};
+
+struct lzr_store {
+    const char *name; /* the file's stem */
+    const char *file; /* as the user gave it */
+    size_t narrays, ngroups;
+    struct lzr_array *arrays;
+    struct lzr_group *groups; /* all of them, ancestors of arrays included, sorted by path */
+};
+
+#endif

@@ -1,0 +1,30 @@
+/* codec.h: raw chunk bytes to encoded bytes and back. Pure, any thread, no global state: blosc only
+ * through its _ctx calls with one thread, so that equal input gives equal bytes. */
+#ifndef LZR_STORE_CODEC_H
+#define LZR_STORE_CODEC_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "store/array.h"
+
+/* Refuses what this build can't do (a blosc cname that the library lacks) and levels out of range. */
+enum lzr_code lzr_codec_check(const struct lzr_codec *c, struct lzr_err *err);
+
+/* Bytes that encoding n raw bytes can take at most. n <= LZR_MAX_CHUNK_BYTES. */
+size_t lzr_codec_bound(const struct lzr_codec *c, size_t n);
+
+/* src: n bytes; dst: at least lzr_codec_bound bytes; *len is set to what was written. itemsize is
+ * the typesize of blosc (1..255). Deterministic: the same bytes give the same bytes (gzip mtime 0). */
+enum lzr_code lzr_codec_encode(const struct lzr_codec *c, unsigned itemsize, const void *src,
+                               size_t n, void *dst, size_t cap, size_t *len, struct lzr_err *err);
+/* The way back; dst holds exactly n bytes and anything else in src is an error. */
+enum lzr_code lzr_codec_decode(const struct lzr_codec *c, const void *src, size_t len, void *dst,
+                               size_t n, struct lzr_err *err);
+
+/* Puts a block (C order, extent[] voxels) into a full chunk (C order, chunks[] voxels), the rest of
+ * which is fill. extent <= chunks on every axis. */
+void lzr_chunk_pad(const struct lzr_grid *g, const uint64_t extent[], const void *block,
+                   unsigned itemsize, const unsigned char *fill, void *chunk);
+
+#endif
