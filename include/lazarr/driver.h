@@ -94,6 +94,9 @@ const char *lzr_driver_manifest(const struct lzr_driver *d, size_t i, size_t *le
 enum lzr_got lzr_driver_get(struct lzr_driver *d, const struct lzr_chunk *c, struct lzr_request *req);
 /* The cached blob (a new reference) or NULL, never starting anything. */
 struct lzr_blob *lzr_driver_peek(struct lzr_driver *d, const struct lzr_chunk *c);
+/* The failure that is remembered for this chunk now, without starting anything: true, and *out is
+ * filled as by lzr_driver_get. */
+bool lzr_driver_recall(struct lzr_driver *d, const struct lzr_chunk *c, struct lzr_result *out);
 /* Takes a wish back: true if done has not been and will not be called. With hold, the flight is kept
  * for 60 s as if somebody waited. A queued flight that nobody wants is dropped. */
 bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold);

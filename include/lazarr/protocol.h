@@ -9,9 +9,13 @@
  *   server  CONFIG (text: "name\0path\0" a store, for all stores in one packet)
  *   worker  MANIFEST_PART ... (per store: store, total, then parts in order), READY
  *           or LOAD_FAILED (text: message\0traceback)
- *   server  SLOT (fd attached: a sealed memfd of `bytes` bytes; its number is `slot`)
+ *   server  SLOT (fd attached: a sealed memfd of `bytes` bytes and LZR_SLOT_CONTROL more; its number
+ *           is `slot`)
  *   server  JOB
- *   worker  STARTED (seq; the job's deadline counts from here), then DONE or FAILED (seq, slot)
+ *           the worker claims the job: it compares the 64-bit word at offset `capacity` of the slot's
+ *           memfd with seq and sets it to 0 in one atomic step. If it held anything else, the server
+ *           has withdrawn the job and the worker drops the message without an answer
+ *   worker  DONE or FAILED (seq, slot)
  *   worker  UNPINNED (slot): the last reference that user code kept to a slot is gone
  *   server  DROP_SLOT (slot): the worker unmaps it and forgets it; never sent while it is pinned
  *   server  QUIT: finish the running job, run atexit, end
@@ -28,6 +32,8 @@
 
 #define LZR_PROTOCOL_VERSION 1
 #define LZR_WORKER_FD 3
+/* Bytes behind a slot's capacity: its memfd is so much longer. The first eight are the claim word. */
+#define LZR_SLOT_CONTROL 4096
 
 enum lzr_msg_type {
     LZR_MSG_CONFIG = 1,
@@ -37,7 +43,6 @@ enum lzr_msg_type {
     LZR_MSG_SLOT,
     LZR_MSG_DROP_SLOT,
     LZR_MSG_JOB,
-    LZR_MSG_STARTED,
     LZR_MSG_DONE,
     LZR_MSG_FAILED,
     LZR_MSG_UNPINNED,

@@ -10,17 +10,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum lzr_level { LZR_LOG_ERROR, LZR_LOG_WARN, LZR_LOG_INFO, LZR_LOG_DEBUG };
+enum lzr_log_level { LZR_LOG_ERROR, LZR_LOG_WARN, LZR_LOG_INFO, LZR_LOG_DEBUG };
 
 struct lzr_log {
     int fd;
-    enum lzr_level level; /* immutable after start; lines above it are dropped */
+    enum lzr_log_level level; /* immutable after start; lines above it are dropped */
 };
 
-void lzr_log(const struct lzr_log *log, enum lzr_level level, const char *fmt, ...)
+void lzr_log(const struct lzr_log *log, enum lzr_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* A block of n bytes that a worker wrote to its stdout or stderr, each line with "who: " before it. */
-void lzr_log_lines(const struct lzr_log *log, enum lzr_level level, const char *who, const char *text,
+void lzr_log_lines(const struct lzr_log *log, enum lzr_log_level level, const char *who, const char *text,
                    size_t n);
 
 #endif

@@ -34,7 +34,8 @@ struct lzr_cache_stats {
 
 struct lzr_cache;
 
-struct lzr_cache *lzr_cache_new(struct lzr_budget *budget);
+/* most: bytes that the cache itself may take at most, beside the budget's limit. */
+struct lzr_cache *lzr_cache_new(struct lzr_budget *budget, uint64_t most);
 void lzr_cache_free(struct lzr_cache **c);
 
 /* A new reference to the blob, or NULL. Counts a hit or a miss when count is true. */

@@ -1,0 +1,111 @@
+#include "engine/channel.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+
+enum lzr_code lzr_channel_new(struct lzr_channel **out, int *worker_fd, struct lzr_err *err)
+{
+    int fds[2];
+    struct lzr_channel *c = lzr_calloc(1, sizeof *c);
+    if (c == NULL) {
+        return lzr_err_set(err, LZR_E_NOMEM, "no memory for a worker's channel");
+    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) {
+        enum lzr_code code = lzr_err_sys(err, "cannot make a worker's socket");
+        lzr_free(c);
+        return code;
+    }
+    atomic_init(&c->refs, 1);
+    c->fd = fds[0];
+    *worker_fd = fds[1];
+    *out = c;
+    return LZR_OK;
+}
+
+struct lzr_channel *lzr_channel_ref(struct lzr_channel *c)
+{
+    atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
+    return c;
+}
+
+void lzr_channel_unref(struct lzr_channel **cp)
+{
+    struct lzr_channel *c = *cp;
+    *cp = NULL;
+    if (c == NULL) {
+        return;
+    }
+    if (atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1) {
+        close(c->fd);
+        lzr_free(c);
+    }
+}
+
+enum lzr_code lzr_channel_send(struct lzr_channel *c, struct lzr_msg *msg, const void *text,
+                               uint32_t len, int fd, struct lzr_err *err)
+{
+    if (len > LZR_MAX_MESSAGE - sizeof *msg) {
+        return lzr_err_set(err, LZR_E_LIMIT, "a message of %u bytes is too long", len);
+    }
+    msg->version = LZR_PROTOCOL_VERSION;
+    msg->len = len;
+    struct iovec iov[2] = {{.iov_base = msg, .iov_len = sizeof *msg},
+                           {.iov_base = (void *)(uintptr_t)text, .iov_len = len}};
+    struct msghdr mh = {.msg_iov = iov, .msg_iovlen = len > 0 ? 2 : 1};
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    if (fd >= 0) {
+        memset(&control, 0, sizeof control);
+        mh.msg_control = control.bytes;
+        mh.msg_controllen = sizeof control.bytes;
+        struct cmsghdr *cm = CMSG_FIRSTHDR(&mh);
+        cm->cmsg_level = SOL_SOCKET;
+        cm->cmsg_type = SCM_RIGHTS;
+        cm->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(cm), &fd, sizeof fd);
+    }
+    ssize_t n;
+    do {
+        n = sendmsg(c->fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    if (n >= 0) {
+        return LZR_OK;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        return lzr_err_set(err, LZR_E_BUSY, "a worker doesn't read its messages");
+    }
+    return lzr_err_set(err, LZR_E_WORKER, "a worker's socket is closed");
+}
+
+enum lzr_received lzr_channel_receive(struct lzr_channel *c, struct lzr_packet *p)
+{
+    struct iovec iov[2] = {{.iov_base = &p->msg, .iov_len = sizeof p->msg},
+                           {.iov_base = p->text, .iov_len = sizeof p->text - 1}};
+    struct msghdr mh = {.msg_iov = iov, .msg_iovlen = 2};
+    ssize_t n;
+    do {
+        n = recvmsg(c->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        return errno == EAGAIN || errno == EWOULDBLOCK ? LZR_RECEIVED_NOTHING : LZR_RECEIVED_END;
+    }
+    if (n == 0) {
+        return LZR_RECEIVED_END;
+    }
+    /* No control buffer is offered, so descriptors that a hostile worker sends are dropped by the
+     * kernel (MSG_CTRUNC). */
+    if ((size_t)n < sizeof p->msg || (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
+        p->msg.version != LZR_PROTOCOL_VERSION || p->msg.len != (size_t)n - sizeof p->msg) {
+        return LZR_RECEIVED_GARBAGE;
+    }
+    p->text[p->msg.len] = '\0';
+    return LZR_RECEIVED;
+}

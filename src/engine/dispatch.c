@@ -1,0 +1,190 @@
+/* Which queued flight goes to which worker. */
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "engine/engine.h"
+#include "store/codec.h"
+
+void lzr_outbox_add(struct lzr_outbox *out, struct lzr_worker *w, const struct lzr_msg *msg, int fd)
+{
+    LZR_CHECK(out->n < sizeof out->items / sizeof out->items[0]);
+    struct lzr_outgoing *o = &out->items[out->n++];
+    o->channel = lzr_channel_ref(w->channel);
+    o->msg = *msg;
+    o->fd = fd;
+}
+
+void lzr_outbox_send(struct lzr_driver *d, struct lzr_outbox *out)
+{
+    for (unsigned i = 0; i < out->n; i++) {
+        struct lzr_outgoing *o = &out->items[i];
+        struct lzr_err err;
+        enum lzr_code code = lzr_channel_send(o->channel, &o->msg, NULL, 0, o->fd, &err);
+        /* A worker that is gone is noticed by its end; its jobs are then taken care of. One that
+         * doesn't read can only be a broken one: closing its socket here makes it end. */
+        if (code == LZR_E_BUSY) {
+            lzr_log(d->log, LZR_LOG_ERROR, "%s", err.msg);
+            shutdown(o->channel->fd, SHUT_RDWR);
+        }
+        lzr_channel_unref(&o->channel);
+    }
+    out->n = 0;
+}
+
+/* Bytes that making this block's chunk takes beside its slot: the encoded result at its worst and,
+ * where the block has to be padded, the full chunk. */
+static uint64_t reservation(const struct lzr_flight *f, uint64_t block_bytes)
+{
+    const struct lzr_array *a = f->array;
+    uint64_t raw = a->levels[f->level].grid.chunk_elements * a->dtype.size;
+    uint64_t padding = block_bytes == raw ? 0 : raw;
+    return lzr_blob_charge(lzr_codec_bound(&a->codec, (size_t)raw)) + padding;
+}
+
+/* Reserve before you start: true when the budget has the bytes. With nothing under way it always
+ * has, so that something always moves (the budget is never less than a block a worker). */
+static bool reserve(struct lzr_driver *d, struct lzr_flight *f, struct lzr_slot *s, uint64_t bytes)
+{
+    uint64_t need = reservation(f, bytes);
+    uint64_t more = need + (bytes > s->touched ? bytes - s->touched : 0);
+    if (!lzr_cache_make_room(d->cache, more) && d->active > 0) {
+        return false;
+    }
+    lzr_slot_touch(s, bytes);
+    lzr_budget_add(&d->budget, need);
+    f->reserved = need;
+    return true;
+}
+
+/* Mean time of a block of this array; unknown counts as slow. */
+static uint64_t mean_us(const struct lzr_driver *d, const struct lzr_array *a)
+{
+    const struct lzr_array_stats *s = &d->array_stats[a->id];
+    return s->computed == 0 ? UINT64_MAX : s->compute_us / s->computed;
+}
+
+/* The worker with the fewest jobs that may take one more and has a slot for it. */
+static struct lzr_worker *pick_worker(struct lzr_driver *d, unsigned most_jobs)
+{
+    struct lzr_worker *best = NULL;
+    for (unsigned i = 0; i < d->nworkers; i++) {
+        struct lzr_worker *w = &d->workers[i];
+        if (w->state == LZR_WORKER_READY && w->njobs < most_jobs &&
+            (best == NULL || w->njobs < best->njobs) && lzr_worker_free_slot(w) != NULL) {
+            best = w;
+        }
+    }
+    return best;
+}
+
+static void assign(struct lzr_driver *d, struct lzr_worker *w, struct lzr_flight *f,
+                   struct lzr_slot *s, struct lzr_outbox *out, uint64_t now)
+{
+    const struct lzr_grid *g = &f->array->levels[f->level].grid;
+    uint64_t pos[LZR_MAX_RANK], extent[LZR_MAX_RANK];
+    struct lzr_msg m = {.type = LZR_MSG_JOB, .seq = ++d->next_seq};
+    lzr_grid_position(g, f->index, pos);
+    lzr_grid_block(g, pos, m.start, extent);
+    m.bytes = f->array->dtype.size;
+    for (unsigned i = 0; i < g->rank; i++) {
+        m.extent[i] = extent[i];
+        m.bytes *= extent[i];
+    }
+    for (size_t i = 0; i < d->nstores; i++) {
+        if (lzr_catalog_store(d->catalog, i) == f->array->store) {
+            m.store = (uint32_t)i;
+        }
+    }
+    m.array = f->array->local_id;
+    m.level = f->level;
+    m.rank = g->rank;
+    m.total = f->index;
+    m.slot = s->id;
+    lzr_queue_remove(&d->queue, f);
+    f->state = LZR_RUNNING;
+    f->started_us = now;
+    d->active++;
+    s->busy = true;
+    lzr_slot_claim(s, m.seq);
+    double timeout = w->jobs_done + w->njobs == 0 ? f->array->first_timeout_s
+                                                  : f->array->timeout_s;
+    struct lzr_job *j = &w->jobs[w->njobs];
+    *j = (struct lzr_job){.seq = m.seq, .flight = f, .slot = s,
+                          .timeout_us = (uint64_t)(timeout * 1e6)};
+    if (w->njobs == 0) {
+        j->deadline_us = now + j->timeout_us;
+    }
+    w->njobs++;
+    lzr_outbox_add(out, w, &m, -1);
+}
+
+void lzr_job_return(struct lzr_driver *d, struct lzr_job *j)
+{
+    struct lzr_flight *f = j->flight;
+    j->slot->busy = false;
+    lzr_flight_release(d, f);
+    d->active--;
+    f->state = LZR_QUEUED;
+    lzr_queue_push_front(&d->queue, f);
+}
+
+bool lzr_worker_withdraw(struct lzr_driver *d, struct lzr_worker *w, unsigned i)
+{
+    if (!lzr_slot_withdraw(w->jobs[i].slot, w->jobs[i].seq)) {
+        return false;
+    }
+    lzr_job_return(d, &w->jobs[i]);
+    w->njobs--;
+    memmove(&w->jobs[i], &w->jobs[i + 1], (w->njobs - i) * sizeof w->jobs[0]);
+    if (i == 0 && w->njobs > 0) {
+        w->jobs[0].deadline_us = lzr_now_us() + w->jobs[0].timeout_us;
+    }
+    return true;
+}
+
+static uint64_t block_bytes(const struct lzr_flight *f)
+{
+    const struct lzr_grid *g = &f->array->levels[f->level].grid;
+    uint64_t pos[LZR_MAX_RANK], start[LZR_MAX_RANK], extent[LZR_MAX_RANK];
+    lzr_grid_position(g, f->index, pos);
+    lzr_grid_block(g, pos, start, extent);
+    uint64_t n = f->array->dtype.size;
+    for (unsigned i = 0; i < g->rank; i++) {
+        n *= extent[i];
+    }
+    return n;
+}
+
+void lzr_dispatch(struct lzr_driver *d, struct lzr_outbox *out)
+{
+    uint64_t now = lzr_now_us();
+    d->starved = false;
+    while (d->queue.n > 0 && !d->closing && out->n < sizeof out->items / sizeof out->items[0]) {
+        struct lzr_worker *w = pick_worker(d, 1);
+        bool ahead = w == NULL;
+        if (ahead) {
+            w = pick_worker(d, LZR_PIPELINE);
+        }
+        if (w == NULL) {
+            return;
+        }
+        bool fresh = w->jobs_done == 0 && w->njobs == 0;
+        struct lzr_flight *f = lzr_queue_next(&d->queue, fresh, now);
+        if (f == NULL) {
+            return;
+        }
+        if (ahead && (w->jobs_done == 0 || f->deaths > 0 ||
+                      mean_us(d, f->array) > LZR_AHEAD_US ||
+                      mean_us(d, w->jobs[0].flight->array) > LZR_AHEAD_US)) {
+            return;
+        }
+        struct lzr_slot *s = lzr_worker_free_slot(w);
+        if (!reserve(d, f, s, block_bytes(f))) {
+            d->starved = true;
+            return;
+        }
+        assign(d, w, f, s, out, now);
+    }
+}

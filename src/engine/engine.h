@@ -1,0 +1,192 @@
+/* engine.h: the driver's inside, shared by the files of src/engine only.
+ *
+ *   driver.c     the public calls of lazarr/driver.h
+ *   start.c      opening and closing: threads, first workers, manifests, the catalog
+ *   stores.c     which files are stores, and their names
+ *   dispatch.c   which queued flight goes to which worker
+ *   reply.c      codec threads: what workers answer, encoding, completion
+ *   supervise.c  the supervisor thread: deaths, deadlines, respawning, workers' output
+ *   worker.c     starting a process; its slots
+ *
+ * Threads. Callers (HTTP) come in through driver.c. `codec threads` wait for workers' messages in
+ * one epoll set and encode. The `supervisor` is the only one that starts processes (a worker dies
+ * with the thread that started it) and waits for them.
+ *
+ * Locks, in the order in which they may be taken: worker.read_mu, then driver.mu, then the cache's
+ * own. Under mu there is no call out, no encoding and no blocking call. What has to be sent is
+ * gathered in struct lzr_outbox and sent after mu is released. */
+#ifndef LZR_ENGINE_ENGINE_H
+#define LZR_ENGINE_ENGINE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "engine/cache.h"
+#include "engine/channel.h"
+#include "engine/failures.h"
+#include "engine/flight.h"
+#include "engine/pyenv.h"
+#include "engine/slot.h"
+#include "lazarr/driver.h"
+
+#define LZR_WORKER_SLOTS 3  /* one computed into, one being encoded, one for the job sent ahead */
+#define LZR_WORKER_PINNED 8 /* more pinned slots than this, and the worker is replaced when idle */
+#define LZR_PIPELINE 2      /* jobs a worker may have: one runs, one waits in its socket */
+/* A job is sent ahead of time only where blocks take less than this: it would wait behind a slow
+ * one while another worker idles. */
+#define LZR_AHEAD_US 1000
+#define LZR_TICK_US 100000 /* the supervisor looks at deadlines this often */
+
+enum lzr_worker_state {
+    LZR_WORKER_DOWN,     /* no process; to be started at restart_us */
+    LZR_WORKER_STARTING, /* loads the stores */
+    LZR_WORKER_READY,
+    LZR_WORKER_ENDING, /* told to quit, or killed; its process is still there */
+};
+
+struct lzr_job {
+    uint64_t seq;
+    struct lzr_flight *flight;
+    struct lzr_slot *slot; /* borrowed from the worker's list */
+    uint64_t timeout_us;   /* what it may take */
+    uint64_t deadline_us;  /* counts from when it can run; 0 while another job is before it */
+};
+
+struct lzr_worker {
+    unsigned number;
+    pthread_mutex_t read_mu; /* one thread at a time takes messages and applies them in order */
+    /* Guarded by the driver's mu. */
+    enum lzr_worker_state state;
+    pid_t pid;
+    int pidfd;
+    struct lzr_channel *channel;
+    struct lzr_job jobs[LZR_PIPELINE]; /* in the order they were sent */
+    unsigned njobs;
+    uint64_t jobs_done; /* of this process */
+    struct lzr_slot *slots;
+    unsigned npinned;
+    uint32_t next_slot;
+    uint64_t start_deadline_us;
+    uint64_t restart_us;
+    unsigned failed_starts; /* in a row: back-off */
+    uint32_t deaths;
+    bool killed_for_deadline;
+    struct lzr_buf *manifests; /* one a store, while STARTING */
+    char *load_error;          /* message '\0' traceback, from LOAD_FAILED */
+    char *load_traceback;
+    /* Only the supervisor's. */
+    int output_fd; /* stdout and stderr of the process, or -1 */
+    struct lzr_buf output;
+};
+
+struct lzr_named_store {
+    char *name, *path;
+};
+
+struct lzr_driver {
+    /* Immutable after open. */
+    const struct lzr_log *log;
+    struct lzr_named_store *stores;
+    size_t nstores;
+    char **manifests; /* one a store; the reference that every worker is compared with */
+    size_t *manifest_lens;
+    struct lzr_catalog *catalog;
+    struct lzr_pyenv pyenv;
+    unsigned nworkers;
+    uint64_t start_timeout_us;
+    uint64_t nonce;
+    uint64_t slot_bytes; /* capacity of a slot: the largest block */
+    bool keep;           /* false with a cache of 0 bytes */
+    int codec_epoll, supervisor_epoll;
+    int wake_fd; /* eventfd: wakes the supervisor */
+    int stop_fd; /* eventfd: ends the codec threads */
+
+    struct lzr_budget budget;
+    struct lzr_cache *cache;
+
+    pthread_mutex_t mu;
+    pthread_cond_t started; /* a worker became ready or failed to */
+    struct lzr_worker *workers;
+    struct lzr_flights flights;
+    struct lzr_queue queue;
+    struct lzr_flight *held; /* HELD flights */
+    struct lzr_failures failures;
+    struct lzr_stats stats; /* counters; gauges are filled when asked for */
+    struct lzr_array_stats *array_stats;
+    uint64_t next_seq;
+    unsigned active;   /* flights RUNNING or ENCODING */
+    unsigned encoding; /* of them, ENCODING */
+    uint64_t waiting;  /* requests that wait */
+    bool starved;      /* something is queued that the budget has no room for */
+    bool opened, draining, closing;
+
+    pthread_t supervisor;
+    pthread_t *codecs;
+    unsigned ncodecs;
+    bool supervisor_runs;
+};
+
+/* Messages to be sent once mu is released. */
+struct lzr_outbox {
+    struct lzr_outgoing {
+        struct lzr_channel *channel; /* a reference */
+        struct lzr_msg msg;
+        int fd; /* or -1; borrowed: the slot that owns it lives as long as its worker */
+    } items[16];
+    unsigned n;
+};
+
+/* dispatch.c */
+/* Gives queued flights to workers that can take them; with mu held. */
+void lzr_dispatch(struct lzr_driver *d, struct lzr_outbox *out);
+/* With mu held. */
+void lzr_outbox_add(struct lzr_outbox *out, struct lzr_worker *w, const struct lzr_msg *msg, int fd);
+void lzr_outbox_send(struct lzr_driver *d, struct lzr_outbox *out); /* without mu */
+
+/* Puts the flight of a job that will not be run back to the front of the queue; the job is still in
+ * its worker's list, the caller takes it out. With mu. */
+void lzr_job_return(struct lzr_driver *d, struct lzr_job *j);
+/* Takes the worker's i-th job back if it hasn't begun: its flight is queued again. With mu. */
+bool lzr_worker_withdraw(struct lzr_driver *d, struct lzr_worker *w, unsigned i);
+
+/* A list of requests to complete once mu is released. */
+void lzr_complete(struct lzr_request *list);
+
+/* reply.c */
+void *lzr_codec_main(void *driver);
+/* Takes and applies all messages that a worker has sent; called by codec threads and, after a death,
+ * by the supervisor. Returns when none is left. */
+void lzr_worker_read(struct lzr_driver *d, struct lzr_worker *w);
+/* Ends a flight with a failure: notes it, moves its waiters to *list, removes it. With mu held.
+ * text: line '\n' traceback, may be NULL. */
+void lzr_flight_fail(struct lzr_driver *d, struct lzr_flight *f, enum lzr_code code,
+                     const char *text, struct lzr_request **list);
+/* Releases what a flight had reserved; with mu held. */
+void lzr_flight_release(struct lzr_driver *d, struct lzr_flight *f);
+
+/* worker.c */
+/* Starts the process; supervisor only, without mu. */
+void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w);
+/* Makes slots until LZR_WORKER_SLOTS are usable, queueing SLOT messages; without mu. */
+void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w);
+struct lzr_slot *lzr_worker_free_slot(const struct lzr_worker *w); /* with mu; NULL if none */
+void lzr_worker_init(struct lzr_worker *w, unsigned number);
+void lzr_worker_release(struct lzr_worker *w);
+/* Forgets process, channel and slots of a dead worker; with mu held, jobs already taken care of. */
+void lzr_worker_reset(struct lzr_worker *w);
+void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w); /* with mu */
+
+/* supervise.c */
+void *lzr_supervisor_main(void *driver);
+void lzr_wake_supervisor(struct lzr_driver *d);
+int lzr_watch_process(struct lzr_driver *d, struct lzr_worker *w); /* supervisor, after a start */
+
+/* stores.c */
+enum lzr_code lzr_stores_find(const char *const *paths, size_t n, struct lzr_named_store **out,
+                              size_t *nout, struct lzr_err *err);
+void lzr_stores_free(struct lzr_named_store *stores, size_t n);
+
+#endif

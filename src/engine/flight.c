@@ -1,0 +1,188 @@
+#include "engine/flight.h"
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "base/mem.h"
+
+enum { FIRST_BUCKETS = 1024 };
+
+enum lzr_code lzr_flights_init(struct lzr_flights *t, struct lzr_err *err)
+{
+    t->n = 0;
+    t->nbuckets = FIRST_BUCKETS;
+    t->buckets = lzr_calloc(t->nbuckets, sizeof *t->buckets);
+    return t->buckets != NULL ? LZR_OK : lzr_err_set(err, LZR_E_NOMEM, "no memory for flights");
+}
+
+void lzr_flights_release(struct lzr_flights *t)
+{
+    LZR_CHECK(t->n == 0);
+    lzr_free(t->buckets);
+    t->buckets = NULL;
+}
+
+static struct lzr_flight **bucket(const struct lzr_flights *t, uint32_t array, uint32_t level,
+                                  uint64_t index)
+{
+    uint64_t key[2] = {((uint64_t)array << 32) | level, index};
+    return &t->buckets[lzr_hash64(key, sizeof key, 0) & (t->nbuckets - 1)];
+}
+
+struct lzr_flight *lzr_flights_find(const struct lzr_flights *t, const struct lzr_chunk *c)
+{
+    struct lzr_flight *f = *bucket(t, c->array->id, c->level, c->index);
+    while (f != NULL && (f->index != c->index || f->array != c->array || f->level != c->level)) {
+        f = f->hash_next;
+    }
+    return f;
+}
+
+/* Doubling may fail for lack of memory: the chains only get longer. */
+static void grow(struct lzr_flights *t)
+{
+    struct lzr_flights bigger = {.nbuckets = t->nbuckets * 2, .n = t->n};
+    bigger.buckets = lzr_calloc(bigger.nbuckets, sizeof *bigger.buckets);
+    if (bigger.buckets == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < t->nbuckets; i++) {
+        struct lzr_flight *f = t->buckets[i];
+        while (f != NULL) {
+            struct lzr_flight *next = f->hash_next;
+            struct lzr_flight **b = bucket(&bigger, f->array->id, f->level, f->index);
+            f->hash_next = *b;
+            *b = f;
+            f = next;
+        }
+    }
+    lzr_free(t->buckets);
+    *t = bigger;
+}
+
+struct lzr_flight *lzr_flights_add(struct lzr_flights *t, const struct lzr_chunk *c,
+                                   uint64_t now_us)
+{
+    struct lzr_flight *f = lzr_calloc(1, sizeof *f);
+    if (f == NULL) {
+        return NULL;
+    }
+    if (t->n >= t->nbuckets) {
+        grow(t);
+    }
+    f->array = c->array;
+    f->level = c->level;
+    f->index = c->index;
+    f->state = LZR_QUEUED;
+    f->queued_us = now_us;
+    struct lzr_flight **b = bucket(t, c->array->id, c->level, c->index);
+    f->hash_next = *b;
+    *b = f;
+    t->n++;
+    return f;
+}
+
+void lzr_flights_remove(struct lzr_flights *t, struct lzr_flight **fp)
+{
+    struct lzr_flight *f = *fp;
+    *fp = NULL;
+    LZR_CHECK(f->waiters == NULL);
+    struct lzr_flight **p = bucket(t, f->array->id, f->level, f->index);
+    while (*p != f) {
+        LZR_CHECK(*p != NULL);
+        p = &(*p)->hash_next;
+    }
+    *p = f->hash_next;
+    t->n--;
+    for (unsigned e = 0; e < LZR_ENCODINGS; e++) {
+        lzr_blob_unref(&f->blobs[e]);
+    }
+    lzr_free(f);
+}
+
+void lzr_flight_join(struct lzr_flight *f, struct lzr_request *req, enum lzr_encoding encoding)
+{
+    req->flight = f;
+    req->encoding = (int)encoding;
+    req->prev = NULL;
+    req->next = f->waiters;
+    if (f->waiters != NULL) {
+        f->waiters->prev = req;
+    }
+    f->waiters = req;
+    f->nwaiters++;
+    f->wanted |= 1u << (unsigned)encoding;
+}
+
+void lzr_flight_leave(struct lzr_flight *f, struct lzr_request *req)
+{
+    LZR_CHECK(req->flight == f);
+    if (req->prev != NULL) {
+        req->prev->next = req->next;
+    } else {
+        f->waiters = req->next;
+    }
+    if (req->next != NULL) {
+        req->next->prev = req->prev;
+    }
+    req->flight = NULL;
+    req->prev = req->next = NULL;
+    f->nwaiters--;
+}
+
+bool lzr_flight_unwanted(const struct lzr_flight *f, uint64_t now_us)
+{
+    return f->nwaiters == 0 && now_us >= f->held_until_us;
+}
+
+void lzr_queue_push(struct lzr_queue *q, struct lzr_flight *f)
+{
+    f->next = NULL;
+    f->prev = q->tail;
+    if (q->tail != NULL) {
+        q->tail->next = f;
+    } else {
+        q->head = f;
+    }
+    q->tail = f;
+    q->n++;
+}
+
+void lzr_queue_push_front(struct lzr_queue *q, struct lzr_flight *f)
+{
+    f->prev = NULL;
+    f->next = q->head;
+    if (q->head != NULL) {
+        q->head->prev = f;
+    } else {
+        q->tail = f;
+    }
+    q->head = f;
+    q->n++;
+}
+
+void lzr_queue_remove(struct lzr_queue *q, struct lzr_flight *f)
+{
+    LZR_CHECK(q->n > 0);
+    if (f->prev != NULL) {
+        f->prev->next = f->next;
+    } else {
+        q->head = f->next;
+    }
+    if (f->next != NULL) {
+        f->next->prev = f->prev;
+    } else {
+        q->tail = f->prev;
+    }
+    f->prev = f->next = NULL;
+    q->n--;
+}
+
+struct lzr_flight *lzr_queue_next(const struct lzr_queue *q, bool fresh, uint64_t now_us)
+{
+    struct lzr_flight *f = q->head;
+    /* Retries stand at the front, so this looks at no more than they are. */
+    while (f != NULL && f->needs_fresh && !fresh && now_us < f->fresh_until_us) {
+        f = f->next;
+    }
+    return f;
+}

@@ -1,0 +1,532 @@
+/* Codec threads: what workers answer, and making encoded chunks of it. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "engine/engine.h"
+#include "store/codec.h"
+
+/* A block that came out well and has to be encoded now. */
+struct finished {
+    struct lzr_flight *flight;
+    struct lzr_slot *slot; /* a reference */
+    struct lzr_worker *worker;
+    bool copy; /* user code may still write there */
+};
+
+void lzr_complete(struct lzr_request *list)
+{
+    while (list != NULL) {
+        struct lzr_request *req = list;
+        list = req->next;
+        req->next = NULL;
+        req->done(req);
+    }
+}
+
+void lzr_flight_release(struct lzr_driver *d, struct lzr_flight *f)
+{
+    lzr_budget_sub(&d->budget, f->reserved);
+    f->reserved = 0;
+}
+
+/* Moves a waiter to a list of requests to be completed; its result has been filled. */
+static void move_waiter(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request *req,
+                        struct lzr_request **list)
+{
+    lzr_flight_leave(f, req);
+    d->waiting--;
+    req->next = *list;
+    *list = req;
+}
+
+void lzr_flight_fail(struct lzr_driver *d, struct lzr_flight *f, enum lzr_code code,
+                     const char *text, struct lzr_request **list)
+{
+    uint64_t now = lzr_now_us();
+    bool remembered = code != LZR_E_CANCELLED && code != LZR_E_NOMEM &&
+                      lzr_failures_note(&d->failures, f->array->id, f->level, f->index, code, text,
+                                        now);
+    while (f->waiters != NULL) {
+        struct lzr_request *req = f->waiters;
+        req->result = (struct lzr_result){
+            .code = code,
+            .again = !remembered,
+            .text = text != NULL ? lzr_strndup(text, LZR_FAILURE_TEXT_MAX) : NULL,
+            .compute_us = f->compute_us,
+        };
+        move_waiter(d, f, req, list);
+    }
+    lzr_flight_release(d, f);
+    if (f->state == LZR_QUEUED) {
+        lzr_queue_remove(&d->queue, f);
+    } else if (f->state != LZR_HELD) {
+        d->active--;
+        d->encoding -= f->state == LZR_ENCODING;
+    }
+    lzr_flights_remove(&d->flights, &f);
+}
+
+/* Takes the job out of its worker's list; the next one can run from now on. */
+static bool take_job(struct lzr_worker *w, uint64_t seq, uint32_t slot, struct lzr_job *out)
+{
+    if (w->njobs == 0 || w->jobs[0].seq != seq || w->jobs[0].slot->id != slot) {
+        return false; /* workers answer in order; anything else is garbled */
+    }
+    *out = w->jobs[0];
+    w->njobs--;
+    memmove(&w->jobs[0], &w->jobs[1], w->njobs * sizeof w->jobs[0]);
+    if (w->njobs > 0) {
+        w->jobs[0].deadline_us = lzr_now_us() + w->jobs[0].timeout_us;
+    }
+    w->jobs_done++;
+    return true;
+}
+
+static void free_slot(struct lzr_driver *d, struct lzr_slot *s)
+{
+    (void)d;
+    s->busy = false;
+    if (!s->pinned) {
+        lzr_slot_trim(s);
+    }
+}
+
+static bool apply_done(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_packet *p,
+                       struct finished *fin)
+{
+    struct lzr_job job;
+    if (!take_job(w, p->msg.seq, p->msg.slot, &job)) {
+        return false;
+    }
+    if ((p->msg.flags & LZR_DONE_PINNED) != 0 && !job.slot->pinned) {
+        job.slot->pinned = true;
+        w->npinned++;
+    }
+    struct lzr_flight *f = job.flight;
+    uint64_t now = lzr_now_us();
+    f->state = LZR_ENCODING;
+    d->encoding++;
+    f->compute_us = p->msg.run_us < now - f->started_us ? p->msg.run_us : now - f->started_us;
+    struct lzr_array_stats *as = &d->array_stats[f->array->id];
+    as->computed++;
+    as->compute_us += f->compute_us;
+    d->stats.computed_total++;
+    d->stats.compute_us_total += f->compute_us;
+    *fin = (struct finished){f, lzr_slot_ref(job.slot), w, job.slot->pinned};
+    return true;
+}
+
+static bool apply_failed(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet *p,
+                         struct lzr_request **list)
+{
+    struct lzr_job job;
+    if (!take_job(w, p->msg.seq, p->msg.slot, &job)) {
+        return false;
+    }
+    if ((p->msg.flags & LZR_DONE_PINNED) != 0 && !job.slot->pinned) {
+        job.slot->pinned = true;
+        w->npinned++;
+    }
+    free_slot(d, job.slot);
+    struct lzr_flight *f = job.flight;
+    struct lzr_array_stats *as = &d->array_stats[f->array->id];
+    as->computed++;
+    as->failed++;
+    d->stats.computed_total++;
+    d->stats.compute_failures_total++;
+    f->compute_us = p->msg.run_us;
+    size_t line = strnlen(p->text, p->msg.len);
+    bool more = line + 1 < p->msg.len;
+    lzr_log(d->log, LZR_LOG_ERROR, "%s/%s: chunk %llu: %.*s%s%s", f->array->store->name,
+            f->array->path, (unsigned long long)f->index, (int)line, p->text, more ? "\n" : "",
+            more ? p->text + line + 1 : "");
+    if (more) {
+        p->text[line] = '\n';
+    }
+    lzr_flight_fail(d, f, LZR_E_USER, p->text, list);
+    return true;
+}
+
+static bool apply_unpinned(struct lzr_worker *w, uint32_t id)
+{
+    struct lzr_slot *s = w->slots;
+    while (s != NULL && s->id != id) {
+        s = s->next;
+    }
+    if (s == NULL || !s->pinned) {
+        return false;
+    }
+    s->pinned = false;
+    w->npinned--;
+    if (!s->busy) {
+        lzr_slot_trim(s);
+    }
+    return true;
+}
+
+/* Keeps what a starting worker says of its stores. */
+static bool apply_load(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_packet *p)
+{
+    if (w->state != LZR_WORKER_STARTING) {
+        return false;
+    }
+    if (p->msg.type == LZR_MSG_MANIFEST_PART) {
+        if (p->msg.store >= d->nstores) {
+            return false;
+        }
+        struct lzr_buf *b = &w->manifests[p->msg.store];
+        lzr_buf_add(b, p->text, p->msg.len);
+        return !lzr_buf_failed(b);
+    }
+    if (p->msg.type == LZR_MSG_LOAD_FAILED) {
+        size_t line = strnlen(p->text, p->msg.len);
+        lzr_free(w->load_error);
+        lzr_free(w->load_traceback);
+        w->load_error = lzr_strndup(p->text, line);
+        w->load_traceback = line + 1 < p->msg.len
+                                ? lzr_strndup(p->text + line + 1, p->msg.len - line - 1)
+                                : NULL;
+        pthread_cond_broadcast(&d->started);
+        return true;
+    }
+    /* READY. While the driver opens, start.c compares the manifests; later it is done here. */
+    if (d->opened) {
+        for (size_t i = 0; i < d->nstores; i++) {
+            if (w->manifests[i].len != d->manifest_lens[i] ||
+                memcmp(w->manifests[i].data, d->manifests[i], d->manifest_lens[i]) != 0) {
+                lzr_log(d->log, LZR_LOG_ERROR,
+                        "%s: a restarted worker sees another manifest than at start: has the file "
+                        "changed? restart lazarr to serve it",
+                        d->stores[i].path);
+                return false;
+            }
+        }
+        for (size_t i = 0; i < d->nstores; i++) {
+            lzr_buf_release(&w->manifests[i]);
+        }
+    }
+    w->state = LZR_WORKER_READY;
+    w->failed_starts = 0;
+    pthread_cond_broadcast(&d->started);
+    return true;
+}
+
+/* One message; false if the worker broke the protocol. With mu held. */
+static bool apply(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet *p,
+                  struct finished *fin, struct lzr_request **list)
+{
+    switch (p->msg.type) {
+    case LZR_MSG_MANIFEST_PART:
+    case LZR_MSG_READY:
+    case LZR_MSG_LOAD_FAILED:
+        return apply_load(d, w, p);
+    case LZR_MSG_DONE:
+        return apply_done(d, w, p, fin);
+    case LZR_MSG_FAILED:
+        return apply_failed(d, w, p, list);
+    case LZR_MSG_UNPINNED:
+        return apply_unpinned(w, p->msg.slot);
+    default:
+        return false;
+    }
+}
+
+/* What the block is encoded from: the slot itself where it is a full chunk that nobody else can
+ * write to, else a padded or plain copy, which the caller frees. NULL: no memory. */
+static const void *snapshot(const struct finished *fin, void **copy)
+{
+    const struct lzr_flight *f = fin->flight;
+    const struct lzr_grid *g = &f->array->levels[f->level].grid;
+    uint64_t pos[LZR_MAX_RANK], start[LZR_MAX_RANK], extent[LZR_MAX_RANK];
+    uint64_t elements = 1;
+    lzr_grid_position(g, f->index, pos);
+    lzr_grid_block(g, pos, start, extent);
+    for (unsigned i = 0; i < g->rank; i++) {
+        elements *= extent[i];
+    }
+    *copy = NULL;
+    if (elements == g->chunk_elements && !fin->copy) {
+        return fin->slot->map;
+    }
+    *copy = lzr_malloc((size_t)(g->chunk_elements * f->array->dtype.size));
+    if (*copy != NULL) {
+        lzr_chunk_pad(g, extent, fin->slot->map, f->array->dtype.size, f->array->fill, *copy);
+    }
+    return *copy;
+}
+
+/* The server distrusts what it gets: a bool is 0 or 1. */
+static bool sane(const struct lzr_array *a, const void *raw, size_t n, struct lzr_err *err)
+{
+    if (a->dtype.kind != 'b') {
+        return true;
+    }
+    const unsigned char *bytes = raw;
+    unsigned char all = 0;
+    for (size_t i = 0; i < n; i++) {
+        all |= bytes[i];
+    }
+    if (all > 1) {
+        lzr_err_set(err, LZR_E_USER, "a block of dtype bool holds a byte other than 0 and 1");
+        return false;
+    }
+    return true;
+}
+
+static enum lzr_code encode(struct lzr_driver *d, struct lzr_flight *f, const void *raw,
+                            struct lzr_blob **out, struct lzr_err *err)
+{
+    const struct lzr_array *a = f->array;
+    size_t n = (size_t)(a->levels[f->level].grid.chunk_elements * a->dtype.size);
+    if (!sane(a, raw, n, err)) {
+        return LZR_E_USER;
+    }
+    size_t len = 0;
+    /* What was reserved for this becomes the blob's own charge. f->reserved is this thread's alone
+     * while the flight is ENCODING; further encodings are charged as they come. */
+    uint64_t charge = lzr_blob_charge(lzr_codec_bound(&a->codec, n));
+    if (f->reserved >= charge) {
+        lzr_budget_sub(&d->budget, charge);
+        f->reserved -= charge;
+    }
+    struct lzr_blob *b = lzr_blob_new(lzr_codec_bound(&a->codec, n), &d->budget);
+    if (b == NULL) {
+        return lzr_err_set(err, LZR_E_NOMEM, "no memory for an encoded chunk");
+    }
+    enum lzr_code code =
+        lzr_codec_encode(&a->codec, a->dtype.size, raw, n, b->data, b->len, &len, err);
+    if (code != LZR_OK) {
+        lzr_blob_unref(&b);
+        return code;
+    }
+    *out = lzr_blob_shrink(b, len);
+    return LZR_OK;
+}
+
+/* Gives an encoding to all who wait for it. With mu held. */
+static void deliver(struct lzr_driver *d, struct lzr_flight *f, enum lzr_encoding e,
+                    struct lzr_request **list)
+{
+    struct lzr_request *next;
+    for (struct lzr_request *req = f->waiters; req != NULL; req = next) {
+        next = req->next;
+        if (req->encoding != (int)e) {
+            continue;
+        }
+        req->result = (struct lzr_result){
+            .code = LZR_OK,
+            .blob = lzr_blob_ref(f->blobs[e]),
+            .digest = f->digests[e],
+            .queue_us = f->started_us - f->queued_us,
+            .compute_us = f->compute_us,
+            .encode_us = f->encode_us,
+        };
+        move_waiter(d, f, req, list);
+    }
+}
+
+/* The flight's end: nothing more is wanted of it. With mu held. */
+static void retire(struct lzr_driver *d, struct lzr_flight *f)
+{
+    d->active--;
+    d->encoding--;
+    lzr_flight_release(d, f);
+    lzr_failures_forget(&d->failures, f->array->id, f->level, f->index);
+    if (lzr_now_us() < f->held_until_us) {
+        f->state = LZR_HELD;
+        f->prev = NULL;
+        f->next = d->held;
+        if (d->held != NULL) {
+            d->held->prev = f;
+        }
+        d->held = f;
+        return;
+    }
+    lzr_flights_remove(&d->flights, &f);
+}
+
+/* Makes one encoding and gives it to the cache and to all who wait. Without mu. */
+static void make_encoding(struct lzr_driver *d, struct lzr_flight *f, enum lzr_encoding e,
+                          const void *raw, struct lzr_request **list, struct lzr_err *err)
+{
+    uint64_t t0 = lzr_now_us();
+    struct lzr_blob *b = NULL;
+    enum lzr_code code = raw == NULL ? lzr_err_set(err, LZR_E_NOMEM, "no memory for a chunk")
+                                     : encode(d, f, raw, &b, err);
+    if (code != LZR_OK) {
+        return;
+    }
+    uint64_t us = lzr_now_us() - t0;
+    struct lzr_digest digest = {0, 0};
+    if (!f->array->deterministic) {
+        digest = lzr_digest(b->data, b->len, 0);
+    }
+    if (d->keep) {
+        struct lzr_cache_key k = {.array = f->array->id, .level = (uint16_t)f->level,
+                                  .encoding = (uint16_t)e, .index = f->index};
+        lzr_cache_put(d->cache, &k, b, f->compute_us + us);
+    }
+    pthread_mutex_lock(&d->mu);
+    f->blobs[e] = b;
+    f->digests[e] = digest;
+    f->done |= 1u << (unsigned)e;
+    f->encode_us = us;
+    d->stats.encoded_total++;
+    d->stats.encoded_bytes_total += b->len;
+    d->stats.encode_us_total += us;
+    d->array_stats[f->array->id].encoded++;
+    d->array_stats[f->array->id].encoded_bytes += b->len;
+    deliver(d, f, e, list);
+    pthread_mutex_unlock(&d->mu);
+}
+
+/* Makes every encoding that is wanted, then frees the slot and ends the flight. */
+static void finish(struct lzr_driver *d, struct finished *fin)
+{
+    struct lzr_flight *f = fin->flight;
+    void *copy;
+    const void *raw = snapshot(fin, &copy);
+    for (;;) {
+        struct lzr_request *list = NULL;
+        struct lzr_outbox out = {.n = 0};
+        struct lzr_err err = {.code = LZR_OK};
+        unsigned e = 0;
+        pthread_mutex_lock(&d->mu);
+        uint32_t todo = f->wanted & ~f->done;
+        if (todo == 0) {
+            free_slot(d, fin->slot);
+            retire(d, f);
+            lzr_dispatch(d, &out);
+            pthread_mutex_unlock(&d->mu);
+            lzr_outbox_send(d, &out);
+            break;
+        }
+        pthread_mutex_unlock(&d->mu);
+        while ((todo & (1u << e)) == 0) {
+            e++;
+        }
+        make_encoding(d, f, (enum lzr_encoding)e, raw, &list, &err);
+        if (err.code != LZR_OK) {
+            pthread_mutex_lock(&d->mu);
+            lzr_log(d->log, LZR_LOG_ERROR, "%s/%s: chunk %llu: %s", f->array->store->name,
+                    f->array->path, (unsigned long long)f->index, err.msg);
+            free_slot(d, fin->slot);
+            lzr_flight_fail(d, f, err.code, err.msg, &list);
+            lzr_dispatch(d, &out);
+            pthread_mutex_unlock(&d->mu);
+            lzr_outbox_send(d, &out);
+            lzr_complete(list);
+            break;
+        }
+        lzr_complete(list);
+    }
+    lzr_free(copy);
+    lzr_slot_unref(&fin->slot);
+}
+
+/* One message taken and applied in order; the lasting part of its consequences in *fin. */
+static enum lzr_received read_one(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet *p,
+                                  struct finished *fin)
+{
+    struct lzr_request *list = NULL;
+    struct lzr_outbox out = {.n = 0};
+    bool ready = false;
+    fin->flight = NULL;
+    pthread_mutex_lock(&w->read_mu);
+    pthread_mutex_lock(&d->mu);
+    struct lzr_channel *c = w->channel != NULL ? lzr_channel_ref(w->channel) : NULL;
+    pthread_mutex_unlock(&d->mu);
+    if (c == NULL) {
+        pthread_mutex_unlock(&w->read_mu);
+        return LZR_RECEIVED_NOTHING;
+    }
+    enum lzr_received got = lzr_channel_receive(c, p);
+    if (got == LZR_RECEIVED) {
+        pthread_mutex_lock(&d->mu);
+        if (!apply(d, w, p, fin, &list)) {
+            got = LZR_RECEIVED_GARBAGE;
+        }
+        ready = d->opened && p->msg.type == LZR_MSG_READY;
+        lzr_dispatch(d, &out);
+        pthread_mutex_unlock(&d->mu);
+    }
+    pthread_mutex_unlock(&w->read_mu);
+    if (got == LZR_RECEIVED_GARBAGE) {
+        pthread_mutex_lock(&d->mu);
+        lzr_log(d->log, LZR_LOG_ERROR, "worker %u broke the protocol and is killed", w->number);
+        lzr_worker_kill(d, w);
+        pthread_mutex_unlock(&d->mu);
+    }
+    if (ready && got == LZR_RECEIVED) {
+        lzr_worker_provide_slots(d, w);
+    }
+    lzr_outbox_send(d, &out);
+    lzr_complete(list);
+    lzr_channel_unref(&c);
+    return got;
+}
+
+void lzr_worker_read(struct lzr_driver *d, struct lzr_worker *w)
+{
+    struct lzr_packet *p = lzr_malloc(sizeof *p);
+    struct finished fin;
+    while (p != NULL && read_one(d, w, p, &fin) == LZR_RECEIVED) {
+        if (fin.flight != NULL) {
+            finish(d, &fin);
+        }
+    }
+    lzr_free(p);
+}
+
+/* Lets the worker's socket wake a codec thread again. */
+static void rearm(struct lzr_driver *d, struct lzr_worker *w)
+{
+    pthread_mutex_lock(&d->mu);
+    if (w->channel != NULL) {
+        struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = w};
+        (void)epoll_ctl(d->codec_epoll, EPOLL_CTL_MOD, w->channel->fd, &ev);
+    }
+    pthread_mutex_unlock(&d->mu);
+}
+
+void *lzr_codec_main(void *driver)
+{
+    struct lzr_driver *d = driver;
+    struct lzr_packet *p = lzr_malloc(sizeof *p);
+    LZR_CHECK(p != NULL); /* at start, before anything is served */
+    for (;;) {
+        struct epoll_event ev;
+        int n = epoll_wait(d->codec_epoll, &ev, 1, -1);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        LZR_CHECK(n == 1);
+        if (ev.data.ptr == NULL) {
+            break; /* the driver closes; the eventfd stays readable for the other threads */
+        }
+        struct lzr_worker *w = ev.data.ptr;
+        struct finished fin;
+        enum lzr_received got = read_one(d, w, p, &fin);
+        if (got == LZR_RECEIVED || got == LZR_RECEIVED_NOTHING) {
+            rearm(d, w); /* before encoding: the next answer needn't wait for this one */
+        } else if (got == LZR_RECEIVED_END) {
+            pthread_mutex_lock(&d->mu);
+            lzr_worker_kill(d, w); /* without its socket it is of no use */
+            pthread_mutex_unlock(&d->mu);
+        }
+        if (fin.flight != NULL) {
+            if (fin.copy) {
+                lzr_worker_provide_slots(d, w); /* in place of the one that user code keeps */
+            }
+            finish(d, &fin);
+        }
+    }
+    lzr_free(p);
+    return NULL;
+}

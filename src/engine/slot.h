@@ -1,0 +1,51 @@
+/* slot.h: a piece of shared memory that one worker writes one block into.
+ *
+ * A sealed memfd, mapped here and in its worker: neither side can shrink it, so reading it can't
+ * fault. Only the server makes slots. Its memory is what jobs have touched, charged to the budget,
+ * and given back (hole punched) after a large job.
+ *
+ * Refcounted: the worker that owns it holds one reference, a codec thread that reads it another, so
+ * a slot outlives its worker's death while it is being encoded. The fields are guarded by the
+ * driver's mutex. */
+#ifndef LZR_ENGINE_SLOT_H
+#define LZR_ENGINE_SLOT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/blob.h"
+#include "base/err.h"
+
+/* A slot that was touched beyond this is given back to the system when it is free again. */
+#define LZR_SLOT_KEEP (UINT64_C(16) << 20)
+
+struct lzr_slot {
+    _Atomic uint32_t refs;
+    uint32_t id;        /* unique in its worker's life */
+    int fd;             /* the memfd */
+    unsigned char *map; /* capacity bytes, then the page with the claim word */
+    uint64_t capacity;
+    uint64_t touched; /* bytes that may be resident, charged to the budget */
+    struct lzr_budget *budget;
+    bool busy;   /* a job or an encoding uses it */
+    bool pinned; /* user code refers to it: its bytes may change at any time */
+    struct lzr_slot *next;
+};
+
+enum lzr_code lzr_slot_new(uint32_t id, uint64_t capacity, struct lzr_budget *budget,
+                           struct lzr_slot **out, struct lzr_err *err);
+struct lzr_slot *lzr_slot_ref(struct lzr_slot *s);
+void lzr_slot_unref(struct lzr_slot **s);
+/* Charges for a job of so many bytes before it is sent. */
+void lzr_slot_touch(struct lzr_slot *s, uint64_t bytes);
+/* A job sent to a worker may be taken back until the worker begins it: the claim word behind the
+ * slot's bytes holds the number of the job that may run, and whoever sets it to 0 first wins
+ * (protocol.h). */
+void lzr_slot_claim(struct lzr_slot *s, uint64_t seq);
+/* True: the worker hasn't begun job seq and never will; the slot may be used again at once. */
+bool lzr_slot_withdraw(struct lzr_slot *s, uint64_t seq);
+/* Gives large memory back; only for a slot that nobody uses. */
+void lzr_slot_trim(struct lzr_slot *s);
+
+#endif

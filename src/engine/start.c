@@ -1,0 +1,410 @@
+/* Opening and closing a driver: threads, the first workers, their manifests, the catalog. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "engine/engine.h"
+#include "store/codec.h"
+
+#define QUIT_US 2500000 /* what workers may take to end by themselves */
+
+/* 0, 1 and 2 are a worker's standard descriptors and 3 its socket: what the server opens for it must
+ * lie above, even when the server itself was started with them closed. */
+static void occupy_low_descriptors(void)
+{
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    } while (fd >= 0 && fd <= LZR_WORKER_FD);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+static void exe_folder(char *out, size_t n)
+{
+    ssize_t len = readlink("/proc/self/exe", out, n - 1);
+    out[len > 0 ? len : 0] = '\0';
+    char *slash = strrchr(out, '/');
+    if (slash != NULL) {
+        *slash = '\0';
+    }
+}
+
+static enum lzr_code make_epolls(struct lzr_driver *d, struct lzr_err *err)
+{
+    struct epoll_event wake = {.events = EPOLLIN, .data.u64 = UINT64_MAX};
+    struct epoll_event stop = {.events = EPOLLIN, .data.ptr = NULL};
+    d->codec_epoll = epoll_create1(EPOLL_CLOEXEC);
+    d->supervisor_epoll = epoll_create1(EPOLL_CLOEXEC);
+    d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    d->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (d->codec_epoll < 0 || d->supervisor_epoll < 0 || d->wake_fd < 0 || d->stop_fd < 0 ||
+        epoll_ctl(d->supervisor_epoll, EPOLL_CTL_ADD, d->wake_fd, &wake) != 0 ||
+        epoll_ctl(d->codec_epoll, EPOLL_CTL_ADD, d->stop_fd, &stop) != 0) {
+        return lzr_err_sys(err, "cannot make an event queue");
+    }
+    return LZR_OK;
+}
+
+static enum lzr_code make_tables(struct lzr_driver *d, const struct lzr_driver_options *o,
+                                 struct lzr_err *err)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    cores = cores < 1 ? 1 : cores;
+    d->nworkers = o->workers != 0 ? o->workers : (unsigned)cores;
+    d->nworkers = d->nworkers > LZR_MAX_WORKERS ? LZR_MAX_WORKERS : d->nworkers;
+    d->ncodecs = cores < 2 ? 2 : cores > 64 ? 64 : (unsigned)cores;
+    d->workers = lzr_calloc(d->nworkers, sizeof *d->workers);
+    d->codecs = lzr_calloc(d->ncodecs, sizeof *d->codecs);
+    d->cache = lzr_cache_new(&d->budget, o->cache_bytes);
+    if (d->workers == NULL || d->codecs == NULL || d->cache == NULL ||
+        getrandom(&d->nonce, sizeof d->nonce, 0) != (ssize_t)sizeof d->nonce) {
+        return lzr_err_set(err, LZR_E_NOMEM, "no memory to start");
+    }
+    for (unsigned i = 0; i < d->nworkers; i++) {
+        struct lzr_worker *w = &d->workers[i];
+        lzr_worker_init(w, i);
+        w->manifests = lzr_calloc(d->nstores, sizeof *w->manifests);
+        if (w->manifests == NULL) {
+            return lzr_err_set(err, LZR_E_NOMEM, "no memory to start");
+        }
+        for (size_t k = 0; k < d->nstores; k++) {
+            lzr_buf_init(&w->manifests[k], LZR_MAX_MANIFEST);
+        }
+    }
+    return lzr_flights_init(&d->flights, err);
+}
+
+static enum lzr_code start_threads(struct lzr_driver *d, struct lzr_err *err)
+{
+    unsigned want = d->ncodecs;
+    for (d->ncodecs = 0; d->ncodecs < want; d->ncodecs++) {
+        int rc = pthread_create(&d->codecs[d->ncodecs], NULL, lzr_codec_main, d);
+        if (rc != 0) {
+            errno = rc;
+            return lzr_err_sys(err, "cannot start a thread");
+        }
+    }
+    int rc = pthread_create(&d->supervisor, NULL, lzr_supervisor_main, d);
+    if (rc != 0) {
+        errno = rc;
+        return lzr_err_sys(err, "cannot start a thread");
+    }
+    d->supervisor_runs = true;
+    return LZR_OK;
+}
+
+/* Waits until every worker has loaded the stores, or one has failed to. */
+static enum lzr_code await_workers(struct lzr_driver *d, char **traceback, struct lzr_err *err)
+{
+    enum lzr_code code = LZR_OK;
+    pthread_mutex_lock(&d->mu);
+    for (;;) {
+        unsigned ready = 0;
+        for (unsigned i = 0; i < d->nworkers && code == LZR_OK; i++) {
+            struct lzr_worker *w = &d->workers[i];
+            ready += w->state == LZR_WORKER_READY;
+            if (w->load_error != NULL) {
+                code = lzr_err_set(err, LZR_E_USER, "%s", w->load_error);
+                if (traceback != NULL) {
+                    *traceback = w->load_traceback;
+                    w->load_traceback = NULL;
+                }
+            }
+        }
+        if (code != LZR_OK || ready == d->nworkers) {
+            break;
+        }
+        /* The supervisor enforces the start-up deadline: this always ends. */
+        pthread_cond_wait(&d->started, &d->mu);
+    }
+    pthread_mutex_unlock(&d->mu);
+    return code;
+}
+
+/* The first worker's manifests become the reference; all others must equal them. With mu. */
+static enum lzr_code take_manifests(struct lzr_driver *d, struct lzr_err *err)
+{
+    struct lzr_buf *first = d->workers[0].manifests;
+    for (unsigned i = 1; i < d->nworkers; i++) {
+        struct lzr_buf *other = d->workers[i].manifests;
+        for (size_t k = 0; k < d->nstores; k++) {
+            if (other[k].len != first[k].len ||
+                memcmp(other[k].data, first[k].data, first[k].len) != 0) {
+                return lzr_err_set(err, LZR_E_INVAL,
+                                   "%s: two workers see different manifests: the arrays of a store "
+                                   "must not depend on time, chance or the process",
+                                   d->stores[k].path);
+            }
+        }
+    }
+    for (size_t k = 0; k < d->nstores; k++) {
+        d->manifests[k] = lzr_buf_detach(&first[k], &d->manifest_lens[k]);
+        if (d->manifests[k] == NULL) {
+            return lzr_err_set(err, LZR_E_INVAL, "%s: the worker reported no manifest",
+                               d->stores[k].path);
+        }
+        for (unsigned i = 1; i < d->nworkers; i++) {
+            lzr_buf_release(&d->workers[i].manifests[k]);
+        }
+    }
+    return LZR_OK;
+}
+
+static enum lzr_code make_catalog(struct lzr_driver *d, struct lzr_err *err)
+{
+    struct lzr_manifest_text *texts = lzr_calloc(d->nstores, sizeof *texts);
+    if (texts == NULL) {
+        return lzr_err_set(err, LZR_E_NOMEM, "no memory for the manifests");
+    }
+    for (size_t k = 0; k < d->nstores; k++) {
+        texts[k] = (struct lzr_manifest_text){d->stores[k].name, d->stores[k].path, d->manifests[k],
+                                              d->manifest_lens[k]};
+    }
+    enum lzr_code code = lzr_catalog_new(texts, d->nstores, &d->catalog, err);
+    lzr_free(texts);
+    if (code != LZR_OK) {
+        return code;
+    }
+    size_t n = lzr_catalog_narrays(d->catalog);
+    d->array_stats = lzr_calloc(n > 0 ? n : 1, sizeof *d->array_stats);
+    if (d->array_stats == NULL) {
+        return lzr_err_set(err, LZR_E_NOMEM, "no memory for statistics");
+    }
+    d->slot_bytes = lzr_catalog_max_chunk_bytes(d->catalog);
+    return LZR_OK;
+}
+
+/* The budget is never less than one block a worker: raw in its slot, padded, encoded (design 4). */
+static void settle_budget(struct lzr_driver *d, uint64_t given)
+{
+    struct lzr_codec worst = {.id = LZR_CODEC_NONE};
+    uint64_t floor = (2 * d->slot_bytes +
+                      lzr_blob_charge(lzr_codec_bound(&worst, (size_t)d->slot_bytes)) + 4096) *
+                     d->nworkers;
+    d->budget.limit = given > floor ? given : floor;
+    if (given < floor && given > 0) {
+        lzr_log(d->log, LZR_LOG_WARN,
+                "--cache of %llu bytes is less than %u workers need for one block each: "
+                "up to %llu bytes are used",
+                (unsigned long long)given, d->nworkers, (unsigned long long)floor);
+    }
+}
+
+static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options *o, char **traceback,
+                          struct lzr_err *err)
+{
+    enum lzr_code code = await_workers(d, traceback, err);
+    if (code != LZR_OK) {
+        return code;
+    }
+    pthread_mutex_lock(&d->mu);
+    code = take_manifests(d, err);
+    if (code == LZR_OK) {
+        code = make_catalog(d, err);
+    }
+    if (code == LZR_OK) {
+        settle_budget(d, o->cache_bytes);
+        d->opened = true;
+    }
+    pthread_mutex_unlock(&d->mu);
+    for (unsigned i = 0; i < d->nworkers && code == LZR_OK; i++) {
+        lzr_worker_provide_slots(d, &d->workers[i]);
+    }
+    return code;
+}
+
+enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_driver **out,
+                              char **traceback, struct lzr_err *err)
+{
+    char exe[4096];
+    struct lzr_driver *d = lzr_calloc(1, sizeof *d);
+    if (traceback != NULL) {
+        *traceback = NULL;
+    }
+    if (d == NULL) {
+        return lzr_err_set(err, LZR_E_NOMEM, "no memory to start");
+    }
+    occupy_low_descriptors();
+    exe_folder(exe, sizeof exe);
+    d->log = o->log;
+    d->start_timeout_us = o->start_timeout_us;
+    d->keep = o->cache_bytes > 0;
+    d->budget.limit = o->cache_bytes;
+    d->codec_epoll = d->supervisor_epoll = d->wake_fd = d->stop_fd = -1;
+    LZR_ZERO(pthread_mutex_init(&d->mu, NULL));
+    LZR_ZERO(pthread_cond_init(&d->started, NULL));
+    lzr_failures_init(&d->failures);
+    enum lzr_code code = lzr_stores_find(o->stores, o->nstores, &d->stores, &d->nstores, err);
+    if (code == LZR_OK) {
+        code = lzr_pyenv_choose(o->python, exe, &d->pyenv, err);
+    }
+    if (code == LZR_OK) {
+        d->manifests = lzr_calloc(d->nstores, sizeof *d->manifests);
+        d->manifest_lens = lzr_calloc(d->nstores, sizeof *d->manifest_lens);
+        code = d->manifests != NULL && d->manifest_lens != NULL
+                   ? make_epolls(d, err)
+                   : lzr_err_set(err, LZR_E_NOMEM, "no memory to start");
+    }
+    if (code == LZR_OK) {
+        code = make_tables(d, o, err);
+    }
+    if (code == LZR_OK) {
+        code = start_threads(d, err);
+    }
+    if (code == LZR_OK) {
+        code = load(d, o, traceback, err);
+    }
+    if (code != LZR_OK) {
+        lzr_driver_close(&d);
+        return code;
+    }
+    *out = d;
+    return LZR_OK;
+}
+
+/* Ends every flight that still waits; running ones lose their waiters and end by themselves. */
+static void cancel_all(struct lzr_driver *d, struct lzr_request **list)
+{
+    for (uint32_t b = 0; b < d->flights.nbuckets; b++) {
+        struct lzr_flight *next;
+        for (struct lzr_flight *f = d->flights.buckets[b]; f != NULL; f = next) {
+            next = f->hash_next;
+            f->held_until_us = 0;
+            while (f->waiters != NULL) {
+                struct lzr_request *req = f->waiters;
+                lzr_flight_leave(f, req);
+                d->waiting--;
+                req->result = (struct lzr_result){.code = LZR_E_CANCELLED, .again = true,
+                                                  .text = lzr_strdup("lazarr is stopping")};
+                req->next = *list;
+                *list = req;
+            }
+            if (f->state == LZR_QUEUED) {
+                lzr_queue_remove(&d->queue, f);
+                lzr_flights_remove(&d->flights, &f);
+            }
+        }
+    }
+}
+
+void lzr_driver_drain(struct lzr_driver *d)
+{
+    struct lzr_request *list = NULL;
+    pthread_mutex_lock(&d->mu);
+    d->draining = true;
+    cancel_all(d, &list);
+    pthread_mutex_unlock(&d->mu);
+    lzr_complete(list);
+}
+
+/* Asks the workers to end, kills those that don't, and waits for the threads. */
+static void stop_threads(struct lzr_driver *d)
+{
+    uint64_t until = lzr_now_us() + QUIT_US, one = 1;
+    pthread_mutex_lock(&d->mu);
+    d->closing = true;
+    for (unsigned i = 0; i < d->nworkers; i++) {
+        struct lzr_worker *w = &d->workers[i];
+        struct lzr_msg m = {.type = LZR_MSG_QUIT};
+        if (w->state == LZR_WORKER_STARTING || w->njobs > 0) {
+            lzr_worker_kill(d, w); /* nobody waits for what it does */
+        } else if (w->channel != NULL && w->state == LZR_WORKER_READY) {
+            (void)lzr_channel_send(w->channel, &m, NULL, 0, -1, NULL);
+            w->state = LZR_WORKER_ENDING;
+        }
+    }
+    pthread_mutex_unlock(&d->mu);
+    if (d->supervisor_runs) {
+        struct timespec ts;
+        lzr_wake_supervisor(d);
+        LZR_CHECK(clock_gettime(CLOCK_REALTIME, &ts) == 0);
+        ts.tv_sec += (time_t)(QUIT_US / 1000000 + 1);
+        /* A worker that doesn't end in time is killed; then the supervisor always ends. */
+        while (pthread_timedjoin_np(d->supervisor, NULL, &ts) != 0) {
+            pthread_mutex_lock(&d->mu);
+            for (unsigned i = 0; i < d->nworkers && lzr_now_us() > until; i++) {
+                lzr_worker_kill(d, &d->workers[i]);
+            }
+            pthread_mutex_unlock(&d->mu);
+            ts.tv_sec += 1;
+        }
+    }
+    if (d->stop_fd >= 0) {
+        ssize_t n = write(d->stop_fd, &one, sizeof one);
+        LZR_CHECK(n == (ssize_t)sizeof one);
+    }
+    for (unsigned i = 0; i < d->ncodecs; i++) {
+        LZR_ZERO(pthread_join(d->codecs[i], NULL));
+    }
+}
+
+static void remove_flights(struct lzr_driver *d)
+{
+    for (uint32_t b = 0; b < d->flights.nbuckets && d->flights.buckets != NULL; b++) {
+        while (d->flights.buckets[b] != NULL) {
+            struct lzr_flight *f = d->flights.buckets[b];
+            lzr_flights_remove(&d->flights, &f);
+        }
+    }
+}
+
+void lzr_driver_close(struct lzr_driver **dp)
+{
+    struct lzr_driver *d = *dp;
+    *dp = NULL;
+    if (d == NULL) {
+        return;
+    }
+    if (d->flights.buckets != NULL) {
+        lzr_driver_drain(d);
+    }
+    if (d->workers == NULL || d->codecs == NULL || d->flights.buckets == NULL) {
+        d->ncodecs = 0; /* opening failed before a thread was started */
+    }
+    if (d->ncodecs > 0) {
+        stop_threads(d);
+    }
+    remove_flights(d);
+    if (d->flights.buckets != NULL) {
+        lzr_flights_release(&d->flights);
+    }
+    for (unsigned i = 0; d->workers != NULL && i < d->nworkers; i++) {
+        for (size_t k = 0; d->workers[i].manifests != NULL && k < d->nstores; k++) {
+            lzr_buf_release(&d->workers[i].manifests[k]);
+        }
+        lzr_free(d->workers[i].manifests);
+        lzr_worker_release(&d->workers[i]);
+    }
+    lzr_cache_free(&d->cache);
+    lzr_catalog_free(&d->catalog);
+    lzr_failures_release(&d->failures);
+    lzr_stores_free(d->stores, d->nstores);
+    for (size_t k = 0; d->manifests != NULL && k < d->nstores; k++) {
+        lzr_free(d->manifests[k]);
+    }
+    lzr_free(d->manifests);
+    lzr_free(d->manifest_lens);
+    lzr_free(d->array_stats);
+    lzr_free(d->workers);
+    lzr_free(d->codecs);
+    int fds[] = {d->codec_epoll, d->supervisor_epoll, d->wake_fd, d->stop_fd};
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+        if (fds[i] >= 0) {
+            close(fds[i]);
+        }
+    }
+    LZR_ZERO(pthread_cond_destroy(&d->started));
+    LZR_ZERO(pthread_mutex_destroy(&d->mu));
+    lzr_free(d);
+}

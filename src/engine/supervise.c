@@ -1,0 +1,346 @@
+/* The supervisor: the one thread that starts workers, waits for their ends, reads what they print
+ * and looks at deadlines. It never encodes and never waits for anything but its epoll set. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "engine/engine.h"
+
+/* What an epoll event is about: the worker's number and one of these. */
+enum { ABOUT_PROCESS = 0, ABOUT_OUTPUT = 1 };
+#define ABOUT_WAKE UINT64_MAX
+
+static uint64_t tag(const struct lzr_worker *w, unsigned about)
+{
+    return ((uint64_t)w->number << 1) | about;
+}
+
+void lzr_wake_supervisor(struct lzr_driver *d)
+{
+    uint64_t one = 1;
+    ssize_t n = write(d->wake_fd, &one, sizeof one);
+    (void)n; /* a full eventfd is awake already */
+}
+
+int lzr_watch_process(struct lzr_driver *d, struct lzr_worker *w)
+{
+    struct epoll_event p = {.events = EPOLLIN, .data.u64 = tag(w, ABOUT_PROCESS)};
+    struct epoll_event o = {.events = EPOLLIN, .data.u64 = tag(w, ABOUT_OUTPUT)};
+    if (w->pidfd < 0 || epoll_ctl(d->supervisor_epoll, EPOLL_CTL_ADD, w->pidfd, &p) != 0 ||
+        epoll_ctl(d->supervisor_epoll, EPOLL_CTL_ADD, w->output_fd, &o) != 0) {
+        return -1;
+    }
+    return 0;
+}
+
+/* Prints whole lines; the rest waits for its newline, or is printed when the buffer is full. */
+static void read_output(struct lzr_driver *d, struct lzr_worker *w, bool last)
+{
+    char chunk[4096], who[32];
+    (void)snprintf(who, sizeof who, "worker %u", w->number);
+    for (int turn = 0; turn < 16; turn++) {
+        ssize_t n = read(w->output_fd, chunk, sizeof chunk);
+        if (n <= 0) {
+            if (n == 0) {
+                (void)epoll_ctl(d->supervisor_epoll, EPOLL_CTL_DEL, w->output_fd, NULL);
+            }
+            break;
+        }
+        if (w->output.len + (size_t)n > w->output.limit - 1) {
+            lzr_log_lines(d->log, LZR_LOG_INFO, who, w->output.data, w->output.len);
+            lzr_buf_clear(&w->output);
+        }
+        lzr_buf_add(&w->output, chunk, (size_t)n);
+        char *end = w->output.len > 0 ? memrchr(w->output.data, '\n', w->output.len) : NULL;
+        if (end != NULL) {
+            size_t whole = (size_t)(end - w->output.data) + 1;
+            lzr_log_lines(d->log, LZR_LOG_INFO, who, w->output.data, whole);
+            memmove(w->output.data, w->output.data + whole, w->output.len - whole + 1);
+            w->output.len -= whole;
+        }
+    }
+    if (last && w->output.len > 0) {
+        lzr_log_lines(d->log, LZR_LOG_INFO, who, w->output.data, w->output.len);
+        lzr_buf_clear(&w->output);
+    }
+}
+
+static void describe_death(const siginfo_t *si, char *text, size_t n)
+{
+    if (si->si_code == CLD_EXITED) {
+        (void)snprintf(text, n, "it ended with status %d", si->si_status);
+    } else {
+        (void)snprintf(text, n, "it was ended by signal %d (SIG%s)", si->si_status,
+                       sigabbrev_np(si->si_status) != NULL ? sigabbrev_np(si->si_status) : "?");
+    }
+}
+
+/* The job that a dead worker was at: tried once more in a fresh worker, or failed. With mu. */
+static void bury_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_job *j, const char *how,
+                     struct lzr_request **list)
+{
+    struct lzr_flight *f = j->flight;
+    char text[256];
+    f->deaths++;
+    j->slot->busy = false;
+    if (d->closing) {
+        lzr_flight_fail(d, f, LZR_E_CANCELLED, "lazarr is stopping", list);
+        return;
+    }
+    if (w->killed_for_deadline) {
+        (void)snprintf(text, sizeof text, "%s/%s: the function took longer than %.3g s and was killed",
+                       f->array->store->name, f->array->path, (double)j->timeout_us / 1e6);
+        lzr_log(d->log, LZR_LOG_ERROR, "%s (chunk %llu)", text, (unsigned long long)f->index);
+        lzr_flight_fail(d, f, LZR_E_TIMEOUT, text, list);
+        return;
+    }
+    lzr_log(d->log, LZR_LOG_ERROR, "worker %u died over %s/%s, chunk %llu: %s", w->number,
+            f->array->store->name, f->array->path, (unsigned long long)f->index, how);
+    if (f->deaths >= 2) {
+        (void)snprintf(text, sizeof text, "%s/%s: the worker died twice over this chunk: %s",
+                       f->array->store->name, f->array->path, how);
+        lzr_flight_fail(d, f, LZR_E_WORKER, text, list);
+        return;
+    }
+    lzr_flight_release(d, f);
+    d->active--;
+    d->stats.retries_total++;
+    f->state = LZR_QUEUED;
+    f->needs_fresh = true;
+    f->fresh_until_us = lzr_now_us() + UINT64_C(30) * 1000000;
+    lzr_queue_push_front(&d->queue, f);
+}
+
+/* When a process has ended: its answers are read first, then its jobs are taken care of, then it is
+ * started again, at once the first time and ever later if it keeps failing. */
+static void bury(struct lzr_driver *d, struct lzr_worker *w)
+{
+    struct lzr_request *list = NULL;
+    struct lzr_outbox out = {.n = 0};
+    siginfo_t si = {0};
+    char how[128];
+    if (waitid(P_PIDFD, (id_t)w->pidfd, &si, WEXITED | WNOHANG) != 0 || si.si_pid == 0) {
+        return;
+    }
+    lzr_worker_read(d, w);
+    read_output(d, w, true);
+    describe_death(&si, how, sizeof how);
+    pthread_mutex_lock(&w->read_mu); /* nobody is between taking a message and applying it */
+    pthread_mutex_lock(&d->mu);
+    bool starting = w->state == LZR_WORKER_STARTING;
+    if (!d->closing) {
+        d->stats.worker_deaths_total += !w->killed_for_deadline;
+        w->deaths++;
+    }
+    for (unsigned i = w->njobs; i > 1; i--) {
+        lzr_job_return(d, &w->jobs[i - 1]); /* sent ahead, never begun */
+    }
+    if (w->njobs > 0) {
+        bury_job(d, w, &w->jobs[0], how, &list);
+        w->njobs = 0;
+    } else if (!d->closing && !starting && w->jobs_done > 0) {
+        lzr_log(d->log, LZR_LOG_WARN, "worker %u ended while idle: %s", w->number, how);
+    }
+    if (starting || w->jobs_done == 0) {
+        w->failed_starts++;
+        if (w->load_error == NULL) {
+            char text[256];
+            (void)snprintf(text, sizeof text, "the worker died while it loaded the stores: %s", how);
+            w->load_error = lzr_strdup(text);
+        }
+        if (d->opened && !d->closing) {
+            lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s%s%s", w->number, w->load_error,
+                    w->load_traceback != NULL ? "\n" : "",
+                    w->load_traceback != NULL ? w->load_traceback : "");
+        }
+    }
+    unsigned shift = w->failed_starts > 9 ? 9 : w->failed_starts;
+    uint64_t wait = w->failed_starts == 0 ? 0 : UINT64_C(50000) << shift;
+    w->restart_us = lzr_now_us() + (wait > 30000000 ? 30000000 : wait);
+    (void)epoll_ctl(d->codec_epoll, EPOLL_CTL_DEL, w->channel->fd, NULL);
+    char *error = w->load_error, *traceback = w->load_traceback;
+    w->load_error = w->load_traceback = NULL;
+    lzr_worker_reset(w);
+    w->load_error = error; /* kept until the next start: opening reads it */
+    w->load_traceback = traceback;
+    pthread_cond_broadcast(&d->started);
+    lzr_dispatch(d, &out);
+    pthread_mutex_unlock(&d->mu);
+    pthread_mutex_unlock(&w->read_mu);
+    lzr_outbox_send(d, &out);
+    lzr_complete(list);
+}
+
+/* Kills what is past its deadline, takes back what waits behind a slow job. With mu. */
+static void check_jobs(struct lzr_driver *d, struct lzr_worker *w, uint64_t now)
+{
+    if (w->state == LZR_WORKER_STARTING && now >= w->start_deadline_us) {
+        lzr_log(d->log, LZR_LOG_ERROR, "worker %u took longer than %llu s to load the stores",
+                w->number, (unsigned long long)(d->start_timeout_us / 1000000));
+        lzr_worker_kill(d, w);
+        return;
+    }
+    if (w->njobs == 0 || w->state == LZR_WORKER_ENDING) {
+        return;
+    }
+    if (now >= w->jobs[0].deadline_us) {
+        w->killed_for_deadline = true;
+        d->stats.worker_kills_total++;
+        lzr_worker_kill(d, w);
+        return;
+    }
+    uint64_t running = now - (w->jobs[0].deadline_us - w->jobs[0].timeout_us);
+    if (w->njobs > 1 && running > LZR_TICK_US / 2) {
+        (void)lzr_worker_withdraw(d, w, 1);
+    }
+}
+
+/* Requests whose own deadline has passed are answered "busy" and their flight is held. With mu. */
+static void check_waiters(struct lzr_driver *d, uint64_t now, struct lzr_request **list)
+{
+    for (uint32_t b = 0; b < d->flights.nbuckets; b++) {
+        for (struct lzr_flight *f = d->flights.buckets[b]; f != NULL; f = f->hash_next) {
+            struct lzr_request *next;
+            for (struct lzr_request *req = f->waiters; req != NULL; req = next) {
+                next = req->next;
+                if (req->deadline_us == 0 || now < req->deadline_us) {
+                    continue;
+                }
+                lzr_flight_leave(f, req);
+                d->waiting--;
+                f->held_until_us = now + LZR_HOLD_US;
+                req->result = (struct lzr_result){
+                    .code = LZR_E_BUSY,
+                    .again = true,
+                    .text = lzr_strdup("the chunk is still being computed; ask again")};
+                req->next = *list;
+                *list = req;
+            }
+        }
+    }
+}
+
+/* Results that were kept for somebody who didn't come back, and queued flights nobody waits for any
+ * more since their hold ended. With mu. */
+static void check_holds(struct lzr_driver *d, uint64_t now)
+{
+    struct lzr_flight *next;
+    for (struct lzr_flight *f = d->held; f != NULL; f = next) {
+        next = f->next;
+        if (now < f->held_until_us) {
+            continue;
+        }
+        if (f->prev != NULL) {
+            f->prev->next = f->next;
+        } else {
+            d->held = f->next;
+        }
+        if (f->next != NULL) {
+            f->next->prev = f->prev;
+        }
+        lzr_flights_remove(&d->flights, &f);
+    }
+    for (struct lzr_flight *f = d->queue.head; f != NULL; f = next) {
+        next = f->next;
+        if (f->held_until_us != 0 && lzr_flight_unwanted(f, now)) {
+            lzr_queue_remove(&d->queue, f);
+            lzr_flights_remove(&d->flights, &f);
+            d->stats.dropped_total++;
+        }
+    }
+}
+
+static void tick(struct lzr_driver *d)
+{
+    struct lzr_request *list = NULL;
+    struct lzr_outbox out = {.n = 0};
+    uint64_t now = lzr_now_us();
+    pthread_mutex_lock(&d->mu);
+    for (unsigned i = 0; i < d->nworkers; i++) {
+        check_jobs(d, &d->workers[i], now);
+    }
+    if (d->waiting > 0) {
+        check_waiters(d, now, &list);
+    }
+    check_holds(d, now);
+    lzr_dispatch(d, &out);
+    pthread_mutex_unlock(&d->mu);
+    lzr_outbox_send(d, &out);
+    lzr_complete(list);
+    for (unsigned i = 0; i < d->nworkers; i++) {
+        struct lzr_worker *w = &d->workers[i];
+        pthread_mutex_lock(&d->mu);
+        bool start = w->state == LZR_WORKER_DOWN && now >= w->restart_us && !d->closing;
+        bool pins = w->state == LZR_WORKER_READY && w->npinned > 0;
+        if (w->state == LZR_WORKER_READY && w->npinned > LZR_WORKER_PINNED && w->njobs == 0) {
+            struct lzr_msg m = {.type = LZR_MSG_QUIT};
+            lzr_log(d->log, LZR_LOG_WARN, "worker %u is replaced: the store keeps %u blocks",
+                    w->number, w->npinned);
+            lzr_outbox_add(&out, w, &m, -1);
+            w->state = LZR_WORKER_ENDING;
+        }
+        pthread_mutex_unlock(&d->mu);
+        lzr_outbox_send(d, &out);
+        if (pins) {
+            lzr_worker_provide_slots(d, w);
+        }
+        if (start) {
+            lzr_worker_start(d, w);
+            if (w->pid > 0 && lzr_watch_process(d, w) != 0) {
+                lzr_log(d->log, LZR_LOG_ERROR, "worker %u can't be watched and is killed",
+                        w->number);
+                pthread_mutex_lock(&d->mu);
+                lzr_worker_kill(d, w);
+                pthread_mutex_unlock(&d->mu);
+            }
+        }
+    }
+}
+
+static bool all_down(struct lzr_driver *d)
+{
+    bool down = true;
+    pthread_mutex_lock(&d->mu);
+    bool closing = d->closing;
+    for (unsigned i = 0; i < d->nworkers; i++) {
+        down = down && d->workers[i].pid <= 0;
+    }
+    pthread_mutex_unlock(&d->mu);
+    return closing && down;
+}
+
+void *lzr_supervisor_main(void *driver)
+{
+    struct lzr_driver *d = driver;
+    tick(d); /* starts the first workers */
+    while (!all_down(d)) {
+        struct epoll_event ev[32];
+        int n = epoll_wait(d->supervisor_epoll, ev, 32, LZR_TICK_US / 1000);
+        for (int i = 0; i < n; i++) {
+            if (ev[i].data.u64 == ABOUT_WAKE) {
+                uint64_t count;
+                ssize_t got = read(d->wake_fd, &count, sizeof count);
+                (void)got;
+                continue;
+            }
+            struct lzr_worker *w = &d->workers[ev[i].data.u64 >> 1];
+            if (w->pid <= 0) {
+                continue; /* buried by an earlier event of this turn */
+            }
+            if ((ev[i].data.u64 & 1) == ABOUT_OUTPUT) {
+                read_output(d, w, false);
+            } else {
+                bury(d, w);
+            }
+        }
+        tick(d);
+    }
+    return NULL;
+}

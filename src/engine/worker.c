@@ -1,0 +1,297 @@
+/* Starting a worker's process, and its slots. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "engine/engine.h"
+
+extern char **environ;
+
+void lzr_worker_init(struct lzr_worker *w, unsigned number)
+{
+    *w = (struct lzr_worker){.number = number, .pid = -1, .pidfd = -1, .output_fd = -1};
+    LZR_ZERO(pthread_mutex_init(&w->read_mu, NULL));
+    lzr_buf_init(&w->output, 16384);
+}
+
+void lzr_worker_release(struct lzr_worker *w)
+{
+    lzr_worker_reset(w);
+    lzr_buf_release(&w->output);
+    LZR_ZERO(pthread_mutex_destroy(&w->read_mu));
+}
+
+static void release_manifests(struct lzr_driver *d, struct lzr_worker *w)
+{
+    for (size_t i = 0; w->manifests != NULL && i < d->nstores; i++) {
+        lzr_buf_release(&w->manifests[i]);
+    }
+}
+
+void lzr_worker_reset(struct lzr_worker *w)
+{
+    LZR_CHECK(w->njobs == 0);
+    while (w->slots != NULL) {
+        struct lzr_slot *s = w->slots;
+        w->slots = s->next;
+        lzr_slot_unref(&s);
+    }
+    w->npinned = 0;
+    lzr_channel_unref(&w->channel);
+    if (w->pidfd >= 0) {
+        close(w->pidfd);
+    }
+    if (w->output_fd >= 0) {
+        close(w->output_fd);
+    }
+    w->pidfd = w->output_fd = -1;
+    w->pid = -1;
+    w->state = LZR_WORKER_DOWN;
+    w->killed_for_deadline = false;
+    lzr_free(w->load_error);
+    lzr_free(w->load_traceback);
+    w->load_error = w->load_traceback = NULL;
+}
+
+void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w)
+{
+    (void)d;
+    if (w->pid > 0) {
+        kill(w->pid, SIGKILL);
+        w->state = LZR_WORKER_ENDING;
+    }
+}
+
+struct lzr_slot *lzr_worker_free_slot(const struct lzr_worker *w)
+{
+    struct lzr_slot *s = w->slots;
+    while (s != NULL && (s->busy || s->pinned)) {
+        s = s->next;
+    }
+    return s;
+}
+
+void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
+{
+    for (;;) {
+        struct lzr_outbox out = {.n = 0};
+        struct lzr_slot *fresh = NULL;
+        struct lzr_err err;
+        unsigned usable = 0;
+        pthread_mutex_lock(&d->mu);
+        for (struct lzr_slot *s = w->slots; s != NULL; s = s->next) {
+            usable += !s->pinned;
+        }
+        bool wanted = w->state == LZR_WORKER_READY && usable < LZR_WORKER_SLOTS &&
+                      w->npinned <= LZR_WORKER_PINNED;
+        uint32_t id = w->next_slot;
+        pthread_mutex_unlock(&d->mu);
+        if (!wanted) {
+            return;
+        }
+        if (lzr_slot_new(id, d->slot_bytes, &d->budget, &fresh, &err) != LZR_OK) {
+            lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s", w->number, err.msg);
+            return;
+        }
+        pthread_mutex_lock(&d->mu);
+        if (w->state == LZR_WORKER_READY && w->next_slot == id) {
+            struct lzr_msg m = {.type = LZR_MSG_SLOT, .slot = id, .bytes = fresh->capacity};
+            /* The message must be on its way before a job can name the slot. A send of one packet
+             * that never blocks is the one call made under mu, and only here. */
+            if (lzr_channel_send(w->channel, &m, NULL, 0, fresh->fd, &err) == LZR_OK) {
+                w->next_slot++;
+                fresh->next = w->slots;
+                w->slots = fresh;
+                fresh = NULL;
+            }
+            lzr_dispatch(d, &out);
+        }
+        pthread_mutex_unlock(&d->mu);
+        lzr_outbox_send(d, &out);
+        if (fresh != NULL) {
+            lzr_slot_unref(&fresh);
+            return; /* the worker is gone or was given the slot by another thread */
+        }
+    }
+}
+
+/* The environment of a worker: ours, one thread a library (workers are the parallelism), and the
+ * library path of the Python it is to run on. Freed with free_environment. */
+static char **make_environment(const struct lzr_driver *d)
+{
+    static const char *const singles[] = {"OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1",
+                                          "MKL_NUM_THREADS=1", "BLOSC_NTHREADS=1",
+                                          "NUMEXPR_NUM_THREADS=1"};
+    const size_t nsingles = sizeof singles / sizeof singles[0];
+    size_t n = 0, k = 0;
+    while (environ[n] != NULL) {
+        n++;
+    }
+    char **env = lzr_calloc(n + nsingles + 2, sizeof *env);
+    if (env == NULL) {
+        return NULL;
+    }
+    bool ld = d->pyenv.ld_library_path[0] != '\0';
+    for (size_t i = 0; i < n; i++) {
+        if (ld && strncmp(environ[i], "LD_LIBRARY_PATH=", 16) == 0) {
+            continue;
+        }
+        env[k++] = lzr_strdup(environ[i]);
+    }
+    for (size_t i = 0; i < nsingles; i++) {
+        char name[64];
+        size_t len = strcspn(singles[i], "=");
+        (void)snprintf(name, sizeof name, "%.*s", (int)len, singles[i]);
+        if (getenv(name) == NULL) {
+            env[k++] = lzr_strdup(singles[i]);
+        }
+    }
+    if (ld) {
+        size_t size = strlen(d->pyenv.ld_library_path) + 17;
+        env[k] = lzr_malloc(size);
+        if (env[k] != NULL) {
+            (void)snprintf(env[k++], size, "LD_LIBRARY_PATH=%s", d->pyenv.ld_library_path);
+        }
+    }
+    return env;
+}
+
+static void free_environment(char **env)
+{
+    for (size_t i = 0; env != NULL && env[i] != NULL; i++) {
+        lzr_free(env[i]);
+    }
+    lzr_free(env);
+}
+
+/* fork + exec with the socket as descriptor 3, the pipe as stdout and stderr, nothing else open. */
+static int spawn(const struct lzr_driver *d, int socket_fd, int output_fd, pid_t *pid)
+{
+    posix_spawn_file_actions_t fa;
+    posix_spawnattr_t attr;
+    sigset_t none, all;
+    const char *old = getenv("LD_LIBRARY_PATH");
+    const char *args[10];
+    size_t n = 0;
+    args[n++] = d->pyenv.worker;
+    args[n++] = "--program";
+    args[n++] = d->pyenv.program;
+    args[n++] = "--package";
+    args[n++] = d->pyenv.package;
+    if (d->pyenv.ld_library_path[0] != '\0') {
+        args[n++] = "--restore-ld-library-path";
+        args[n++] = old != NULL ? old : "";
+    }
+    args[n] = NULL;
+    char **env = make_environment(d);
+    if (env == NULL) {
+        return ENOMEM;
+    }
+    LZR_ZERO(posix_spawn_file_actions_init(&fa));
+    LZR_ZERO(posix_spawnattr_init(&attr));
+    sigemptyset(&none);
+    sigfillset(&all);
+    /* Both ends lie well above 3 (start.c reserves the low numbers), so the order is safe. */
+    int rc = posix_spawn_file_actions_adddup2(&fa, output_fd, 1) |
+             posix_spawn_file_actions_adddup2(&fa, output_fd, 2) |
+             posix_spawn_file_actions_adddup2(&fa, socket_fd, LZR_WORKER_FD) |
+             posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0) |
+             posix_spawn_file_actions_addclosefrom_np(&fa, LZR_WORKER_FD + 1) |
+             posix_spawnattr_setsigmask(&attr, &none) | posix_spawnattr_setsigdefault(&attr, &all) |
+             posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    if (rc == 0) {
+        rc = posix_spawn(pid, d->pyenv.worker, &fa, &attr, (char *const *)(uintptr_t)args, env);
+    }
+    posix_spawn_file_actions_destroy(&fa);
+    posix_spawnattr_destroy(&attr);
+    free_environment(env);
+    return rc;
+}
+
+/* CONFIG: "name\0path\0" a store. */
+static enum lzr_code send_config(struct lzr_driver *d, struct lzr_channel *c, struct lzr_err *err)
+{
+    struct lzr_buf b;
+    struct lzr_msg m = {.type = LZR_MSG_CONFIG};
+    lzr_buf_init(&b, LZR_MAX_MESSAGE - sizeof m);
+    for (size_t i = 0; i < d->nstores; i++) {
+        lzr_buf_add(&b, d->stores[i].name, strlen(d->stores[i].name) + 1);
+        lzr_buf_add(&b, d->stores[i].path, strlen(d->stores[i].path) + 1);
+    }
+    enum lzr_code code = lzr_buf_failed(&b)
+                             ? lzr_err_set(err, LZR_E_LIMIT, "the stores' paths are too long")
+                             : lzr_channel_send(c, &m, b.data, (uint32_t)b.len, -1, err);
+    lzr_buf_release(&b);
+    return code;
+}
+
+static void start_failed(struct lzr_driver *d, struct lzr_worker *w, const char *text)
+{
+    lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s", w->number, text);
+    pthread_mutex_lock(&d->mu);
+    lzr_free(w->load_error);
+    w->load_error = lzr_strdup(text);
+    w->failed_starts++;
+    w->restart_us = lzr_now_us() + 1000000;
+    pthread_cond_broadcast(&d->started);
+    pthread_mutex_unlock(&d->mu);
+}
+
+void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
+{
+    struct lzr_channel *c = NULL;
+    struct lzr_err err = {.code = LZR_OK};
+    int theirs = -1, output[2] = {-1, -1};
+    pid_t pid = -1;
+    release_manifests(d, w);
+    if (lzr_channel_new(&c, &theirs, &err) != LZR_OK) {
+        start_failed(d, w, err.msg);
+        return;
+    }
+    if (pipe2(output, O_CLOEXEC) != 0) {
+        lzr_err_sys(&err, "cannot make a pipe");
+    } else {
+        int rc = spawn(d, theirs, output[1], &pid);
+        if (rc != 0) {
+            errno = rc;
+            lzr_err_sys(&err, "cannot start '%s'", d->pyenv.worker);
+        }
+        close(output[1]);
+    }
+    close(theirs);
+    if (pid > 0 && send_config(d, c, &err) == LZR_E_LIMIT) {
+        kill(pid, SIGKILL);
+    }
+    if (pid <= 0) {
+        if (output[0] >= 0) {
+            close(output[0]);
+        }
+        lzr_channel_unref(&c);
+        start_failed(d, w, err.msg);
+        return;
+    }
+    (void)fcntl(output[0], F_SETFL, O_NONBLOCK);
+    pthread_mutex_lock(&d->mu);
+    w->pid = pid;
+    w->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    w->output_fd = output[0];
+    w->channel = c;
+    w->state = LZR_WORKER_STARTING;
+    w->jobs_done = 0;
+    w->next_slot = 0;
+    w->start_deadline_us = lzr_now_us() + d->start_timeout_us;
+    d->stats.worker_starts_total++;
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = w};
+    LZR_ZERO(epoll_ctl(d->codec_epoll, EPOLL_CTL_ADD, c->fd, &ev));
+    pthread_mutex_unlock(&d->mu);
+}
