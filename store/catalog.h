@@ -4,7 +4,8 @@
  * what a key is: a metadata document (its bytes are ready), a directory (its entries are), a chunk
  * (computed by the engine), or nothing. Only canonical keys exist: no empty segment, no "." or "..",
  * no sign, no leading zero, no index beyond the grid. It never allocates in a lookup; a lookup takes
- * a hash probe for a document or a directory and one more for a chunk's array.
+ * a hash probe for a document or a directory and one more for a chunk's array (with '/' in Zarr v2,
+ * where a key doesn't say how many of its segments are the chunk's, one per axis at most).
  *
  * Made once from manifests, immutable, read by any thread. */
 #ifndef LZR_STORE_CATALOG_H
@@ -90,7 +91,8 @@ struct lzr_hit lzr_catalog_lookup(const struct lzr_catalog *c, const char *key, 
  * the array is versioned. */
 struct lzr_digest lzr_chunk_digest(const struct lzr_chunk *c, uint64_t nonce);
 
-/* "zarr3/brain.zarr/t1/0" of an array's level in a face: what a person pastes. */
+/* "zarr3/brain.zarr/t1" of a plain array, "zarr3/brain.zarr/t1/0" of an image (its finest level) in
+ * a face: what a person pastes to get an array. Without "/0" an image's is its multiscale group. */
 struct lzr_buf;
 void lzr_array_key(struct lzr_buf *out, const struct lzr_array *a, enum lzr_face face);
 

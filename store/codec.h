@@ -11,6 +11,9 @@
 /* Refuses what this build can't do (a blosc cname that the library lacks) and levels out of range. */
 enum lzr_code lzr_codec_check(const struct lzr_codec *c, struct lzr_err *err);
 
+/* Version of the library that makes the bytes, "" for none: part of what an ETag is made from. */
+const char *lzr_codec_version(const struct lzr_codec *c);
+
 /* Bytes that encoding n raw bytes can take at most. n <= LZR_MAX_CHUNK_BYTES. */
 size_t lzr_codec_bound(const struct lzr_codec *c, size_t n);
 

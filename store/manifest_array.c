@@ -1,0 +1,431 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "store/codec.h"
+#include "store/manifest_fields.h"
+
+static enum lzr_code no_memory(struct lzr_err *err)
+{
+    return lzr_err_set(err, LZR_E_NOMEM, "out of memory");
+}
+
+static enum lzr_code read_kind(const cJSON *object, struct lzr_array *a, struct lzr_err *err)
+{
+    const char *kind;
+    enum lzr_code code = lzr_field_string(object, "kind", &kind, err);
+    if (code != LZR_OK) {
+        return code;
+    }
+    if (strcmp(kind, "plain") == 0) {
+        a->kind = LZR_PLAIN;
+    } else if (strcmp(kind, "image") == 0) {
+        a->kind = LZR_IMAGE;
+    } else if (strcmp(kind, "labels") == 0) {
+        a->kind = LZR_LABELS;
+    } else {
+        return lzr_err_set(err, LZR_E_INVAL,
+                           "kind must be \"plain\", \"image\" or \"labels\", got \"%.40s\"", kind);
+    }
+    return LZR_OK;
+}
+
+static enum lzr_code read_fill(const cJSON *object, struct lzr_array *a, struct lzr_err *err)
+{
+    const cJSON *v = lzr_field(object, "fill_value");
+    const char *re, *im = NULL;
+    if (v == NULL) {
+        a->fill_given = false; /* and a->fill is zeroed */
+        return LZR_OK;
+    }
+    if (cJSON_IsBool(v)) {
+        re = cJSON_IsTrue(v) ? "true" : "false";
+    } else if (cJSON_IsString(v)) {
+        re = v->valuestring;
+    } else if (cJSON_IsArray(v) && cJSON_GetArraySize(v) == 2 && cJSON_IsString(v->child) &&
+               cJSON_IsString(v->child->next)) {
+        re = v->child->valuestring;
+        im = v->child->next->valuestring;
+    } else {
+        return lzr_err_set(err, LZR_E_INVAL,
+                           "fill_value must be a text, a boolean or two texts, got %s",
+                           lzr_field_kind(v));
+    }
+    enum lzr_code code = lzr_fill_parse(a->dtype, re, im, a->fill, err);
+    a->fill_given = code == LZR_OK;
+    return code;
+}
+
+static enum lzr_code read_dtype(const cJSON *object, struct lzr_array *a, struct lzr_err *err)
+{
+    const char *text;
+    enum lzr_code code = lzr_field_string(object, "dtype", &text, err);
+    if (code == LZR_OK) {
+        code = lzr_dtype_parse(text, &a->dtype, err);
+    }
+    if (code == LZR_OK && a->kind == LZR_LABELS && strchr("biu", a->dtype.kind) == NULL) {
+        code = lzr_err_set(err, LZR_E_INVAL, "dtype of labels must be an integer or bool, got %s",
+                           lzr_dtype_name(a->dtype));
+    }
+    return code;
+}
+
+/* A list of whole numbers, as many as there are axes; the first one of an array says how many. */
+static enum lzr_code read_lengths(const cJSON *level, const char *name, const char *least,
+                                  unsigned *rank, bool sets_rank, uint64_t out[],
+                                  struct lzr_err *err)
+{
+    const cJSON *list = lzr_field(level, name);
+    if (!cJSON_IsArray(list)) {
+        return lzr_err_set(err, LZR_E_INVAL, "%s must be a list, got %s", name,
+                           lzr_field_kind(list));
+    }
+    int n = cJSON_GetArraySize(list);
+    if (n > LZR_MAX_RANK) {
+        return lzr_err_set(err, LZR_E_LIMIT, "%s has %d axes, the limit is %d", name, n,
+                           LZR_MAX_RANK);
+    }
+    if (!sets_rank && (unsigned)n != *rank) {
+        return lzr_err_set(err, LZR_E_INVAL, "%s must have one number per axis (%u), got %d", name,
+                           *rank, n);
+    }
+    *rank = (unsigned)n;
+    unsigned axis = 0;
+    const cJSON *v;
+    cJSON_ArrayForEach(v, list)
+    {
+        enum lzr_code code = lzr_field_u64(v, name, least, axis, &out[axis], err);
+        if (code != LZR_OK) {
+            return code;
+        }
+        axis++;
+    }
+    return LZR_OK;
+}
+
+static enum lzr_code read_reals(const cJSON *level, const char *name, unsigned rank, bool positive,
+                                double out[], struct lzr_err *err)
+{
+    const cJSON *list = lzr_field(level, name);
+    for (unsigned i = 0; i < rank; i++) {
+        out[i] = positive ? 1.0 : 0.0;
+    }
+    if (list == NULL) {
+        return LZR_OK;
+    }
+    if (!cJSON_IsArray(list) || (unsigned)cJSON_GetArraySize(list) != rank) {
+        return lzr_err_set(err, LZR_E_INVAL, "%s must be a list with one number per axis (%u)",
+                           name, rank);
+    }
+    unsigned axis = 0;
+    const cJSON *v;
+    cJSON_ArrayForEach(v, list)
+    {
+        enum lzr_code code = lzr_field_real(v, name, &out[axis], err);
+        if (code != LZR_OK) {
+            return code;
+        }
+        if (positive && !(out[axis] > 0)) {
+            return lzr_err_set(err, LZR_E_INVAL, "%s must be > 0, got %.17g on axis %u", name,
+                               out[axis], axis);
+        }
+        axis++;
+    }
+    return LZR_OK;
+}
+
+static enum lzr_code read_level(const cJSON *v, struct lzr_array *a, unsigned k,
+                                struct lzr_err *err)
+{
+    struct lzr_level *level = &a->levels[k];
+    if (!cJSON_IsObject(v)) {
+        return lzr_err_set(err, LZR_E_INVAL, "levels must be objects, got %s", lzr_field_kind(v));
+    }
+    struct lzr_grid *g = &level->grid;
+    g->rank = a->levels[0].grid.rank;
+    enum lzr_code code = read_lengths(v, "shape", ">= 0", &g->rank, k == 0, g->shape, err);
+    if (code == LZR_OK) {
+        code = read_lengths(v, "chunks", ">= 1", &g->rank, false, g->chunks, err);
+    }
+    if (code == LZR_OK) {
+        code = lzr_grid_init(g, err);
+    }
+    if (code == LZR_OK && g->chunk_elements * a->dtype.size > LZR_MAX_CHUNK_BYTES) {
+        code = lzr_err_set(err, LZR_E_LIMIT,
+                           "chunks make %" PRIu64 " bytes a chunk, the limit is %" PRIu64,
+                           g->chunk_elements * a->dtype.size, LZR_MAX_CHUNK_BYTES);
+    }
+    if (code == LZR_OK) {
+        code = read_reals(v, "scale", g->rank, true, level->scale, err);
+    }
+    if (code == LZR_OK) {
+        code = read_reals(v, "translation", g->rank, false, level->translation, err);
+    }
+    return code;
+}
+
+static enum lzr_code read_levels(struct lzr_arena *arena, const cJSON *object, struct lzr_array *a,
+                                 struct lzr_err *err)
+{
+    const cJSON *list = lzr_field(object, "levels");
+    int n = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : 0;
+    int most = a->kind == LZR_PLAIN ? 1 : LZR_MAX_LEVELS;
+    if (n < 1 || n > most) {
+        return lzr_err_set(err, LZR_E_INVAL, "levels must be a list of 1 to %d, got %d", most, n);
+    }
+    a->nlevels = (unsigned)n;
+    a->levels = lzr_arena_alloc(arena, (size_t)n * sizeof *a->levels);
+    if (a->levels == NULL) {
+        return no_memory(err);
+    }
+    unsigned k = 0;
+    const cJSON *v;
+    cJSON_ArrayForEach(v, list)
+    {
+        enum lzr_code code = read_level(v, a, k, err);
+        if (code != LZR_OK) {
+            if (n > 1) {
+                lzr_err_prefix(err, "level %u", k);
+            }
+            return code;
+        }
+        k++;
+    }
+    return LZR_OK;
+}
+
+/* A list of rank texts, or nulls where they may be. */
+static enum lzr_code read_names(struct lzr_arena *arena, const cJSON *list, const char *name,
+                                unsigned rank, bool nulls, const char *out[], struct lzr_err *err)
+{
+    if (!cJSON_IsArray(list) || (unsigned)cJSON_GetArraySize(list) != rank) {
+        return lzr_err_set(err, LZR_E_INVAL, "%s must be a list with one text per axis (%u)", name,
+                           rank);
+    }
+    unsigned axis = 0;
+    const cJSON *v;
+    cJSON_ArrayForEach(v, list)
+    {
+        if (cJSON_IsNull(v) && nulls) {
+            out[axis++] = NULL;
+            continue;
+        }
+        if (!cJSON_IsString(v) || v->valuestring[0] == '\0') {
+            return lzr_err_set(err, LZR_E_INVAL, "%s must be texts, got %s on axis %u", name,
+                               cJSON_IsString(v) ? "an empty one" : lzr_field_kind(v), axis);
+        }
+        out[axis] = lzr_arena_strndup(arena, v->valuestring, strlen(v->valuestring));
+        if (out[axis++] == NULL) {
+            return no_memory(err);
+        }
+    }
+    return LZR_OK;
+}
+
+/* An image's axes are letters of "tczyx" in that order, 2 or 3 of them of space: what OME-NGFF can
+ * say. */
+static enum lzr_code check_image_axes(const struct lzr_array *a, unsigned rank, struct lzr_err *err)
+{
+    static const char ORDER[] = "tczyx";
+    const char *from = ORDER;
+    unsigned space = 0;
+    for (unsigned i = 0; i < rank; i++) {
+        const char *at = strlen(a->dims[i]) == 1 ? strchr(from, a->dims[i][0]) : NULL;
+        if (at == NULL) {
+            return lzr_err_set(err, LZR_E_INVAL,
+                               "axes must be names out of t, c, z, y, x in that order, got "
+                               "\"%.40s\" on axis %u",
+                               a->dims[i], i);
+        }
+        space += at >= ORDER + 2;
+        from = at + 1;
+    }
+    if (space < 2) {
+        return lzr_err_set(err, LZR_E_INVAL, "axes must have 2 or 3 of z, y, x, got %u", space);
+    }
+    return LZR_OK;
+}
+
+static enum lzr_code read_dims(struct lzr_arena *arena, const cJSON *object, struct lzr_array *a,
+                               struct lzr_err *err)
+{
+    unsigned rank = a->levels[0].grid.rank;
+    const cJSON *list = lzr_field(object, "dims");
+    enum lzr_code code = LZR_OK;
+    if (list == NULL && a->kind != LZR_PLAIN) {
+        return lzr_err_set(err, LZR_E_INVAL, "dims must be there: the axes of an image");
+    }
+    if (list != NULL) {
+        code = read_names(arena, list, "dims", rank, false, a->dims, err);
+        a->has_dims = true;
+    }
+    for (unsigned i = 0; code == LZR_OK && list != NULL && i < rank; i++) {
+        for (unsigned k = 0; k < i; k++) {
+            if (strcmp(a->dims[i], a->dims[k]) == 0) {
+                return lzr_err_set(err, LZR_E_INVAL, "dims has \"%.40s\" twice", a->dims[i]);
+            }
+        }
+    }
+    if (code == LZR_OK && a->kind != LZR_PLAIN) {
+        code = check_image_axes(a, rank, err);
+    }
+    list = lzr_field(object, "units");
+    if (code == LZR_OK && list != NULL) {
+        code = read_names(arena, list, "units", rank, true, a->units, err);
+    }
+    return code;
+}
+
+static enum lzr_code read_separator(const cJSON *object, struct lzr_array *a, struct lzr_err *err)
+{
+    const cJSON *v = lzr_field(object, "separator");
+    a->separator = '.';
+    if (v != NULL) {
+        if (!cJSON_IsString(v) || (strcmp(v->valuestring, ".") != 0 &&
+                                   strcmp(v->valuestring, "/") != 0)) {
+            return lzr_err_set(err, LZR_E_INVAL, "separator must be \".\" or \"/\"");
+        }
+        a->separator = v->valuestring[0];
+    }
+    if (a->kind != LZR_PLAIN) {
+        a->separator = '/'; /* OME-NGFF 0.4 knows no other */
+    }
+    return LZR_OK;
+}
+
+static enum lzr_code read_blosc(const cJSON *v, struct lzr_codec *c, struct lzr_err *err)
+{
+    static const char *const SHUFFLES[] = {"noshuffle", "shuffle", "bitshuffle"};
+    const char *cname, *shuffle;
+    enum lzr_code code = lzr_field_string(v, "cname", &cname, err);
+    if (code == LZR_OK) {
+        code = lzr_field_string(v, "shuffle", &shuffle, err);
+    }
+    if (code == LZR_OK) {
+        code = lzr_field_int(lzr_field(v, "clevel"), "clevel", &c->level, err);
+    }
+    if (code != LZR_OK) {
+        return code;
+    }
+    size_t n = strlen(cname);
+    if (n >= sizeof c->cname) {
+        return lzr_err_set(err, LZR_E_INVAL, "unknown blosc cname \"%.40s\"", cname);
+    }
+    memcpy(c->cname, cname, n + 1);
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(SHUFFLES[i], shuffle) == 0) {
+            c->shuffle = i;
+            return LZR_OK;
+        }
+    }
+    return lzr_err_set(err, LZR_E_INVAL,
+                       "blosc shuffle must be \"noshuffle\", \"shuffle\" or \"bitshuffle\", got "
+                       "\"%.40s\"",
+                       shuffle);
+}
+
+static enum lzr_code read_codec(const cJSON *object, struct lzr_array *a, struct lzr_err *err)
+{
+    const cJSON *v = lzr_field(object, "compressor");
+    struct lzr_codec *c = &a->codec;
+    const char *id = "";
+    enum lzr_code code = LZR_OK;
+    c->id = LZR_CODEC_NONE;
+    if (v == NULL) {
+        return LZR_OK;
+    }
+    if (!cJSON_IsObject(v)) {
+        return lzr_err_set(err, LZR_E_INVAL, "must be an object or null, got %s",
+                           lzr_field_kind(v));
+    }
+    code = lzr_field_string(v, "id", &id, err);
+    if (code != LZR_OK) {
+        return code;
+    }
+    if (strcmp(id, "blosc") == 0) {
+        c->id = LZR_CODEC_BLOSC;
+        code = read_blosc(v, c, err);
+    } else if (strcmp(id, "zstd") == 0 || strcmp(id, "gzip") == 0) {
+        c->id = id[0] == 'z' ? LZR_CODEC_ZSTD : LZR_CODEC_GZIP;
+        code = lzr_field_int(lzr_field(v, "level"), "level", &c->level, err);
+    } else {
+        code = lzr_err_set(err, LZR_E_INVAL,
+                           "unknown id \"%.40s\"; known are blosc, zstd and gzip", id);
+    }
+    return code == LZR_OK ? lzr_codec_check(c, err) : code;
+}
+
+static enum lzr_code read_seconds(const cJSON *object, const char *name, double fallback,
+                                  double *out, struct lzr_err *err)
+{
+    const cJSON *v = lzr_field(object, name);
+    *out = fallback;
+    enum lzr_code code = v == NULL ? LZR_OK : lzr_field_real(v, name, out, err);
+    /* A year is a bound only so that microseconds fit into 64 bits everywhere. */
+    if (code == LZR_OK && !(*out > 0 && *out <= 31536000.0)) {
+        code = lzr_err_set(err, LZR_E_INVAL, "%s must be > 0 and at most a year, got %.17g", name,
+                           *out);
+    }
+    return code;
+}
+
+static enum lzr_code read_rest(struct lzr_arena *arena, const cJSON *object, struct lzr_span raw,
+                               struct lzr_array *a, struct lzr_err *err)
+{
+    enum lzr_code code =
+        lzr_field_raw(arena, raw, "attributes", '{', "{}", &a->attributes, err);
+    if (code == LZR_OK) {
+        code = lzr_field_raw(arena, raw, "channels", '[', NULL, &a->channels, err);
+    }
+    if (code == LZR_OK) {
+        code = read_seconds(object, "timeout", 300.0, &a->timeout_s, err);
+    }
+    if (code == LZR_OK) {
+        code = read_seconds(object, "first_timeout", 900.0, &a->first_timeout_s, err);
+    }
+    a->deterministic = true;
+    if (code == LZR_OK) {
+        code = lzr_field_bool(object, "deterministic", &a->deterministic, err);
+    }
+    const cJSON *version = lzr_field(object, "version");
+    if (code == LZR_OK && version != NULL && !cJSON_IsString(version)) {
+        code = lzr_err_set(err, LZR_E_INVAL, "version must be a text, got %s",
+                           lzr_field_kind(version));
+    }
+    a->versioned = version != NULL;
+    if (code == LZR_OK) {
+        code = lzr_field_digest(object, "digest", &a->digest, err);
+    }
+    return code;
+}
+
+enum lzr_code lzr_manifest_array(struct lzr_arena *arena, const cJSON *object, struct lzr_span raw,
+                                 struct lzr_array *a, struct lzr_err *err)
+{
+    enum lzr_code code = read_kind(object, a, err);
+    if (code == LZR_OK) {
+        code = read_dtype(object, a, err);
+    }
+    if (code == LZR_OK) {
+        code = read_fill(object, a, err);
+    }
+    if (code == LZR_OK) {
+        code = read_levels(arena, object, a, err);
+    }
+    if (code == LZR_OK) {
+        code = read_dims(arena, object, a, err);
+    }
+    if (code == LZR_OK) {
+        code = read_separator(object, a, err);
+    }
+    if (code == LZR_OK) {
+        code = read_codec(object, a, err);
+        if (code != LZR_OK) {
+            lzr_err_prefix(err, "compressor");
+        }
+    }
+    if (code == LZR_OK) {
+        code = read_rest(arena, object, raw, a, err);
+    }
+    return code;
+}

@@ -1,0 +1,63 @@
+#include <string.h>
+
+#include "store/codec.h"
+
+/* Repeats one element over n bytes, doubling what is there already: a few large copies instead of
+ * many small ones. */
+static void fill_bytes(unsigned char *out, size_t n, const unsigned char *element, size_t itemsize)
+{
+    bool same = true;
+    for (size_t i = 1; i < itemsize; i++) {
+        same = same && element[i] == element[0];
+    }
+    if (same) {
+        memset(out, element[0], n);
+        return;
+    }
+    memcpy(out, element, itemsize);
+    for (size_t done = itemsize; done < n;) {
+        size_t part = done < n - done ? done : n - done;
+        memcpy(out + done, out, part);
+        done += part;
+    }
+}
+
+void lzr_chunk_pad(const struct lzr_grid *g, const uint64_t extent[], const void *block,
+                   unsigned itemsize, const unsigned char *fill, void *chunk)
+{
+    size_t bytes = (size_t)g->chunk_elements * itemsize;
+    /* Axes behind the last one that is cut are contiguous in both: one row is all of them. */
+    unsigned cut = g->rank;
+    size_t inner = itemsize;
+    while (cut > 0 && extent[cut - 1] == g->chunks[cut - 1]) {
+        inner *= (size_t)g->chunks[--cut];
+    }
+    if (cut == 0) {
+        memcpy(chunk, block, bytes);
+        return;
+    }
+    fill_bytes(chunk, bytes, fill, itemsize);
+    unsigned last = cut - 1;
+    size_t row = inner * (size_t)extent[last];
+    size_t rows = row > 0 ? 1 : 0;
+    for (unsigned i = 0; i < last; i++) {
+        rows *= (size_t)extent[i];
+    }
+    const unsigned char *from = block;
+    uint64_t at[LZR_MAX_RANK] = {0};
+    for (size_t r = 0; r < rows; r++) {
+        size_t offset = 0;
+        for (unsigned i = 0; i < last; i++) {
+            offset = offset * (size_t)g->chunks[i] + (size_t)at[i];
+        }
+        offset *= (size_t)g->chunks[last] * inner;
+        memcpy((unsigned char *)chunk + offset, from, row);
+        from += row;
+        for (unsigned i = last; i-- > 0;) {
+            if (++at[i] < extent[i]) {
+                break;
+            }
+            at[i] = 0;
+        }
+    }
+}

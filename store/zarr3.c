@@ -1,0 +1,171 @@
+/* The documents of Zarr v3: a zarr.json at every node, with the whole subtree inline at groups. */
+#include "base/buf.h"
+#include "store/attributes.h"
+#include "store/face.h"
+#include "store/json_writer.h"
+#include "store/keys.h"
+#include "store/ngff.h"
+
+/* {"name": ..., "configuration": { and, after the members, its end. */
+static void open_named(struct lzr_json *j, const char *name)
+{
+    lzr_json_open(j, '{');
+    lzr_json_key(j, "name");
+    lzr_json_string(j, name);
+    lzr_json_key(j, "configuration");
+    lzr_json_open(j, '{');
+}
+
+static void close_named(struct lzr_json *j)
+{
+    lzr_json_close(j, '}');
+    lzr_json_close(j, '}');
+}
+
+static void write_blosc(struct lzr_json *j, const struct lzr_array *a)
+{
+    static const char *const SHUFFLES[] = {"noshuffle", "shuffle", "bitshuffle"};
+    open_named(j, "blosc");
+    lzr_json_key(j, "cname");
+    lzr_json_string(j, a->codec.cname);
+    lzr_json_key(j, "clevel");
+    lzr_json_int(j, a->codec.level);
+    lzr_json_key(j, "shuffle");
+    lzr_json_string(j, SHUFFLES[a->codec.shuffle]);
+    lzr_json_key(j, "typesize");
+    lzr_json_int(j, a->dtype.size);
+    lzr_json_key(j, "blocksize");
+    lzr_json_int(j, 0);
+    close_named(j);
+}
+
+static void write_codecs(struct lzr_json *j, const struct lzr_array *a)
+{
+    lzr_json_key(j, "codecs");
+    lzr_json_open(j, '[');
+    open_named(j, "bytes");
+    if (a->dtype.size > 1) {
+        lzr_json_key(j, "endian");
+        lzr_json_string(j, a->dtype.big ? "big" : "little");
+    }
+    close_named(j);
+    if (a->codec.id == LZR_CODEC_BLOSC) {
+        write_blosc(j, a);
+    } else if (a->codec.id != LZR_CODEC_NONE) {
+        bool zstd = a->codec.id == LZR_CODEC_ZSTD;
+        open_named(j, zstd ? "zstd" : "gzip");
+        lzr_json_key(j, "level");
+        lzr_json_int(j, a->codec.level);
+        if (zstd) {
+            lzr_json_key(j, "checksum"); /* some readers drop a zstd without it */
+            lzr_json_bool(j, false);
+        }
+        close_named(j);
+    }
+    lzr_json_close(j, ']');
+}
+
+static void write_grid(struct lzr_json *j, const struct lzr_grid *g)
+{
+    lzr_json_key(j, "shape");
+    lzr_face_lengths(j, g->shape, g->rank);
+    lzr_json_key(j, "chunk_grid");
+    open_named(j, "regular");
+    lzr_json_key(j, "chunk_shape");
+    lzr_face_lengths(j, g->chunks, g->rank);
+    close_named(j);
+    lzr_json_key(j, "chunk_key_encoding");
+    open_named(j, "default");
+    lzr_json_key(j, "separator");
+    lzr_json_string(j, "/");
+    close_named(j);
+}
+
+static void write_attributes(struct lzr_json *j, const struct lzr_tree_item *item)
+{
+    lzr_json_key(j, "attributes");
+    lzr_json_open(j, '{');
+    if (item->group && item->array != NULL) {
+        lzr_ngff_v05(j, item->array);
+    }
+    lzr_attributes_merge(j, item->attributes, item->array != NULL);
+    lzr_json_close(j, '}');
+}
+
+/* A node without the bracket at its end, so that a group can be given its subtree. */
+static void write_open_node(struct lzr_json *j, const struct lzr_tree_item *item)
+{
+    lzr_json_open(j, '{');
+    lzr_json_key(j, "zarr_format");
+    lzr_json_int(j, 3);
+    lzr_json_key(j, "node_type");
+    lzr_json_string(j, item->group ? "group" : "array");
+    if (!item->group) {
+        const struct lzr_array *a = item->array;
+        write_grid(j, &a->levels[item->level].grid);
+        lzr_json_key(j, "data_type");
+        lzr_json_string(j, lzr_dtype_name(a->dtype));
+        lzr_json_key(j, "fill_value");
+        lzr_json_value(j);
+        lzr_fill_json(j->out, a->dtype, a->fill);
+        write_codecs(j, a);
+        lzr_json_key(j, "dimension_names");
+        lzr_face_dims(j, a);
+    }
+    write_attributes(j, item);
+}
+
+static void write_part(struct lzr_buf *out, const struct lzr_tree_item *item, unsigned k)
+{
+    struct lzr_json j;
+    (void)k;
+    lzr_json_init(&j, out);
+    write_open_node(&j, item);
+    lzr_json_close(&j, '}');
+}
+
+static const char *part_name(const struct lzr_tree_item *item, unsigned k)
+{
+    (void)k;
+    return item->group ? NULL : "zarr.json";
+}
+
+static void write_consolidated(struct lzr_buf *out, const struct lzr_tree *t, size_t i,
+                               const struct lzr_parts *parts)
+{
+    struct lzr_json j;
+    lzr_json_init(&j, out);
+    write_open_node(&j, &t->items[i]);
+    lzr_json_key(&j, "consolidated_metadata");
+    lzr_json_open(&j, '{');
+    lzr_json_key(&j, "kind");
+    lzr_json_string(&j, "inline");
+    lzr_json_key(&j, "must_understand");
+    lzr_json_bool(&j, false);
+    lzr_json_key(&j, "metadata");
+    lzr_json_open(&j, '{');
+    for (size_t m = i + 1; m < t->items[i].end; m++) {
+        lzr_json_key(&j, lzr_tree_below(&t->items[i], &t->items[m]));
+        lzr_json_raw(&j, parts[m].part[0].p, parts[m].part[0].n);
+    }
+    lzr_json_close(&j, '}');
+    lzr_json_close(&j, '}');
+    lzr_json_close(&j, '}');
+}
+
+static bool is_chunk(const struct lzr_array *a, unsigned level, const char *key, size_t n,
+                     uint64_t *index)
+{
+    return lzr_key_v3(&a->levels[level].grid, key, n, index);
+}
+
+const struct lzr_face_ops lzr_face_zarr3 = {
+    .name = "zarr3",
+    .suffix = ".zarr",
+    .nparts = 1,
+    .write_part = write_part,
+    .part_name = part_name,
+    .write_consolidated = write_consolidated,
+    .consolidated_name = "zarr.json",
+    .chunk = is_chunk,
+};
