@@ -18,6 +18,10 @@
 #include "base/blob.h"
 #include "base/err.h"
 
+/* What one entry is charged beside its blob: the entry and malloc's share of it. The blob's header and
+ * the bucket array are charged on their own. */
+#define LZR_CACHE_ENTRY_BYTES 80
+
 struct lzr_cache_key {
     uint32_t array;
     uint32_t variant; /* 0 until arrays take parameters (design 5) */

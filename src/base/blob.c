@@ -1,0 +1,94 @@
+#include "base/blob.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#define BLOB_MAGIC 0x626c6f62u
+/* malloc's own share of an allocation, at its largest for small ones. */
+#define MALLOC_OVERHEAD 16u
+
+void lzr_budget_add(struct lzr_budget *b, uint64_t bytes)
+{
+    atomic_fetch_add_explicit(&b->used, bytes, memory_order_relaxed);
+}
+
+void lzr_budget_sub(struct lzr_budget *b, uint64_t bytes)
+{
+    uint64_t before = atomic_fetch_sub_explicit(&b->used, bytes, memory_order_relaxed);
+    LZR_CHECK(before >= bytes);
+}
+
+uint64_t lzr_blob_charge(size_t len)
+{
+    return sizeof(struct lzr_blob) + len + MALLOC_OVERHEAD;
+}
+
+struct lzr_blob *lzr_blob_new(size_t len, struct lzr_budget *budget)
+{
+    if (len > SIZE_MAX / 2) {
+        return NULL;
+    }
+    struct lzr_blob *b = lzr_malloc(sizeof *b + len);
+    if (b == NULL) {
+        return NULL;
+    }
+    atomic_init(&b->refs, 1);
+    b->magic = BLOB_MAGIC;
+    b->len = len;
+    b->budget = budget;
+    if (budget != NULL) {
+        lzr_budget_add(budget, lzr_blob_charge(len));
+    }
+    return b;
+}
+
+struct lzr_blob *lzr_blob_dup(const void *bytes, size_t len, struct lzr_budget *budget)
+{
+    struct lzr_blob *b = lzr_blob_new(len, budget);
+    if (b != NULL && len > 0) {
+        memcpy(b->data, bytes, len);
+    }
+    return b;
+}
+
+struct lzr_blob *lzr_blob_shrink(struct lzr_blob *b, size_t len)
+{
+    LZR_CHECK(b->magic == BLOB_MAGIC && atomic_load(&b->refs) == 1 && len <= b->len);
+    uint64_t before = lzr_blob_charge(b->len);
+    struct lzr_blob *smaller = lzr_realloc(b, sizeof *b + len);
+    if (smaller == NULL) {
+        b->len = len; /* the memory stays, and so does its charge: give it back as if it were ours */
+        smaller = b;
+    }
+    smaller->len = len;
+    if (smaller->budget != NULL) {
+        lzr_budget_sub(smaller->budget, before - lzr_blob_charge(len));
+    }
+    return smaller;
+}
+
+struct lzr_blob *lzr_blob_ref(struct lzr_blob *b)
+{
+    LZR_CHECK(b->magic == BLOB_MAGIC);
+    atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+    return b;
+}
+
+void lzr_blob_unref(struct lzr_blob **bp)
+{
+    struct lzr_blob *b = *bp;
+    *bp = NULL;
+    if (b == NULL) {
+        return;
+    }
+    LZR_CHECK(b->magic == BLOB_MAGIC);
+    if (atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) == 1) {
+        if (b->budget != NULL) {
+            lzr_budget_sub(b->budget, lzr_blob_charge(b->len));
+        }
+        b->magic = 0;
+        lzr_free(b);
+    }
+}
