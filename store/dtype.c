@@ -72,8 +72,7 @@ const char *lzr_dtype_name(struct lzr_dtype d)
             return KNOWN[i].name;
         }
     }
-    LZR_CHECK(!"a dtype that lzr_dtype_parse never made");
-    return "";
+    lzr_panic(__FILE__, __LINE__, "a dtype that lzr_dtype_parse never made");
 }
 
 unsigned lzr_dtype_word(struct lzr_dtype d)

@@ -42,10 +42,10 @@ struct lzr_face_ops {
 extern const struct lzr_face_ops lzr_face_zarr2;
 extern const struct lzr_face_ops lzr_face_zarr3;
 
-/* The names of the axes as a JSON list: the user's, or dim_0, dim_1 ... since xarray opens nothing
- * whose dimensions have no names. */
+/* The names of an array's axes as a JSON list: the user's, or dim_0, dim_1 ... (tree.h's own_dims:
+ * edges_dim_0 ...), since xarray opens nothing whose dimensions have no names. */
 struct lzr_json;
-void lzr_face_dims(struct lzr_json *j, const struct lzr_array *a);
+void lzr_face_dims(struct lzr_json *j, const struct lzr_tree_item *item);
 /* A list of lengths. */
 void lzr_face_lengths(struct lzr_json *j, const uint64_t *v, unsigned n);
 

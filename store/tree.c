@@ -57,6 +57,28 @@ static void find_ends(struct lzr_tree *t)
     }
 }
 
+/* Arrays without dims get dim_0, dim_1 ... as names. xarray opens a group only if a name means one
+ * length there, so within a group all that differ from the first in a length get names of their
+ * own. */
+static void name_dims(struct lzr_tree *t, size_t group)
+{
+    uint64_t length[LZR_MAX_RANK];
+    unsigned known = 0;
+    for (size_t m = group + 1; m < t->items[group].end; m = t->items[m].end) {
+        struct lzr_tree_item *item = &t->items[m];
+        if (item->group || item->array->has_dims) {
+            continue;
+        }
+        const struct lzr_grid *g = &item->array->levels[0].grid;
+        for (unsigned i = 0; i < g->rank && i < known; i++) {
+            item->own_dims = item->own_dims || length[i] != g->shape[i];
+        }
+        for (unsigned i = known; i < g->rank && !item->own_dims; i++) {
+            length[known++] = g->shape[i];
+        }
+    }
+}
+
 enum lzr_code lzr_tree_build(struct lzr_arena *arena, const struct lzr_store *store,
                              struct lzr_tree *out, struct lzr_err *err)
 {
@@ -81,6 +103,11 @@ enum lzr_code lzr_tree_build(struct lzr_arena *arena, const struct lzr_store *st
     }
     qsort(t.items, t.n, sizeof *t.items, compare_items);
     find_ends(&t);
+    for (size_t i = 0; i < t.n; i++) {
+        if (t.items[i].group) {
+            name_dims(&t, i);
+        }
+    }
     *out = t;
     return LZR_OK;
 }

@@ -16,6 +16,7 @@ struct lzr_tree_item {
     const struct lzr_array *array; /* NULL for a group that is no image */
     unsigned level;                /* of an array */
     bool group;                    /* a group, images included */
+    bool own_dims;                 /* an array without dims whose dim_0 ... are named after it */
     const char *attributes;        /* the user's own here: text of a JSON object */
     size_t end;                    /* one past the last item inside; own place + 1 for an array */
 };

@@ -84,7 +84,7 @@ static void write_attributes(struct lzr_buf *out, const struct lzr_tree_item *it
     lzr_json_open(&j, '{');
     if (!item->group) {
         lzr_json_key(&j, "_ARRAY_DIMENSIONS");
-        lzr_face_dims(&j, item->array);
+        lzr_face_dims(&j, item);
     } else if (item->array != NULL) {
         lzr_ngff_v04(&j, item->array);
     }

@@ -110,7 +110,7 @@ static void write_open_node(struct lzr_json *j, const struct lzr_tree_item *item
         lzr_fill_json(j->out, a->dtype, a->fill);
         write_codecs(j, a);
         lzr_json_key(j, "dimension_names");
-        lzr_face_dims(j, a);
+        lzr_face_dims(j, item);
     }
     write_attributes(j, item);
 }

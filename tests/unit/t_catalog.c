@@ -407,6 +407,34 @@ static void test_stores_refused(void **state)
     }
 }
 
+/* xarray opens a group only if a dimension's name means one length in it. */
+static void test_dims(void **state)
+{
+#define UNNAMED(path, shape, chunks)                                                               \
+    "{\"path\":\"" path "\",\"kind\":\"plain\",\"dtype\":\"<u2\",\"levels\":[{\"shape\":" shape      \
+    ",\"chunks\":" chunks "}]," D "}"
+    static const char JSON[] = "{\"lazarr\":1,\"arrays\":[" UNNAMED("b", "[5,6]", "[1,1]") ","
+        UNNAMED("a", "[5]", "[1]") "," UNNAMED("cc", "[5,7]", "[1,1]") ","
+        UNNAMED("d", "[5,6,7]", "[1,1,1]") "," UNNAMED("g/e", "[9]", "[1]") "]}";
+#undef UNNAMED
+    static const char *const ROWS[][2] = {
+        {"zarr3/s.zarr/a/zarr.json", "\"dimension_names\":[\"dim_0\"]"},
+        {"zarr3/s.zarr/b/zarr.json", "\"dimension_names\":[\"dim_0\",\"dim_1\"]"},
+        {"zarr3/s.zarr/cc/zarr.json", "\"dimension_names\":[\"cc_dim_0\",\"cc_dim_1\"]"},
+        {"zarr2/s.zarr/cc/.zattrs", "[\"cc_dim_0\",\"cc_dim_1\"]"},
+        {"zarr3/s.zarr/d/zarr.json", "\"dimension_names\":[\"dim_0\",\"dim_1\",\"dim_2\"]"},
+        {"zarr3/s.zarr/g/e/zarr.json", "\"dimension_names\":[\"dim_0\"]"},
+    };
+    const struct lzr_manifest_text text = {"s", "s.py", JSON, strlen(JSON)};
+    struct lzr_catalog *c = NULL;
+    (void)state;
+    assert_int_equal(lzr_catalog_new(&text, 1, &c, NULL), LZR_OK);
+    for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
+        assert_non_null(strstr(look(c, ROWS[i][0]).doc->data, ROWS[i][1]));
+    }
+    lzr_catalog_free(&c);
+}
+
 /* A hostile manifest of moderate size whose consolidated documents would take gigabytes. */
 static void test_deep_and_large(void **state)
 {
@@ -462,7 +490,8 @@ int main(void)
         cmocka_unit_test(test_documents),      cmocka_unit_test(test_consolidated),
         cmocka_unit_test(test_lookup),         cmocka_unit_test(test_dirs),
         cmocka_unit_test(test_arrays),         cmocka_unit_test(test_digests),
-        cmocka_unit_test(test_stores_refused), cmocka_unit_test(test_deep_and_large),
+        cmocka_unit_test(test_stores_refused), cmocka_unit_test(test_dims),
+        cmocka_unit_test(test_deep_and_large),
         cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
