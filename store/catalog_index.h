@@ -1,8 +1,8 @@
 /* catalog_index.h: the catalog's inside, shared by catalog.c (lookups) and catalog_build.c
  * (documents and directories); private to them.
  *
- * Every document and every directory is a node; one hash table by key finds them. Nodes, keys, texts
- * and the table live in one arena. */
+ * Every document and every directory is a node; one hash table by key finds them. Nodes, keys,
+ * texts and the table live in one arena. */
 #ifndef LZR_STORE_CATALOG_INDEX_H
 #define LZR_STORE_CATALOG_INDEX_H
 

@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "store/array.h"
 
-/* Refuses what this build can't do (a blosc cname that the library lacks) and levels out of range. */
+/* Refuses what this build can't do (a blosc cname that the library lacks), levels out of range. */
 enum lzr_code lzr_codec_check(const struct lzr_codec *c, struct lzr_err *err);
 
 /* Version of the library that makes the bytes, "" for none: part of what an ETag is made from. */
@@ -18,7 +18,7 @@ const char *lzr_codec_version(const struct lzr_codec *c);
 size_t lzr_codec_bound(const struct lzr_codec *c, size_t n);
 
 /* src: n bytes; dst: at least lzr_codec_bound bytes; *len is set to what was written. itemsize is
- * the typesize of blosc (1..255). Deterministic: the same bytes give the same bytes (gzip mtime 0). */
+ * the typesize of blosc (1..255). Deterministic: equal bytes give equal bytes (gzip mtime 0). */
 enum lzr_code lzr_codec_encode(const struct lzr_codec *c, unsigned itemsize, const void *src,
                                size_t n, void *dst, size_t cap, size_t *len, struct lzr_err *err);
 /* The way back; dst holds exactly n bytes and anything else in src is an error. */

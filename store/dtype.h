@@ -1,6 +1,7 @@
 /* dtype.h: the element types of an array and their names in each format.
  *
- * bool, (u)int8..64, float16/32/64, complex64/128, in either byte order. Pure functions, any thread. */
+ * bool, (u)int8..64, float16/32/64, complex64/128, in either byte order. Pure functions,
+ * any thread. */
 #ifndef LZR_STORE_DTYPE_H
 #define LZR_STORE_DTYPE_H
 

@@ -1,8 +1,8 @@
 /* face.h: what a format must say about itself so that the catalog can build its documents and
  * directories: one constant struct per format (zarr2.c, zarr3.c).
  *
- * A node's metadata is made of one or two parts. Those of everything inside a group are put together
- * again in the group's consolidated document, so each is written once and kept. */
+ * A node's metadata is made of one or two parts. Those of everything inside a group are put
+ * together again in the group's consolidated document, so each is written once and kept. */
 #ifndef LZR_STORE_FACE_H
 #define LZR_STORE_FACE_H
 
@@ -34,7 +34,7 @@ struct lzr_face_ops {
     void (*write_consolidated)(struct lzr_buf *out, const struct lzr_tree *t, size_t i,
                                const struct lzr_parts *parts);
     const char *consolidated_name;
-    /* Whether the end of a key (behind the path of the array and its slash) is one of its chunks. */
+    /* Whether the end of a key (behind the array's path and its slash) is one of its chunks. */
     bool (*chunk)(const struct lzr_array *a, unsigned level, const char *key, size_t n,
                   uint64_t *index);
 };

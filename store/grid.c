@@ -28,8 +28,8 @@ static enum lzr_code check_axes(const struct lzr_grid *g, uint64_t *chunk_elemen
         uint64_t before = empty ? 1 : elements;
         if (!lzr_mul_u64(before, g->shape[i], &elements) || elements > LZR_MAX_ELEMENTS) {
             return lzr_err_set(err, LZR_E_LIMIT,
-                               "an array has at most 2^62 elements, more at axis %u (length %" PRIu64
-                               ")",
+                               "an array has at most 2^62 elements, more at axis %u "
+                               "(length %" PRIu64 ")",
                                i, g->shape[i]);
         }
     }

@@ -1,8 +1,8 @@
 /* json_span.h: the raw text of parts of a JSON document.
  *
  * cJSON keeps numbers as doubles, so a user's attributes are never taken through it: they are cut
- * out of the text they came in. lzr_json_check validates a whole document once; everything else here
- * works on spans of a document that passed, and can't fail but for "there is none".
+ * out of the text they came in. lzr_json_check validates a whole document once; everything else
+ * here works on spans of a document that passed, and can't fail but for "there is none".
  * Pure functions, nothing allocates, recursion is bounded by LZR_MAX_JSON_DEPTH. */
 #ifndef LZR_STORE_JSON_SPAN_H
 #define LZR_STORE_JSON_SPAN_H

@@ -5,8 +5,11 @@ static bool read_position(const char **p, const char *end, uint64_t count, uint6
 {
     const char *s = *p;
     uint64_t v = 0;
-    if (s >= end || *s < '0' || *s > '9' || (*s == '0' && end - s > 1 && s[1] >= '0' && s[1] <= '9')) {
+    if (s >= end || *s < '0' || *s > '9') {
         return false;
+    }
+    if (*s == '0' && end - s > 1 && s[1] >= '0' && s[1] <= '9') {
+        return false; /* a leading zero */
     }
     for (; s < end && *s >= '0' && *s <= '9'; s++) {
         /* count <= 2^62, so v stays far from where it would wrap. */

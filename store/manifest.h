@@ -24,8 +24,8 @@
 
 struct lzr_arena;
 
-/* json: n bytes, hostile as far as this function knows: depth, sizes and types are checked. All that
- * *out points to is allocated in arena. The error text begins with the file's name. */
+/* json: n bytes, hostile as far as this function knows: depth, sizes and types are checked. All
+ * that *out points to is allocated in arena. The error text begins with the file's name. */
 enum lzr_code lzr_manifest_read(struct lzr_arena *arena, const char *name, const char *file,
                                 const char *json, size_t n, struct lzr_store *out,
                                 struct lzr_err *err);

@@ -1,7 +1,7 @@
 /* ngff.h: OME-NGFF metadata of images and labels: 0.4 for Zarr v2, 0.5 for Zarr v3.
  *
- * Each appends members to the attributes object that is open in j. The paths of the datasets are the
- * levels' numbers, "0" the finest. */
+ * Each appends members to the attributes object that is open in j. The paths of the datasets are
+ * the levels' numbers, "0" the finest. */
 #ifndef LZR_STORE_NGFF_H
 #define LZR_STORE_NGFF_H
 

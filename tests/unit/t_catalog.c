@@ -411,8 +411,8 @@ static void test_stores_refused(void **state)
 static void test_dims(void **state)
 {
 #define UNNAMED(path, shape, chunks)                                                               \
-    "{\"path\":\"" path "\",\"kind\":\"plain\",\"dtype\":\"<u2\",\"levels\":[{\"shape\":" shape      \
-    ",\"chunks\":" chunks "}]," D "}"
+    "{\"path\":\"" path "\",\"kind\":\"plain\",\"dtype\":\"<u2\",\"levels\":[{"             \
+    "\"shape\":" shape ",\"chunks\":" chunks "}]," D "}"
     static const char JSON[] = "{\"lazarr\":1,\"arrays\":[" UNNAMED("b", "[5,6]", "[1,1]") ","
         UNNAMED("a", "[5]", "[1]") "," UNNAMED("cc", "[5,7]", "[1,1]") ","
         UNNAMED("d", "[5,6,7]", "[1,1,1]") "," UNNAMED("g/e", "[9]", "[1]") "]}";
