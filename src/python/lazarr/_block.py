@@ -1,0 +1,169 @@
+"""The block that a function is asked for."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
+
+import numpy as np
+
+from . import _cast
+
+if TYPE_CHECKING:
+    from ._array import Array
+
+
+class BlockData(np.ndarray):
+    """A block's array: what is assigned to it must fit, as a returned result must.
+
+    Arithmetic with it gives ordinary arrays.
+    """
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        dt = self.dtype
+        if isinstance(value, int) and not isinstance(value, bool):
+            _cast.check_python_int(value, dt)
+        a = _cast.as_array(value)
+        if a.dtype != dt:
+            _cast.check_values(a, dt)
+            with np.errstate(all="ignore"):
+                a = a.astype(dt)
+        super().__setitem__(key, a)
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        if array is self:  # out=block.data
+            return array
+        plain = np.asarray(array)
+        return plain[()] if return_scalar or plain.ndim == 0 else plain
+
+
+class Block:
+    """One block: where it is, and the array to write it into.
+
+    Shapes and places are in voxels of the array at `level`, slowest axis first; a block at the
+    array's end is cut to the array.
+
+    data: the block's array (writable, filled with the fill value when first used), or return the
+        result instead;
+    start, stop, shape: tuples; slices: ``volume[block.slices]`` is this block's part of a volume;
+    chunk: position in the chunk grid; index: the same, flat; level, scale: resolution level and its
+        voxel size in voxels of level 0;
+    coords(): one index array per axis, ready to broadcast; cancelled: True once nobody waits;
+    inputs, crop, crops: the arrays this block is computed from (none yet);
+    min, max (inclusive), dim, halo: as in imglib2-cache-python.
+
+    >>> import numpy as np
+    >>> b = Block(None, (4,), (4,), (1,), 1, make_data=lambda: np.empty(4, "u1"), fill=0)
+    >>> b.data[...] = b.coords()[0]
+    >>> b.data.tolist(), b.stop, b.max
+    ([4, 5, 6, 7], (8,), (7,))
+    """
+
+    __slots__ = ("array", "start", "shape", "chunk", "index", "level", "_make", "_fill", "_data")
+
+    def __init__(self, array: Optional["Array"], start: Sequence[int], shape: Sequence[int],
+                 chunk: Sequence[int], index: int, *, level: int = 0,
+                 make_data: Callable[[], np.ndarray], fill: Any = 0):
+        self.array = array
+        self.start = tuple(start)
+        self.shape = tuple(shape)
+        self.chunk = tuple(chunk)
+        self.index = index
+        self.level = level
+        self._make = make_data
+        self._fill = fill
+        self._data: Optional[BlockData] = None
+
+    @property
+    def data(self) -> np.ndarray:
+        """The block's array, writable; what isn't written stays the fill value."""
+        if self._data is None:
+            plain = self._make()
+            plain[...] = self._fill
+            self._data = plain.view(BlockData)
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        """``block.data = x`` means ``block.data[...] = x``."""
+        _cast.assign(np.asarray(self.data), value)
+
+    @property
+    def stop(self) -> tuple:
+        """First voxel behind the block, per axis."""
+        return tuple(a + n for a, n in zip(self.start, self.shape))
+
+    @property
+    def slices(self) -> tuple:
+        """The block's part of an array of the same shape: ``volume[block.slices]``."""
+        return tuple(slice(a, a + n) for a, n in zip(self.start, self.shape))
+
+    def coords(self) -> tuple:
+        """One int64 array per axis with the voxels' indices, shaped to broadcast.
+
+        >>> b = Block(None, (2, 0), (2, 3), (1, 0), 1, make_data=lambda: None)
+        >>> [c.shape for c in b.coords()]
+        [(2, 1), (1, 3)]
+        """
+        rank = len(self.shape)
+        return tuple(np.arange(a, a + n).reshape([-1 if i == k else 1 for k in range(rank)])
+                     for i, (a, n) in enumerate(zip(self.start, self.shape)))
+
+    @property
+    def inputs(self) -> list:
+        """The inputs' arrays with their halos; empty for an array without inputs."""
+        return []
+
+    @property
+    def crop(self) -> tuple:
+        """Cuts the halo off the first input: without inputs the whole block."""
+        return tuple(slice(0, n) for n in self.shape)
+
+    @property
+    def crops(self) -> list:
+        """`crop` for each input."""
+        return []
+
+    @property
+    def scale(self) -> tuple:
+        """Level-0 voxels per voxel, per axis."""
+        return (1,) * len(self.shape)
+
+    @property
+    def cancelled(self) -> bool:
+        """True once nobody waits for this block any more."""
+        return False
+
+    @property
+    def min(self) -> tuple:
+        """First voxel, per axis (imglib2-cache-python's name for start)."""
+        return self.start
+
+    @property
+    def max(self) -> tuple:
+        """Last voxel, inclusive, per axis."""
+        return tuple(a + n - 1 for a, n in zip(self.start, self.shape))
+
+    @property
+    def dim(self) -> tuple:
+        """Voxels per axis (imglib2-cache-python's name for shape)."""
+        return self.shape
+
+    @property
+    def halo(self) -> tuple:
+        """Slices that cut the halo off an input: without one, all of it."""
+        return self.crop
+
+    def __repr__(self) -> str:
+        name = f"{self.array.path!r} " if self.array is not None else ""
+        return f"<lazarr.Block {name}start={self.start} shape={self.shape} level={self.level}>"
+
+
+def run(function: Callable[..., Any], block: Block) -> Any:
+    """Calls a function for a block. Returns its result, or None if it wrote block.data."""
+    result = function(block)
+    if result is None:
+        if block._data is None:
+            raise _cast.CastError("the function returned None and never wrote block.data")
+        return None
+    if block._data is not None and result is block._data:
+        return None
+    return result

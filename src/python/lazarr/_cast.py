@@ -1,0 +1,140 @@
+"""The checked cast: what a function returns must fit what its array declares.
+
+src/worker/cast.c does the same in C for what is served; tests/python/cast_cases.py holds the cases
+that both must pass. A value is never changed silently: it fits, or the error names it and its place.
+"""
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+import numpy as np
+
+from ._errors import CastError
+
+_NAMES = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
+
+
+def dtype_name(dt: np.dtype) -> str:
+    """"uint16", whatever the byte order."""
+    return "bool" if dt.kind == "b" else f"{_NAMES[dt.kind]}{dt.itemsize * 8}"
+
+
+def as_array(result: Any) -> np.ndarray:
+    """A result as an ndarray of numbers, or CastError naming what came."""
+    if not isinstance(result, np.ndarray):
+        what = type(result)
+        name = f"{what.__module__}.{what.__qualname__}".replace("builtins.", "")
+        try:
+            array = np.asarray(result)
+        except Exception as e:
+            raise CastError(f"expected an array or a scalar, got {name}, which can't be converted: "
+                            f"{type(e).__name__}: {e}") from e
+        if array.dtype.kind not in "biufc":
+            raise CastError(f"expected an array or a scalar of numbers, got {name}"
+                            f" (dtype {array.dtype})")
+        return array
+    if result.dtype.kind not in "biufc":
+        raise CastError(f"expected numbers, got an array of dtype {result.dtype}")
+    return result
+
+
+def check_shape(shape: Sequence[int], block: Sequence[int]) -> None:
+    """A scalar, or the block's shape, where an axis may have length 1."""
+    if len(shape) == 0:
+        return
+    if len(shape) != len(block) or any(a not in (b, 1) for a, b in zip(shape, block)):
+        raise CastError(f"expected an array of shape {list(block)} (an axis may be 1) or a scalar, "
+                        f"got shape {list(shape)}")
+
+
+def _value_text(v: Any) -> str:
+    v = v.item() if isinstance(v, np.generic) else v
+    return repr(v) if isinstance(v, (bool, int, float, complex)) else str(v)
+
+
+def _refuse(a: np.ndarray, bad: np.ndarray, dt: np.dtype) -> None:
+    """Raises for the first element where bad is True."""
+    if not bad.any():
+        return
+    flat = int(np.argmax(bad.reshape(-1)))
+    place = [int(i) for i in np.unravel_index(flat, a.shape)] if a.ndim else []
+    raise CastError(f"value {_value_text(a.reshape(-1)[flat])} at {place} does not fit "
+                    f"{dtype_name(dt)}")
+
+
+def check_values(a: np.ndarray, dt: np.dtype) -> None:
+    """CastError unless every value of `a` can be a `dt` without becoming another number."""
+    src, dst = a.dtype, dt
+    if np.can_cast(src, dst, "safe") or a.size == 0 and src.kind == dst.kind:
+        return
+    if src.kind in "iu" and dst.kind in "iu":
+        info = np.iinfo(dst)
+        bad = np.zeros(a.shape, bool)
+        if src.kind == "i" and dst.kind == "u":
+            bad |= a < 0
+        if np.iinfo(src).max > info.max:
+            bad |= a > src.type(info.max)
+        if src.kind == "i" and dst.kind == "i":
+            bad |= a < src.type(info.min) if np.iinfo(src).min < info.min else False
+        _refuse(a, bad, dst)
+        return
+    if src.kind in "iu" and dst.kind in "fc":
+        if dst.kind == "f" and dst.itemsize == 2:  # the only one that integers can overflow
+            limit = 65519  # what rounds to the largest float16
+            bad = (a > limit) if src.itemsize > 1 else np.zeros(a.shape, bool)
+            if src.kind == "i" and src.itemsize > 1:
+                bad = bad | (a < -limit)
+            _refuse(a, bad, dst)
+        return
+    if src.kind == dst.kind and src.kind in "fc":
+        with np.errstate(over="ignore", invalid="ignore"):
+            narrow = a.astype(dst)
+        parts = ((a.real, narrow.real), (a.imag, narrow.imag)) if src.kind == "c" else ((a, narrow),)
+        bad = np.zeros(a.shape, bool)
+        for wide, small in parts:
+            bad |= np.isfinite(wide) & ~np.isfinite(small)
+        _refuse(a, bad, dst)
+        return
+    if src.kind == "f" and dst.kind == "c":
+        with np.errstate(over="ignore"):
+            _refuse(a, np.isfinite(a) & ~np.isfinite(a.astype(dst).real), dst)
+        return
+    _refuse_kind(a, dst)
+
+
+def _refuse_kind(a: np.ndarray, dt: np.dtype) -> None:
+    """No value of this kind is accepted: a float for integers, a complex for reals, a number for bool."""
+    if a.size:
+        _refuse(a, np.ones(a.shape, bool), dt)
+    raise CastError(f"an array of dtype {a.dtype} does not fit {dtype_name(dt)}")
+
+
+def check(result: Any, block_shape: Sequence[int], dt: np.dtype) -> np.ndarray:
+    """`result` as an ndarray that can be assigned to a block: shape and values checked, not yet cast.
+
+    >>> check(5, (2, 2), np.dtype("uint8"))
+    array(5)
+    >>> check(np.array([1, 300]), (2,), np.dtype("uint8"))
+    Traceback (most recent call last):
+    ...
+    lazarr._errors.CastError: value 300 at [1] does not fit uint8
+    """
+    if isinstance(result, int) and not isinstance(result, bool):
+        check_python_int(result, dt)
+    a = as_array(result)
+    check_shape(a.shape, block_shape)
+    check_values(a, dt)
+    return a
+
+
+def check_python_int(value: int, dt: np.dtype) -> None:
+    """A Python integer may be larger than any dtype."""
+    if not -2 ** 63 <= value < 2 ** 64:
+        raise CastError(f"value {value} at [] does not fit {dtype_name(dt)}")
+
+
+def assign(target: np.ndarray, result: Any) -> None:
+    """Writes a result into `target` (a block's data) under the checked cast."""
+    a = check(result, target.shape, target.dtype)
+    with np.errstate(all="ignore"):
+        np.copyto(target, a, casting="unsafe")

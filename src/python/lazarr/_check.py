@@ -1,0 +1,232 @@
+"""What a store may say: names, shapes, dtypes, numbers. Each function returns the normal form or raises
+StoreError with the parameter's name in its text; the array's name is put before it by the caller."""
+from __future__ import annotations
+
+import json
+import math
+import numbers
+import re
+from typing import Any, Iterable, Optional, Sequence
+
+import numpy as np
+
+from ._errors import StoreError
+
+MAX_RANK = 8
+MAX_ELEMENTS = 2 ** 62
+MAX_CHUNK_BYTES = 256 << 20
+MAX_PATH = 1024
+MAX_NAME = 200
+SEGMENT = re.compile(r"[A-Za-z0-9._-]+\Z")
+RESERVED = {"zarr.json", "attributes.json", "info", "c", "labels"}
+SPATIAL_UNITS = {"angstrom", "attometer", "centimeter", "decimeter", "exameter", "femtometer", "foot",
+                 "gigameter", "hectometer", "inch", "kilometer", "megameter", "meter", "micrometer",
+                 "mile", "millimeter", "nanometer", "parsec", "petameter", "picometer", "terameter",
+                 "yard", "yoctometer", "yottameter", "zeptometer", "zettameter"}
+TIME_UNITS = {"attosecond", "centisecond", "day", "decisecond", "exasecond", "femtosecond",
+              "gigasecond", "hectosecond", "hour", "kilosecond", "megasecond", "microsecond",
+              "millisecond", "minute", "nanosecond", "petasecond", "picosecond", "second",
+              "terasecond", "yoctosecond", "yottasecond", "zeptosecond", "zettasecond"}
+UNIT_SHORT = {"nm": "nanometer", "um": "micrometer", "µm": "micrometer", "mm": "millimeter",
+              "cm": "centimeter", "m": "meter", "km": "kilometer", "s": "second",
+              "ms": "millisecond", "us": "microsecond", "µs": "microsecond", "h": "hour",
+              "min": "minute"}
+
+
+def path(value: Any) -> str:
+    if not isinstance(value, str):
+        raise StoreError(f"path must be a string, got {value!r}")
+    if not value or len(value) > MAX_PATH:
+        raise StoreError(f"path must have 1 to {MAX_PATH} characters, got {len(value)}")
+    for name in value.split("/"):
+        if not SEGMENT.match(name):
+            raise StoreError(f"path {value!r}: {name!r} is not a name: one or more of A-Z, a-z, 0-9, "
+                             "'.', '_' and '-' between slashes")
+        if len(name) > MAX_NAME:
+            raise StoreError(f"path {value!r}: a name has more than {MAX_NAME} characters")
+        if name in (".", "..") or name.startswith((".z", "__")) or name in RESERVED:
+            raise StoreError(f"path {value!r}: the name {name!r} is reserved (a format or the file "
+                             "system uses it)")
+    return value
+
+
+def _integer(name: str, v: Any) -> int:
+    if isinstance(v, str) and v.isdigit():  # a JSON manifest's way to say more than 2^53
+        v = int(v)
+    if isinstance(v, (bool, np.bool_)) or not isinstance(v, numbers.Integral):
+        raise StoreError(f"{name} must be integers, got {v!r}")
+    return int(v)
+
+
+def shape(value: Any) -> tuple:
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        value = (value,)
+    if isinstance(value, str) or not isinstance(value, (tuple, list, np.ndarray)):
+        raise StoreError(f"shape must be a tuple of integers, got {value!r}")
+    out = tuple(_integer("shape", v) for v in value)
+    if len(out) > MAX_RANK:
+        raise StoreError(f"shape has {len(out)} axes, the limit is {MAX_RANK}")
+    if any(v < 0 for v in out):
+        raise StoreError(f"shape must be ≥ 0, got {list(out)}")
+    if math.prod(v or 1 for v in out) > MAX_ELEMENTS:
+        raise StoreError(f"shape {list(out)} has more than 2^62 elements")
+    return out
+
+
+def chunks(value: Any, array_shape: tuple, dt: np.dtype) -> tuple:
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        value = (value,) * len(array_shape)
+    if isinstance(value, str) or not isinstance(value, (tuple, list, np.ndarray)):
+        raise StoreError(f"chunks must be a tuple of integers or one integer, got {value!r}")
+    out = tuple(_integer("chunks", v) for v in value)
+    if len(out) != len(array_shape):
+        raise StoreError(f"chunks {list(out)} must have one number for each of the "
+                         f"{len(array_shape)} axes of shape {list(array_shape)}")
+    for i, v in enumerate(out):
+        if v < 1:
+            raise StoreError(f"chunks must be ≥ 1, got {v} on axis {i}")
+    size = math.prod(out) * dt.itemsize
+    if size > MAX_CHUNK_BYTES:
+        raise StoreError(f"chunks {list(out)} of {dt.itemsize}-byte elements are {size} bytes, above "
+                         f"the limit of {MAX_CHUNK_BYTES}")
+    return out
+
+
+def dtype(value: Any) -> np.dtype:
+    try:
+        dt = np.dtype(value)
+    except Exception:
+        raise StoreError(f"unknown dtype {value!r}") from None
+    ok = (dt.kind in "biu" and dt.itemsize <= 8 or dt.kind == "f" and dt.itemsize in (2, 4, 8)
+          or dt.kind == "c" and dt.itemsize in (8, 16))
+    if not ok or dt.shape or dt.names:
+        raise StoreError(f"unknown dtype {value!r}: expected bool, (u)int8 to 64, float16, 32, 64 or "
+                         "complex64, 128, in either byte order")
+    return dt
+
+
+def fill_value(value: Any, dt: np.dtype) -> np.generic:
+    """The fill value as a scalar of the dtype's kind; it must fit as a result must."""
+    from . import _cast
+    if isinstance(value, str):
+        value = _fill_text(value, dt)
+    elif isinstance(value, (list, tuple)) and dt.kind == "c" and len(value) == 2:
+        value = complex(float(value[0]), float(value[1]))
+    out = np.zeros((), dt)
+    try:
+        _cast.assign(out, value)
+    except Exception as e:
+        raise StoreError(f"fill_value: {e}") from None
+    return out[()]
+
+
+def _fill_text(value: str, dt: np.dtype) -> Any:
+    try:
+        if dt.kind in "iu":
+            return int(value)
+        if dt.kind == "b":
+            return {"true": True, "false": False}[value.lower()]
+        return complex(value) if dt.kind == "c" else float(value)
+    except (ValueError, KeyError):
+        raise StoreError(f"fill_value {value!r} is not a {dt.name}") from None
+
+
+def dims(value: Any, rank: int) -> Optional[tuple]:
+    if value is None:
+        return None
+    out = (value,) if isinstance(value, str) else tuple(value)
+    if len(out) != rank or not all(isinstance(d, str) and d for d in out):
+        raise StoreError(f"dims must be {rank} names, got {value!r}")
+    if len(set(out)) != len(out):
+        raise StoreError(f"dims must differ from each other, got {list(out)}")
+    return out
+
+
+def axes(value: Any, rank: int) -> Optional[tuple]:
+    if value is None:
+        return None
+    out = tuple(value)
+    order = "tczyx"
+    if not all(a in order and len(str(a)) == 1 for a in out) or len(set(out)) != len(out):
+        raise StoreError(f"axes must be different names out of t, c, z, y, x, got {value!r}")
+    if list(out) != sorted(out, key=order.index):
+        raise StoreError(f"axes must stand in the order t, c, z, y, x, got {value!r}")
+    if len(out) != rank:
+        raise StoreError(f"axes {''.join(out)!r} name {len(out)} axes, the shape has {rank}")
+    if sum(a in "zyx" for a in out) < 2:
+        raise StoreError(f"axes must hold y and x at least, got {value!r}")
+    return out
+
+
+def units(value: Any, names: tuple) -> tuple:
+    """One unit for the spatial axes, or one (or None) for each axis."""
+    if value is None:
+        return (None,) * len(names)
+    if isinstance(value, str):
+        out = tuple(value if a in "zyx" else None for a in names)
+    else:
+        out = tuple(value)
+        if len(out) != len(names):
+            raise StoreError(f"units must be one for all spatial axes or {len(names)}, got {value!r}")
+    out = tuple(UNIT_SHORT.get(u, u) for u in out)
+    for a, u in zip(names, out):
+        known = SPATIAL_UNITS if a in "zyx" else TIME_UNITS if a == "t" else set()
+        if u is not None and u not in known:
+            raise StoreError(f"units: {u!r} is not a unit of axis {a!r} (say micrometer, second …, as "
+                             "UDUNITS spells them)")
+    return out
+
+
+def reals(name: str, value: Any, rank: int, default: float, positive: bool) -> tuple:
+    if value is None:
+        return (default,) * rank
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        value = (value,) * rank
+    try:
+        out = tuple(float(v) for v in value)
+    except (TypeError, ValueError):
+        raise StoreError(f"{name} must be {rank} numbers, got {value!r}") from None
+    if len(out) != rank:
+        raise StoreError(f"{name} must be {rank} numbers, got {len(out)}")
+    if not all(math.isfinite(v) for v in out) or positive and any(v <= 0 for v in out):
+        raise StoreError(f"{name} must be finite{' and > 0' if positive else ''}, got {list(out)}")
+    return out
+
+
+def seconds(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not value > 0 \
+            or not math.isfinite(value):
+        raise StoreError(f"{name} must be a number of seconds > 0, got {value!r}")
+    return float(value)
+
+
+def choice(name: str, value: Any, allowed: Iterable[Any]) -> Any:
+    if value not in allowed:
+        raise StoreError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+    return value
+
+
+def attributes(value: Any) -> dict:
+    """A dict that JSON can say: no NaN, no objects."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(k, str) for k in value):
+        raise StoreError(f"attributes must be a dict with string keys, got {value!r}")
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as e:
+        raise StoreError(f"attributes can't be written as JSON: {e}") from None
+    return dict(value)
+
+
+def halo(value: Any) -> None:
+    """Refused until arrays have inputs; a negative one for what it is."""
+    def flat(v: Any) -> Sequence[Any]:
+        return [x for part in v for x in flat(part)] if isinstance(v, (tuple, list)) else [v]
+    for v in flat(value):
+        if not isinstance(v, numbers.Integral) or isinstance(v, bool):
+            raise StoreError(f"halo must be integers, got {v!r}")
+        if v < 0:
+            raise StoreError(f"halo must be ≥ 0, got {v}")
+    if any(flat(value)):
+        raise StoreError("halo is not supported yet: it needs inputs")

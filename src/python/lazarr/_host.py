@@ -1,0 +1,117 @@
+"""What the C worker calls. Not for users: store files never import it.
+
+Stores and arrays are named by their place: of a store in the list that was loaded, of an array in the
+store's manifest.
+"""
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import types
+from typing import Any, Callable, Sequence
+
+import numpy as np
+
+from . import _array, _block, _manifest
+from ._array import Array, Registry
+from ._block import Block
+from ._errors import CastError, StoreError
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+
+#: Returned by `compute` when the function wrote block.data itself.
+WRITTEN = object()
+
+_stores: list[list[Array]] = []
+
+
+def load(stores: Sequence[tuple]) -> list[str]:
+    """Runs each store's file once and returns the manifests, in order."""
+    return [_load(name, path) for name, path in stores]
+
+
+def _load(name: str, path: str) -> str:
+    registry = Registry()
+    try:
+        with open(path, "rb") as f:
+            content = f.read()
+        folder = os.path.dirname(os.path.abspath(path))
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+        if path.endswith(".json"):
+            _manifest.load_json(content, registry)
+        else:
+            _run(name, path, content, registry)
+        if not registry.arrays:
+            raise StoreError("the store defines no array")
+        text = _manifest.build(registry, name, path, content)
+    except BaseException as e:
+        e._lazarr_file = path  # type: ignore[attr-defined]
+        raise
+    _stores.append(registry.arrays)
+    return text
+
+
+def _run(name: str, path: str, content: bytes, registry: Registry) -> None:
+    """The file as a module of its own, so that stores don't see each other's names; functions can be
+    pickled as long as their module is in sys.modules."""
+    module = types.ModuleType(f"_lazarr_store_{len(_stores)}_{name}")
+    module.__file__ = path
+    sys.modules[module.__name__] = module
+    code = compile(content, path, "exec", dont_inherit=True)
+    previous, _array.CURRENT.registry = _array.CURRENT.registry, registry
+    try:
+        exec(code, module.__dict__)
+    finally:
+        _array.CURRENT.registry = previous
+
+
+def _short(path: str) -> str:
+    return os.path.basename(path)
+
+
+def describe_exception(e: BaseException) -> tuple:
+    """(one line for people, the traceback without lazarr's own frames)."""
+    file = getattr(e, "_lazarr_file", None)
+    frames = [f for f in traceback.extract_tb(e.__traceback__)
+              if not os.path.abspath(f.filename).startswith(_HERE + os.sep)]
+    last = "".join(traceback.format_exception_only(type(e), e)).strip().splitlines()
+    what = last[-1] if last else type(e).__name__
+    text = "".join(["Traceback (most recent call last):\n"] + traceback.format_list(frames) +
+                   traceback.format_exception_only(type(e), e)) if frames else "\n".join(last)
+    if isinstance(e, (StoreError, CastError)):
+        what = str(e)
+        text = text if frames else ""
+    elif isinstance(e, SyntaxError):
+        where = f"{_short(e.filename)}:{e.lineno}: " if e.filename else ""
+        line = f"{where}{type(e).__name__}: {e.msg}"
+        return line, text
+    elif frames and file is not None:
+        what = f"{what} (line {frames[-1].lineno} of {_short(frames[-1].filename)})"
+    return (f"{_short(file)}: {what}" if file is not None else what), text
+
+
+def dtype(store: int, array: int) -> np.dtype:
+    """The declared dtype, byte order included."""
+    return _stores[store][array].dtype
+
+
+def compute(store: int, array: int, level: int, index: int, start: tuple, extent: tuple,
+            make_data: Callable[[], np.ndarray]) -> Any:
+    """Runs an array's function for one block. Returns its result, or WRITTEN."""
+    a = _stores[store][array]
+    chunk = tuple([s // c for s, c in zip(start, a.chunks)])
+    block = Block(a, start, extent, chunk, index, level=level, make_data=make_data,
+                  fill=a.fill_value)
+    result = _block.run(a.function, block)
+    return WRITTEN if result is None else result
+
+
+def flush() -> None:
+    """What the job printed goes to the log now."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass  # user code may have put anything there
