@@ -338,9 +338,12 @@ static enum lzr_code read_all(struct reading *r)
         code = derive_groups(r);
     }
     for (size_t i = 0; code == LZR_OK && i < r->store.narrays; i++) {
-        /* The store's source is part of what makes a chunk. */
-        struct lzr_digest *d = &r->store.arrays[i].digest;
-        *d = lzr_digest_join(*d, &digest, sizeof digest);
+        /* The store's source is part of what makes a chunk, but where a version stands for it: then
+         * an edit elsewhere in the file changes nothing. */
+        struct lzr_array *a = &r->store.arrays[i];
+        if (!a->versioned) {
+            a->digest = lzr_digest_join(a->digest, &digest, sizeof digest);
+        }
     }
     return code;
 }

@@ -49,9 +49,8 @@ enum lzr_code lzr_field_u64(const cJSON *v, const char *name, const char *least,
         return lzr_err_set(err, LZR_E_INVAL, "%s must be %s, got %s on axis %u", name, least,
                            lzr_field_kind(v), axis);
     }
-    /* Strictly below 2^53: 2^53 + 1 has already been rounded to 2^53 by cJSON. */
     double d = v->valuedouble;
-    if (!(d >= 0 && d < 0x1p53) || d != floor(d)) {
+    if (!(d >= 0 && d <= 0x1p53) || d != floor(d)) {
         return lzr_err_set(err, LZR_E_INVAL, "%s must be %s, got %.17g on axis %u", name, least, d,
                            axis);
     }
@@ -139,6 +138,24 @@ enum lzr_code lzr_field_digest(const cJSON *object, const char *name, struct lzr
     return LZR_OK;
 }
 
+/* Takes out what JSON means as nothing: the text is repeated in many documents. */
+static void strip_space(char *text)
+{
+    char *out = text;
+    bool quoted = false;
+    for (const char *p = text; *p != '\0'; p++) {
+        if (quoted && *p == '\\') {
+            *out++ = *p++; /* an escaped quote does not end the string */
+        } else if (*p == '"') {
+            quoted = !quoted;
+        } else if (!quoted && strchr(" \t\r\n", *p) != NULL) {
+            continue;
+        }
+        *out++ = *p;
+    }
+    *out = '\0';
+}
+
 enum lzr_code lzr_field_raw(struct lzr_arena *arena, struct lzr_span object, const char *name,
                             char bracket, const char *fallback, const char **out,
                             struct lzr_err *err)
@@ -152,10 +169,11 @@ enum lzr_code lzr_field_raw(struct lzr_arena *arena, struct lzr_span object, con
         return lzr_err_set(err, LZR_E_INVAL, "%s must be %s, got %.*s", name,
                            bracket == '{' ? "an object" : "a list", v.n < 40 ? (int)v.n : 40, v.p);
     }
-    const char *copy = lzr_arena_strndup(arena, v.p, v.n);
+    char *copy = lzr_arena_strndup(arena, v.p, v.n);
     if (copy == NULL) {
         return lzr_err_set(err, LZR_E_NOMEM, "out of memory");
     }
+    strip_space(copy);
     *out = copy;
     return LZR_OK;
 }

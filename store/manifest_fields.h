@@ -21,7 +21,7 @@ const cJSON *lzr_field(const cJSON *object, const char *name);
 /* "a string", "nothing": what came instead. */
 const char *lzr_field_kind(const cJSON *v);
 
-/* A whole number >= 0 for an axis: a JSON number below 2^53 or a string of digits. least (">= 1")
+/* A whole number >= 0 for an axis: a JSON number up to 2^53 or a string of digits. least (">= 1")
  * is what the text of an error asks for; the bound itself is the caller's to check. */
 enum lzr_code lzr_field_u64(const cJSON *v, const char *name, const char *least, unsigned axis,
                             uint64_t *out, struct lzr_err *err);
@@ -37,8 +37,8 @@ enum lzr_code lzr_field_string(const cJSON *object, const char *name, const char
 /* 32 hex digits that must be there. */
 enum lzr_code lzr_field_digest(const cJSON *object, const char *name, struct lzr_digest *out,
                                struct lzr_err *err);
-/* The raw text of a member of the manifest, copied to the arena: `fallback` where it is absent or
- * null. Its first character must be `bracket`. */
+/* The raw text of a member of the manifest, without blanks, copied to the arena: `fallback` where it
+ * is absent or null. Its first character must be `bracket`. */
 enum lzr_code lzr_field_raw(struct lzr_arena *arena, struct lzr_span object, const char *name,
                             char bracket, const char *fallback, const char **out,
                             struct lzr_err *err);
