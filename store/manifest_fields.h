@@ -37,8 +37,8 @@ enum lzr_code lzr_field_string(const cJSON *object, const char *name, const char
 /* 32 hex digits that must be there. */
 enum lzr_code lzr_field_digest(const cJSON *object, const char *name, struct lzr_digest *out,
                                struct lzr_err *err);
-/* The raw text of a member of the manifest, without blanks, copied to the arena: `fallback` where it
- * is absent or null. Its first character must be `bracket`. */
+/* The raw text of a member of the manifest, without blanks, copied to the arena: `fallback`
+ * where it is absent or null. Its first character must be `bracket`. */
 enum lzr_code lzr_field_raw(struct lzr_arena *arena, struct lzr_span object, const char *name,
                             char bracket, const char *fallback, const char **out,
                             struct lzr_err *err);
