@@ -286,7 +286,7 @@ def _normal_form(g: dict) -> dict:
     return {
         "dtype": dt, "shape": shape, "chunks": _check.chunks(g["chunks"], shape, dt),
         "fill_given": fill is not None,
-        "fill_value": _check.fill_value(0 if fill is None else fill, dt),
+        "fill_value": _check.fill_value(dt.type(0) if fill is None else fill, dt),
         "dims": tuple(axes) if axes else _check.dims(g.get("dims"), rank), "axes": axes,
         "units": _check.units(g.get("units"), axes) if axes else None,
         "scale": _check.reals("scale", g.get("scale"), rank, 1.0, True),

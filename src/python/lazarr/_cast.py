@@ -95,6 +95,9 @@ def check_values(a: np.ndarray, dt: np.dtype) -> None:
             bad |= np.isfinite(wide) & ~np.isfinite(small)
         _refuse(a, bad, dst)
         return
+    if dst.kind == "b" and src.kind in "iu":
+        _refuse(a, (a != 0) & (a != 1), dst)  # 0 and 1 are what a bool is; anything else isn't
+        return
     if src.kind == "f" and dst.kind == "c":
         with np.errstate(over="ignore"):
             _refuse(a, np.isfinite(a) & ~np.isfinite(a.astype(dst).real), dst)

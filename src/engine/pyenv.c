@@ -1,0 +1,242 @@
+#include "engine/pyenv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define ASK_TIMEOUT_MS 15000
+
+extern char **environ;
+
+/* What a prefix's interpreter is asked; one line an answer. */
+static const char question[] =
+    "import sys, sysconfig as s\n"
+    "print('%d.%d.%d' % sys.version_info[:3])\n"
+    "print(s.get_config_var('LIBDIR') or '')\n"
+    "print(s.get_config_var('INSTSONAME') or '')\n"
+    "print(int(bool(s.get_config_var('Py_ENABLE_SHARED'))))\n"
+    "print(sys.base_prefix)\n";
+
+struct answer {
+    char version[32], libdir[LZR_PYENV_PATH], soname[128], shared[8], base[LZR_PYENV_PATH];
+};
+
+static bool is_file(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* A path made of parts; false if it is too long. */
+static bool join(char *out, size_t n, const char *a, const char *b)
+{
+    int len = snprintf(out, n, "%s/%s", a, b);
+    return len > 0 && (size_t)len < n;
+}
+
+/* Reads all a process prints, within the time; returns the bytes or -1. */
+static ssize_t read_all(int fd, char *buf, size_t n, pid_t pid)
+{
+    uint64_t until = lzr_now_us() + UINT64_C(1000) * ASK_TIMEOUT_MS;
+    size_t len = 0;
+    while (len < n - 1) {
+        uint64_t now = lzr_now_us();
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        if (now >= until || poll(&p, 1, (int)((until - now) / 1000) + 1) <= 0) {
+            kill(pid, SIGKILL);
+            return -1;
+        }
+        ssize_t got = read(fd, buf + len, n - 1 - len);
+        if (got <= 0) {
+            break;
+        }
+        len += (size_t)got;
+    }
+    buf[len] = '\0';
+    return (ssize_t)len;
+}
+
+static bool take_line(char **text, char *out, size_t n)
+{
+    char *end = strchr(*text, '\n');
+    if (end == NULL || (size_t)(end - *text) >= n) {
+        return false;
+    }
+    memcpy(out, *text, (size_t)(end - *text));
+    out[end - *text] = '\0';
+    *text = end + 1;
+    return true;
+}
+
+static enum lzr_code ask(const char *python, struct answer *a, struct lzr_err *err)
+{
+    int fds[2], status = 0;
+    pid_t pid = -1;
+    char buf[4096], *text = buf;
+    const char *args[] = {python, "-I", "-c", question, NULL};
+    posix_spawn_file_actions_t fa;
+    if (pipe2(fds, O_CLOEXEC) != 0) {
+        return lzr_err_sys(err, "cannot make a pipe");
+    }
+    int rc = posix_spawn_file_actions_init(&fa);
+    rc = rc != 0 ? rc : posix_spawn_file_actions_adddup2(&fa, fds[1], 1);
+    rc = rc != 0 ? rc : posix_spawn(&pid, python, &fa, NULL, (char *const *)(uintptr_t)args, environ);
+    posix_spawn_file_actions_destroy(&fa);
+    close(fds[1]);
+    ssize_t n = rc == 0 ? read_all(fds[0], buf, sizeof buf, pid) : -1;
+    close(fds[0]);
+    if (rc == 0) {
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+        }
+    }
+    if (n < 0 || status != 0 || !take_line(&text, a->version, sizeof a->version) ||
+        !take_line(&text, a->libdir, sizeof a->libdir) ||
+        !take_line(&text, a->soname, sizeof a->soname) ||
+        !take_line(&text, a->shared, sizeof a->shared) ||
+        !take_line(&text, a->base, sizeof a->base)) {
+        return lzr_err_set(err, LZR_E_INVAL, "'%s' can't be run to ask for its version", python);
+    }
+    return LZR_OK;
+}
+
+/* The interpreter of a prefix: bin/python3, or bin/python. */
+static bool find_python(const char *prefix, char *out, size_t n)
+{
+    static const char *const names[] = {"bin/python3", "bin/python"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (join(out, n, prefix, names[i]) && is_file(out)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "3.11" of "3.11.2". */
+static void minor_of(const char *version, char *out, size_t n)
+{
+    const char *dot = strchr(version, '.');
+    dot = dot != NULL ? strchr(dot + 1, '.') : NULL;
+    size_t len = dot != NULL ? (size_t)(dot - version) : strlen(version);
+    (void)snprintf(out, n, "%.*s", (int)len, version);
+}
+
+/* The worker stands beside lazarr (a build folder) or in ../libexec/lazarr (installed). */
+static bool find_worker(const char *exe_dir, const char *version, char *out, size_t n)
+{
+    static const char *const folders[] = {".", "../libexec/lazarr"};
+    char minor[32];
+    minor_of(version, minor, sizeof minor);
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        int len = snprintf(out, n, "%s/%s/lazarr-worker-%s", exe_dir, folders[i], minor);
+        if (len > 0 && (size_t)len < n && is_file(out)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum lzr_code find_package(const char *exe_dir, struct lzr_pyenv *out, struct lzr_err *err)
+{
+    char installed[LZR_PYENV_PATH];
+    if (join(out->package, sizeof out->package, exe_dir, "../share/lazarr/python") &&
+        join(installed, sizeof installed, out->package, "lazarr") && is_folder(installed)) {
+        return LZR_OK;
+    }
+    (void)snprintf(out->package, sizeof out->package, "%s", LZR_BUILD_PYTHON_DIR);
+    if (is_folder(out->package)) {
+        return LZR_OK;
+    }
+    return lzr_err_set(err, LZR_E_NOTFOUND, "the Python package lazarr is not at '%s'",
+                       out->package);
+}
+
+/* Decides on the libpython: the worker's own, or the prefix's through the library path. */
+static enum lzr_code choose_library(const char *prefix, const struct answer *a,
+                                    struct lzr_pyenv *out, struct lzr_err *err)
+{
+    char minor[32], own[32], lib[LZR_PYENV_PATH + 160];
+    minor_of(a->version, minor, sizeof minor);
+    minor_of(LZR_PYTHON_VERSION, own, sizeof own);
+    out->ld_library_path[0] = '\0';
+    if (strcmp(minor, own) == 0 && strcmp(a->version, LZR_PYTHON_VERSION) == 0) {
+        return LZR_OK; /* the very version that the worker was linked with */
+    }
+    if (a->shared[0] == '1') {
+        (void)snprintf(lib, sizeof lib, "%s/%s", a->libdir, a->soname);
+        if (!is_file(lib)) { /* a moved prefix: the library stands beside its base */
+            (void)snprintf(lib, sizeof lib, "%s/lib/%s", a->base, a->soname);
+        }
+        if (is_file(lib)) {
+            const char *old = getenv("LD_LIBRARY_PATH");
+            *strrchr(lib, '/') = '\0';
+            (void)snprintf(out->ld_library_path, sizeof out->ld_library_path, "%s%s%s", lib,
+                           old != NULL && *old != '\0' ? ":" : "", old != NULL ? old : "");
+            return LZR_OK;
+        }
+    }
+    return lzr_err_set(err, LZR_E_INVAL,
+                       "the Python %s of '%s' has no shared libpython (it was built without "
+                       "--enable-shared), so a worker can't run on it",
+                       a->version, prefix);
+}
+
+enum lzr_code lzr_pyenv_choose(const char *prefix, const char *exe_dir, struct lzr_pyenv *out,
+                               struct lzr_err *err)
+{
+    static const char *const variables[] = {"VIRTUAL_ENV", "CONDA_PREFIX"};
+    struct answer a;
+    for (size_t i = 0; prefix == NULL && i < sizeof variables / sizeof variables[0]; i++) {
+        const char *v = getenv(variables[i]);
+        prefix = v != NULL && *v != '\0' ? v : NULL;
+    }
+    enum lzr_code code = find_package(exe_dir, out, err);
+    if (code != LZR_OK) {
+        return code;
+    }
+    if (prefix == NULL) {
+        (void)snprintf(out->program, sizeof out->program, "%s", LZR_PYTHON_PROGRAM);
+        (void)snprintf(out->version, sizeof out->version, "%s", LZR_PYTHON_VERSION);
+        out->ld_library_path[0] = '\0';
+        if (!find_worker(exe_dir, out->version, out->worker, sizeof out->worker)) {
+            return lzr_err_set(err, LZR_E_NOTFOUND, "'%s' is missing: run ./quickstart build",
+                               out->worker);
+        }
+        return LZR_OK;
+    }
+    if (!find_python(prefix, out->program, sizeof out->program)) {
+        return lzr_err_set(err, LZR_E_NOTFOUND, "--python '%s': there is no bin/python3 in it",
+                           prefix);
+    }
+    code = ask(out->program, &a, err);
+    if (code == LZR_OK) {
+        code = choose_library(prefix, &a, out, err);
+    }
+    if (code != LZR_OK) {
+        return code;
+    }
+    (void)snprintf(out->version, sizeof out->version, "%s", a.version);
+    if (!find_worker(exe_dir, a.version, out->worker, sizeof out->worker)) {
+        return lzr_err_set(err, LZR_E_NOTFOUND,
+                           "no worker for Python %s of '%s': build one with ./quickstart worker %s",
+                           a.version, prefix, prefix);
+    }
+    return LZR_OK;
+}

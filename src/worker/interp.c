@@ -1,0 +1,205 @@
+#define LZR_IMPORTS_NUMPY
+#include "worker/interp.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Copies text, cut at the end of a UTF-8 character. */
+static void copy_text(char *out, size_t n, const char *text)
+{
+    size_t len = strlen(text);
+    if (len >= n) {
+        len = n - 1;
+        while (len > 0 && ((unsigned char)text[len] & 0xC0) == 0x80) {
+            len--;
+        }
+    }
+    memcpy(out, text, len);
+    out[len] = '\0';
+}
+
+static void copy_object(char *out, size_t n, PyObject *o)
+{
+    const char *text = o != NULL ? PyUnicode_AsUTF8(o) : NULL;
+    if (text == NULL) { /* lone surrogates: escaped rather than lost */
+        PyErr_Clear();
+        PyObject *b = o != NULL ? PyUnicode_AsEncodedString(o, "utf-8", "backslashreplace") : NULL;
+        copy_text(out, n, b != NULL ? PyBytes_AS_STRING(b) : "an error that can't be shown");
+        PyErr_Clear();
+        Py_XDECREF(b);
+        return;
+    }
+    copy_text(out, n, text);
+}
+
+/* The current error as "Type: text", for when lazarr._host isn't there to do better. */
+static void plain_error(char *line, size_t n)
+{
+    PyObject *type = NULL, *value = NULL, *tb = NULL;
+    PyErr_Fetch(&type, &value, &tb);
+    PyErr_NormalizeException(&type, &value, &tb);
+    PyObject *text = value != NULL ? PyObject_Str(value) : NULL;
+    char what[512];
+    copy_object(what, sizeof what, text);
+    (void)snprintf(line, n, "%s: %.400s",
+                   type != NULL && PyType_Check(type) ? ((PyTypeObject *)type)->tp_name : "error", what);
+    PyErr_Clear();
+    Py_XDECREF(text);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(tb);
+}
+
+void lzr_interp_error(struct lzr_interp *in, char *line, size_t nline, char *trace, size_t ntrace)
+{
+    PyObject *type = NULL, *value = NULL, *tb = NULL;
+    PyErr_Fetch(&type, &value, &tb);
+    PyErr_NormalizeException(&type, &value, &tb);
+    if (tb != NULL && value != NULL) {
+        PyException_SetTraceback(value, tb);
+    }
+    trace[0] = '\0';
+    PyObject *pair = value != NULL && in->describe != NULL
+                         ? PyObject_CallOneArg(in->describe, value)
+                         : NULL;
+    if (pair != NULL && PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2) {
+        copy_object(line, nline, PyTuple_GET_ITEM(pair, 0));
+        copy_object(trace, ntrace, PyTuple_GET_ITEM(pair, 1));
+        Py_DECREF(type);
+        Py_DECREF(value);
+        Py_XDECREF(tb);
+    } else {
+        PyErr_Clear();
+        PyErr_Restore(type, value, tb);
+        plain_error(line, nline);
+    }
+    PyErr_Clear();
+    Py_XDECREF(pair);
+}
+
+static bool init_python(const char *program, char *line, size_t nline)
+{
+    PyPreConfig pre;
+    PyConfig config;
+    char *args[] = {"lazarr-worker"};
+    PyPreConfig_InitIsolatedConfig(&pre);
+    pre.utf8_mode = 1;
+    PyStatus s = Py_PreInitialize(&pre);
+    PyConfig_InitIsolatedConfig(&config);
+    config.parse_argv = 0;
+    const char *home = getenv("PYTHONHOME");
+    if (!PyStatus_Exception(s)) {
+        s = PyConfig_SetBytesArgv(&config, 1, args);
+    }
+    if (!PyStatus_Exception(s)) {
+        /* Finds the environment (pyvenv.cfg, prefix) as this interpreter would find it. */
+        s = PyConfig_SetBytesString(&config, &config.program_name, program);
+    }
+    if (!PyStatus_Exception(s)) {
+        s = PyConfig_SetBytesString(&config, &config.executable, program);
+    }
+    if (!PyStatus_Exception(s) && home != NULL && *home != '\0') {
+        s = PyConfig_SetBytesString(&config, &config.home, home);
+    }
+    if (!PyStatus_Exception(s)) {
+        s = Py_InitializeFromConfig(&config);
+    }
+    PyConfig_Clear(&config);
+    if (PyStatus_Exception(s)) {
+        (void)snprintf(line, nline, "Python can't start as '%s': %s", program,
+                       s.err_msg != NULL ? s.err_msg : "unknown reason");
+        return false;
+    }
+    return true;
+}
+
+static bool check_version(const char *program, char *line, size_t nline)
+{
+    PyObject *info = PySys_GetObject("version_info"); /* borrowed */
+    PyObject *major = info != NULL ? PySequence_GetItem(info, 0) : NULL;
+    PyObject *minor = info != NULL ? PySequence_GetItem(info, 1) : NULL;
+    long a = major != NULL ? PyLong_AsLong(major) : -1, b = minor != NULL ? PyLong_AsLong(minor) : -1;
+    Py_XDECREF(major);
+    Py_XDECREF(minor);
+    PyErr_Clear();
+    if (a == PY_MAJOR_VERSION && b == PY_MINOR_VERSION) {
+        return true;
+    }
+    (void)snprintf(line, nline, "this worker is for Python %d.%d, '%s' is %ld.%ld", PY_MAJOR_VERSION,
+                   PY_MINOR_VERSION, program, a, b);
+    return false;
+}
+
+static bool import_numpy(const char *program, char *line, size_t nline)
+{
+    char what[600];
+    PyObject *numpy = PyImport_ImportModule("numpy");
+    if (numpy == NULL) {
+        plain_error(what, sizeof what);
+        (void)snprintf(line, nline, "NumPy can't be imported in the environment of '%s' (%s): install "
+                                    "it there, e.g. with '%s -m pip install numpy'",
+                       program, what, program);
+        return false;
+    }
+    PyObject *v = PyObject_GetAttrString(numpy, "__version__");
+    char version[64];
+    copy_object(version, sizeof version, v);
+    Py_XDECREF(v);
+    Py_DECREF(numpy);
+    if (_import_array() < 0) {
+        PyErr_Clear();
+        char prefix[512];
+        copy_text(prefix, sizeof prefix, program);
+        char *bin = strstr(prefix, "/bin/");
+        if (bin != NULL) {
+            *bin = '\0';
+        }
+        (void)snprintf(line, nline,
+                       "NumPy %s of '%s' needs a worker built for it: run ./quickstart worker %s",
+                       version, prefix, prefix);
+        return false;
+    }
+    return true;
+}
+
+static PyObject *attribute(const char *module, const char *name)
+{
+    PyObject *m = PyImport_ImportModule(module);
+    PyObject *a = m != NULL ? PyObject_GetAttrString(m, name) : NULL;
+    Py_XDECREF(m);
+    return a;
+}
+
+static bool import_lazarr(struct lzr_interp *in, const char *package)
+{
+    PyObject *path = PySys_GetObject("path"); /* borrowed */
+    PyObject *dir = PyUnicode_DecodeFSDefault(package);
+    bool ok = path != NULL && dir != NULL && PyList_Insert(path, 0, dir) == 0;
+    Py_XDECREF(dir);
+    return ok && (in->describe = attribute("lazarr._host", "describe_exception")) != NULL &&
+           (in->compute = attribute("lazarr._host", "compute")) != NULL &&
+           (in->flush = attribute("lazarr._host", "flush")) != NULL &&
+           (in->dtype = attribute("lazarr._host", "dtype")) != NULL &&
+           (in->load = attribute("lazarr._host", "load")) != NULL &&
+           (in->written = attribute("lazarr._host", "WRITTEN")) != NULL &&
+           (in->assign = attribute("lazarr._cast", "assign")) != NULL &&
+           (in->gc_collect = attribute("gc", "collect")) != NULL &&
+           (in->run_exit = attribute("atexit", "_run_exitfuncs")) != NULL;
+}
+
+bool lzr_interp_start(struct lzr_interp *in, const char *program, const char *package, char *line,
+                      size_t nline, char *trace, size_t ntrace)
+{
+    *in = (struct lzr_interp){0};
+    trace[0] = '\0';
+    if (!init_python(program, line, nline) || !check_version(program, line, nline) ||
+        !import_numpy(program, line, nline)) {
+        return false;
+    }
+    if (!import_lazarr(in, package)) {
+        lzr_interp_error(in, line, nline, trace, ntrace);
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,76 @@
+#include "worker/slots.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lazarr/protocol.h"
+#include "worker/wire.h"
+
+static const char pin_name[] = "lazarr.slot";
+
+struct lzr_wslot *lzr_wslot_new(uint32_t id, int fd, uint64_t capacity, int socket_fd)
+{
+    struct lzr_wslot *s = calloc(1, sizeof *s);
+    void *map = s == NULL ? MAP_FAILED
+                          : mmap(NULL, capacity + LZR_SLOT_CONTROL, PROT_READ | PROT_WRITE,
+                                 MAP_SHARED, fd, 0);
+    close(fd);
+    if (map == MAP_FAILED) {
+        free(s);
+        return NULL;
+    }
+    s->id = id;
+    s->map = map;
+    s->capacity = capacity;
+    s->socket_fd = socket_fd;
+    return s;
+}
+
+void lzr_wslot_free(struct lzr_wslot **sp)
+{
+    struct lzr_wslot *s = *sp;
+    *sp = NULL;
+    munmap(s->map, s->capacity + LZR_SLOT_CONTROL);
+    free(s);
+}
+
+bool lzr_wslot_claim(struct lzr_wslot *s, uint64_t seq)
+{
+    _Atomic uint64_t *word = (_Atomic uint64_t *)(void *)(s->map + s->capacity);
+    return atomic_compare_exchange_strong(word, &seq, 0);
+}
+
+/* The last holder of an array over the slot has let go of it; the GIL is held. */
+static void unpin(PyObject *capsule)
+{
+    struct lzr_wslot *s = PyCapsule_GetPointer(capsule, pin_name);
+    s->pins--;
+    if (s->pins == 0 && s->announced) {
+        struct lzr_msg m = {.type = LZR_MSG_UNPINNED, .slot = s->id};
+        s->announced = false;
+        (void)lzr_wire_send(s->socket_fd, &m, NULL, 0); /* a server that is gone needs no telling */
+    }
+}
+
+PyObject *lzr_wslot_array(struct lzr_wslot *s, PyArray_Descr *descr, int rank, const npy_intp *shape)
+{
+    PyObject *pin = PyCapsule_New(s, pin_name, unpin);
+    if (pin == NULL) {
+        return NULL;
+    }
+    s->pins++;
+    Py_INCREF(descr); /* PyArray_NewFromDescr steals it */
+    PyObject *a = PyArray_NewFromDescr(&PyArray_Type, descr, rank, (npy_intp *)(uintptr_t)shape, NULL,
+                                       s->map, NPY_ARRAY_CARRAY, NULL);
+    if (a == NULL) {
+        Py_DECREF(pin);
+        return NULL;
+    }
+    if (PyArray_SetBaseObject((PyArrayObject *)a, pin) != 0) { /* steals pin, also on failure */
+        Py_DECREF(a);
+        return NULL;
+    }
+    return a;
+}

@@ -1,0 +1,62 @@
+#include "worker/wire.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+bool lzr_wire_send(int socket_fd, struct lzr_msg *m, const char *text, size_t len)
+{
+    m->version = LZR_PROTOCOL_VERSION;
+    m->len = (uint32_t)len;
+    struct iovec iov[2] = {{.iov_base = m, .iov_len = sizeof *m},
+                           {.iov_base = (void *)(uintptr_t)text, .iov_len = len}};
+    struct msghdr mh = {.msg_iov = iov, .msg_iovlen = len > 0 ? 2 : 1};
+    ssize_t n;
+    do {
+        n = sendmsg(socket_fd, &mh, MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    return n >= 0;
+}
+
+int lzr_wire_receive(int socket_fd, struct lzr_wire_packet *p)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec iov[2] = {{.iov_base = &p->msg, .iov_len = sizeof p->msg},
+                           {.iov_base = p->text, .iov_len = sizeof p->text - 1}};
+    struct msghdr mh = {.msg_iov = iov, .msg_iovlen = 2, .msg_control = control.bytes,
+                        .msg_controllen = sizeof control.bytes};
+    ssize_t n;
+    p->fd = -1;
+    do {
+        n = recvmsg(socket_fd, &mh, MSG_CMSG_CLOEXEC);
+    } while (n < 0 && errno == EINTR);
+    if (n <= 0) {
+        return 0;
+    }
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); c != NULL; c = CMSG_NXTHDR(&mh, c)) {
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+            memcpy(&p->fd, CMSG_DATA(c), sizeof p->fd);
+        }
+    }
+    if ((size_t)n < sizeof p->msg || (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
+        p->msg.version != LZR_PROTOCOL_VERSION || p->msg.len != (size_t)n - sizeof p->msg) {
+        if (p->fd >= 0) {
+            close(p->fd);
+        }
+        return -1;
+    }
+    p->text[p->msg.len] = '\0';
+    return 1;
+}
+
+bool lzr_wire_pending(int socket_fd)
+{
+    struct pollfd p = {.fd = socket_fd, .events = POLLIN};
+    return poll(&p, 1, 0) > 0;
+}
