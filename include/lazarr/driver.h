@@ -90,7 +90,14 @@ uint64_t lzr_driver_nonce(const struct lzr_driver *d); /* of this start: part of
 /* The i-th store's manifest as its worker reported it (JSON). */
 const char *lzr_driver_manifest(const struct lzr_driver *d, size_t i, size_t *len);
 
-/* LZR_GOT_NOW: req->result is filled and done will not be called. LZR_GOT_LATER: done will be. */
+/* From the cache or not at all: true, and req->result is filled. Counts a hit or a miss. */
+bool lzr_driver_try(struct lzr_driver *d, const struct lzr_chunk *c, struct lzr_request *req);
+/* Joins or starts the making of a chunk; for one whose lzr_driver_try was false. LZR_GOT_NOW:
+ * req->result is filled and done will not be called. LZR_GOT_LATER: done will be, perhaps before this
+ * returns. */
+enum lzr_got lzr_driver_start(struct lzr_driver *d, const struct lzr_chunk *c,
+                              struct lzr_request *req);
+/* lzr_driver_try, else lzr_driver_start. */
 enum lzr_got lzr_driver_get(struct lzr_driver *d, const struct lzr_chunk *c, struct lzr_request *req);
 /* The cached blob (a new reference) or NULL, never starting anything. */
 struct lzr_blob *lzr_driver_peek(struct lzr_driver *d, const struct lzr_chunk *c);

@@ -80,17 +80,30 @@ static bool answer_now(struct lzr_driver *d, const struct lzr_chunk *c, struct l
     return false;
 }
 
+bool lzr_driver_try(struct lzr_driver *d, const struct lzr_chunk *c, struct lzr_request *req)
+{
+    struct lzr_cache_key k = cache_key(c);
+    struct lzr_blob *b = lzr_cache_get(d->cache, &k, true);
+    req->flight = NULL;
+    if (b == NULL) {
+        return false;
+    }
+    __atomic_fetch_add(&d->array_stats[c->array->id].hits, 1, __ATOMIC_RELAXED);
+    return now_with(req, b, digest_of(c->array, b));
+}
+
 enum lzr_got lzr_driver_get(struct lzr_driver *d, const struct lzr_chunk *c, struct lzr_request *req)
+{
+    return lzr_driver_try(d, c, req) ? LZR_GOT_NOW : lzr_driver_start(d, c, req);
+}
+
+enum lzr_got lzr_driver_start(struct lzr_driver *d, const struct lzr_chunk *c,
+                              struct lzr_request *req)
 {
     struct lzr_cache_key k = cache_key(c);
     struct lzr_outbox out = {.n = 0};
-    struct lzr_blob *b = lzr_cache_get(d->cache, &k, true);
+    struct lzr_blob *b;
     req->flight = NULL;
-    if (b != NULL) {
-        __atomic_fetch_add(&d->array_stats[c->array->id].hits, 1, __ATOMIC_RELAXED);
-        now_with(req, b, digest_of(c->array, b));
-        return LZR_GOT_NOW;
-    }
     pthread_mutex_lock(&d->mu);
     d->array_stats[c->array->id].misses++;
     struct lzr_flight *f = lzr_flights_find(&d->flights, c);

@@ -1,0 +1,85 @@
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "cli/commands.h"
+
+/* Where the driver's callback leaves word. */
+struct waiting {
+    pthread_mutex_t mu;
+    pthread_cond_t cond;
+    bool done;
+};
+
+static void done(struct lzr_request *req)
+{
+    struct waiting *w = req->ctx;
+    pthread_mutex_lock(&w->mu);
+    w->done = true;
+    pthread_cond_signal(&w->cond);
+    pthread_mutex_unlock(&w->mu);
+}
+
+static bool put(const void *bytes, size_t n)
+{
+    return fwrite(bytes, 1, n, stdout) == n && fflush(stdout) == 0;
+}
+
+static int get_chunk(struct lzr_driver *d, const struct lzr_chunk *c)
+{
+    struct waiting w = {.mu = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+    struct lzr_request req = {.done = done, .ctx = &w};
+    if (lzr_driver_get(d, c, &req) == LZR_GOT_LATER) {
+        pthread_mutex_lock(&w.mu);
+        while (!w.done) {
+            pthread_cond_wait(&w.cond, &w.mu);
+        }
+        pthread_mutex_unlock(&w.mu);
+    }
+    if (req.result.code != LZR_OK) {
+        (void)fprintf(stderr, "lazarr: %s\n",
+                      req.result.text != NULL ? req.result.text : lzr_code_text(req.result.code));
+        lzr_free(req.result.text);
+        return 1;
+    }
+    bool ok = put(req.result.blob->data, req.result.blob->len);
+    lzr_blob_unref(&req.result.blob);
+    return ok ? 0 : 1;
+}
+
+static int get_key(struct lzr_driver *d, const char *key)
+{
+    key += *key == '/';
+    struct lzr_hit hit = lzr_catalog_lookup(lzr_driver_catalog(d), key, strlen(key));
+    switch (hit.node) {
+    case LZR_NODE_CHUNK:
+        return get_chunk(d, &hit.chunk);
+    case LZR_NODE_DOC:
+        return put(hit.doc->data, hit.doc->len) ? 0 : 1;
+    case LZR_NODE_DIR:
+        for (size_t i = 0; i < hit.dir->n; i++) {
+            (void)printf("%s%s\n", hit.dir->entries[i].name, hit.dir->entries[i].is_dir ? "/" : "");
+        }
+        return fflush(stdout) == 0 ? 0 : 1;
+    case LZR_NODE_NONE:
+    default:
+        (void)fprintf(stderr, "lazarr: there is no key '%s'\n", key);
+        return 1;
+    }
+}
+
+int lzr_get(const struct lzr_options *o)
+{
+    struct lzr_log log = {.fd = STDERR_FILENO, .level = LZR_LOG_WARN};
+    struct lzr_options one = *o;
+    one.driver.workers = 1;
+    struct lzr_driver *d = lzr_open_driver(&one, &log);
+    if (d == NULL) {
+        return 1;
+    }
+    int rc = get_key(d, o->key);
+    lzr_driver_close(&d);
+    return rc;
+}

@@ -1,0 +1,42 @@
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "cli/commands.h"
+
+int main(int argc, char **argv)
+{
+    struct lzr_options o;
+    int rc = lzr_options_parse(argc, argv, &o);
+    if (rc != 0) {
+        return rc;
+    }
+    if (o.command == LZR_HELP) {
+        lzr_options_help();
+        return 0;
+    }
+    if (o.command == LZR_SHOW_VERSION) {
+        (void)printf("lazarr %s\n", LZR_VERSION);
+        return 0;
+    }
+    struct rlimit lim;
+    if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < lim.rlim_max) {
+        lim.rlim_cur = lim.rlim_max < 1048576 ? lim.rlim_max : 1048576;
+        (void)setrlimit(RLIMIT_NOFILE, &lim);
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (o.command == LZR_DESCRIBE) {
+        return lzr_describe(&o);
+    }
+    if (o.command == LZR_GET) {
+        return lzr_get(&o);
+    }
+    /* Blocked before any thread starts, so that only main ever sees them. */
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    return lzr_serve(&o, &signals);
+}

@@ -1,0 +1,239 @@
+#include "cli/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const char help[] =
+    "usage: lazarr serve STORE... [options]   serve stores over HTTP\n"
+    "       lazarr describe STORE             print a store's manifest as JSON\n"
+    "       lazarr get STORE KEY              write one key's bytes to stdout\n"
+    "       lazarr --version | --help\n"
+    "\n"
+    "STORE is a .py file, a .json manifest, or a folder of them.\n"
+    "\n"
+    "  --host HOST             where to listen (127.0.0.1)\n"
+    "  --port PORT             (8080; 0 picks a free one)\n"
+    "  --workers N             Python processes (as many as cores)\n"
+    "  --cache SIZE            byte budget, e.g. 512MiB (1GiB; 0 keeps nothing)\n"
+    "  --python PREFIX         environment that stores import from\n"
+    "                          ($VIRTUAL_ENV, $CONDA_PREFIX, else the system's)\n"
+    "  --allow-origin ORIGIN   a web page that may read, or *; may be repeated\n"
+    "  --public-url URL        what printed URLs begin with\n"
+    "  --first-byte SECONDS    a request that waits longer is answered 503 (100)\n"
+    "  --head-wait SECONDS     the same for a Java client's HEAD (3)\n"
+    "  --http-threads N        threads that answer (2)\n"
+    "  --start-timeout SECONDS until a worker must have loaded the stores (300)\n"
+    "  --no-access-log         no line a request\n"
+    "  --quiet                 only warnings and errors\n";
+
+void lzr_options_help(void)
+{
+    (void)fputs(help, stdout);
+}
+
+static int wrong(const char *fmt, const char *what)
+{
+    (void)fputs("lazarr: ", stderr);
+    (void)fprintf(stderr, fmt, what);
+    (void)fputs(" (lazarr --help says how)\n", stderr);
+    return 2;
+}
+
+bool lzr_size_parse(const char *text, uint64_t *out)
+{
+    static const struct {
+        const char *name;
+        uint64_t factor;
+    } units[] = {{"", 1}, {"B", 1}, {"KB", 1000}, {"MB", 1000000}, {"GB", 1000000000},
+                 {"KiB", UINT64_C(1) << 10}, {"MiB", UINT64_C(1) << 20}, {"GiB", UINT64_C(1) << 30},
+                 {"TiB", UINT64_C(1) << 40}, {"K", UINT64_C(1) << 10}, {"M", UINT64_C(1) << 20},
+                 {"G", UINT64_C(1) << 30}};
+    char *end;
+    if (*text < '0' || *text > '9') {
+        return false;
+    }
+    errno = 0;
+    unsigned long long n = strtoull(text, &end, 10);
+    if (errno != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        uint64_t bytes;
+        if (strcasecmp(end, units[i].name) == 0 &&
+            !__builtin_mul_overflow((uint64_t)n, units[i].factor, &bytes) &&
+            bytes <= UINT64_C(1) << 50) {
+            *out = bytes;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool integer(const char *text, unsigned long low, unsigned long high, unsigned long *out)
+{
+    char *end;
+    errno = 0;
+    unsigned long v = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || v < low || v > high) {
+        return false;
+    }
+    *out = v;
+    return true;
+}
+
+static bool seconds(const char *text, uint64_t *us)
+{
+    char *end;
+    double v = strtod(text, &end);
+    if (end == text || *end != '\0' || !(v >= 0) || v > 1e6) {
+        return false;
+    }
+    *us = (uint64_t)(v * 1e6);
+    return true;
+}
+
+enum { HOST = 256, PORT, WORKERS, CACHE, PYTHON, ORIGIN, PUBLIC, NEUROGLANCER, FIRST_BYTE, HEAD_WAIT,
+       THREADS, START_TIMEOUT, NO_ACCESS_LOG, QUIET };
+
+static const struct option serve_options[] = {
+    {"host", required_argument, NULL, HOST},
+    {"port", required_argument, NULL, PORT},
+    {"workers", required_argument, NULL, WORKERS},
+    {"cache", required_argument, NULL, CACHE},
+    {"python", required_argument, NULL, PYTHON},
+    {"allow-origin", required_argument, NULL, ORIGIN},
+    {"public-url", required_argument, NULL, PUBLIC},
+    {"neuroglancer", required_argument, NULL, NEUROGLANCER},
+    {"first-byte", required_argument, NULL, FIRST_BYTE},
+    {"head-wait", required_argument, NULL, HEAD_WAIT},
+    {"http-threads", required_argument, NULL, THREADS},
+    {"start-timeout", required_argument, NULL, START_TIMEOUT},
+    {"no-access-log", no_argument, NULL, NO_ACCESS_LOG},
+    {"quiet", no_argument, NULL, QUIET},
+    {NULL, 0, NULL, 0}};
+
+/* One option; 0, or 2 for a value that makes no sense. */
+static int take(struct lzr_options *o, int c)
+{
+    unsigned long n = 0;
+    switch (c) {
+    case HOST:
+        o->server.host = optarg;
+        return 0;
+    case PORT:
+        if (!integer(optarg, 0, 65535, &n)) {
+            return wrong("--port must be 0 to 65535, got '%s'", optarg);
+        }
+        o->server.port = (uint16_t)n;
+        return 0;
+    case WORKERS:
+        if (!integer(optarg, 1, LZR_MAX_WORKERS, &n)) {
+            return wrong("--workers must be 1 to 256, got '%s'", optarg);
+        }
+        o->driver.workers = (unsigned)n;
+        return 0;
+    case CACHE:
+        return lzr_size_parse(optarg, &o->driver.cache_bytes)
+                   ? 0
+                   : wrong("--cache must be a size such as 512MiB, got '%s'", optarg);
+    case PYTHON:
+        o->driver.python = optarg;
+        return 0;
+    case ORIGIN:
+        if (o->server.norigins == sizeof o->origins / sizeof o->origins[0]) {
+            return wrong("too many --allow-origin, at '%s'", optarg);
+        }
+        o->origins[o->server.norigins++] = optarg;
+        return 0;
+    case PUBLIC:
+        o->server.public_url = optarg;
+        return 0;
+    case FIRST_BYTE:
+        return seconds(optarg, &o->server.first_byte_us)
+                   ? 0
+                   : wrong("--first-byte must be seconds, got '%s'", optarg);
+    case HEAD_WAIT:
+        return seconds(optarg, &o->server.head_wait_us)
+                   ? 0
+                   : wrong("--head-wait must be seconds, got '%s'", optarg);
+    case START_TIMEOUT:
+        return seconds(optarg, &o->driver.start_timeout_us)
+                   ? 0
+                   : wrong("--start-timeout must be seconds, got '%s'", optarg);
+    case THREADS:
+        if (!integer(optarg, 2, 64, &n)) {
+            return wrong("--http-threads must be 2 to 64, got '%s'", optarg);
+        }
+        o->server.threads = (unsigned)n;
+        return 0;
+    case NO_ACCESS_LOG:
+        o->server.access_log = false;
+        return 0;
+    case QUIET:
+        o->quiet = true;
+        o->server.access_log = false;
+        return 0;
+    case NEUROGLANCER:
+        return wrong("--neuroglancer is not supported yet, got '%s'", optarg);
+    default:
+        return 2;
+    }
+}
+
+int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
+{
+    *o = (struct lzr_options){.driver = LZR_DRIVER_DEFAULTS, .server = LZR_SERVER_DEFAULTS};
+    o->server.origins = o->origins;
+    if (argc < 2) {
+        return wrong("a command is missing%s: serve, describe or get", "");
+    }
+    const char *command = argv[1];
+    if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) {
+        o->command = LZR_HELP;
+        return 0;
+    }
+    if (strcmp(command, "--version") == 0) {
+        o->command = LZR_SHOW_VERSION;
+        return 0;
+    }
+    o->command = strcmp(command, "describe") == 0 ? LZR_DESCRIBE
+                 : strcmp(command, "get") == 0    ? LZR_GET
+                                                  : LZR_SERVE;
+    if (o->command == LZR_SERVE && strcmp(command, "serve") != 0) {
+        return wrong("unknown command '%s'", command);
+    }
+    int c;
+    opterr = 0;
+    optind = 2;
+    while ((c = getopt_long(argc, argv, ":", serve_options, NULL)) != -1) {
+        if (c == '?') {
+            return wrong("unknown option '%s'", argv[optind - 1]);
+        }
+        if (c == ':') {
+            return wrong("option '%s' needs a value", argv[optind - 1]);
+        }
+        int rc = take(o, c);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    int left = argc - optind;
+    if (o->command == LZR_GET) {
+        if (left != 2) {
+            return wrong("%s needs a store and a key", command);
+        }
+        o->key = argv[optind + 1];
+        left = 1;
+    } else if (o->command == LZR_DESCRIBE && left != 1) {
+        return wrong("%s needs one store", command);
+    } else if (left < 1) {
+        return wrong("%s needs a store", command);
+    }
+    o->driver.stores = (const char *const *)&argv[optind];
+    o->driver.nstores = (size_t)left;
+    return 0;
+}

@@ -1,0 +1,29 @@
+/* options.h: the command line. */
+#ifndef LZR_CLI_OPTIONS_H
+#define LZR_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "http/server.h"
+#include "lazarr/driver.h"
+
+enum lzr_command { LZR_SERVE, LZR_DESCRIBE, LZR_GET, LZR_HELP, LZR_SHOW_VERSION };
+
+struct lzr_options {
+    enum lzr_command command;
+    struct lzr_driver_options driver;
+    struct lzr_server_options server;
+    const char *key; /* of get */
+    bool quiet;
+    const char *origins[64];
+};
+
+/* Reads argv into *o. 0, or 2 for wrong usage, said on stderr. Pointers into argv are kept. */
+int lzr_options_parse(int argc, char **argv, struct lzr_options *o);
+void lzr_options_help(void);
+
+/* "1GiB", "512MiB", "100MB", "4096", "0" to bytes. False: it isn't a size. */
+bool lzr_size_parse(const char *text, uint64_t *out);
+
+#endif

@@ -1,0 +1,94 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "cli/commands.h"
+
+struct lzr_driver *lzr_open_driver(const struct lzr_options *o, const struct lzr_log *log)
+{
+    struct lzr_driver_options d = o->driver;
+    struct lzr_driver *driver = NULL;
+    struct lzr_err err = {.code = LZR_OK};
+    char *traceback = NULL;
+    d.log = log;
+    if (lzr_driver_open(&d, &driver, &traceback, &err) == LZR_OK) {
+        return driver;
+    }
+    (void)fprintf(stderr, "lazarr: %s\n", err.msg);
+    if (traceback != NULL && *traceback != '\0') {
+        (void)fprintf(stderr, "%s%s", traceback,
+                      traceback[strlen(traceback) - 1] == '\n' ? "" : "\n");
+    }
+    lzr_free(traceback);
+    return NULL;
+}
+
+/* "http://127.0.0.1:8080", or --public-url without its last slash. */
+static void base_url(const struct lzr_options *o, uint16_t port, char *out, size_t n)
+{
+    const char *host = o->server.host;
+    if (o->server.public_url != NULL) {
+        (void)snprintf(out, n, "%s", o->server.public_url);
+        size_t len = strlen(out);
+        if (len > 0 && out[len - 1] == '/') {
+            out[len - 1] = '\0';
+        }
+        return;
+    }
+    (void)snprintf(out, n, strchr(host, ':') != NULL ? "http://[%s]:%u" : "http://%s:%u", host, port);
+}
+
+static void print_arrays(const struct lzr_catalog *c, const char *url)
+{
+    for (size_t i = 0; i < lzr_catalog_narrays(c); i++) {
+        const struct lzr_array *a = lzr_catalog_array(c, i);
+        struct lzr_buf k2, k3;
+        lzr_buf_init(&k2, LZR_MAX_KEY);
+        lzr_buf_init(&k3, LZR_MAX_KEY);
+        lzr_array_key(&k2, a, LZR_FACE_ZARR2);
+        lzr_array_key(&k3, a, LZR_FACE_ZARR3);
+        (void)printf("%s/%s  %s/%s  %s/%s\n", a->store->name, a->path, url, k3.data, url, k2.data);
+        lzr_buf_release(&k2);
+        lzr_buf_release(&k3);
+    }
+}
+
+int lzr_serve(const struct lzr_options *o, const sigset_t *signals)
+{
+    struct lzr_log log = {.fd = STDERR_FILENO, .level = o->quiet ? LZR_LOG_WARN : LZR_LOG_INFO};
+    struct lzr_server *server = NULL;
+    struct lzr_err err = {.code = LZR_OK};
+    struct lzr_server_options so = o->server;
+    char url[2048], own[2048];
+    struct lzr_options plain = *o;
+    int sig = 0;
+    so.log = &log;
+    struct lzr_driver *d = lzr_open_driver(o, &log);
+    if (d == NULL) {
+        return 1;
+    }
+    if (lzr_server_start(&so, d, &server, &err) != LZR_OK) {
+        (void)fprintf(stderr, "lazarr: %s\n", err.msg);
+        lzr_driver_close(&d);
+        return 1;
+    }
+    base_url(o, lzr_server_port(server), url, sizeof url);
+    plain.server.public_url = NULL;
+    base_url(&plain, lzr_server_port(server), own, sizeof own);
+    print_arrays(lzr_driver_catalog(d), url);
+    (void)printf("lazarr: listening on %s/\n", own);
+    (void)fflush(stdout);
+    while (sigwait(signals, &sig) != 0) {
+    }
+    /* From now on a second signal ends the process at once. */
+    (void)signal(SIGTERM, SIG_DFL);
+    (void)signal(SIGINT, SIG_DFL);
+    (void)pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+    lzr_log(&log, LZR_LOG_INFO, "stopping");
+    lzr_server_stop(&server);
+    lzr_driver_close(&d);
+    return 0;
+}

@@ -1,0 +1,81 @@
+/* Metadata documents and directories: ready before anybody asks. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "http/request.h"
+
+enum { MAX_LISTING = 16 << 20 };
+
+enum MHD_Result lzr_serve_doc(struct lzr_http_req *r, const struct lzr_doc *doc)
+{
+    char hex[33];
+    lzr_digest_hex(doc->digest, hex);
+    (void)snprintf(r->etag, sizeof r->etag, "\"%s\"", hex);
+    struct lzr_answer a = {.type = doc->type, .body = doc->data, .len = doc->len, .etag = r->etag};
+    return lzr_respond_key(r, &a);
+}
+
+/* The page that Python's http.server makes, as far as readers parse it: one plain relative link an
+ * entry, folders with a slash, nothing else that looks like a link. Names are of a safe alphabet
+ * (design 1), so they need no escaping. */
+static void listing(struct lzr_buf *b, const struct lzr_dir *dir)
+{
+    lzr_buf_printf(b, "<!DOCTYPE html>\n<html>\n<head>\n<meta charset=\"utf-8\" />\n"
+                      "<title>/%s</title>\n</head>\n<body>\n<h1>/%s</h1>\n<hr />\n<ul>\n",
+                   dir->key, dir->key);
+    for (size_t i = 0; i < dir->n; i++) {
+        const char *slash = dir->entries[i].is_dir ? "/" : "";
+        lzr_buf_printf(b, "<li><a href=\"%s%s\">%s%s</a></li>\n", dir->entries[i].name, slash,
+                       dir->entries[i].name, slash);
+    }
+    lzr_buf_puts(b, "</ul>\n<hr />\n</body>\n</html>\n");
+}
+
+/* A directory asked for without its slash: to where its relative links work. */
+static enum MHD_Result redirect(struct lzr_http_req *r)
+{
+    struct lzr_buf b;
+    const char *q = memchr(r->raw, '?', r->nraw);
+    size_t path = q != NULL ? (size_t)(q - r->raw) : r->nraw;
+    lzr_buf_init(&b, 8192);
+    lzr_buf_add(&b, r->raw, path);
+    lzr_buf_putc(&b, '/');
+    lzr_buf_add(&b, r->raw + path, r->nraw - path);
+    if (lzr_buf_failed(&b)) {
+        lzr_buf_release(&b);
+        return lzr_respond_text(r, 500, "out of memory\n");
+    }
+    struct lzr_answer a = {.status = 301, .location = b.data, .cache_control = "no-cache"};
+    enum MHD_Result ok = lzr_respond(r, &a);
+    lzr_buf_release(&b);
+    return ok;
+}
+
+enum MHD_Result lzr_serve_dir(struct lzr_http_req *r, const struct lzr_dir *dir,
+                              const struct lzr_target *t)
+{
+    /* An S3 client looks whether this is a bucket: a page would say yes (clients-java 13). */
+    if (lzr_query_has(t->query, "acl")) {
+        return lzr_respond_404(r);
+    }
+    if (!t->slash) {
+        return redirect(r);
+    }
+    struct lzr_buf b;
+    lzr_buf_init(&b, MAX_LISTING);
+    listing(&b, dir);
+    if (lzr_buf_failed(&b)) {
+        lzr_buf_release(&b);
+        return lzr_respond_text(r, 500, "the listing is too long\n");
+    }
+    struct lzr_digest d = lzr_digest(b.data, b.len, 0);
+    char hex[33];
+    lzr_digest_hex(d, hex);
+    (void)snprintf(r->etag, sizeof r->etag, "\"%s\"", hex);
+    struct lzr_answer a = {.type = "text/html; charset=utf-8", .body = b.data, .len = b.len,
+                           .copy = true, .etag = r->etag};
+    enum MHD_Result ok = lzr_respond_key(r, &a);
+    lzr_buf_release(&b);
+    return ok;
+}

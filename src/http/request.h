@@ -1,0 +1,109 @@
+/* request.h: inside of src/http: one request from its first line to its last byte.
+ *
+ * A struct lzr_http_req belongs to its connection and is freed when libmicrohttpd reports the request
+ * completed. While its chunk is being made the connection is suspended; whoever resumes it (the
+ * driver's callback, or the watch after the client left) touches it last before that. */
+#ifndef LZR_HTTP_REQUEST_H
+#define LZR_HTTP_REQUEST_H
+
+#include <microhttpd.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "http/cors.h"
+#include "http/server.h"
+#include "http/target.h"
+#include "http/watch.h"
+
+struct lzr_server {
+    struct lzr_server_options o;
+    struct lzr_driver *driver;
+    struct MHD_Daemon *daemon;
+    struct lzr_watch *watch;
+    struct lzr_cors cors;
+    uint64_t nonce;
+    uint16_t port;
+    bool loopback; /* bound to a loopback address only: tracebacks may be shown */
+    atomic_bool stopping;
+    _Atomic uint64_t suspended, connections, active; /* active: requests not yet completed */
+    _Atomic uint64_t by_status[600];
+    _Atomic uint64_t bytes, gone;
+};
+
+enum lzr_req_state {
+    LZR_REQ_NEW,     /* the handler's first call comes */
+    LZR_REQ_SEEN,    /* its second call answers */
+    LZR_REQ_WAITING, /* suspended */
+    LZR_REQ_READY,   /* the driver's result is there */
+    LZR_REQ_LEFT,    /* the client is gone */
+};
+
+struct lzr_http_req {
+    struct lzr_server *server;
+    struct MHD_Connection *conn;
+    char *raw; /* the target as it came, NUL-terminated */
+    size_t nraw;
+    bool head;
+    _Atomic int state; /* enum lzr_req_state */
+    struct lzr_chunk chunk;
+    struct lzr_request wish;
+    uint64_t ticket; /* of the watch */
+    uint64_t begun_us;
+    unsigned status; /* what was answered, for the log */
+    uint64_t sent;
+    bool hit;
+    char etag[40]; /* quoted, or "" */
+};
+
+/* An answer before it becomes libmicrohttpd's. Zero it and set what applies. */
+struct lzr_answer {
+    unsigned status;
+    const char *type;      /* Content-Type, or NULL */
+    const void *body;      /* borrowed unless blob is set */
+    size_t len;
+    bool copy;             /* body is the caller's and is copied */
+    struct lzr_blob *blob; /* body lies in it; the reference is taken over */
+    const char *etag;
+    const char *cache_control;
+    const char *location;
+    const char *allow;     /* the Allow header of a 405 */
+    const char *timing;    /* Server-Timing */
+    unsigned retry_after;  /* seconds; 0: no such header */
+    uint64_t range_first, range_total; /* of a 206 and 416 */
+    bool ranges;           /* the key can be asked for in parts */
+    bool no_length;        /* a HEAD answered before the length is known */
+};
+
+/* Queues the answer (respond.c). Takes over answer->blob in every case. */
+enum MHD_Result lzr_respond(struct lzr_http_req *r, struct lzr_answer *a);
+/* A short text, copied. */
+enum MHD_Result lzr_respond_text(struct lzr_http_req *r, unsigned status, const char *text);
+enum MHD_Result lzr_respond_404(struct lzr_http_req *r);
+/* 200 with the whole, 206 or 416, as the request's Range and If-Range say; 304 and 412 by its other
+ * conditions. a holds the whole: status is set here. */
+enum MHD_Result lzr_respond_key(struct lzr_http_req *r, struct lzr_answer *a);
+/* 304 or 412, if the request's conditions say so with this ETag; 0 if it goes on. */
+unsigned lzr_precondition(struct lzr_http_req *r, const char *etag);
+/* A request header's value, or NULL. */
+const char *lzr_header(const struct lzr_http_req *r, const char *name);
+
+/* chunk.c */
+enum MHD_Result lzr_chunk_begin(struct lzr_http_req *r);
+enum MHD_Result lzr_chunk_end(struct lzr_http_req *r); /* the wish has its result */
+bool lzr_chunk_gone(void *req);  /* for the watch */
+void lzr_chunk_left(void *req);
+
+/* document.c */
+enum MHD_Result lzr_serve_doc(struct lzr_http_req *r, const struct lzr_doc *doc);
+enum MHD_Result lzr_serve_dir(struct lzr_http_req *r, const struct lzr_dir *dir,
+                              const struct lzr_target *t);
+
+/* pages.c, stats.c: the pages for people and operators; false if the key is none of them. */
+bool lzr_serve_page(struct lzr_http_req *r, const struct lzr_target *t, enum MHD_Result *out);
+enum MHD_Result lzr_serve_metrics(struct lzr_http_req *r);
+enum MHD_Result lzr_serve_stats(struct lzr_http_req *r);
+enum MHD_Result lzr_serve_workers(struct lzr_http_req *r);
+enum MHD_Result lzr_serve_index(struct lzr_http_req *r);
+
+#endif

@@ -1,0 +1,185 @@
+/* Answers: status, headers and bytes, to libmicrohttpd's response. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "http/condition.h"
+#include "http/range.h"
+#include "http/request.h"
+
+#define EXPOSED                                                                                    \
+    "Content-Range, Content-Length, Content-Encoding, ETag, Accept-Ranges, Accept-Range, "         \
+    "Server-Timing, Date, Location, Retry-After"
+
+const char *lzr_header(const struct lzr_http_req *r, const char *name)
+{
+    return MHD_lookup_connection_value(r->conn, MHD_HEADER_KIND, name);
+}
+
+static void free_blob(void *blob)
+{
+    struct lzr_blob *b = blob;
+    lzr_blob_unref(&b);
+}
+
+static ssize_t no_body(void *cls, uint64_t pos, char *buf, size_t max)
+{
+    (void)cls;
+    (void)pos;
+    (void)buf;
+    (void)max;
+    return MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static struct MHD_Response *make_response(struct lzr_http_req *r, struct lzr_answer *a)
+{
+    static const char nothing[1] = "";
+    void *body = (void *)(uintptr_t)(a->len > 0 ? a->body : nothing);
+    if (a->no_length) {
+        /* 0.9.75 has no "head only": the size is unknown and, being HTTP/1.0, the connection ends. */
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, no_body, NULL, NULL);
+    }
+    if (a->blob != NULL) {
+        struct MHD_Response *resp = MHD_create_response_from_buffer_with_free_callback_cls(
+            a->len, body, free_blob, a->blob);
+        if (resp != NULL) {
+            a->blob = NULL; /* the response's now */
+        }
+        return resp;
+    }
+    (void)r;
+    return MHD_create_response_from_buffer(a->len, body,
+                                           a->copy ? MHD_RESPMEM_MUST_COPY : MHD_RESPMEM_PERSISTENT);
+}
+
+static void add(struct MHD_Response *resp, const char *name, const char *value)
+{
+    if (value != NULL) {
+        (void)MHD_add_response_header(resp, name, value);
+    }
+}
+
+static void add_cors(struct lzr_http_req *r, struct MHD_Response *resp)
+{
+    const char *origin = lzr_header(r, "Origin");
+    const char *allow = lzr_cors_allow(&r->server->cors, origin);
+    add(resp, "Access-Control-Allow-Origin", allow);
+    if (origin != NULL) {
+        add(resp, "Vary", "Origin");
+    }
+    if (allow != NULL) {
+        add(resp, "Access-Control-Expose-Headers", EXPOSED);
+    }
+}
+
+static void add_headers(struct lzr_http_req *r, const struct lzr_answer *a, struct MHD_Response *resp)
+{
+    char text[96];
+    bool ranged = !r->head && lzr_header(r, "Range") != NULL;
+    add(resp, "Content-Type", a->type);
+    add(resp, "ETag", a->etag);
+    add(resp, "Cache-Control", a->cache_control);
+    add(resp, "Location", a->location);
+    add(resp, "Allow", a->allow);
+    add(resp, "Server-Timing", a->timing);
+    if (a->ranges) {
+        add(resp, "Accept-Ranges", "bytes");
+    }
+    /* Java's n5 looks for this misspelt header; on a 200 to a Range it would take the whole for the
+     * part (clients-java 16 to 18). */
+    if (a->status == 206 || (ranged && a->status == 404) || (a->ranges && !ranged)) {
+        add(resp, "Accept-Range", "bytes");
+    }
+    if (a->status == 206) {
+        (void)snprintf(text, sizeof text, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, a->range_first,
+                       a->range_first + a->len - 1, a->range_total);
+        add(resp, "Content-Range", text);
+    } else if (a->status == 416) {
+        (void)snprintf(text, sizeof text, "bytes */%" PRIu64, a->range_total);
+        add(resp, "Content-Range", text);
+    }
+    if (a->retry_after > 0) {
+        (void)snprintf(text, sizeof text, "%u", a->retry_after);
+        add(resp, "Retry-After", text);
+    }
+    add_cors(r, resp);
+}
+
+enum MHD_Result lzr_respond(struct lzr_http_req *r, struct lzr_answer *a)
+{
+    struct MHD_Response *resp = make_response(r, a);
+    if (resp == NULL) {
+        lzr_blob_unref(&a->blob);
+        return MHD_NO; /* out of memory: the connection closes before anything was said */
+    }
+    add_headers(r, a, resp);
+    if (a->no_length) {
+        (void)MHD_set_response_options(resp, MHD_RF_HTTP_VERSION_1_0_ONLY, MHD_RO_END);
+    }
+    r->status = a->status;
+    r->sent = r->head ? 0 : a->len;
+    enum MHD_Result ok = MHD_queue_response(r->conn, a->status, resp);
+    MHD_destroy_response(resp);
+    return ok;
+}
+
+enum MHD_Result lzr_respond_text(struct lzr_http_req *r, unsigned status, const char *text)
+{
+    struct lzr_answer a = {.status = status, .type = "text/plain; charset=utf-8", .body = text,
+                           .len = strlen(text), .copy = true, .cache_control = "no-store"};
+    return lzr_respond(r, &a);
+}
+
+enum MHD_Result lzr_respond_404(struct lzr_http_req *r)
+{
+    /* No body: the JDK drops a connection whose 404 has one. */
+    struct lzr_answer a = {.status = 404, .cache_control = "no-cache"};
+    return lzr_respond(r, &a);
+}
+
+unsigned lzr_precondition(struct lzr_http_req *r, const char *etag)
+{
+    const char *match = lzr_header(r, "If-Match");
+    const char *none = lzr_header(r, "If-None-Match");
+    if (match != NULL && !lzr_etag_matches(match, etag, false)) {
+        return 412;
+    }
+    return none != NULL && lzr_etag_matches(none, etag, true) ? 304 : 0;
+}
+
+enum MHD_Result lzr_respond_key(struct lzr_http_req *r, struct lzr_answer *a)
+{
+    a->cache_control = "no-cache";
+    a->ranges = true;
+    unsigned early = lzr_precondition(r, a->etag);
+    if (early != 0) {
+        lzr_blob_unref(&a->blob);
+        a->status = early;
+        a->body = NULL;
+        a->len = 0;
+        a->type = NULL;
+        return lzr_respond(r, a);
+    }
+    a->status = 200;
+    const char *range = r->head ? NULL : lzr_header(r, "Range");
+    const char *if_range = range != NULL ? lzr_header(r, "If-Range") : NULL;
+    if (range == NULL || (if_range != NULL && !lzr_etag_matches(if_range, a->etag, false))) {
+        return lzr_respond(r, a);
+    }
+    struct lzr_range part = lzr_range_parse(range, a->len);
+    a->range_total = a->len;
+    if (part.kind == LZR_RANGE_PART) {
+        a->status = 206;
+        a->range_first = part.first;
+        a->body = (const char *)a->body + part.first;
+        a->len = (size_t)part.len;
+    } else if (part.kind == LZR_RANGE_UNSATISFIABLE) {
+        lzr_blob_unref(&a->blob);
+        a->status = 416;
+        a->body = NULL;
+        a->len = 0;
+        a->type = NULL;
+    }
+    return lzr_respond(r, a);
+}

@@ -1,0 +1,379 @@
+#include "http/server.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "http/request.h"
+
+/* Called with the raw target before anything is decoded: the place to make the request. */
+static void *begin(void *cls, const char *uri, struct MHD_Connection *conn)
+{
+    struct lzr_server *s = cls;
+    struct lzr_http_req *r = lzr_calloc(1, sizeof *r);
+    if (r == NULL) {
+        return NULL;
+    }
+    r->raw = lzr_strdup(uri);
+    if (r->raw == NULL) {
+        lzr_free(r);
+        return NULL;
+    }
+    r->nraw = strlen(uri);
+    r->server = s;
+    r->conn = conn;
+    r->begun_us = lzr_now_us();
+    atomic_fetch_add_explicit(&s->active, 1, memory_order_relaxed);
+    return r;
+}
+
+/* No decoding by the library: it would cut at %00. */
+static size_t keep_escapes(void *cls, struct MHD_Connection *conn, char *text)
+{
+    (void)cls;
+    (void)conn;
+    return strlen(text);
+}
+
+static void log_access(const struct lzr_http_req *r, const char *method)
+{
+    lzr_log(r->server->o.log, LZR_LOG_INFO, "%s %.1024s %u %llu %.3f ms%s", method, r->raw, r->status,
+            (unsigned long long)r->sent, (double)(lzr_now_us() - r->begun_us) / 1e3,
+            r->hit ? " hit" : "");
+}
+
+static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
+                      enum MHD_RequestTerminationCode why)
+{
+    struct lzr_server *s = cls;
+    struct lzr_http_req *r = *con_cls;
+    (void)conn;
+    (void)why;
+    if (r == NULL) {
+        return;
+    }
+    *con_cls = NULL;
+    if (r->status < 600) {
+        atomic_fetch_add_explicit(&s->by_status[r->status], 1, memory_order_relaxed);
+    }
+    atomic_fetch_add_explicit(&s->bytes, r->sent, memory_order_relaxed);
+    if (s->o.access_log && r->status != 0) {
+        log_access(r, r->head ? "HEAD" : "GET");
+    }
+    /* A result that came when the client had left is given back here. */
+    lzr_blob_unref(&r->wish.result.blob);
+    lzr_free(r->wish.result.text);
+    lzr_free(r->raw);
+    lzr_free(r);
+    atomic_fetch_sub_explicit(&s->active, 1, memory_order_relaxed);
+}
+
+static void connection_changed(void *cls, struct MHD_Connection *conn, void **socket_cls,
+                               enum MHD_ConnectionNotificationCode code)
+{
+    struct lzr_server *s = cls;
+    (void)conn;
+    (void)socket_cls;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        atomic_fetch_add(&s->connections, 1);
+    } else {
+        atomic_fetch_sub(&s->connections, 1);
+    }
+}
+
+static enum MHD_Result respond_options(struct lzr_http_req *r)
+{
+    struct MHD_Response *resp = MHD_create_response_from_buffer(0, (void *)(uintptr_t)"",
+                                                                MHD_RESPMEM_PERSISTENT);
+    if (resp == NULL) {
+        return MHD_NO;
+    }
+    const char *origin = lzr_header(r, "Origin");
+    const char *allow = lzr_cors_allow(&r->server->cors, origin);
+    const char *asked = lzr_header(r, "Access-Control-Request-Headers");
+    (void)MHD_add_response_header(resp, "Allow", "GET, HEAD, OPTIONS");
+    if (origin != NULL) {
+        (void)MHD_add_response_header(resp, "Vary",
+                                      "Origin, Access-Control-Request-Headers");
+    }
+    if (allow != NULL) {
+        (void)MHD_add_response_header(resp, "Access-Control-Allow-Origin", allow);
+        (void)MHD_add_response_header(resp, "Access-Control-Allow-Methods", "GET, HEAD, OPTIONS");
+        (void)MHD_add_response_header(resp, "Access-Control-Max-Age", "86400");
+        (void)MHD_add_response_header(resp, "Access-Control-Allow-Headers",
+                                      asked != NULL && *asked != '\0' && lzr_cors_headers_safe(asked)
+                                          ? asked
+                                          : "Range, Authorization, If-None-Match, If-Match, "
+                                            "If-Range, Cache-Control, Content-Type");
+        if (lzr_header(r, "Access-Control-Request-Private-Network") != NULL) {
+            (void)MHD_add_response_header(resp, "Access-Control-Allow-Private-Network", "true");
+        }
+    }
+    r->status = 204;
+    enum MHD_Result ok = MHD_queue_response(r->conn, 204, resp);
+    MHD_destroy_response(resp);
+    return ok;
+}
+
+/* Counts a header's occurrences. */
+static enum MHD_Result count_hosts(void *cls, enum MHD_ValueKind kind, const char *key,
+                                   const char *value)
+{
+    unsigned *n = cls;
+    (void)kind;
+    (void)value;
+    *n += strcasecmp(key, "Host") == 0;
+    return MHD_YES;
+}
+
+/* What is refused before a body could come; refusing here closes the connection, so nothing can be
+ * smuggled behind it. False: it goes on. */
+static bool refuse_early(struct lzr_http_req *r, const char *method, enum MHD_Result *out)
+{
+    unsigned hosts = 0;
+    const char *length = lzr_header(r, "Content-Length");
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 && strcmp(method, "OPTIONS") != 0) {
+        struct lzr_answer a = {.status = 405, .allow = "GET, HEAD, OPTIONS",
+                               .cache_control = "no-store"};
+        *out = lzr_respond(r, &a);
+        return true;
+    }
+    (void)MHD_get_connection_values(r->conn, MHD_HEADER_KIND, count_hosts, &hosts);
+    if (lzr_header(r, "Transfer-Encoding") != NULL ||
+        (length != NULL && strspn(length, "0") != strlen(length))) {
+        *out = lzr_respond_text(r, 413, "a request has no body here\n");
+        return true;
+    }
+    if (hosts > 1) {
+        *out = lzr_respond_text(r, 400, "more than one Host\n");
+        return true;
+    }
+    return false;
+}
+
+static enum MHD_Result route(struct lzr_http_req *r)
+{
+    struct lzr_target t;
+    enum MHD_Result out;
+    lzr_target_parse(r->raw, r->nraw, &t);
+    if (t.kind == LZR_TARGET_BAD) {
+        return lzr_respond_text(r, 400, "the request target makes no sense\n");
+    }
+    if (t.kind == LZR_TARGET_NOTHING) {
+        return lzr_respond_404(r);
+    }
+    if (lzr_serve_page(r, &t, &out)) {
+        return out;
+    }
+    struct lzr_hit hit = lzr_catalog_lookup(lzr_driver_catalog(r->server->driver), t.key, t.len);
+    switch (hit.node) {
+    case LZR_NODE_DOC:
+        return lzr_serve_doc(r, hit.doc);
+    case LZR_NODE_DIR:
+        return lzr_serve_dir(r, hit.dir, &t);
+    case LZR_NODE_CHUNK:
+        r->chunk = hit.chunk;
+        return lzr_chunk_begin(r);
+    case LZR_NODE_NONE:
+    default:
+        return lzr_respond_404(r);
+    }
+}
+
+static enum MHD_Result handle(void *cls, struct MHD_Connection *conn, const char *url,
+                              const char *method, const char *version, const char *upload,
+                              size_t *nupload, void **con_cls)
+{
+    struct lzr_http_req *r = *con_cls;
+    enum MHD_Result out;
+    (void)cls;
+    (void)url;
+    (void)version;
+    (void)upload;
+    if (r == NULL || *nupload != 0) {
+        return MHD_NO;
+    }
+    r->conn = conn;
+    switch (atomic_load(&r->state)) {
+    case LZR_REQ_NEW:
+        atomic_store(&r->state, LZR_REQ_SEEN);
+        r->head = strcmp(method, "HEAD") == 0;
+        /* An answer queued in this first call would close the connection. */
+        return refuse_early(r, method, &out) ? out : MHD_YES;
+    case LZR_REQ_SEEN:
+        if (strcmp(method, "OPTIONS") == 0) {
+            return respond_options(r);
+        }
+        if (atomic_load(&r->server->stopping)) {
+            return lzr_respond_text(r, 503, "lazarr is stopping\n");
+        }
+        return route(r);
+    case LZR_REQ_READY:
+        return lzr_chunk_end(r);
+    case LZR_REQ_WAITING:
+        return MHD_YES;
+    case LZR_REQ_LEFT:
+    default:
+        return MHD_NO;
+    }
+}
+
+static void log_mhd(void *cls, const char *fmt, va_list ap)
+{
+    struct lzr_server *s = cls;
+    char text[512];
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    text[strcspn(text, "\n")] = '\0';
+    lzr_log(s->o.log, LZR_LOG_DEBUG, "http: %s", text);
+}
+
+static bool is_loopback(const struct sockaddr *a)
+{
+    if (a->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)a;
+        return ntohl(in->sin_addr.s_addr) >> 24 == 127;
+    }
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)a;
+    return a->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+}
+
+/* Our own listening socket, for clear errors and the choice of address. */
+static int listen_on(struct lzr_server *s, struct lzr_err *err)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *list = NULL;
+    char port[8];
+    int fd = -1, one = 1;
+    (void)snprintf(port, sizeof port, "%u", s->o.port);
+    int rc = getaddrinfo(s->o.host, port, &hints, &list);
+    if (rc != 0) {
+        lzr_err_set(err, LZR_E_INVAL, "--host '%s': %s", s->o.host, gai_strerror(rc));
+        return -1;
+    }
+    lzr_err_set(err, LZR_E_SYS, "--host '%s' has no address", s->o.host);
+    for (struct addrinfo *a = list; a != NULL && fd < 0; a = a->ai_next) {
+        fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0) {
+            continue;
+        }
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+        if (bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, 1024) != 0) {
+            lzr_err_sys(err, "cannot listen on %s port %u%s", s->o.host, s->o.port,
+                        errno == EADDRINUSE ? " (is another lazarr running? --port 0 picks a free one)"
+                                            : "");
+            close(fd);
+            fd = -1;
+            continue;
+        }
+        s->loopback = is_loopback(a->ai_addr);
+    }
+    freeaddrinfo(list);
+    return fd;
+}
+
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_storage a;
+    socklen_t n = sizeof a;
+    if (getsockname(fd, (struct sockaddr *)&a, &n) != 0) {
+        return 0;
+    }
+    return ntohs(a.ss_family == AF_INET ? ((struct sockaddr_in *)&a)->sin_port
+                                        : ((struct sockaddr_in6 *)&a)->sin6_port);
+}
+
+/* Descriptors that connections may take: what the process may have, less a reserve for workers. */
+static unsigned connection_limit(void)
+{
+    struct rlimit lim;
+    if (getrlimit(RLIMIT_NOFILE, &lim) != 0) {
+        return 256;
+    }
+    rlim_t reserve = lim.rlim_cur > 1024 ? 512 : lim.rlim_cur / 2;
+    rlim_t n = lim.rlim_cur - reserve;
+    return n > 65536 ? 65536 : n < 4 ? 4 : (unsigned)n;
+}
+
+enum lzr_code lzr_server_start(const struct lzr_server_options *o, struct lzr_driver *d,
+                               struct lzr_server **out, struct lzr_err *err)
+{
+    struct lzr_server *s = lzr_calloc(1, sizeof *s);
+    if (s == NULL) {
+        return lzr_err_set(err, LZR_E_NOMEM, "no memory to start");
+    }
+    s->o = *o;
+    s->driver = d;
+    s->nonce = lzr_driver_nonce(d);
+    int fd = listen_on(s, err);
+    if (fd < 0 || lzr_watch_new(lzr_chunk_gone, lzr_chunk_left, &s->watch, err) != LZR_OK) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        lzr_free(s);
+        return LZR_E_SYS;
+    }
+    s->port = port_of(fd);
+    lzr_cors_init(&s->cors, o->origins, o->norigins, o->log);
+    /* MHD_OPTION_EXTERNAL_LOGGER must come first. */
+    s->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME |
+            MHD_USE_ERROR_LOG,
+        0, NULL, NULL, handle, s, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, s, MHD_OPTION_LISTEN_SOCKET,
+        fd, MHD_OPTION_THREAD_POOL_SIZE, o->threads < 2 ? 2u : o->threads,
+        MHD_OPTION_CONNECTION_LIMIT, connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, 120u,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LZR_CONNECTION_POOL,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, begin, s,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, s, MHD_OPTION_NOTIFY_CONNECTION,
+        connection_changed, s, MHD_OPTION_NOTIFY_COMPLETED, completed, s, MHD_OPTION_END);
+    if (s->daemon == NULL) {
+        lzr_err_set(err, LZR_E_SYS, "the HTTP server can't start");
+        close(fd);
+        lzr_watch_free(&s->watch);
+        lzr_cors_release(&s->cors);
+        lzr_free(s);
+        return LZR_E_SYS;
+    }
+    *out = s;
+    return LZR_OK;
+}
+
+uint16_t lzr_server_port(const struct lzr_server *s)
+{
+    return s->port;
+}
+
+void lzr_server_stop(struct lzr_server **sp)
+{
+    struct lzr_server *s = *sp;
+    uint64_t until = lzr_now_us() + LZR_STOP_US;
+    *sp = NULL;
+    /* New requests get 503; waiting ones are ended; what is being sent goes on. Stopping the library
+     * while a connection is suspended would abort the process, so that count must reach 0. */
+    atomic_store(&s->stopping, true);
+    MHD_socket listener = MHD_quiesce_daemon(s->daemon);
+    lzr_driver_drain(s->driver);
+    const struct timespec pause = {.tv_nsec = 5000000};
+    while (atomic_load(&s->suspended) > 0 ||
+           (atomic_load(&s->active) > 0 && lzr_now_us() < until)) {
+        (void)nanosleep(&pause, NULL);
+    }
+    MHD_stop_daemon(s->daemon);
+    if (listener != MHD_INVALID_SOCKET) {
+        close(listener);
+    }
+    lzr_watch_free(&s->watch);
+    lzr_cors_release(&s->cors);
+    lzr_free(s);
+}

@@ -1,0 +1,132 @@
+/* /metrics, /api/stats and /api/workers: figures for operators, none of which waits for anything. */
+#include <inttypes.h>
+
+#include "base/buf.h"
+#include "http/request.h"
+#include "store/json_writer.h"
+
+enum { MAX_PAGE = 64 << 20 };
+
+static enum MHD_Result send_buf(struct lzr_http_req *r, struct lzr_buf *b, const char *type)
+{
+    if (lzr_buf_failed(b)) {
+        lzr_buf_release(b);
+        return lzr_respond_text(r, 500, "out of memory\n");
+    }
+    struct lzr_answer a = {.status = 200, .type = type, .body = b->data, .len = b->len, .copy = true,
+                           .cache_control = "no-store"};
+    enum MHD_Result ok = lzr_respond(r, &a);
+    lzr_buf_release(b);
+    return ok;
+}
+
+static void metric(struct lzr_buf *b, const char *type, const char *name, const char *help,
+                   uint64_t v)
+{
+    lzr_buf_printf(b, "# HELP lazarr_%s %s\n# TYPE lazarr_%s %s\nlazarr_%s %" PRIu64 "\n", name, help,
+                   name, type, name, v);
+}
+
+enum MHD_Result lzr_serve_metrics(struct lzr_http_req *r)
+{
+    struct lzr_server *s = r->server;
+    struct lzr_stats st;
+    struct lzr_buf b;
+    lzr_driver_stats(s->driver, &st);
+    lzr_buf_init(&b, MAX_PAGE);
+#define METRIC(type, name, help) metric(&b, #type, #name, help, st.name);
+    LZR_DRIVER_STATS(METRIC)
+#undef METRIC
+    metric(&b, "gauge", "http_connections", "open connections", atomic_load(&s->connections));
+    metric(&b, "gauge", "http_suspended", "requests that wait for a chunk", atomic_load(&s->suspended));
+    metric(&b, "counter", "http_bytes_total", "bytes of answers' bodies", atomic_load(&s->bytes));
+    metric(&b, "counter", "http_gone_total", "clients that left while they waited",
+           atomic_load(&s->gone));
+    lzr_buf_puts(&b, "# HELP lazarr_http_requests_total answered requests\n"
+                     "# TYPE lazarr_http_requests_total counter\n");
+    for (unsigned code = 100; code < 600; code++) {
+        uint64_t n = atomic_load_explicit(&s->by_status[code], memory_order_relaxed);
+        if (n > 0) {
+            lzr_buf_printf(&b, "lazarr_http_requests_total{code=\"%u\"} %" PRIu64 "\n", code, n);
+        }
+    }
+    return send_buf(r, &b, "text/plain; version=0.0.4; charset=utf-8");
+}
+
+static void number(struct lzr_json *j, const char *name, uint64_t v)
+{
+    lzr_json_key(j, name);
+    lzr_json_u64(j, v);
+}
+
+static void array_stats(struct lzr_json *j, struct lzr_driver *d, const struct lzr_array *a)
+{
+    struct lzr_array_stats s;
+    lzr_driver_array_stats(d, a->id, &s);
+    lzr_json_open(j, '{');
+    lzr_json_key(j, "store");
+    lzr_json_string(j, a->store->name);
+    lzr_json_key(j, "path");
+    lzr_json_string(j, a->path);
+    number(j, "computed", s.computed);
+    number(j, "failed", s.failed);
+    number(j, "compute_us", s.compute_us);
+    number(j, "mean_compute_us", s.computed > 0 ? s.compute_us / s.computed : 0);
+    number(j, "encoded", s.encoded);
+    number(j, "encoded_bytes", s.encoded_bytes);
+    number(j, "hits", s.hits);
+    number(j, "misses", s.misses);
+    lzr_json_close(j, '}');
+}
+
+enum MHD_Result lzr_serve_stats(struct lzr_http_req *r)
+{
+    struct lzr_driver *d = r->server->driver;
+    const struct lzr_catalog *c = lzr_driver_catalog(d);
+    struct lzr_stats st;
+    struct lzr_json j;
+    struct lzr_buf b;
+    lzr_driver_stats(d, &st);
+    lzr_buf_init(&b, MAX_PAGE);
+    lzr_json_init(&j, &b);
+    lzr_json_open(&j, '{');
+    lzr_json_key(&j, "version");
+    lzr_json_string(&j, LZR_VERSION);
+#define FIELD(type, name, help) number(&j, #name, st.name);
+    LZR_DRIVER_STATS(FIELD)
+#undef FIELD
+    number(&j, "http_connections", atomic_load(&r->server->connections));
+    lzr_json_key(&j, "arrays");
+    lzr_json_open(&j, '[');
+    for (size_t i = 0; i < lzr_catalog_narrays(c); i++) {
+        array_stats(&j, d, lzr_catalog_array(c, i));
+    }
+    lzr_json_close(&j, ']');
+    lzr_json_close(&j, '}');
+    lzr_buf_putc(&b, '\n');
+    return send_buf(r, &b, "application/json");
+}
+
+enum MHD_Result lzr_serve_workers(struct lzr_http_req *r)
+{
+    struct lzr_worker_info info[LZR_MAX_WORKERS];
+    struct lzr_json j;
+    struct lzr_buf b;
+    size_t n = lzr_driver_workers(r->server->driver, info, LZR_MAX_WORKERS);
+    lzr_buf_init(&b, MAX_PAGE);
+    lzr_json_init(&j, &b);
+    lzr_json_open(&j, '[');
+    for (size_t i = 0; i < n; i++) {
+        lzr_json_open(&j, '{');
+        lzr_json_key(&j, "pid");
+        lzr_json_int(&j, info[i].pid);
+        lzr_json_key(&j, "state");
+        lzr_json_string(&j, info[i].state);
+        number(&j, "jobs", info[i].jobs);
+        number(&j, "deaths", info[i].deaths);
+        lzr_json_close(&j, '}');
+    }
+    lzr_json_close(&j, ']');
+    lzr_buf_putc(&b, '\n');
+    return send_buf(r, &b, "application/json");
+}

@@ -1,0 +1,81 @@
+#include "http/target.h"
+
+#include <string.h>
+
+static int hex(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* No empty, "." or ".." segment; a trailing slash is fine. */
+static bool canonical(const char *key, size_t n)
+{
+    size_t start = 0;
+    for (size_t i = 0; i <= n; i++) {
+        if (i < n && key[i] != '/') {
+            continue;
+        }
+        size_t len = i - start;
+        bool last = i == n;
+        if ((len == 0 && !last) || (len == 1 && key[start] == '.') ||
+            (len == 2 && key[start] == '.' && key[start + 1] == '.')) {
+            return false;
+        }
+        start = i + 1;
+    }
+    return true;
+}
+
+void lzr_target_parse(const char *raw, size_t n, struct lzr_target *out)
+{
+    const char *q = memchr(raw, '?', n);
+    size_t path = q != NULL ? (size_t)(q - raw) : n;
+    out->kind = LZR_TARGET_BAD;
+    out->len = 0;
+    out->slash = false;
+    out->query = q != NULL ? q + 1 : NULL;
+    out->key[0] = '\0';
+    if (path == 0 || raw[0] != '/') {
+        return;
+    }
+    bool odd = false;
+    for (size_t i = 1; i < path; i++) {
+        unsigned char c = (unsigned char)raw[i];
+        if (c == '%') {
+            int hi = i + 2 < path ? hex(raw[i + 1]) : -1;
+            int lo = i + 2 < path ? hex(raw[i + 2]) : -1;
+            if (hi < 0 || lo < 0) {
+                return;
+            }
+            c = (unsigned char)(hi * 16 + lo);
+            i += 2;
+        } else if (c < 0x21 || c == 0x7f) {
+            return; /* never in a target that a client may send */
+        }
+        odd = odd || c < 0x20 || c == 0x7f || c == '\\';
+        if (out->len == LZR_MAX_KEY) {
+            out->kind = LZR_TARGET_NOTHING;
+            return;
+        }
+        out->key[out->len++] = (char)c;
+    }
+    out->key[out->len] = '\0';
+    out->slash = out->len == 0 || out->key[out->len - 1] == '/';
+    out->kind = odd || !canonical(out->key, out->len) ? LZR_TARGET_NOTHING : LZR_TARGET_KEY;
+}
+
+bool lzr_query_has(const char *query, const char *name)
+{
+    size_t n = strlen(name);
+    while (query != NULL && *query != '\0') {
+        if (strncmp(query, name, n) == 0 && (query[n] == '\0' || query[n] == '=' || query[n] == '&')) {
+            return true;
+        }
+        query = strchr(query, '&');
+        query = query != NULL ? query + 1 : NULL;
+    }
+    return false;
+}
