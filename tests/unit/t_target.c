@@ -1,0 +1,126 @@
+/* http/target.h: a raw request target to the one key it can mean, or to none. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "http/target.h"
+
+static const struct {
+    const char *raw;
+    enum lzr_target_kind kind;
+    const char *key;
+    bool slash;
+    const char *query;
+} ROWS[] = {
+    {"/", LZR_TARGET_KEY, "", true, NULL},
+    {"/?", LZR_TARGET_KEY, "", true, ""},
+    {"/healthz", LZR_TARGET_KEY, "healthz", false, NULL},
+    {"/zarr3/b.zarr/t1/c/0/0", LZR_TARGET_KEY, "zarr3/b.zarr/t1/c/0/0", false, NULL},
+    {"/zarr2/b.zarr/", LZR_TARGET_KEY, "zarr2/b.zarr/", true, NULL},
+    {"/a?token=x/y//..&b", LZR_TARGET_KEY, "a", false, "token=x/y//..&b"},
+    {"/a??b", LZR_TARGET_KEY, "a", false, "?b"},
+    {"/%7a%61rr3", LZR_TARGET_KEY, "zarr3", false, NULL},
+    {"/a%3Fb", LZR_TARGET_KEY, "a?b", false, NULL},
+    {"/.zattrs", LZR_TARGET_KEY, ".zattrs", false, NULL},
+    {"/...", LZR_TARGET_KEY, "...", false, NULL},
+    {"/a+b", LZR_TARGET_KEY, "a+b", false, NULL}, /* a plus is a plus in a path */
+    {"/\xc3\xa9", LZR_TARGET_KEY, "\xc3\xa9", false, NULL},
+    /* No key has these. */
+    {"//", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"//evil.example/", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"/a//b", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"/a//", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"/.", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"/..", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"/a/../b", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"/a/./b", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"/a/%2e%2e/b", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"/a/%2e/b", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"/a%00b", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"/a%00", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"/a%0ab", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"/a%7f", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"/a\\b", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"/a%5cb", LZR_TARGET_NOTHING, NULL, false, NULL},
+    /* No target at all. */
+    {"", LZR_TARGET_BAD, NULL, false, NULL},
+    {"?a", LZR_TARGET_BAD, NULL, false, NULL},
+    {"a", LZR_TARGET_BAD, NULL, false, NULL},
+    {"*", LZR_TARGET_BAD, NULL, false, NULL},
+    {"/%", LZR_TARGET_BAD, NULL, false, NULL},
+    {"/%4", LZR_TARGET_BAD, NULL, false, NULL},
+    {"/%4g", LZR_TARGET_BAD, NULL, false, NULL},
+    {"/%4?1", LZR_TARGET_BAD, NULL, false, NULL},
+    {"/a b", LZR_TARGET_BAD, NULL, false, NULL},
+    {"/a\x01\x02", LZR_TARGET_BAD, NULL, false, NULL},
+    {"/a\x7f", LZR_TARGET_BAD, NULL, false, NULL},
+};
+
+static void test_targets(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
+        struct lzr_target t;
+        lzr_target_parse(ROWS[i].raw, strlen(ROWS[i].raw), &t);
+        if (t.kind != ROWS[i].kind) {
+            fail_msg("row %zu, [%s]: kind %d", i, ROWS[i].raw, (int)t.kind);
+        }
+        if (t.kind == LZR_TARGET_KEY) {
+            assert_int_equal(t.len, strlen(ROWS[i].key));
+            assert_string_equal(t.key, ROWS[i].key);
+            assert_int_equal(t.slash, ROWS[i].slash);
+            if (ROWS[i].query == NULL) {
+                assert_null(t.query);
+            } else {
+                assert_string_equal(t.query, ROWS[i].query);
+            }
+        }
+    }
+}
+
+static void test_lengths(void **state)
+{
+    char raw[LZR_MAX_KEY + 3];
+    struct lzr_target t;
+    (void)state;
+    memset(raw, 'a', sizeof raw);
+    raw[0] = '/';
+    lzr_target_parse(raw, LZR_MAX_KEY + 1, &t);
+    assert_int_equal(t.kind, LZR_TARGET_KEY);
+    assert_int_equal(t.len, LZR_MAX_KEY);
+    lzr_target_parse(raw, LZR_MAX_KEY + 2, &t);
+    assert_int_equal(t.kind, LZR_TARGET_NOTHING);
+    /* The length counts, not a NUL. */
+    lzr_target_parse("/ab\0cd", 3, &t);
+    assert_string_equal(t.key, "ab");
+    lzr_target_parse("/a%41", 4, &t);
+    assert_int_equal(t.kind, LZR_TARGET_BAD);
+}
+
+static void test_query(void **state)
+{
+    (void)state;
+    assert_true(lzr_query_has("acl", "acl"));
+    assert_true(lzr_query_has("acl=", "acl"));
+    assert_true(lzr_query_has("a=b&acl&c", "acl"));
+    assert_true(lzr_query_has("list-type=2&prefix=x", "list-type"));
+    assert_false(lzr_query_has("aclx", "acl"));
+    assert_false(lzr_query_has("xacl", "acl"));
+    assert_false(lzr_query_has("a=acl", "acl"));
+    assert_false(lzr_query_has("", "acl"));
+    assert_false(lzr_query_has(NULL, "acl"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_query),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
