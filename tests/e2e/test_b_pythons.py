@@ -1,0 +1,154 @@
+"""Workers of several Pythons side by side: Debian's 3.11 with NumPy 1.24, a virtual environment of it,
+3.12 and 3.13 with NumPy 2, another patch version of 3.11."""
+import os
+import re
+import subprocess
+
+import pytest
+
+import lzr
+
+STORE = """
+import lazarr, sys, ssl, numpy as np
+@lazarr.array("a", shape=(4,), chunks=(4,), dtype="uint16", compressor=None)
+def a(block):
+    return np.array([sys.version_info[1], sys.version_info[2], int(np.__version__.split(".")[0]), 7])
+@lazarr.array("labels", shape=(100,), chunks=(30,), dtype="uint32")
+def labels(block):
+    return np.arange(block.start[0], block.stop[0]) + 2**31
+@lazarr.array("bad", shape=(1,), chunks=(1,), dtype="uint8")
+def bad(block):
+    return np.array([300])
+KEPT = []
+@lazarr.array("keep", shape=(4,), chunks=(1,), dtype="uint8", compressor=None)
+def keep(block):
+    block.data[...] = 9
+    KEPT.append(block.data)
+print("prefix", sys.prefix, "from", np.__file__)
+"""
+
+
+def worker_for(prefix, minor):
+    """The worker binary for an interpreter, built by the documented command where it is missing."""
+    binary = lzr.BUILD / f"lazarr-worker-3.{minor}"
+    if not binary.exists():
+        quickstart = lzr.ROOT / "quickstart"
+        assert quickstart.exists(), f"no {binary.name}, and no ./quickstart to build it"
+        subprocess.run([quickstart, "worker", prefix], check=True, timeout=300, cwd=lzr.ROOT,
+                       env=lzr.environment())
+        assert binary.exists()
+
+
+def check(srv, minor, numpy_major):
+    got = memoryview(srv.chunk("/zarr2/s.zarr/a/0")).cast("H").tolist()
+    assert got[0] == minor and got[2] == numpy_major and got[3] == 7
+    want = list(range(2**31, 2**31 + 100))
+    assert lzr.read_array(srv, "/zarr2/s.zarr/labels").tolist() == want
+    r = srv.get("/zarr2/s.zarr/bad/0")
+    assert r.status == 500 and "300" in r.text and "uint8" in r.text
+    for i in range(4):
+        assert srv.chunk(f"/zarr2/s.zarr/keep/{i}") == b"\x09"
+    assert srv.metric("worker_deaths_total") == 0
+    return got[1]
+
+
+def prefix_of(name, what):
+    prefix = lzr.ENVS / name
+    lzr.need((prefix / "bin" / "python").exists(), f"{what} ({prefix}; tests/clients/setup.sh makes it)")
+    return prefix
+
+
+def test_debian(serve):
+    srv = serve(STORE, "--workers", "1")
+    check(srv, 11, 1)
+    srv.wait_log(r"prefix /usr ")
+
+
+@pytest.mark.parametrize("name,minor", [("py311", 11), ("py312", 12), ("py313", 13)])
+def test_environment(serve, name, minor):
+    """--python PREFIX; NumPy 2 in all three."""
+    prefix = prefix_of(name, f"Python 3.{minor} with NumPy 2")
+    worker_for(prefix, minor)
+    srv = serve(STORE, "--workers", "1", "--python", prefix)
+    check(srv, minor, 2)
+    srv.wait_log(rf"prefix {prefix} from {prefix}/")
+
+
+@pytest.mark.parametrize("variable", ["VIRTUAL_ENV", "CONDA_PREFIX"])
+def test_chosen_by_the_environment(serve, variable):
+    """--python PREFIX, else $VIRTUAL_ENV, else $CONDA_PREFIX."""
+    prefix = prefix_of("py311", "a virtual environment of 3.11")
+    srv = serve(STORE, "--workers", "1", env={variable: str(prefix)})
+    check(srv, 11, 2)
+    srv.wait_log(rf"prefix {prefix} from")
+
+
+def test_python_overrules_the_environment(serve):
+    prefix = prefix_of("py311", "a virtual environment of 3.11")
+    srv = serve(STORE, "--workers", "1", "--python", "/usr", env={"VIRTUAL_ENV": str(prefix)})
+    check(srv, 11, 1)
+
+
+def test_pythonpath_and_shims_do_not_count(serve, tmp_path):
+    """Never the first python3 in PATH."""
+    (tmp_path / "bin").mkdir()
+    for name in ("python3", "python"):
+        shim = tmp_path / "bin" / name
+        shim.write_text("#!/bin/sh\nexit 1\n")
+        shim.chmod(0o755)
+    srv = serve(STORE, "--workers", "1", env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"})
+    check(srv, 11, 1)
+
+
+def test_another_patch_version(serve):
+    """Runs on its own libpython (ssl can be imported), or is refused with the reason."""
+    prefix = lzr.ENVS / "py311other"
+    if not (prefix / "bin/python").exists():
+        pytest.skip("NOT TESTED, no other patch version of Python 3.11 on this machine")
+    version = subprocess.run([prefix / "bin/python", "-c", "import platform; print(platform.python_version())"],
+                             stdout=subprocess.PIPE, check=True).stdout.decode().strip()
+    try:
+        srv = serve(STORE, "--workers", "1", "--python", prefix)
+    except AssertionError as refused:
+        assert re.search(rf"3\.11.*{re.escape(version)}|{re.escape(version)}.*3\.11", str(refused))
+        return
+    assert check(srv, 11, 2) == int(version.split(".")[2])
+
+
+@pytest.mark.parametrize("what", ["missing", "empty", "broken"])
+def test_prefixes_that_are_none(tmp_path, what):
+    store = tmp_path / "s.py"
+    store.write_text(STORE)
+    prefix = tmp_path / "env"
+    if what != "missing":
+        (prefix / "bin").mkdir(parents=True)
+    if what == "broken":
+        for name in ("python", "python3"):
+            (prefix / "bin" / name).write_text("#!/bin/sh\nexit 3\n")
+            (prefix / "bin" / name).chmod(0o755)
+    r = lzr.run("serve", store, "--port", "0", "--python", prefix)
+    assert r.returncode == 1 and str(prefix) in r.stderr.decode(), r
+
+
+def test_a_worker_that_is_not_built_is_named(tmp_path):
+    """The error names the command that builds it."""
+    store = tmp_path / "s.py"
+    store.write_text(STORE)
+    prefix = tmp_path / "env"
+    (prefix / "bin").mkdir(parents=True)
+    # An interpreter that says it is a version nobody has: the real one with another number.
+    fake = prefix / "bin" / "python3"
+    fake.write_text("#!/bin/sh\nexec /usr/bin/python3 -c 'import sys, platform\n"
+                    "class V(tuple):\n    major, minor, micro = 3, 99, 1\n"
+                    "sys.version_info = V((3, 99, 1, \"final\", 0)); sys.hexversion = 0x036301f0\n"
+                    "platform.python_version = lambda: \"3.99.1\"\n"
+                    "import sysconfig; sysconfig.get_python_version = lambda: \"3.99\"\n"
+                    "a = sys.argv\n"
+                    "code = a[a.index(\"-c\") + 1] if \"-c\" in a else \"\"\n"
+                    "sys.argv = [\"-c\"] + a[a.index(\"-c\") + 2:] if \"-c\" in a else a\n"
+                    "exec(code)' \"$@\"\n")
+    fake.chmod(0o755)
+    (prefix / "bin" / "python").symlink_to("python3")
+    r = lzr.run("serve", store, "--port", "0", "--python", prefix)
+    assert r.returncode == 1, r
+    assert "quickstart worker" in r.stderr.decode() and "3.99" in r.stderr.decode(), r
