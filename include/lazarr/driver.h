@@ -29,7 +29,8 @@
 struct lzr_driver;
 
 struct lzr_driver_options {
-    const char *const *stores; /* paths of .py or .json files, or folders of them; borrowed for open */
+    const char *const
+        *stores; /* paths of .py or .json files, or folders of them; borrowed for open */
     size_t nstores;
     unsigned workers;          /* 0: as many as cores */
     uint64_t cache_bytes;      /* the byte budget; 0 keeps nothing */
@@ -40,23 +41,25 @@ struct lzr_driver_options {
 };
 
 #define LZR_DRIVER_DEFAULTS                                                                        \
-    (struct lzr_driver_options){.cache_bytes = UINT64_C(1) << 30,                                  \
-                                .start_timeout_us = UINT64_C(300) * 1000000}
+    (struct lzr_driver_options)                                                                    \
+    {                                                                                              \
+        .cache_bytes = UINT64_C(1) << 30, .start_timeout_us = UINT64_C(300) * 1000000              \
+    }
 
 /* What became of a request for a chunk. */
 struct lzr_result {
-    enum lzr_code code;     /* LZR_OK: blob is set. E_USER: the function failed; E_WORKER: it killed
-                             * its worker twice; E_TIMEOUT: killed at its deadline (http tells the
-                             * first, 503, from a remembered second, 500, by `again`), or the
-                             * request's own deadline passed while work goes on (E_BUSY);
-                             * E_BUSY: queue full, or that; E_CANCELLED: driver is closing */
-    bool hit;               /* from the cache, nothing was waited for */
-    bool remembered;        /* a failure that is answered without trying again */
-    bool again;             /* asking again may succeed: Retry-After applies */
-    struct lzr_blob *blob;  /* one reference, the receiver's; NULL unless LZR_OK */
+    enum lzr_code code;    /* LZR_OK: blob is set. E_USER: the function failed; E_WORKER: it killed
+                            * its worker twice; E_TIMEOUT: killed at its deadline (http tells the
+                            * first, 503, from a remembered second, 500, by `again`), or the
+                            * request's own deadline passed while work goes on (E_BUSY);
+                            * E_BUSY: queue full, or that; E_CANCELLED: driver is closing */
+    bool hit;              /* from the cache, nothing was waited for */
+    bool remembered;       /* a failure that is answered without trying again */
+    bool again;            /* asking again may succeed: Retry-After applies */
+    struct lzr_blob *blob; /* one reference, the receiver's; NULL unless LZR_OK */
     struct lzr_digest digest; /* of the blob's bytes; only where the array is not deterministic */
-    char *text;             /* failure: one line, then (after '\n') the traceback; lzr_free'd by the
-                             * receiver; NULL if memory was out */
+    char *text; /* failure: one line, then (after '\n') the traceback; lzr_free'd by the
+                 * receiver; NULL if memory was out */
     uint64_t queue_us, compute_us, encode_us;
 };
 
@@ -75,9 +78,9 @@ struct lzr_request {
 
 enum lzr_got { LZR_GOT_NOW, LZR_GOT_LATER };
 
-/* Starts workers, loads the stores in each, compares their manifests, builds the catalog. On failure
- * nothing is left running; err->msg is one line; *traceback (nullable) gets the Python traceback or
- * NULL, to be lzr_free'd. */
+/* Starts workers, loads the stores in each, compares their manifests, builds the catalog. On
+ * failure nothing is left running; err->msg is one line; *traceback (nullable) gets the Python
+ * traceback or NULL, to be lzr_free'd. */
 enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_driver **out,
                               char **traceback, struct lzr_err *err);
 /* Ends the workers. Requests still waiting get E_CANCELLED. */
@@ -93,19 +96,20 @@ const char *lzr_driver_manifest(const struct lzr_driver *d, size_t i, size_t *le
 /* From the cache or not at all: true, and req->result is filled. Counts a hit or a miss. */
 bool lzr_driver_try(struct lzr_driver *d, const struct lzr_chunk *c, struct lzr_request *req);
 /* Joins or starts the making of a chunk; for one whose lzr_driver_try was false. LZR_GOT_NOW:
- * req->result is filled and done will not be called. LZR_GOT_LATER: done will be, perhaps before this
- * returns. */
+ * req->result is filled and done will not be called. LZR_GOT_LATER: done will be, perhaps before
+ * this returns. */
 enum lzr_got lzr_driver_start(struct lzr_driver *d, const struct lzr_chunk *c,
                               struct lzr_request *req);
 /* lzr_driver_try, else lzr_driver_start. */
-enum lzr_got lzr_driver_get(struct lzr_driver *d, const struct lzr_chunk *c, struct lzr_request *req);
+enum lzr_got lzr_driver_get(struct lzr_driver *d, const struct lzr_chunk *c,
+                            struct lzr_request *req);
 /* The cached blob (a new reference) or NULL, never starting anything. */
 struct lzr_blob *lzr_driver_peek(struct lzr_driver *d, const struct lzr_chunk *c);
 /* The failure that is remembered for this chunk now, without starting anything: true, and *out is
  * filled as by lzr_driver_get. */
 bool lzr_driver_recall(struct lzr_driver *d, const struct lzr_chunk *c, struct lzr_result *out);
-/* Takes a wish back: true if done has not been and will not be called. With hold, the flight is kept
- * for 60 s as if somebody waited. A queued flight that nobody wants is dropped. */
+/* Takes a wish back: true if done has not been and will not be called. With hold, the flight is
+ * kept for 60 s as if somebody waited. A queued flight that nobody wants is dropped. */
 bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold);
 
 /* Counters and gauges, for /metrics and tests. X(type, name, help); all uint64_t. */

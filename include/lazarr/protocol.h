@@ -9,18 +9,15 @@
  *   server  CONFIG (text: "name\0path\0" a store, for all stores in one packet)
  *   worker  MANIFEST_PART ... (per store: store, total, then parts in order), READY
  *           or LOAD_FAILED (text: message\0traceback)
- *   server  SLOT (fd attached: a sealed memfd of `bytes` bytes and LZR_SLOT_CONTROL more; its number
- *           is `slot`)
- *   server  JOB
- *           the worker claims the job: it compares the 64-bit word at offset `capacity` of the slot's
- *           memfd with seq and sets it to 0 in one atomic step. If it held anything else, the server
- *           has withdrawn the job and the worker drops the message without an answer
- *   worker  DONE or FAILED (seq, slot)
- *   worker  UNPINNED (slot): the last reference that user code kept to a slot is gone
- *   server  DROP_SLOT (slot): the worker unmaps it and forgets it; never sent while it is pinned
- *   server  QUIT: finish the running job, run atexit, end
- * The worker runs jobs one by one in the order they came. The server may send the next JOB while one
- * runs. A worker whose socket is closed ends at once.
+ *   server  SLOT (fd attached: a sealed memfd of `bytes` bytes and LZR_SLOT_CONTROL more; its
+ * number is `slot`) server  JOB the worker claims the job: it compares the 64-bit word at offset
+ * `capacity` of the slot's memfd with seq and sets it to 0 in one atomic step. If it held anything
+ * else, the server has withdrawn the job and the worker drops the message without an answer worker
+ * DONE or FAILED (seq, slot) worker  UNPINNED (slot): the last reference that user code kept to a
+ * slot is gone server  DROP_SLOT (slot): the worker unmaps it and forgets it; never sent while it
+ * is pinned server  QUIT: finish the running job, run atexit, end The worker runs jobs one by one
+ * in the order they came. The server may send the next JOB while one runs. A worker whose socket is
+ * closed ends at once.
  */
 #ifndef LAZARR_PROTOCOL_H
 #define LAZARR_PROTOCOL_H
@@ -32,7 +29,8 @@
 
 #define LZR_PROTOCOL_VERSION 1
 #define LZR_WORKER_FD 3
-/* Bytes behind a slot's capacity: its memfd is so much longer. The first eight are the claim word. */
+/* Bytes behind a slot's capacity: its memfd is so much longer. The first eight are the claim word.
+ */
 #define LZR_SLOT_CONTROL 4096
 
 enum lzr_msg_type {
@@ -50,7 +48,8 @@ enum lzr_msg_type {
 };
 
 /* Flags of DONE. */
-#define LZR_DONE_PINNED 1u /* user code still holds an array over the slot: copy before you read */
+#define LZR_DONE_PINNED 1u /* user code still holds an array over the slot: copy before you read   \
+                            */
 
 /* One header for all messages: 240 bytes, unused fields 0. */
 struct lzr_msg {
@@ -65,11 +64,11 @@ struct lzr_msg {
     uint32_t rank;    /* JOB */
     uint32_t slot;    /* SLOT, DROP_SLOT, JOB, DONE, FAILED, UNPINNED */
     uint32_t pad;
-    uint64_t bytes;   /* SLOT: capacity; JOB and DONE: bytes of the block in the slot */
-    uint64_t total;   /* MANIFEST_PART: bytes of the whole manifest; JOB: flat chunk index */
+    uint64_t bytes; /* SLOT: capacity; JOB and DONE: bytes of the block in the slot */
+    uint64_t total; /* MANIFEST_PART: bytes of the whole manifest; JOB: flat chunk index */
     uint64_t start[LZR_MAX_RANK];  /* JOB: first voxel of the block */
     uint64_t extent[LZR_MAX_RANK]; /* JOB: voxels of the block, cut to the array */
-    uint64_t run_us;  /* DONE, FAILED: what the function took */
+    uint64_t run_us;               /* DONE, FAILED: what the function took */
     uint64_t reserved;
 };
 

@@ -59,7 +59,8 @@ struct lzr_blob *lzr_blob_shrink(struct lzr_blob *b, size_t len)
     uint64_t before = lzr_blob_charge(b->len);
     struct lzr_blob *smaller = lzr_realloc(b, sizeof *b + len);
     if (smaller == NULL) {
-        b->len = len; /* the memory stays, and so does its charge: give it back as if it were ours */
+        b->len =
+            len; /* the memory stays, and so does its charge: give it back as if it were ours */
         smaller = b;
     }
     smaller->len = len;

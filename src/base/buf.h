@@ -7,9 +7,9 @@
  *   lzr_buf_release(&b);
  *
  * Invariants: `data` is always NUL-terminated once something was appended, and the NUL is not
- * counted in `len`; data is "" before. A failed append (out of memory, or past the limit) leaves the
- * buffer as it was and sets a sticky flag, so that a chain of appends needs one check at its end.
- * Not thread-safe; owned by whoever initialised it. */
+ * counted in `len`; data is "" before. A failed append (out of memory, or past the limit) leaves
+ * the buffer as it was and sets a sticky flag, so that a chain of appends needs one check at its
+ * end. Not thread-safe; owned by whoever initialised it. */
 #ifndef LZR_BASE_BUF_H
 #define LZR_BASE_BUF_H
 

@@ -2,7 +2,8 @@
  *
  * A line is "lazarr: " and the text; control bytes other than tab in it are shown as \xNN, newlines
  * in a text begin further lines with four blanks. Any thread; one write() a line, so lines don't
- * mix. Nothing here allocates. Access log lines are the http module's and go through lzr_log too. */
+ * mix. Nothing here allocates. Access log lines are the http module's and go through lzr_log too.
+ */
 #ifndef LZR_BASE_LOG_H
 #define LZR_BASE_LOG_H
 
@@ -19,8 +20,9 @@ struct lzr_log {
 
 void lzr_log(const struct lzr_log *log, enum lzr_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* A block of n bytes that a worker wrote to its stdout or stderr, each line with "who: " before it. */
-void lzr_log_lines(const struct lzr_log *log, enum lzr_log_level level, const char *who, const char *text,
-                   size_t n);
+/* A block of n bytes that a worker wrote to its stdout or stderr, each line with "who: " before it.
+ */
+void lzr_log_lines(const struct lzr_log *log, enum lzr_log_level level, const char *who,
+                   const char *text, size_t n);
 
 #endif

@@ -10,12 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *lzr_malloc(size_t n);            /* NULL when out of memory; n = 0 gives a unique pointer */
+void *lzr_malloc(size_t n); /* NULL when out of memory; n = 0 gives a unique pointer */
 void *lzr_calloc(size_t n, size_t size);
-void *lzr_realloc(void *p, size_t n);  /* p is untouched on failure */
+void *lzr_realloc(void *p, size_t n); /* p is untouched on failure */
 char *lzr_strdup(const char *s);
 char *lzr_strndup(const char *s, size_t n);
-void lzr_free(void *p);                /* NULL is fine */
+void lzr_free(void *p); /* NULL is fine */
 
 void lzr_mem_fail_after(long n);
 

@@ -35,11 +35,10 @@ void lzr_options_help(void)
     (void)fputs(help, stdout);
 }
 
-static int wrong(const char *fmt, const char *what)
+/* Says what is wrong: "lazarr: WHAT, got 'VALUE' (lazarr --help says how)". */
+static int wrong(const char *what, const char *value)
 {
-    (void)fputs("lazarr: ", stderr);
-    (void)fprintf(stderr, fmt, what);
-    (void)fputs(" (lazarr --help says how)\n", stderr);
+    (void)fprintf(stderr, "lazarr: %s '%s' (lazarr --help says how)\n", what, value);
     return 2;
 }
 
@@ -48,9 +47,17 @@ bool lzr_size_parse(const char *text, uint64_t *out)
     static const struct {
         const char *name;
         uint64_t factor;
-    } units[] = {{"", 1}, {"B", 1}, {"KB", 1000}, {"MB", 1000000}, {"GB", 1000000000},
-                 {"KiB", UINT64_C(1) << 10}, {"MiB", UINT64_C(1) << 20}, {"GiB", UINT64_C(1) << 30},
-                 {"TiB", UINT64_C(1) << 40}, {"K", UINT64_C(1) << 10}, {"M", UINT64_C(1) << 20},
+    } units[] = {{"", 1},
+                 {"B", 1},
+                 {"KB", 1000},
+                 {"MB", 1000000},
+                 {"GB", 1000000000},
+                 {"KiB", UINT64_C(1) << 10},
+                 {"MiB", UINT64_C(1) << 20},
+                 {"GiB", UINT64_C(1) << 30},
+                 {"TiB", UINT64_C(1) << 40},
+                 {"K", UINT64_C(1) << 10},
+                 {"M", UINT64_C(1) << 20},
                  {"G", UINT64_C(1) << 30}};
     char *end;
     if (*text < '0' || *text > '9') {
@@ -96,25 +103,40 @@ static bool seconds(const char *text, uint64_t *us)
     return true;
 }
 
-enum { HOST = 256, PORT, WORKERS, CACHE, PYTHON, ORIGIN, PUBLIC, NEUROGLANCER, FIRST_BYTE, HEAD_WAIT,
-       THREADS, START_TIMEOUT, NO_ACCESS_LOG, QUIET };
+enum {
+    HOST = 256,
+    PORT,
+    WORKERS,
+    CACHE,
+    PYTHON,
+    ORIGIN,
+    PUBLIC,
+    NEUROGLANCER,
+    FIRST_BYTE,
+    HEAD_WAIT,
+    THREADS,
+    START_TIMEOUT,
+    NO_ACCESS_LOG,
+    QUIET
+};
 
-static const struct option serve_options[] = {
-    {"host", required_argument, NULL, HOST},
-    {"port", required_argument, NULL, PORT},
-    {"workers", required_argument, NULL, WORKERS},
-    {"cache", required_argument, NULL, CACHE},
-    {"python", required_argument, NULL, PYTHON},
-    {"allow-origin", required_argument, NULL, ORIGIN},
-    {"public-url", required_argument, NULL, PUBLIC},
-    {"neuroglancer", required_argument, NULL, NEUROGLANCER},
-    {"first-byte", required_argument, NULL, FIRST_BYTE},
-    {"head-wait", required_argument, NULL, HEAD_WAIT},
-    {"http-threads", required_argument, NULL, THREADS},
-    {"start-timeout", required_argument, NULL, START_TIMEOUT},
-    {"no-access-log", no_argument, NULL, NO_ACCESS_LOG},
-    {"quiet", no_argument, NULL, QUIET},
-    {NULL, 0, NULL, 0}};
+static const struct option serve_options[] = {{"host", required_argument, NULL, HOST},
+                                              {"port", required_argument, NULL, PORT},
+                                              {"workers", required_argument, NULL, WORKERS},
+                                              {"cache", required_argument, NULL, CACHE},
+                                              {"python", required_argument, NULL, PYTHON},
+                                              {"allow-origin", required_argument, NULL, ORIGIN},
+                                              {"public-url", required_argument, NULL, PUBLIC},
+                                              {"neuroglancer", required_argument, NULL,
+                                               NEUROGLANCER},
+                                              {"first-byte", required_argument, NULL, FIRST_BYTE},
+                                              {"head-wait", required_argument, NULL, HEAD_WAIT},
+                                              {"http-threads", required_argument, NULL, THREADS},
+                                              {"start-timeout", required_argument, NULL,
+                                               START_TIMEOUT},
+                                              {"no-access-log", no_argument, NULL, NO_ACCESS_LOG},
+                                              {"quiet", no_argument, NULL, QUIET},
+                                              {NULL, 0, NULL, 0}};
 
 /* One option; 0, or 2 for a value that makes no sense. */
 static int take(struct lzr_options *o, int c)
@@ -126,26 +148,26 @@ static int take(struct lzr_options *o, int c)
         return 0;
     case PORT:
         if (!integer(optarg, 0, 65535, &n)) {
-            return wrong("--port must be 0 to 65535, got '%s'", optarg);
+            return wrong("--port must be 0 to 65535, got", optarg);
         }
         o->server.port = (uint16_t)n;
         return 0;
     case WORKERS:
         if (!integer(optarg, 1, LZR_MAX_WORKERS, &n)) {
-            return wrong("--workers must be 1 to 256, got '%s'", optarg);
+            return wrong("--workers must be 1 to 256, got", optarg);
         }
         o->driver.workers = (unsigned)n;
         return 0;
     case CACHE:
         return lzr_size_parse(optarg, &o->driver.cache_bytes)
                    ? 0
-                   : wrong("--cache must be a size such as 512MiB, got '%s'", optarg);
+                   : wrong("--cache must be a size such as 512MiB, got", optarg);
     case PYTHON:
         o->driver.python = optarg;
         return 0;
     case ORIGIN:
         if (o->server.norigins == sizeof o->origins / sizeof o->origins[0]) {
-            return wrong("too many --allow-origin, at '%s'", optarg);
+            return wrong("too many --allow-origin, at", optarg);
         }
         o->origins[o->server.norigins++] = optarg;
         return 0;
@@ -155,18 +177,18 @@ static int take(struct lzr_options *o, int c)
     case FIRST_BYTE:
         return seconds(optarg, &o->server.first_byte_us)
                    ? 0
-                   : wrong("--first-byte must be seconds, got '%s'", optarg);
+                   : wrong("--first-byte must be seconds, got", optarg);
     case HEAD_WAIT:
         return seconds(optarg, &o->server.head_wait_us)
                    ? 0
-                   : wrong("--head-wait must be seconds, got '%s'", optarg);
+                   : wrong("--head-wait must be seconds, got", optarg);
     case START_TIMEOUT:
         return seconds(optarg, &o->driver.start_timeout_us)
                    ? 0
-                   : wrong("--start-timeout must be seconds, got '%s'", optarg);
+                   : wrong("--start-timeout must be seconds, got", optarg);
     case THREADS:
         if (!integer(optarg, 2, 64, &n)) {
-            return wrong("--http-threads must be 2 to 64, got '%s'", optarg);
+            return wrong("--http-threads must be 2 to 64, got", optarg);
         }
         o->server.threads = (unsigned)n;
         return 0;
@@ -178,7 +200,7 @@ static int take(struct lzr_options *o, int c)
         o->server.access_log = false;
         return 0;
     case NEUROGLANCER:
-        return wrong("--neuroglancer is not supported yet, got '%s'", optarg);
+        return wrong("--neuroglancer is not supported yet, got", optarg);
     default:
         return 2;
     }
@@ -189,7 +211,7 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
     *o = (struct lzr_options){.driver = LZR_DRIVER_DEFAULTS, .server = LZR_SERVER_DEFAULTS};
     o->server.origins = o->origins;
     if (argc < 2) {
-        return wrong("a command is missing%s: serve, describe or get", "");
+        return wrong("expected serve, describe or get, not", "");
     }
     const char *command = argv[1];
     if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) {
@@ -204,17 +226,17 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
                  : strcmp(command, "get") == 0    ? LZR_GET
                                                   : LZR_SERVE;
     if (o->command == LZR_SERVE && strcmp(command, "serve") != 0) {
-        return wrong("unknown command '%s'", command);
+        return wrong("unknown command", command);
     }
     int c;
     opterr = 0;
     optind = 2;
     while ((c = getopt_long(argc, argv, ":", serve_options, NULL)) != -1) {
         if (c == '?') {
-            return wrong("unknown option '%s'", argv[optind - 1]);
+            return wrong("unknown option", argv[optind - 1]);
         }
         if (c == ':') {
-            return wrong("option '%s' needs a value", argv[optind - 1]);
+            return wrong("a value must follow option", argv[optind - 1]);
         }
         int rc = take(o, c);
         if (rc != 0) {
@@ -224,14 +246,14 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
     int left = argc - optind;
     if (o->command == LZR_GET) {
         if (left != 2) {
-            return wrong("%s needs a store and a key", command);
+            return wrong("expected a store and a key behind", command);
         }
         o->key = argv[optind + 1];
         left = 1;
     } else if (o->command == LZR_DESCRIBE && left != 1) {
-        return wrong("%s needs one store", command);
+        return wrong("expected one store behind", command);
     } else if (left < 1) {
-        return wrong("%s needs a store", command);
+        return wrong("expected a store behind", command);
     }
     o->driver.stores = (const char *const *)&argv[optind];
     o->driver.nstores = (size_t)left;

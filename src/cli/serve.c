@@ -38,7 +38,8 @@ static void base_url(const struct lzr_options *o, uint16_t port, char *out, size
         }
         return;
     }
-    (void)snprintf(out, n, strchr(host, ':') != NULL ? "http://[%s]:%u" : "http://%s:%u", host, port);
+    (void)snprintf(out, n, strchr(host, ':') != NULL ? "http://[%s]:%u" : "http://%s:%u", host,
+                   port);
 }
 
 static void print_arrays(const struct lzr_catalog *c, const char *url)

@@ -1,9 +1,9 @@
 /* cache.h: the bounded cache of encoded chunks.
  *
  * A table from chunk key to blob. Its bytes are the blobs' charges plus LZR_CACHE_ENTRY_BYTES an
- * entry plus the bucket array, all charged to the budget that the blobs are charged to. It keeps the
- * budget by evicting: lzr_cache_make_room drops entries until `used + need <= limit` or nothing is
- * left. What a response or a flight still holds stays charged until they let go.
+ * entry plus the bucket array, all charged to the budget that the blobs are charged to. It keeps
+ * the budget by evicting: lzr_cache_make_room drops entries until `used + need <= limit` or nothing
+ * is left. What a response or a flight still holds stays charged until they let go.
  *
  * Which entry goes first is the policy's business (struct lzr_cache_policy): LRU now. One mutex; no
  * call out under it; any thread.
@@ -18,8 +18,8 @@
 #include "base/blob.h"
 #include "base/err.h"
 
-/* What one entry is charged beside its blob: the entry and malloc's share of it. The blob's header and
- * the bucket array are charged on their own. */
+/* What one entry is charged beside its blob: the entry and malloc's share of it. The blob's header
+ * and the bucket array are charged on their own. */
 #define LZR_CACHE_ENTRY_BYTES 80
 
 struct lzr_cache_key {

@@ -1,7 +1,8 @@
 /* channel.h: the server's end of a worker's socket: whole messages, descriptors, never blocking.
  *
  * Refcounted, so that a thread may send after the worker was given up: the descriptor closes with
- * the last reference and its number is not reused before. Any thread may send; packets are atomic. */
+ * the last reference and its number is not reused before. Any thread may send; packets are atomic.
+ */
 #ifndef LZR_ENGINE_CHANNEL_H
 #define LZR_ENGINE_CHANNEL_H
 

@@ -108,10 +108,11 @@ static void assign(struct lzr_driver *d, struct lzr_worker *w, struct lzr_flight
     d->active++;
     s->busy = true;
     lzr_slot_claim(s, m.seq);
-    double timeout = w->jobs_done + w->njobs == 0 ? f->array->first_timeout_s
-                                                  : f->array->timeout_s;
+    double timeout = w->jobs_done + w->njobs == 0 ? f->array->first_timeout_s : f->array->timeout_s;
     struct lzr_job *j = &w->jobs[w->njobs];
-    *j = (struct lzr_job){.seq = m.seq, .flight = f, .slot = s,
+    *j = (struct lzr_job){.seq = m.seq,
+                          .flight = f,
+                          .slot = s,
                           .timeout_us = (uint64_t)(timeout * 1e6)};
     if (w->njobs == 0) {
         j->deadline_us = now + j->timeout_us;
@@ -175,8 +176,7 @@ void lzr_dispatch(struct lzr_driver *d, struct lzr_outbox *out)
         if (f == NULL) {
             return;
         }
-        if (ahead && (w->jobs_done == 0 || f->deaths > 0 ||
-                      mean_us(d, f->array) > LZR_AHEAD_US ||
+        if (ahead && (w->jobs_done == 0 || f->deaths > 0 || mean_us(d, f->array) > LZR_AHEAD_US ||
                       mean_us(d, w->jobs[0].flight->array) > LZR_AHEAD_US)) {
             return;
         }

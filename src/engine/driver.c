@@ -92,7 +92,8 @@ bool lzr_driver_try(struct lzr_driver *d, const struct lzr_chunk *c, struct lzr_
     return now_with(req, b, digest_of(c->array, b));
 }
 
-enum lzr_got lzr_driver_get(struct lzr_driver *d, const struct lzr_chunk *c, struct lzr_request *req)
+enum lzr_got lzr_driver_get(struct lzr_driver *d, const struct lzr_chunk *c,
+                            struct lzr_request *req)
 {
     return lzr_driver_try(d, c, req) ? LZR_GOT_NOW : lzr_driver_start(d, c, req);
 }
@@ -257,7 +258,9 @@ size_t lzr_driver_workers(struct lzr_driver *d, struct lzr_worker_info *out, siz
                             : w->state == LZR_WORKER_ENDING   ? "ending"
                             : w->njobs > 0                    ? "busy"
                                                               : "ready";
-        out[i] = (struct lzr_worker_info){.pid = (int)w->pid, .state = state, .jobs = w->jobs_done,
+        out[i] = (struct lzr_worker_info){.pid = (int)w->pid,
+                                          .state = state,
+                                          .jobs = w->jobs_done,
                                           .deaths = w->deaths};
     }
     pthread_mutex_unlock(&d->mu);

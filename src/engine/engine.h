@@ -33,7 +33,8 @@
 #include "lazarr/driver.h"
 
 #define LZR_WORKER_SLOTS 3  /* one computed into, one being encoded, one for the job sent ahead */
-#define LZR_WORKER_PINNED 8 /* more pinned slots than this, and the worker is replaced when idle */
+#define LZR_WORKER_PINNED 8 /* more pinned slots than this, and the worker is replaced when idle   \
+                             */
 #define LZR_PIPELINE 2      /* jobs a worker may have: one runs, one waits in its socket */
 /* A job is sent ahead of time only where blocks take less than this: it would wait behind a slow
  * one while another worker idles. */
@@ -143,7 +144,8 @@ struct lzr_outbox {
 /* Gives queued flights to workers that can take them; with mu held. */
 void lzr_dispatch(struct lzr_driver *d, struct lzr_outbox *out);
 /* With mu held. */
-void lzr_outbox_add(struct lzr_outbox *out, struct lzr_worker *w, const struct lzr_msg *msg, int fd);
+void lzr_outbox_add(struct lzr_outbox *out, struct lzr_worker *w, const struct lzr_msg *msg,
+                    int fd);
 void lzr_outbox_send(struct lzr_driver *d, struct lzr_outbox *out); /* without mu */
 
 /* Puts the flight of a job that will not be run back to the front of the queue; the job is still in
@@ -157,8 +159,8 @@ void lzr_complete(struct lzr_request *list);
 
 /* reply.c */
 void *lzr_codec_main(void *driver);
-/* Takes and applies all messages that a worker has sent; called by codec threads and, after a death,
- * by the supervisor. Returns when none is left. */
+/* Takes and applies all messages that a worker has sent; called by codec threads and, after a
+ * death, by the supervisor. Returns when none is left. */
 void lzr_worker_read(struct lzr_driver *d, struct lzr_worker *w);
 /* Ends a flight with a failure: notes it, moves its waiters to *list, removes it. With mu held.
  * text: line '\n' traceback, may be NULL. */

@@ -26,7 +26,7 @@ struct lzr_failure {
     uint32_t count;    /* times it failed */
     uint64_t until_us; /* remembered until then; 0: only counted */
     uint64_t last_us;
-    char *text;        /* may be NULL */
+    char *text; /* may be NULL */
 };
 
 struct lzr_failures {
@@ -37,8 +37,9 @@ struct lzr_failures {
 void lzr_failures_init(struct lzr_failures *t);
 void lzr_failures_release(struct lzr_failures *t);
 
-/* Notes a failure. Returns true when it is now remembered (answer "don't ask again soon"), false when
- * only counted. text is copied. Out of memory: not remembered, which only costs another try. */
+/* Notes a failure. Returns true when it is now remembered (answer "don't ask again soon"), false
+ * when only counted. text is copied. Out of memory: not remembered, which only costs another try.
+ */
 bool lzr_failures_note(struct lzr_failures *t, uint32_t array, uint32_t level, uint64_t index,
                        enum lzr_code code, const char *text, uint64_t now_us);
 /* The failure that is remembered for this chunk now, or NULL. Borrowed until the next call. */

@@ -8,9 +8,9 @@
  *     ▲                     │ worker died, first time
  *     └─────────────────────┘
  *
- * A result goes to all who wait for it whether or not the cache keeps it. HELD: somebody was told to
- * come back later (503, an impatient HEAD); the results stay until held_until_us even if the cache
- * kept nothing.
+ * A result goes to all who wait for it whether or not the cache keeps it. HELD: somebody was told
+ * to come back later (503, an impatient HEAD); the results stay until held_until_us even if the
+ * cache kept nothing.
  *
  * All of this is guarded by the driver's mutex; nothing here takes it, calls back or blocks. */
 #ifndef LZR_ENGINE_FLIGHT_H
@@ -44,10 +44,10 @@ struct lzr_flight {
     struct lzr_blob *blobs[LZR_ENCODINGS];
     struct lzr_digest digests[LZR_ENCODINGS];
 
-    uint32_t deaths;      /* workers that died over it */
-    bool needs_fresh;     /* run it in a worker that has run nothing yet */
-    uint64_t fresh_until_us; /* ... but not for longer than this */
-    uint64_t reserved;    /* bytes reserved in the budget while RUNNING and ENCODING */
+    uint32_t deaths;                /* workers that died over it */
+    bool needs_fresh;               /* run it in a worker that has run nothing yet */
+    uint64_t fresh_until_us;        /* ... but not for longer than this */
+    uint64_t reserved;              /* bytes reserved in the budget while RUNNING and ENCODING */
     uint64_t queued_us, started_us; /* lzr_now_us() */
     uint64_t compute_us, encode_us;
 };

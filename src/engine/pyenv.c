@@ -21,13 +21,12 @@
 extern char **environ;
 
 /* What a prefix's interpreter is asked; one line an answer. */
-static const char question[] =
-    "import sys, sysconfig as s\n"
-    "print('%d.%d.%d' % sys.version_info[:3])\n"
-    "print(s.get_config_var('LIBDIR') or '')\n"
-    "print(s.get_config_var('INSTSONAME') or '')\n"
-    "print(int(bool(s.get_config_var('Py_ENABLE_SHARED'))))\n"
-    "print(sys.base_prefix)\n";
+static const char question[] = "import sys, sysconfig as s\n"
+                               "print('%d.%d.%d' % sys.version_info[:3])\n"
+                               "print(s.get_config_var('LIBDIR') or '')\n"
+                               "print(s.get_config_var('INSTSONAME') or '')\n"
+                               "print(int(bool(s.get_config_var('Py_ENABLE_SHARED'))))\n"
+                               "print(sys.base_prefix)\n";
 
 struct answer {
     char version[32], libdir[LZR_PYENV_PATH], soname[128], shared[8], base[LZR_PYENV_PATH];
@@ -98,7 +97,8 @@ static enum lzr_code ask(const char *python, struct answer *a, struct lzr_err *e
     }
     int rc = posix_spawn_file_actions_init(&fa);
     rc = rc != 0 ? rc : posix_spawn_file_actions_adddup2(&fa, fds[1], 1);
-    rc = rc != 0 ? rc : posix_spawn(&pid, python, &fa, NULL, (char *const *)(uintptr_t)args, environ);
+    rc = rc != 0 ? rc
+                 : posix_spawn(&pid, python, &fa, NULL, (char *const *)(uintptr_t)args, environ);
     posix_spawn_file_actions_destroy(&fa);
     close(fds[1]);
     ssize_t n = rc == 0 ? read_all(fds[0], buf, sizeof buf, pid) : -1;

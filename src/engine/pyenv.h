@@ -1,12 +1,12 @@
 /* pyenv.h: which Python a store runs in, and which worker binary fits it.
  *
  * The environment is --python PREFIX, else $VIRTUAL_ENV, else $CONDA_PREFIX, else the interpreter
- * that lazarr was built for. Its version picks lazarr-worker-<major.minor>; a prefix of the same minor
- * but another patch version runs on its own libpython (an extension module of 3.11.7 doesn't load
- * into 3.11.2), or is refused when it has none.
+ * that lazarr was built for. Its version picks lazarr-worker-<major.minor>; a prefix of the same
+ * minor but another patch version runs on its own libpython (an extension module of 3.11.7 doesn't
+ * load into 3.11.2), or is refused when it has none.
  *
- * The built-in default asks nobody, for start-up's sake; any other prefix's python is asked once. No
- * state; may start a process, so it is called before anything else runs. */
+ * The built-in default asks nobody, for start-up's sake; any other prefix's python is asked once.
+ * No state; may start a process, so it is called before anything else runs. */
 #ifndef LZR_ENGINE_PYENV_H
 #define LZR_ENGINE_PYENV_H
 
@@ -15,11 +15,11 @@
 #define LZR_PYENV_PATH 1024
 
 struct lzr_pyenv {
-    char worker[LZR_PYENV_PATH];  /* the worker's binary */
-    char program[LZR_PYENV_PATH]; /* the interpreter whose environment it takes on */
-    char package[LZR_PYENV_PATH]; /* the folder that holds the package lazarr */
+    char worker[LZR_PYENV_PATH];              /* the worker's binary */
+    char program[LZR_PYENV_PATH];             /* the interpreter whose environment it takes on */
+    char package[LZR_PYENV_PATH];             /* the folder that holds the package lazarr */
     char ld_library_path[2 * LZR_PYENV_PATH]; /* to be set for the worker; "" for none */
-    char version[32];             /* "3.11.2" */
+    char version[32];                         /* "3.11.2" */
 };
 
 /* prefix: NULL to look at the environment. exe_dir: the folder of the running lazarr. */

@@ -49,9 +49,9 @@ void lzr_flight_fail(struct lzr_driver *d, struct lzr_flight *f, enum lzr_code c
                      const char *text, struct lzr_request **list)
 {
     uint64_t now = lzr_now_us();
-    bool remembered = code != LZR_E_CANCELLED && code != LZR_E_NOMEM &&
-                      lzr_failures_note(&d->failures, f->array->id, f->level, f->index, code, text,
-                                        now);
+    bool remembered =
+        code != LZR_E_CANCELLED && code != LZR_E_NOMEM &&
+        lzr_failures_note(&d->failures, f->array->id, f->level, f->index, code, text, now);
     while (f->waiters != NULL) {
         struct lzr_request *req = f->waiters;
         req->result = (struct lzr_result){
@@ -189,9 +189,8 @@ static bool apply_load(struct lzr_driver *d, struct lzr_worker *w, const struct 
         lzr_free(w->load_error);
         lzr_free(w->load_traceback);
         w->load_error = lzr_strndup(p->text, line);
-        w->load_traceback = line + 1 < p->msg.len
-                                ? lzr_strndup(p->text + line + 1, p->msg.len - line - 1)
-                                : NULL;
+        w->load_traceback =
+            line + 1 < p->msg.len ? lzr_strndup(p->text + line + 1, p->msg.len - line - 1) : NULL;
         pthread_cond_broadcast(&d->started);
         return true;
     }
@@ -368,8 +367,10 @@ static void make_encoding(struct lzr_driver *d, struct lzr_flight *f, enum lzr_e
         digest = lzr_digest(b->data, b->len, 0);
     }
     if (d->keep) {
-        struct lzr_cache_key k = {.array = f->array->id, .level = (uint16_t)f->level,
-                                  .encoding = (uint16_t)e, .index = f->index};
+        struct lzr_cache_key k = {.array = f->array->id,
+                                  .level = (uint16_t)f->level,
+                                  .encoding = (uint16_t)e,
+                                  .index = f->index};
         lzr_cache_put(d->cache, &k, b, f->compute_us + us);
     }
     pthread_mutex_lock(&d->mu);

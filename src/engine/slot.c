@@ -28,7 +28,8 @@ enum lzr_code lzr_slot_new(uint32_t id, uint64_t capacity, struct lzr_budget *bu
         goto fail;
     }
     /* Writable here too: only for the hole that lzr_slot_trim punches; codecs read it. */
-    void *map = mmap(NULL, capacity + LZR_SLOT_CONTROL, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
+    void *map =
+        mmap(NULL, capacity + LZR_SLOT_CONTROL, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
     if (map == MAP_FAILED) {
         lzr_err_sys(err, "cannot map shared memory of %llu bytes", (unsigned long long)capacity);
         goto fail;

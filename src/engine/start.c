@@ -17,8 +17,8 @@
 
 #define QUIT_US 2500000 /* what workers may take to end by themselves */
 
-/* 0, 1 and 2 are a worker's standard descriptors and 3 its socket: what the server opens for it must
- * lie above, even when the server itself was started with them closed. */
+/* 0, 1 and 2 are a worker's standard descriptors and 3 its socket: what the server opens for it
+ * must lie above, even when the server itself was started with them closed. */
 static void occupy_low_descriptors(void)
 {
     int fd;
@@ -201,8 +201,8 @@ static void settle_budget(struct lzr_driver *d, uint64_t given)
     }
 }
 
-static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options *o, char **traceback,
-                          struct lzr_err *err)
+static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options *o,
+                          char **traceback, struct lzr_err *err)
 {
     enum lzr_code code = await_workers(d, traceback, err);
     if (code != LZR_OK) {
@@ -285,7 +285,8 @@ static void cancel_all(struct lzr_driver *d, struct lzr_request **list)
                 struct lzr_request *req = f->waiters;
                 lzr_flight_leave(f, req);
                 d->waiting--;
-                req->result = (struct lzr_result){.code = LZR_E_CANCELLED, .again = true,
+                req->result = (struct lzr_result){.code = LZR_E_CANCELLED,
+                                                  .again = true,
                                                   .text = lzr_strdup("lazarr is stopping")};
                 req->next = *list;
                 *list = req;

@@ -68,8 +68,9 @@ static enum lzr_code add(struct found *all, const char *path, struct lzr_err *er
     }
     for (size_t i = 0; i < all->n; i++) {
         if (strlen(all->items[i].name) == stem && strncmp(all->items[i].name, file, stem) == 0) {
-            return lzr_err_set(err, LZR_E_INVAL, "%s: the store's name '%.*s' is already that of %s",
-                               path, (int)stem, file, all->items[i].path);
+            return lzr_err_set(err, LZR_E_INVAL,
+                               "%s: the store's name '%.*s' is already that of %s", path, (int)stem,
+                               file, all->items[i].path);
         }
     }
     if (all->n == LZR_MAX_STORES) {

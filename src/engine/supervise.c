@@ -95,7 +95,8 @@ static void bury_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_job 
         return;
     }
     if (w->killed_for_deadline) {
-        (void)snprintf(text, sizeof text, "%s/%s: the function took longer than %.3g s and was killed",
+        (void)snprintf(text, sizeof text,
+                       "%s/%s: the function took longer than %.3g s and was killed",
                        f->array->store->name, f->array->path, (double)j->timeout_us / 1e6);
         lzr_log(d->log, LZR_LOG_ERROR, "%s (chunk %llu)", text, (unsigned long long)f->index);
         lzr_flight_fail(d, f, LZR_E_TIMEOUT, text, list);
@@ -152,7 +153,8 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
         w->failed_starts++;
         if (w->load_error == NULL) {
             char text[256];
-            (void)snprintf(text, sizeof text, "the worker died while it loaded the stores: %s", how);
+            (void)snprintf(text, sizeof text, "the worker died while it loaded the stores: %s",
+                           how);
             w->load_error = lzr_strdup(text);
         }
         if (d->opened && !d->closing) {
@@ -216,10 +218,11 @@ static void check_waiters(struct lzr_driver *d, uint64_t now, struct lzr_request
                 lzr_flight_leave(f, req);
                 d->waiting--;
                 f->held_until_us = now + LZR_HOLD_US;
-                req->result = (struct lzr_result){
-                    .code = LZR_E_BUSY,
-                    .again = true,
-                    .text = lzr_strdup("the chunk is still being computed; ask again")};
+                req->result =
+                    (struct lzr_result){.code = LZR_E_BUSY,
+                                        .again = true,
+                                        .text = lzr_strdup(
+                                            "the chunk is still being computed; ask again")};
                 req->next = *list;
                 *list = req;
             }

@@ -1,4 +1,5 @@
-/* Chunks: conditions first, then the cache, then waiting for the driver without holding a thread. */
+/* Chunks: conditions first, then the cache, then waiting for the driver without holding a thread.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -34,7 +35,8 @@ static void set_etag(struct lzr_http_req *r, struct lzr_digest d)
     r->etag[34] = '\0';
 }
 
-/* A failure as a status that no reader takes for empty data: 500, or 503 where asking again may help. */
+/* A failure as a status that no reader takes for empty data: 500, or 503 where asking again may
+ * help. */
 static enum MHD_Result respond_failure(struct lzr_http_req *r)
 {
     struct lzr_result *res = &r->wish.result;
@@ -46,8 +48,12 @@ static enum MHD_Result respond_failure(struct lzr_http_req *r)
     if (line != NULL && !r->server->loopback) {
         n = (size_t)(line - text); /* a traceback shows code and paths: only to this machine */
     }
-    struct lzr_answer a = {.status = later ? 503 : 500, .type = "text/plain; charset=utf-8",
-                           .body = text, .len = n, .copy = true, .cache_control = "no-store",
+    struct lzr_answer a = {.status = later ? 503 : 500,
+                           .type = "text/plain; charset=utf-8",
+                           .body = text,
+                           .len = n,
+                           .copy = true,
+                           .cache_control = "no-store",
                            .retry_after = later ? 1 : 0};
     enum MHD_Result ok = lzr_respond(r, &a);
     lzr_free(res->text);
@@ -58,9 +64,12 @@ static enum MHD_Result respond_failure(struct lzr_http_req *r)
 /* A HEAD that an impatient client gets before the length is known. */
 static enum MHD_Result respond_without_length(struct lzr_http_req *r)
 {
-    struct lzr_answer a = {.status = 200, .type = "application/octet-stream", .no_length = true,
+    struct lzr_answer a = {.status = 200,
+                           .type = "application/octet-stream",
+                           .no_length = true,
                            .etag = r->etag[0] != '\0' ? r->etag : NULL,
-                           .cache_control = "no-cache", .ranges = true};
+                           .cache_control = "no-cache",
+                           .ranges = true};
     lzr_free(r->wish.result.text);
     r->wish.result.text = NULL;
     return lzr_respond(r, &a);
@@ -73,8 +82,11 @@ static enum MHD_Result respond_chunk(struct lzr_http_req *r)
     if (!r->chunk.array->deterministic) {
         set_etag(r, res->digest);
     }
-    struct lzr_answer a = {.type = "application/octet-stream", .body = res->blob->data,
-                           .len = res->blob->len, .blob = res->blob, .etag = r->etag,
+    struct lzr_answer a = {.type = "application/octet-stream",
+                           .body = res->blob->data,
+                           .len = res->blob->len,
+                           .blob = res->blob,
+                           .etag = r->etag,
                            .timing = "cache;desc=hit"};
     r->hit = res->hit;
     if (!res->hit) {
@@ -164,7 +176,8 @@ static enum MHD_Result head_raw(struct lzr_http_req *r)
     if (lzr_driver_recall(r->server->driver, &r->chunk, &r->wish.result)) {
         return respond_failure(r);
     }
-    struct lzr_answer ans = {.type = "application/octet-stream", .body = never_read,
+    struct lzr_answer ans = {.type = "application/octet-stream",
+                             .body = never_read,
                              .len = (size_t)(a->levels[r->chunk.level].grid.chunk_elements *
                                              a->dtype.size),
                              .etag = r->etag};
@@ -178,7 +191,9 @@ enum MHD_Result lzr_chunk_begin(struct lzr_http_req *r)
         set_etag(r, lzr_chunk_digest(&r->chunk, r->server->nonce));
         unsigned early = lzr_precondition(r, r->etag);
         if (early != 0) {
-            struct lzr_answer ans = {.status = early, .etag = r->etag, .cache_control = "no-cache",
+            struct lzr_answer ans = {.status = early,
+                                     .etag = r->etag,
+                                     .cache_control = "no-cache",
                                      .ranges = true};
             return lzr_respond(r, &ans);
         }

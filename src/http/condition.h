@@ -5,7 +5,8 @@
 
 #include <stdbool.h>
 
-/* header: "*" or a list of entity tags; etag: quoted, strong. weak: W/ is ignored (If-None-Match). */
+/* header: "*" or a list of entity tags; etag: quoted, strong. weak: W/ is ignored (If-None-Match).
+ */
 bool lzr_etag_matches(const char *header, const char *etag, bool weak);
 
 #endif

@@ -7,12 +7,18 @@
 
 /* Viewers that read public data in the user's browser (README, "Limits"). */
 static const char *const viewers[] = {
-    "https://neuroglancer-demo.appspot.com", "https://hms-dbmi.github.io",
-    "https://avivator.gehlenborglab.org",    "https://vitessce.io",
-    "https://www.vitessce.io",               "https://ome.github.io",
-    "https://kitware.github.io",             "https://volumeviewer.allencell.org",
-    "https://vole.allencell.org",            "https://webknossos.org",
-    "https://spelunker.cave-explorer.org",   "https://ngapp.org",
+    "https://neuroglancer-demo.appspot.com",
+    "https://hms-dbmi.github.io",
+    "https://avivator.gehlenborglab.org",
+    "https://vitessce.io",
+    "https://www.vitessce.io",
+    "https://ome.github.io",
+    "https://kitware.github.io",
+    "https://volumeviewer.allencell.org",
+    "https://vole.allencell.org",
+    "https://webknossos.org",
+    "https://spelunker.cave-explorer.org",
+    "https://ngapp.org",
 };
 
 void lzr_cors_init(struct lzr_cors *c, const char *const *allowed, size_t nallowed,
@@ -45,8 +51,8 @@ bool lzr_origin_is_loopback(const char *origin)
     }
     size_t len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
     const char *port = host + (len <= strlen(host) ? len : strlen(host));
-    if (*port != '\0' && (*port != ':' || port[1] == '\0' ||
-                          strspn(port + 1, "0123456789") != strlen(port + 1))) {
+    if (*port != '\0' &&
+        (*port != ':' || port[1] == '\0' || strspn(port + 1, "0123456789") != strlen(port + 1))) {
         return false;
     }
     if ((len == 9 && strncmp(host, "localhost", 9) == 0) ||

@@ -1,8 +1,8 @@
 /* cors.h: which web pages may read what is served.
  *
- * Without an Origin the answer says "*". With one: a loopback page, one of the public viewers below,
- * or one that --allow-origin names is echoed; any other gets nothing, and one line in the log says
- * how to allow it. "*" as an allowed origin allows all. */
+ * Without an Origin the answer says "*". With one: a loopback page, one of the public viewers
+ * below, or one that --allow-origin names is echoed; any other gets nothing, and one line in the
+ * log says how to allow it. "*" as an allowed origin allows all. */
 #ifndef LZR_HTTP_CORS_H
 #define LZR_HTTP_CORS_H
 

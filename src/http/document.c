@@ -21,8 +21,9 @@ enum MHD_Result lzr_serve_doc(struct lzr_http_req *r, const struct lzr_doc *doc)
  * (design 1), so they need no escaping. */
 static void listing(struct lzr_buf *b, const struct lzr_dir *dir)
 {
-    lzr_buf_printf(b, "<!DOCTYPE html>\n<html>\n<head>\n<meta charset=\"utf-8\" />\n"
-                      "<title>/%s</title>\n</head>\n<body>\n<h1>/%s</h1>\n<hr />\n<ul>\n",
+    lzr_buf_printf(b,
+                   "<!DOCTYPE html>\n<html>\n<head>\n<meta charset=\"utf-8\" />\n"
+                   "<title>/%s</title>\n</head>\n<body>\n<h1>/%s</h1>\n<hr />\n<ul>\n",
                    dir->key, dir->key);
     for (size_t i = 0; i < dir->n; i++) {
         const char *slash = dir->entries[i].is_dir ? "/" : "";
@@ -73,8 +74,11 @@ enum MHD_Result lzr_serve_dir(struct lzr_http_req *r, const struct lzr_dir *dir,
     char hex[33];
     lzr_digest_hex(d, hex);
     (void)snprintf(r->etag, sizeof r->etag, "\"%s\"", hex);
-    struct lzr_answer a = {.type = "text/html; charset=utf-8", .body = b.data, .len = b.len,
-                           .copy = true, .etag = r->etag};
+    struct lzr_answer a = {.type = "text/html; charset=utf-8",
+                           .body = b.data,
+                           .len = b.len,
+                           .copy = true,
+                           .etag = r->etag};
     enum MHD_Result ok = lzr_respond_key(r, &a);
     lzr_buf_release(&b);
     return ok;

@@ -8,15 +8,16 @@
 
 enum { MAX_INDEX = 16 << 20, MAX_SHOWN = 1000 };
 
-static const char head[] =
-    "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n<title>lazarr</title>\n"
-    "<style>\n"
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:64em;margin:2em auto;padding:0 1em;color:#222}\n"
-    "code{background:#f3f3f0;padding:.1em .3em;border-radius:3px}\n"
-    "section{border-top:1px solid #ddd;padding:.6em 0}\n"
-    "td{padding:.1em 1em .1em 0;vertical-align:top}\n"
-    "#live{color:#666}\n"
-    "</style>\n</head>\n<body>\n<h1>lazarr</h1>\n<p id=\"live\"></p>\n";
+static const char head[] = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" "
+                           "/>\n<title>lazarr</title>\n"
+                           "<style>\n"
+                           "body{font:15px/1.5 system-ui,sans-serif;max-width:64em;margin:2em "
+                           "auto;padding:0 1em;color:#222}\n"
+                           "code{background:#f3f3f0;padding:.1em .3em;border-radius:3px}\n"
+                           "section{border-top:1px solid #ddd;padding:.6em 0}\n"
+                           "td{padding:.1em 1em .1em 0;vertical-align:top}\n"
+                           "#live{color:#666}\n"
+                           "</style>\n</head>\n<body>\n<h1>lazarr</h1>\n<p id=\"live\"></p>\n";
 
 /* Live figures; textContent only, nothing is interpreted. */
 static const char tail[] =
@@ -31,7 +32,8 @@ static const char tail[] =
     "   `${s.cache_entries} chunks in the cache (${(s.cache_bytes/2**20).toFixed(1)} MiB) · `+\n"
     "   `${s.cache_hits_total} hits · ${s.computed_total} blocks computed`;\n"
     "  for(const a of s.arrays){const e=document.getElementById('a-'+a.store+'/'+a.path);\n"
-    "   if(e)e.textContent=`${a.computed} computed, ${(a.mean_compute_us/1e3).toFixed(1)} ms each, `+\n"
+    "   if(e)e.textContent=`${a.computed} computed, ${(a.mean_compute_us/1e3).toFixed(1)} ms each, "
+    "`+\n"
     "    `${a.hits} hits, ${a.failed} failed`}\n"
     "}catch(e){document.getElementById('live').textContent='lazarr does not answer'}\n"
     "setTimeout(live,2000)}\n"
@@ -51,10 +53,11 @@ static void numbers(struct lzr_buf *b, const uint64_t *v, unsigned n)
 static void paste(struct lzr_buf *b, const char *reader, const char *before, const char *key,
                   const char *after)
 {
-    lzr_buf_printf(b,
-                   "<tr><td>%s</td><td><code data-before='%s' data-key='%s' data-after='%s'>%s</code>"
-                   "</td></tr>\n",
-                   reader, before, key, after, key);
+    lzr_buf_printf(
+        b,
+        "<tr><td>%s</td><td><code data-before='%s' data-key='%s' data-after='%s'>%s</code>"
+        "</td></tr>\n",
+        reader, before, key, after, key);
 }
 
 static void array_section(struct lzr_buf *b, const struct lzr_array *a)
@@ -94,7 +97,8 @@ enum MHD_Result lzr_serve_index(struct lzr_http_req *r)
     struct lzr_buf b;
     lzr_buf_init(&b, MAX_INDEX);
     lzr_buf_puts(&b, head);
-    lzr_buf_puts(&b, "<p>Folders: <a href=\"zarr2/\">zarr2/</a> <a href=\"zarr3/\">zarr3/</a></p>\n");
+    lzr_buf_puts(&b,
+                 "<p>Folders: <a href=\"zarr2/\">zarr2/</a> <a href=\"zarr3/\">zarr3/</a></p>\n");
     for (size_t i = 0; i < n && i < MAX_SHOWN; i++) {
         array_section(&b, lzr_catalog_array(c, i));
     }
@@ -106,8 +110,12 @@ enum MHD_Result lzr_serve_index(struct lzr_http_req *r)
         lzr_buf_release(&b);
         return lzr_respond_text(r, 500, "out of memory\n");
     }
-    struct lzr_answer a = {.status = 200, .type = "text/html; charset=utf-8", .body = b.data,
-                           .len = b.len, .copy = true, .cache_control = "no-cache"};
+    struct lzr_answer a = {.status = 200,
+                           .type = "text/html; charset=utf-8",
+                           .body = b.data,
+                           .len = b.len,
+                           .copy = true,
+                           .cache_control = "no-cache"};
     enum MHD_Result ok = lzr_respond(r, &a);
     lzr_buf_release(&b);
     return ok;

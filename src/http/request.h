@@ -1,8 +1,8 @@
 /* request.h: inside of src/http: one request from its first line to its last byte.
  *
- * A struct lzr_http_req belongs to its connection and is freed when libmicrohttpd reports the request
- * completed. While its chunk is being made the connection is suspended; whoever resumes it (the
- * driver's callback, or the watch after the client left) touches it last before that. */
+ * A struct lzr_http_req belongs to its connection and is freed when libmicrohttpd reports the
+ * request completed. While its chunk is being made the connection is suspended; whoever resumes it
+ * (the driver's callback, or the watch after the client left) touches it last before that. */
 #ifndef LZR_HTTP_REQUEST_H
 #define LZR_HTTP_REQUEST_H
 
@@ -59,20 +59,20 @@ struct lzr_http_req {
 /* An answer before it becomes libmicrohttpd's. Zero it and set what applies. */
 struct lzr_answer {
     unsigned status;
-    const char *type;      /* Content-Type, or NULL */
-    const void *body;      /* borrowed unless blob is set */
+    const char *type; /* Content-Type, or NULL */
+    const void *body; /* borrowed unless blob is set */
     size_t len;
     bool copy;             /* body is the caller's and is copied */
     struct lzr_blob *blob; /* body lies in it; the reference is taken over */
     const char *etag;
     const char *cache_control;
     const char *location;
-    const char *allow;     /* the Allow header of a 405 */
-    const char *timing;    /* Server-Timing */
-    unsigned retry_after;  /* seconds; 0: no such header */
+    const char *allow;                 /* the Allow header of a 405 */
+    const char *timing;                /* Server-Timing */
+    unsigned retry_after;              /* seconds; 0: no such header */
     uint64_t range_first, range_total; /* of a 206 and 416 */
-    bool ranges;           /* the key can be asked for in parts */
-    bool no_length;        /* a HEAD answered before the length is known */
+    bool ranges;                       /* the key can be asked for in parts */
+    bool no_length;                    /* a HEAD answered before the length is known */
 };
 
 /* Queues the answer (respond.c). Takes over answer->blob in every case. */
@@ -91,7 +91,7 @@ const char *lzr_header(const struct lzr_http_req *r, const char *name);
 /* chunk.c */
 enum MHD_Result lzr_chunk_begin(struct lzr_http_req *r);
 enum MHD_Result lzr_chunk_end(struct lzr_http_req *r); /* the wish has its result */
-bool lzr_chunk_gone(void *req);  /* for the watch */
+bool lzr_chunk_gone(void *req);                        /* for the watch */
 void lzr_chunk_left(void *req);
 
 /* document.c */

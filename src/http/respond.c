@@ -37,12 +37,14 @@ static struct MHD_Response *make_response(struct lzr_http_req *r, struct lzr_ans
     static const char nothing[1] = "";
     void *body = (void *)(uintptr_t)(a->len > 0 ? a->body : nothing);
     if (a->no_length) {
-        /* 0.9.75 has no "head only": the size is unknown and, being HTTP/1.0, the connection ends. */
+        /* 0.9.75 has no "head only": the size is unknown and, being HTTP/1.0, the connection ends.
+         */
         return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, no_body, NULL, NULL);
     }
     if (a->blob != NULL) {
-        struct MHD_Response *resp = MHD_create_response_from_buffer_with_free_callback_cls(
-            a->len, body, free_blob, a->blob);
+        struct MHD_Response *resp =
+            MHD_create_response_from_buffer_with_free_callback_cls(a->len, body, free_blob,
+                                                                   a->blob);
         if (resp != NULL) {
             a->blob = NULL; /* the response's now */
         }
@@ -50,7 +52,8 @@ static struct MHD_Response *make_response(struct lzr_http_req *r, struct lzr_ans
     }
     (void)r;
     return MHD_create_response_from_buffer(a->len, body,
-                                           a->copy ? MHD_RESPMEM_MUST_COPY : MHD_RESPMEM_PERSISTENT);
+                                           a->copy ? MHD_RESPMEM_MUST_COPY
+                                                   : MHD_RESPMEM_PERSISTENT);
 }
 
 static void add(struct MHD_Response *resp, const char *name, const char *value)
@@ -73,7 +76,8 @@ static void add_cors(struct lzr_http_req *r, struct MHD_Response *resp)
     }
 }
 
-static void add_headers(struct lzr_http_req *r, const struct lzr_answer *a, struct MHD_Response *resp)
+static void add_headers(struct lzr_http_req *r, const struct lzr_answer *a,
+                        struct MHD_Response *resp)
 {
     char text[96];
     bool ranged = !r->head && lzr_header(r, "Range") != NULL;
@@ -126,8 +130,12 @@ enum MHD_Result lzr_respond(struct lzr_http_req *r, struct lzr_answer *a)
 
 enum MHD_Result lzr_respond_text(struct lzr_http_req *r, unsigned status, const char *text)
 {
-    struct lzr_answer a = {.status = status, .type = "text/plain; charset=utf-8", .body = text,
-                           .len = strlen(text), .copy = true, .cache_control = "no-store"};
+    struct lzr_answer a = {.status = status,
+                           .type = "text/plain; charset=utf-8",
+                           .body = text,
+                           .len = strlen(text),
+                           .copy = true,
+                           .cache_control = "no-store"};
     return lzr_respond(r, &a);
 }
 

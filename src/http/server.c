@@ -48,8 +48,8 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *conn, char *text)
 
 static void log_access(const struct lzr_http_req *r, const char *method)
 {
-    lzr_log(r->server->o.log, LZR_LOG_INFO, "%s %.1024s %u %llu %.3f ms%s", method, r->raw, r->status,
-            (unsigned long long)r->sent, (double)(lzr_now_us() - r->begun_us) / 1e3,
+    lzr_log(r->server->o.log, LZR_LOG_INFO, "%s %.1024s %u %llu %.3f ms%s", method, r->raw,
+            r->status, (unsigned long long)r->sent, (double)(lzr_now_us() - r->begun_us) / 1e3,
             r->hit ? " hit" : "");
 }
 
@@ -94,8 +94,8 @@ static void connection_changed(void *cls, struct MHD_Connection *conn, void **so
 
 static enum MHD_Result respond_options(struct lzr_http_req *r)
 {
-    struct MHD_Response *resp = MHD_create_response_from_buffer(0, (void *)(uintptr_t)"",
-                                                                MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *resp =
+        MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
     if (resp == NULL) {
         return MHD_NO;
     }
@@ -104,15 +104,15 @@ static enum MHD_Result respond_options(struct lzr_http_req *r)
     const char *asked = lzr_header(r, "Access-Control-Request-Headers");
     (void)MHD_add_response_header(resp, "Allow", "GET, HEAD, OPTIONS");
     if (origin != NULL) {
-        (void)MHD_add_response_header(resp, "Vary",
-                                      "Origin, Access-Control-Request-Headers");
+        (void)MHD_add_response_header(resp, "Vary", "Origin, Access-Control-Request-Headers");
     }
     if (allow != NULL) {
         (void)MHD_add_response_header(resp, "Access-Control-Allow-Origin", allow);
         (void)MHD_add_response_header(resp, "Access-Control-Allow-Methods", "GET, HEAD, OPTIONS");
         (void)MHD_add_response_header(resp, "Access-Control-Max-Age", "86400");
         (void)MHD_add_response_header(resp, "Access-Control-Allow-Headers",
-                                      asked != NULL && *asked != '\0' && lzr_cors_headers_safe(asked)
+                                      asked != NULL && *asked != '\0' &&
+                                              lzr_cors_headers_safe(asked)
                                           ? asked
                                           : "Range, Authorization, If-None-Match, If-Match, "
                                             "If-Range, Cache-Control, Content-Type");
@@ -143,8 +143,10 @@ static bool refuse_early(struct lzr_http_req *r, const char *method, enum MHD_Re
 {
     unsigned hosts = 0;
     const char *length = lzr_header(r, "Content-Length");
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 && strcmp(method, "OPTIONS") != 0) {
-        struct lzr_answer a = {.status = 405, .allow = "GET, HEAD, OPTIONS",
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
+        strcmp(method, "OPTIONS") != 0) {
+        struct lzr_answer a = {.status = 405,
+                               .allow = "GET, HEAD, OPTIONS",
                                .cache_control = "no-store"};
         *out = lzr_respond(r, &a);
         return true;
@@ -251,7 +253,8 @@ static bool is_loopback(const struct sockaddr *a)
 /* Our own listening socket, for clear errors and the choice of address. */
 static int listen_on(struct lzr_server *s, struct lzr_err *err)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM,
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
     char port[8];
@@ -271,8 +274,9 @@ static int listen_on(struct lzr_server *s, struct lzr_err *err)
         (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
         if (bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, 1024) != 0) {
             lzr_err_sys(err, "cannot listen on %s port %u%s", s->o.host, s->o.port,
-                        errno == EADDRINUSE ? " (is another lazarr running? --port 0 picks a free one)"
-                                            : "");
+                        errno == EADDRINUSE
+                            ? " (is another lazarr running? --port 0 picks a free one)"
+                            : "");
             close(fd);
             fd = -1;
             continue;
@@ -327,16 +331,17 @@ enum lzr_code lzr_server_start(const struct lzr_server_options *o, struct lzr_dr
     s->port = port_of(fd);
     lzr_cors_init(&s->cors, o->origins, o->norigins, o->log);
     /* MHD_OPTION_EXTERNAL_LOGGER must come first. */
-    s->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME |
-            MHD_USE_ERROR_LOG,
-        0, NULL, NULL, handle, s, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, s, MHD_OPTION_LISTEN_SOCKET,
-        fd, MHD_OPTION_THREAD_POOL_SIZE, o->threads < 2 ? 2u : o->threads,
-        MHD_OPTION_CONNECTION_LIMIT, connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, 120u,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LZR_CONNECTION_POOL,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, begin, s,
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, s, MHD_OPTION_NOTIFY_CONNECTION,
-        connection_changed, s, MHD_OPTION_NOTIFY_COMPLETED, completed, s, MHD_OPTION_END);
+    s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC |
+                                     MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+                                 0, NULL, NULL, handle, s, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, s,
+                                 MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE,
+                                 o->threads < 2 ? 2u : o->threads, MHD_OPTION_CONNECTION_LIMIT,
+                                 connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, 120u,
+                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LZR_CONNECTION_POOL,
+                                 MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
+                                 begin, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, s,
+                                 MHD_OPTION_NOTIFY_CONNECTION, connection_changed, s,
+                                 MHD_OPTION_NOTIFY_COMPLETED, completed, s, MHD_OPTION_END);
     if (s->daemon == NULL) {
         lzr_err_set(err, LZR_E_SYS, "the HTTP server can't start");
         close(fd);
@@ -359,8 +364,9 @@ void lzr_server_stop(struct lzr_server **sp)
     struct lzr_server *s = *sp;
     uint64_t until = lzr_now_us() + LZR_STOP_US;
     *sp = NULL;
-    /* New requests get 503; waiting ones are ended; what is being sent goes on. Stopping the library
-     * while a connection is suspended would abort the process, so that count must reach 0. */
+    /* New requests get 503; waiting ones are ended; what is being sent goes on. Stopping the
+     * library while a connection is suspended would abort the process, so that count must reach 0.
+     */
     atomic_store(&s->stopping, true);
     MHD_socket listener = MHD_quiesce_daemon(s->daemon);
     lzr_driver_drain(s->driver);

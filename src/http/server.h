@@ -2,7 +2,8 @@
  *
  *   lzr_server_start(&options, driver, &server, &err);   answers from now on
  *   lzr_server_port(server)
- *   lzr_server_stop(&server);                             finishes what is being sent, within a limit
+ *   lzr_server_stop(&server);                             finishes what is being sent, within a
+ * limit
  *
  * start and stop from one thread. The driver must outlive the server. */
 #ifndef LZR_HTTP_SERVER_H
@@ -19,25 +20,24 @@
 struct lzr_server;
 
 struct lzr_server_options {
-    const char *host;          /* a name or an address */
-    uint16_t port;             /* 0: any free one */
-    unsigned threads;          /* that answer; at least 2 */
+    const char *host;           /* a name or an address */
+    uint16_t port;              /* 0: any free one */
+    unsigned threads;           /* that answer; at least 2 */
     const char *const *origins; /* --allow-origin; borrowed for the server's life */
     size_t norigins;
-    const char *public_url;    /* what printed and embedded URLs begin with, or NULL; borrowed */
-    uint64_t first_byte_us;    /* a request that waits longer is answered 503 */
-    uint64_t head_wait_us;     /* a Java client's HEAD that waits longer is answered without length */
+    const char *public_url; /* what printed and embedded URLs begin with, or NULL; borrowed */
+    uint64_t first_byte_us; /* a request that waits longer is answered 503 */
+    uint64_t head_wait_us;  /* a Java client's HEAD that waits longer is answered without length */
     bool access_log;
     const struct lzr_log *log; /* borrowed */
 };
 
 #define LZR_SERVER_DEFAULTS                                                                        \
-    (struct lzr_server_options){.host = "127.0.0.1",                                               \
-                                .port = 8080,                                                      \
-                                .threads = 2,                                                      \
-                                .first_byte_us = UINT64_C(100) * 1000000,                          \
-                                .head_wait_us = UINT64_C(3) * 1000000,                             \
-                                .access_log = true}
+    (struct lzr_server_options)                                                                    \
+    {                                                                                              \
+        .host = "127.0.0.1", .port = 8080, .threads = 2, .first_byte_us = UINT64_C(100) * 1000000, \
+        .head_wait_us = UINT64_C(3) * 1000000, .access_log = true                                  \
+    }
 
 /* Clients that ask again by themselves get their 503 earlier than this (design 3). */
 #define LZR_FIRST_BYTE_RETRIERS_US (UINT64_C(25) * 1000000)

@@ -1,4 +1,5 @@
-/* /metrics, /api/stats and /api/workers: figures for operators, none of which waits for anything. */
+/* /metrics, /api/stats and /api/workers: figures for operators, none of which waits for anything.
+ */
 #include <inttypes.h>
 
 #include "base/buf.h"
@@ -13,7 +14,11 @@ static enum MHD_Result send_buf(struct lzr_http_req *r, struct lzr_buf *b, const
         lzr_buf_release(b);
         return lzr_respond_text(r, 500, "out of memory\n");
     }
-    struct lzr_answer a = {.status = 200, .type = type, .body = b->data, .len = b->len, .copy = true,
+    struct lzr_answer a = {.status = 200,
+                           .type = type,
+                           .body = b->data,
+                           .len = b->len,
+                           .copy = true,
                            .cache_control = "no-store"};
     enum MHD_Result ok = lzr_respond(r, &a);
     lzr_buf_release(b);
@@ -23,8 +28,8 @@ static enum MHD_Result send_buf(struct lzr_http_req *r, struct lzr_buf *b, const
 static void metric(struct lzr_buf *b, const char *type, const char *name, const char *help,
                    uint64_t v)
 {
-    lzr_buf_printf(b, "# HELP lazarr_%s %s\n# TYPE lazarr_%s %s\nlazarr_%s %" PRIu64 "\n", name, help,
-                   name, type, name, v);
+    lzr_buf_printf(b, "# HELP lazarr_%s %s\n# TYPE lazarr_%s %s\nlazarr_%s %" PRIu64 "\n", name,
+                   help, name, type, name, v);
 }
 
 enum MHD_Result lzr_serve_metrics(struct lzr_http_req *r)
@@ -38,7 +43,8 @@ enum MHD_Result lzr_serve_metrics(struct lzr_http_req *r)
     LZR_DRIVER_STATS(METRIC)
 #undef METRIC
     metric(&b, "gauge", "http_connections", "open connections", atomic_load(&s->connections));
-    metric(&b, "gauge", "http_suspended", "requests that wait for a chunk", atomic_load(&s->suspended));
+    metric(&b, "gauge", "http_suspended", "requests that wait for a chunk",
+           atomic_load(&s->suspended));
     metric(&b, "counter", "http_bytes_total", "bytes of answers' bodies", atomic_load(&s->bytes));
     metric(&b, "counter", "http_gone_total", "clients that left while they waited",
            atomic_load(&s->gone));

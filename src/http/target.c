@@ -71,7 +71,8 @@ bool lzr_query_has(const char *query, const char *name)
 {
     size_t n = strlen(name);
     while (query != NULL && *query != '\0') {
-        if (strncmp(query, name, n) == 0 && (query[n] == '\0' || query[n] == '=' || query[n] == '&')) {
+        if (strncmp(query, name, n) == 0 &&
+            (query[n] == '\0' || query[n] == '=' || query[n] == '&')) {
             return true;
         }
         query = strchr(query, '&');

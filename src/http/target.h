@@ -1,8 +1,9 @@
 /* target.h: the raw request target to a key. Pure, any thread; fuzzed.
  *
- * libmicrohttpd's own decoding cuts at %00, so the raw target is decoded here with explicit lengths.
- * Whatever isn't the one canonical spelling of a key is no key: an empty segment, ".", "..", a
- * backslash or a control byte give NOTHING (404), broken percent-encoding gives BAD (400). */
+ * libmicrohttpd's own decoding cuts at %00, so the raw target is decoded here with explicit
+ * lengths. Whatever isn't the one canonical spelling of a key is no key: an empty segment, ".",
+ * "..", a backslash or a control byte give NOTHING (404), broken percent-encoding gives BAD (400).
+ */
 #ifndef LZR_HTTP_TARGET_H
 #define LZR_HTTP_TARGET_H
 
@@ -15,7 +16,8 @@ enum lzr_target_kind { LZR_TARGET_KEY, LZR_TARGET_NOTHING, LZR_TARGET_BAD };
 
 struct lzr_target {
     enum lzr_target_kind kind;
-    char key[LZR_MAX_KEY + 1]; /* decoded, without the leading slash, with a trailing one if it came */
+    char key[LZR_MAX_KEY +
+             1]; /* decoded, without the leading slash, with a trailing one if it came */
     size_t len;
     bool slash;        /* the key ends with '/', or is empty */
     const char *query; /* in the raw target, behind the '?'; NULL if there is none */

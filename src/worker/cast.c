@@ -10,8 +10,8 @@ static bool same_shape(PyArrayObject *a, PyArrayObject *b)
            PyArray_CompareLists(PyArray_DIMS(a), PyArray_DIMS(b), PyArray_NDIM(a));
 }
 
-/* One loop for each pair of integer types: converts, and collects whether anything didn't survive the
- * way there and back with its sign. Simple enough for the compiler to vectorise. */
+/* One loop for each pair of integer types: converts, and collects whether anything didn't survive
+ * the way there and back with its sign. Simple enough for the compiler to vectorise. */
 #define NARROW(name, S, D)                                                                         \
     static bool name(const void *from, void *to, size_t n)                                         \
     {                                                                                              \
@@ -22,7 +22,8 @@ static bool same_shape(PyArrayObject *a, PyArrayObject *b)
             S v = s[i];                                                                            \
             D w = (D)v;                                                                            \
             d[i] = w;                                                                              \
-            bad |= (unsigned)((S)w != v) | (unsigned)((v < (S)1 && v != 0) != (w < (D)1 && w != 0)); \
+            bad |=                                                                                 \
+                (unsigned)((S)w != v) | (unsigned)((v < (S)1 && v != 0) != (w < (D)1 && w != 0));  \
         }                                                                                          \
         return bad == 0;                                                                           \
     }
@@ -49,7 +50,10 @@ NARROW_FROM(u8, uint64_t)
 typedef bool narrow_fn(const void *, void *, size_t);
 
 /* [source][target], each i1 u1 i2 u2 i4 u4 i8 u8. */
-#define ROW(s) {s##_i1, s##_u1, s##_i2, s##_u2, s##_i4, s##_u4, s##_i8, s##_u8}
+#define ROW(s)                                                                                     \
+    {                                                                                              \
+        s##_i1, s##_u1, s##_i2, s##_u2, s##_i4, s##_u4, s##_i8, s##_u8                             \
+    }
 static narrow_fn *const narrow[8][8] = {ROW(i1), ROW(u1), ROW(i2), ROW(u2),
                                         ROW(i4), ROW(u4), ROW(i8), ROW(u8)};
 

@@ -3,7 +3,8 @@
  * The rules are lazarr/_cast.py's. This is their fast half: it does the cases that are common, and
  * answers "no" for whatever is rare or wrong; the caller then lets _cast.py do it or raise, so that
  * there is one place that words errors. Nothing is written that doesn't fit: a value that failed is
- * never left in a slot that is then served, since the caller fails or overwrites the whole block. */
+ * never left in a slot that is then served, since the caller fails or overwrites the whole block.
+ */
 #ifndef LZR_WORKER_CAST_H
 #define LZR_WORKER_CAST_H
 

@@ -43,7 +43,8 @@ static void plain_error(char *line, size_t n)
     char what[512];
     copy_object(what, sizeof what, text);
     (void)snprintf(line, n, "%s: %.400s",
-                   type != NULL && PyType_Check(type) ? ((PyTypeObject *)type)->tp_name : "error", what);
+                   type != NULL && PyType_Check(type) ? ((PyTypeObject *)type)->tp_name : "error",
+                   what);
     PyErr_Clear();
     Py_XDECREF(text);
     Py_XDECREF(type);
@@ -60,9 +61,8 @@ void lzr_interp_error(struct lzr_interp *in, char *line, size_t nline, char *tra
         PyException_SetTraceback(value, tb);
     }
     trace[0] = '\0';
-    PyObject *pair = value != NULL && in->describe != NULL
-                         ? PyObject_CallOneArg(in->describe, value)
-                         : NULL;
+    PyObject *pair =
+        value != NULL && in->describe != NULL ? PyObject_CallOneArg(in->describe, value) : NULL;
     if (pair != NULL && PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2) {
         copy_object(line, nline, PyTuple_GET_ITEM(pair, 0));
         copy_object(trace, ntrace, PyTuple_GET_ITEM(pair, 1));
@@ -82,7 +82,8 @@ static bool init_python(const char *program, char *line, size_t nline)
 {
     PyPreConfig pre;
     PyConfig config;
-    char *args[] = {"lazarr-worker"};
+    static char name[] = "lazarr-worker";
+    char *args[] = {name};
     PyPreConfig_InitIsolatedConfig(&pre);
     pre.utf8_mode = 1;
     PyStatus s = Py_PreInitialize(&pre);
@@ -119,15 +120,16 @@ static bool check_version(const char *program, char *line, size_t nline)
     PyObject *info = PySys_GetObject("version_info"); /* borrowed */
     PyObject *major = info != NULL ? PySequence_GetItem(info, 0) : NULL;
     PyObject *minor = info != NULL ? PySequence_GetItem(info, 1) : NULL;
-    long a = major != NULL ? PyLong_AsLong(major) : -1, b = minor != NULL ? PyLong_AsLong(minor) : -1;
+    long a = major != NULL ? PyLong_AsLong(major) : -1,
+         b = minor != NULL ? PyLong_AsLong(minor) : -1;
     Py_XDECREF(major);
     Py_XDECREF(minor);
     PyErr_Clear();
     if (a == PY_MAJOR_VERSION && b == PY_MINOR_VERSION) {
         return true;
     }
-    (void)snprintf(line, nline, "this worker is for Python %d.%d, '%s' is %ld.%ld", PY_MAJOR_VERSION,
-                   PY_MINOR_VERSION, program, a, b);
+    (void)snprintf(line, nline, "this worker is for Python %d.%d, '%s' is %ld.%ld",
+                   PY_MAJOR_VERSION, PY_MINOR_VERSION, program, a, b);
     return false;
 }
 
@@ -137,8 +139,9 @@ static bool import_numpy(const char *program, char *line, size_t nline)
     PyObject *numpy = PyImport_ImportModule("numpy");
     if (numpy == NULL) {
         plain_error(what, sizeof what);
-        (void)snprintf(line, nline, "NumPy can't be imported in the environment of '%s' (%s): install "
-                                    "it there, e.g. with '%s -m pip install numpy'",
+        (void)snprintf(line, nline,
+                       "NumPy can't be imported in the environment of '%s' (%s): install "
+                       "it there, e.g. with '%s -m pip install numpy'",
                        program, what, program);
         return false;
     }

@@ -10,13 +10,13 @@
 
 struct lzr_interp {
     PyObject *compute, *flush, *dtype, *load, *describe, *written; /* of lazarr._host */
-    PyObject *assign;     /* of lazarr._cast */
+    PyObject *assign;                                              /* of lazarr._cast */
     PyObject *gc_collect;
-    PyObject *run_exit;   /* atexit._run_exitfuncs */
+    PyObject *run_exit; /* atexit._run_exitfuncs */
 };
 
-/* Starts CPython as `program` would and imports NumPy and lazarr from `package`. False: line holds one
- * line for people, and trace (if not empty) the traceback. */
+/* Starts CPython as `program` would and imports NumPy and lazarr from `package`. False: line holds
+ * one line for people, and trace (if not empty) the traceback. */
 bool lzr_interp_start(struct lzr_interp *in, const char *program, const char *package, char *line,
                       size_t nline, char *trace, size_t ntrace);
 /* The current Python error, cleared, as two texts (always terminated, cut at a character). */

@@ -1,5 +1,5 @@
-/* main.c: a worker process: loads the stores, then computes the blocks it is sent, one by one, until
- * its server goes away. The only C that runs user code. See lazarr/protocol.h. */
+/* main.c: a worker process: loads the stores, then computes the blocks it is sent, one by one,
+ * until its server goes away. The only C that runs user code. See lazarr/protocol.h. */
 #include "worker/interp.h"
 
 #include <errno.h>
@@ -59,8 +59,8 @@ static void python_error(struct worker *w)
     lzr_interp_error(&w->in, w->line, sizeof w->line, w->trace, sizeof w->trace);
 }
 
-/* A block's data: the slot as an ndarray, not initialised. Called by Block when a function first uses
- * block.data. */
+/* A block's data: the slot as an ndarray, not initialised. Called by Block when a function first
+ * uses block.data. */
 static PyObject *make_data(PyObject *self, PyObject *unused)
 {
     (void)unused;
@@ -69,8 +69,9 @@ static PyObject *make_data(PyObject *self, PyObject *unused)
         return NULL;
     }
     if (w->slot == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "this block is over: block.data is only there while the "
-                                            "function runs");
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this block is over: block.data is only there while the "
+                        "function runs");
         return NULL;
     }
     return lzr_wslot_array(w->slot, w->descr, w->rank, w->shape);
@@ -105,7 +106,8 @@ static PyObject *call_function(struct worker *w, const struct lzr_msg *m)
               (args[6] = tuple_of(m->extent, m->rank)) != NULL;
     if (ok) {
         args[7] = w->make_data;
-        result = PyObject_Vectorcall(w->in.compute, args + 1, 7 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        result =
+            PyObject_Vectorcall(w->in.compute, args + 1, 7 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     }
     for (int i = 1; i < 7; i++) {
         Py_XDECREF(args[i]);
@@ -123,14 +125,15 @@ static bool store_result(struct worker *w, PyObject *result)
     if (to == NULL) {
         return false;
     }
-    bool ok = PyArray_Check(result) &&
-              lzr_cast_fast((PyArrayObject *)result, (PyArrayObject *)to);
+    bool ok = PyArray_Check(result) && lzr_cast_fast((PyArrayObject *)result, (PyArrayObject *)to);
     if (!ok) {
         /* Rare or wrong: _cast.py does it, or says what is wrong. A result that lies in the slot
          * itself is copied first, since the slot is about to be written. */
-        PyObject *copy = PyArray_Check(result) ? PyArray_NewCopy((PyArrayObject *)result, NPY_CORDER)
-                                               : Py_NewRef(result);
-        PyObject *r = copy != NULL ? PyObject_CallFunctionObjArgs(w->in.assign, to, copy, NULL) : NULL;
+        PyObject *copy = PyArray_Check(result)
+                             ? PyArray_NewCopy((PyArrayObject *)result, NPY_CORDER)
+                             : Py_NewRef(result);
+        PyObject *r =
+            copy != NULL ? PyObject_CallFunctionObjArgs(w->in.assign, to, copy, NULL) : NULL;
         ok = r != NULL;
         Py_XDECREF(r);
         Py_XDECREF(copy);
@@ -167,7 +170,10 @@ static bool accept_job(struct worker *w, const struct lzr_msg *m)
 /* Runs one job and answers. False: the server is gone. */
 static bool run_job(struct worker *w, const struct lzr_msg *m)
 {
-    struct lzr_msg answer = {.type = LZR_MSG_DONE, .seq = m->seq, .slot = m->slot, .bytes = m->bytes};
+    struct lzr_msg answer = {.type = LZR_MSG_DONE,
+                             .seq = m->seq,
+                             .slot = m->slot,
+                             .bytes = m->bytes};
     struct lzr_wslot *slot = w->slot;
     PyObject *descr = PyObject_CallFunction(w->in.dtype, "II", m->store, m->array);
     uint64_t t0 = now_us();
@@ -233,7 +239,8 @@ static bool load(struct worker *w)
         const char *text = PyUnicode_AsUTF8AndSize(PyList_GET_ITEM(manifests, i), &n);
         for (Py_ssize_t at = 0; text != NULL && at < n;) {
             size_t part = n - at < MAX_TEXT ? (size_t)(n - at) : MAX_TEXT;
-            struct lzr_msg m = {.type = LZR_MSG_MANIFEST_PART, .store = (uint32_t)i,
+            struct lzr_msg m = {.type = LZR_MSG_MANIFEST_PART,
+                                .store = (uint32_t)i,
                                 .total = (uint64_t)n};
             if (!lzr_wire_send(w->fd, &m, text + at, part)) {
                 return false;
@@ -320,9 +327,9 @@ static void serve(struct worker *w)
         collect_pins(w);
         int got;
         Py_BEGIN_ALLOW_THREADS /* user threads run while the worker waits */
-        got = lzr_wire_receive(w->fd, &w->packet);
-        Py_END_ALLOW_THREADS
-        if (got <= 0 || !handle(w)) {
+            got = lzr_wire_receive(w->fd, &w->packet);
+        Py_END_ALLOW_THREADS if (got <= 0 || !handle(w))
+        {
             return;
         }
     }
@@ -366,7 +373,8 @@ int main(int argc, char **argv)
 {
     static const struct option options[] = {{"program", required_argument, NULL, 'p'},
                                             {"package", required_argument, NULL, 'k'},
-                                            {"restore-ld-library-path", required_argument, NULL, 'l'},
+                                            {"restore-ld-library-path", required_argument, NULL,
+                                             'l'},
                                             {NULL, 0, NULL, 0}};
     const char *program = "/usr/bin/python3", *package = NULL;
     int c;

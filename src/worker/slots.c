@@ -54,7 +54,8 @@ static void unpin(PyObject *capsule)
     }
 }
 
-PyObject *lzr_wslot_array(struct lzr_wslot *s, PyArray_Descr *descr, int rank, const npy_intp *shape)
+PyObject *lzr_wslot_array(struct lzr_wslot *s, PyArray_Descr *descr, int rank,
+                          const npy_intp *shape)
 {
     PyObject *pin = PyCapsule_New(s, pin_name, unpin);
     if (pin == NULL) {
@@ -62,8 +63,8 @@ PyObject *lzr_wslot_array(struct lzr_wslot *s, PyArray_Descr *descr, int rank, c
     }
     s->pins++;
     Py_INCREF(descr); /* PyArray_NewFromDescr steals it */
-    PyObject *a = PyArray_NewFromDescr(&PyArray_Type, descr, rank, (npy_intp *)(uintptr_t)shape, NULL,
-                                       s->map, NPY_ARRAY_CARRAY, NULL);
+    PyObject *a = PyArray_NewFromDescr(&PyArray_Type, descr, rank, (npy_intp *)(uintptr_t)shape,
+                                       NULL, s->map, NPY_ARRAY_CARRAY, NULL);
     if (a == NULL) {
         Py_DECREF(pin);
         return NULL;

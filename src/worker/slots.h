@@ -1,9 +1,9 @@
 /* slots.h: the shared memory that blocks are written into, as the worker sees it.
  *
  * A slot is mapped when the server sends it and unmapped only when the server says so, never while
- * user code can reach it: an array over a slot holds a pin (a capsule), and the slot is pinned until
- * the last one is gone, whatever views, kept exceptions or threads hold it. Main thread, or any thread
- * that holds the GIL. */
+ * user code can reach it: an array over a slot holds a pin (a capsule), and the slot is pinned
+ * until the last one is gone, whatever views, kept exceptions or threads hold it. Main thread, or
+ * any thread that holds the GIL. */
 #ifndef LZR_WORKER_SLOTS_H
 #define LZR_WORKER_SLOTS_H
 
@@ -29,8 +29,9 @@ struct lzr_wslot *lzr_wslot_new(uint32_t id, int fd, uint64_t capacity, int sock
 void lzr_wslot_free(struct lzr_wslot **s);
 /* The job that may run is set to 0 if it is seq: true. False: the server has withdrawn it. */
 bool lzr_wslot_claim(struct lzr_wslot *s, uint64_t seq);
-/* A new ndarray of the descr and shape over the slot's first bytes, pinning it. Steals nothing; NULL
- * with a Python error. */
-PyObject *lzr_wslot_array(struct lzr_wslot *s, PyArray_Descr *descr, int rank, const npy_intp *shape);
+/* A new ndarray of the descr and shape over the slot's first bytes, pinning it. Steals nothing;
+ * NULL with a Python error. */
+PyObject *lzr_wslot_array(struct lzr_wslot *s, PyArray_Descr *descr, int rank,
+                          const npy_intp *shape);
 
 #endif

@@ -29,7 +29,9 @@ int lzr_wire_receive(int socket_fd, struct lzr_wire_packet *p)
     } control;
     struct iovec iov[2] = {{.iov_base = &p->msg, .iov_len = sizeof p->msg},
                            {.iov_base = p->text, .iov_len = sizeof p->text - 1}};
-    struct msghdr mh = {.msg_iov = iov, .msg_iovlen = 2, .msg_control = control.bytes,
+    struct msghdr mh = {.msg_iov = iov,
+                        .msg_iovlen = 2,
+                        .msg_control = control.bytes,
                         .msg_controllen = sizeof control.bytes};
     ssize_t n;
     p->fd = -1;
