@@ -18,7 +18,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 SECONDS = float(os.environ.get("SECONDS_EACH", "2"))
 
 NGINX = """
-daemon off; worker_processes 2; pid {d}/nginx.pid; error_log {d}/error.log;
+{user}daemon off; worker_processes 2; pid {d}/nginx.pid; error_log {d}/error.log;
 events {{ worker_connections 1024; }}
 http {{
   access_log off; sendfile on; tcp_nopush off; keepalive_requests 100000000; etag off;
@@ -74,31 +74,34 @@ def main() -> None:
                 f.parent.mkdir(parents=True, exist_ok=True)
                 f.write_bytes(body)
         expose = headers(lz.port, paths["k4"][0]).get("Access-Control-Expose-Headers", "")
-        nport, uport = common.free_port(), common.free_port()
-        (d / "nginx.conf").write_text(NGINX.format(d=d, port=nport, expose=expose))
+        nport, uport, fport = (common.free_port() for _ in range(3))
+        (d / "nginx.conf").write_text(NGINX.format(
+            d=d, port=nport, expose=expose, user="user root; " if os.getuid() == 0 else ""))
         nginx = subprocess.Popen(["nginx", "-c", d / "nginx.conf", "-p", d])
         env = dict(common.environment(), CHUNK_FOLDER=str(d / "chunks"), PYTHONPATH=str(HERE))
-        uv = subprocess.Popen([bench_python(), "-m", "uvicorn", "uvicorn_dict:app", "--port",
-                               str(uport), "--no-access-log", "--log-level", "warning",
-                               "--loop", "uvloop", "--http", "httptools"], env=env)
+        # As pip installs it (asyncio, h11), and with the C parts that uvicorn[standard] adds.
+        uv = [subprocess.Popen([bench_python(), "-m", "uvicorn", "uvicorn_dict:app", "--port",
+                                str(port), "--no-access-log", "--log-level", "warning",
+                                "--loop", loop, "--http", http], env=env)
+              for port, loop, http in ((uport, "asyncio", "h11"), (fport, "uvloop", "httptools"))]
         try:
-            common.wait_port(nport)
-            common.wait_port(uport)
-            rows = measure(rounds, paths, lz, nginx, uv, nport, uport)
+            for port in (nport, uport, fport):
+                common.wait_port(port)
+            servers = {"lazarr": (lz.port, [lz.pid]), "nginx": (nport, common.children(nginx.pid)),
+                       "uvicorn": (uport, [uv[0].pid]), "uvloop": (fport, [uv[1].pid])}
+            rows = measure(rounds, paths, servers)
         finally:
-            nginx.terminate()
-            uv.terminate()
-            nginx.wait()
-            uv.wait()
+            for p in (nginx, *uv):
+                p.terminate()
+                p.wait()
             shutil.rmtree(d)
     common.table(["chunk", "lazarr req/s", "nginx req/s", "ratio", "uvicorn req/s", "ratio",
-                  "lazarr CPU µs", "nginx CPU µs", "lazarr p99 µs", "nginx p99 µs"], rows)
+                  "uvicorn + uvloop + httptools req/s", "ratio", "CPU µs: lazarr", "nginx", "uvicorn",
+                  "+ uvloop", "p99 µs: lazarr", "nginx"], rows)
 
 
-def measure(rounds, paths, lz, nginx, uv, nport, uport):
+def measure(rounds, paths, servers):
     rows = []
-    servers = {"lazarr": (lz.port, [lz.pid]), "nginx": (nport, common.children(nginx.pid)),
-               "uvicorn": (uport, [uv.pid])}
     for name in SIZES:
         got = {s: [] for s in servers}
         for r in range(rounds + 1):
@@ -113,10 +116,11 @@ def measure(rounds, paths, lz, nginx, uv, nport, uport):
                                    for a, b in zip(got["lazarr"], got[s])]) for s in servers}
         cpu = {s: common.median([x["cpu_us"] for x in v]) for s, v in got.items()}
         p99 = {s: common.median([x["p99_us"] for x in v]) for s, v in got.items()}
-        rows.append([f"{SIZES[name] >> 10} KiB", f"{med['lazarr']:.0f}", f"{med['nginx']:.0f}",
-                     f"{ratio['nginx']:.2f}", f"{med['uvicorn']:.0f}", f"{ratio['uvicorn']:.2f}",
-                     f"{cpu['lazarr']:.1f}", f"{cpu['nginx']:.1f}", f"{p99['lazarr']:.0f}",
-                     f"{p99['nginx']:.0f}"])
+        row = [f"{SIZES[name] >> 10} KiB", f"{med['lazarr']:.0f}"]
+        for peer in ("nginx", "uvicorn", "uvloop"):
+            row += [f"{med[peer]:.0f}", f"{ratio[peer]:.2f}"]
+        row += [f"{cpu[s]:.1f}" for s in servers]
+        rows.append(row + [f"{p99['lazarr']:.0f}", f"{p99['nginx']:.0f}"])
     return rows
 
 

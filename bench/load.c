@@ -25,7 +25,8 @@ enum { BUFFER = 4 << 20, SAMPLES = 1 << 20 };
 
 struct conn {
     int fd;
-    size_t path;
+    size_t path;     /* the next one to ask for */
+    uint64_t got;    /* bytes of the answer so far, where its size is known from before */
     char head[8192];
     size_t nhead;    /* bytes of the header so far */
     bool body;       /* the header is complete */
@@ -36,6 +37,8 @@ struct conn {
 struct run {
     const char *host;
     char **requests;
+    size_t *lengths;
+    uint64_t *whole; /* bytes of a path's whole answer, head included; 0: not asked for yet */
     size_t nrequests;
     uint64_t done, bytes, errors, most;
     uint32_t *samples;
@@ -58,10 +61,10 @@ static void die(const char *what)
 
 static void send_request(struct run *r, struct conn *c)
 {
-    const char *q = r->requests[c->path % r->nrequests];
-    size_t n = strlen(q);
-    c->path++;
+    const char *q = r->requests[c->path];
+    size_t n = r->lengths[c->path];
     c->nhead = 0;
+    c->got = 0;
     c->body = false;
     c->begun_us = now_us();
     if (send(c->fd, q, n, MSG_NOSIGNAL) != (ssize_t)n) {
@@ -89,6 +92,7 @@ static void finished(struct run *r, struct conn *c)
         r->samples[r->done] = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
     }
     r->done++;
+    c->path = c->path + 1 == r->nrequests ? 0 : c->path + 1;
     if (r->most == 0 || r->done < r->most) {
         send_request(r, c);
     }
@@ -106,6 +110,22 @@ static bool take(struct run *r, struct conn *c, char *buf)
     }
     size_t n = (size_t)got;
     r->bytes += n;
+    if (r->whole[c->path] != 0) {
+        /* Every answer to one path has one size: its head is looked at once, later only its status. */
+        if (c->got == 0 && (n < 12 || memcmp(buf, "HTTP/1.1 200", 12) != 0)) {
+            r->errors++;
+            return false;
+        }
+        c->got += n;
+        if (c->got > r->whole[c->path]) {
+            r->errors++;
+            return false;
+        }
+        if (c->got == r->whole[c->path]) {
+            finished(r, c);
+        }
+        return true;
+    }
     if (!c->body) {
         size_t room = sizeof c->head - 1 - c->nhead;
         size_t part = n < room ? n : room;
@@ -123,6 +143,7 @@ static bool take(struct run *r, struct conn *c, char *buf)
             return false;
         }
         c->left = strtoull(len + 17, NULL, 10);
+        c->got = (uint64_t)(end + 4 - c->head) + c->left;
         c->body = true;
         n -= used;
     }
@@ -132,6 +153,7 @@ static bool take(struct run *r, struct conn *c, char *buf)
     }
     c->left -= n;
     if (c->left == 0) {
+        r->whole[c->path] = strstr(c->head, "desc=miss") == NULL ? c->got : 0;
         finished(r, c);
     }
     return true;
@@ -158,6 +180,11 @@ static void read_paths(struct run *r, const char *file, const char *port)
             die("malloc");
         }
         sprintf(q, "GET %s HTTP/1.1\r\nHost: %s:%s\r\n\r\n", line, r->host, port);
+        r->lengths = realloc(r->lengths, (r->nrequests + 1) * sizeof *r->lengths);
+        if (r->lengths == NULL) {
+            die("malloc");
+        }
+        r->lengths[r->nrequests] = strlen(q);
         r->requests[r->nrequests++] = q;
     }
     fclose(f);
@@ -178,8 +205,9 @@ int main(int argc, char **argv)
     read_paths(&r, argv[5], argv[2]);
     char *buf = malloc(BUFFER);
     struct conn *conns = calloc(nconns, sizeof *conns);
+    r.whole = calloc(r.nrequests, sizeof *r.whole);
     r.samples = calloc(SAMPLES, sizeof *r.samples);
-    if (buf == NULL || conns == NULL || r.samples == NULL || r.nrequests == 0) {
+    if (buf == NULL || conns == NULL || r.samples == NULL || r.whole == NULL || r.nrequests == 0) {
         die("set-up");
     }
     uint64_t t0 = now_us(), until = t0 + (uint64_t)(atof(argv[4]) * 1e6), t = t0;
@@ -193,7 +221,7 @@ int main(int argc, char **argv)
         for (int i = 0; i < n; i++) {
             struct conn *c = ev[i].data.ptr;
             if (!take(&r, c, buf)) {
-                r.errors += c->left > 0 || c->nhead > 0;
+                r.errors += c->left > 0 || c->nhead > 0 || c->got > 0;
                 close(c->fd);
                 open_conn(&r, c);
             }

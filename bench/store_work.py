@@ -22,6 +22,9 @@ def calibrated(milliseconds):
     return int(float(os.environ.get("LZR_TURNS_PER_MS", "12000")) * milliseconds)
 
 
+SHORT = calibrated(0.02)
+
+
 @lazarr.array("ramp", shape=(64 * 40, 64 * 40, 64 * 40), chunks=64, dtype="uint16")
 def ramp(block):
     return RAMP
@@ -29,6 +32,7 @@ def ramp(block):
 
 @lazarr.array("small", shape=(32 * 200, 32 * 200, 32 * 200), chunks=32, dtype="uint16")
 def small(block):
+    python_work(SHORT)
     return SMALL
 
 

@@ -44,7 +44,7 @@ struct lzr_server_options {
 /* What stopping may take: answers that are being sent have so long. */
 #define LZR_STOP_US (UINT64_C(10) * 1000000)
 /* Memory of one connection: request line, headers, answer's head. */
-#define LZR_CONNECTION_POOL 32768
+#define LZR_CONNECTION_POOL 16384
 
 enum lzr_code lzr_server_start(const struct lzr_server_options *o, struct lzr_driver *d,
                                struct lzr_server **out, struct lzr_err *err);
