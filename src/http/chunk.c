@@ -118,7 +118,6 @@ static void done(struct lzr_request *wish)
     struct lzr_http_req *r = wish->ctx;
     struct MHD_Connection *conn = r->conn;
     struct lzr_server *s = r->server;
-    lzr_watch_del(s->watch, r->ticket);
     atomic_store(&r->state, LZR_REQ_READY);
     MHD_resume_connection(conn);
     atomic_fetch_sub(&s->suspended, 1); /* the server lives until this is 0 */
@@ -161,11 +160,20 @@ static enum MHD_Result wait_for(struct lzr_http_req *r)
     atomic_store(&r->state, LZR_REQ_WAITING);
     atomic_fetch_add(&s->suspended, 1);
     MHD_suspend_connection(conn);
-    r->ticket = info != NULL ? lzr_watch_add(s->watch, info->connect_fd, r) : 0;
     if (lzr_driver_start(s->driver, &r->chunk, &r->wish) == LZR_GOT_NOW) {
         done(&r->wish);
+        return MHD_YES;
     }
+    /* Watched only now that there is a wish to take back; a client that has left meanwhile is noticed
+     * at once. r is still ours even if the result came: its connection runs on this thread only. */
+    r->ticket = info != NULL ? lzr_watch_add(s->watch, info->connect_fd, r) : 0;
     return MHD_YES;
+}
+
+void lzr_chunk_unwatch(struct lzr_http_req *r)
+{
+    lzr_watch_del(r->server->watch, r->ticket);
+    r->ticket = 0;
 }
 
 /* A HEAD of a raw chunk: the length is known without computing. */

@@ -26,7 +26,8 @@ struct lzr_server {
     uint16_t port;
     bool loopback; /* bound to a loopback address only: tracebacks may be shown */
     atomic_bool stopping;
-    _Atomic uint64_t suspended, connections, active; /* active: requests not yet completed */
+    _Atomic uint64_t suspended, connections, active; /* active: requests whose
+                                                    * headers came, not yet completed */
     _Atomic uint64_t by_status[600];
     _Atomic uint64_t bytes, gone;
 };
@@ -48,7 +49,7 @@ struct lzr_http_req {
     _Atomic int state; /* enum lzr_req_state */
     struct lzr_chunk chunk;
     struct lzr_request wish;
-    uint64_t ticket; /* of the watch */
+    uint64_t ticket; /* of the watch; the connection's own thread's */
     uint64_t begun_us;
     unsigned status; /* what was answered, for the log */
     uint64_t sent;
@@ -90,6 +91,7 @@ const char *lzr_header(const struct lzr_http_req *r, const char *name);
 
 /* chunk.c */
 enum MHD_Result lzr_chunk_begin(struct lzr_http_req *r);
+void lzr_chunk_unwatch(struct lzr_http_req *r);        /* first of all after a resume */
 enum MHD_Result lzr_chunk_end(struct lzr_http_req *r); /* the wish has its result */
 bool lzr_chunk_gone(void *req);                        /* for the watch */
 void lzr_chunk_left(void *req);

@@ -34,7 +34,6 @@ static void *begin(void *cls, const char *uri, struct MHD_Connection *conn)
     r->server = s;
     r->conn = conn;
     r->begun_us = lzr_now_us();
-    atomic_fetch_add_explicit(&s->active, 1, memory_order_relaxed);
     return r;
 }
 
@@ -74,9 +73,12 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
     /* A result that came when the client had left is given back here. */
     lzr_blob_unref(&r->wish.result.blob);
     lzr_free(r->wish.result.text);
+    bool counted = atomic_load_explicit(&r->state, memory_order_relaxed) != LZR_REQ_NEW;
     lzr_free(r->raw);
     lzr_free(r);
-    atomic_fetch_sub_explicit(&s->active, 1, memory_order_relaxed);
+    if (counted) {
+        atomic_fetch_sub_explicit(&s->active, 1, memory_order_relaxed);
+    }
 }
 
 static void connection_changed(void *cls, struct MHD_Connection *conn, void **socket_cls,
@@ -126,14 +128,25 @@ static enum MHD_Result respond_options(struct lzr_http_req *r)
     return ok;
 }
 
-/* Counts a header's occurrences. */
-static enum MHD_Result count_hosts(void *cls, enum MHD_ValueKind kind, const char *key,
-                                   const char *value)
+/* What of the headers says where a request ends and whose it is. */
+struct framing {
+    unsigned hosts, lengths;
+    bool body; /* one follows, or may */
+};
+
+static enum MHD_Result take_framing(void *cls, enum MHD_ValueKind kind, const char *key,
+                                    const char *value)
 {
-    unsigned *n = cls;
+    struct framing *f = cls;
     (void)kind;
-    (void)value;
-    *n += strcasecmp(key, "Host") == 0;
+    if (strcasecmp(key, "Host") == 0) {
+        f->hosts++;
+    } else if (strcasecmp(key, "Content-Length") == 0) {
+        f->lengths++;
+        f->body = f->body || value == NULL || strcmp(value, "0") != 0;
+    } else if (strcasecmp(key, "Transfer-Encoding") == 0) {
+        f->body = true;
+    }
     return MHD_YES;
 }
 
@@ -141,8 +154,7 @@ static enum MHD_Result count_hosts(void *cls, enum MHD_ValueKind kind, const cha
  * smuggled behind it. False: it goes on. */
 static bool refuse_early(struct lzr_http_req *r, const char *method, enum MHD_Result *out)
 {
-    unsigned hosts = 0;
-    const char *length = lzr_header(r, "Content-Length");
+    struct framing f = {0};
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
         strcmp(method, "OPTIONS") != 0) {
         struct lzr_answer a = {.status = 405,
@@ -151,14 +163,13 @@ static bool refuse_early(struct lzr_http_req *r, const char *method, enum MHD_Re
         *out = lzr_respond(r, &a);
         return true;
     }
-    (void)MHD_get_connection_values(r->conn, MHD_HEADER_KIND, count_hosts, &hosts);
-    if (lzr_header(r, "Transfer-Encoding") != NULL ||
-        (length != NULL && strspn(length, "0") != strlen(length))) {
-        *out = lzr_respond_text(r, 413, "a request has no body here\n");
+    (void)MHD_get_connection_values(r->conn, MHD_HEADER_KIND, take_framing, &f);
+    if (f.hosts > 1 || f.lengths > 1) { /* the library would take the first, a proxy the last */
+        *out = lzr_respond_text(r, 400, "more than one Host or Content-Length\n");
         return true;
     }
-    if (hosts > 1) {
-        *out = lzr_respond_text(r, 400, "more than one Host\n");
+    if (f.body) {
+        *out = lzr_respond_text(r, 413, "a request has no body here\n");
         return true;
     }
     return false;
@@ -210,6 +221,8 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn, const char
     switch (atomic_load(&r->state)) {
     case LZR_REQ_NEW:
         atomic_store(&r->state, LZR_REQ_SEEN);
+        /* Counted from here: a client that sends half a head must not hold up stopping. */
+        atomic_fetch_add_explicit(&r->server->active, 1, memory_order_relaxed);
         r->head = strcmp(method, "HEAD") == 0;
         /* An answer queued in this first call would close the connection. */
         return refuse_early(r, method, &out) ? out : MHD_YES;
@@ -222,10 +235,13 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn, const char
         }
         return route(r);
     case LZR_REQ_READY:
+        lzr_chunk_unwatch(r);
         return lzr_chunk_end(r);
     case LZR_REQ_WAITING:
         return MHD_YES;
     case LZR_REQ_LEFT:
+        lzr_chunk_unwatch(r);
+        return MHD_NO;
     default:
         return MHD_NO;
     }

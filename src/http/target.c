@@ -1,6 +1,7 @@
 #include "http/target.h"
 
 #include <string.h>
+#include <strings.h>
 
 static int hex(char c)
 {
@@ -29,8 +30,24 @@ static bool canonical(const char *key, size_t n)
     return true;
 }
 
+/* Bytes of "http://host:port" before the path: whoever takes us for a proxy asks so, and RFC 9112
+ * (3.2.2) wants it understood. */
+static size_t authority(const char *raw, size_t n)
+{
+    size_t i = n >= 7 && strncasecmp(raw, "http://", 7) == 0    ? 7
+               : n >= 8 && strncasecmp(raw, "https://", 8) == 0 ? 8
+                                                                : 0;
+    while (i > 0 && i < n && raw[i] != '/' && raw[i] != '?') {
+        i++;
+    }
+    return i;
+}
+
 void lzr_target_parse(const char *raw, size_t n, struct lzr_target *out)
 {
+    size_t skip = authority(raw, n);
+    raw += skip;
+    n -= skip;
     const char *q = memchr(raw, '?', n);
     size_t path = q != NULL ? (size_t)(q - raw) : n;
     out->kind = LZR_TARGET_BAD;
@@ -38,6 +55,11 @@ void lzr_target_parse(const char *raw, size_t n, struct lzr_target *out)
     out->slash = false;
     out->query = q != NULL ? q + 1 : NULL;
     out->key[0] = '\0';
+    if (skip > 0 && path == 0) { /* "http://host" is its root */
+        out->slash = true;
+        out->kind = LZR_TARGET_KEY;
+        return;
+    }
     if (path == 0 || raw[0] != '/') {
         return;
     }

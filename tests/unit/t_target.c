@@ -29,6 +29,14 @@ static const struct {
     {"/...", LZR_TARGET_KEY, "...", false, NULL},
     {"/a+b", LZR_TARGET_KEY, "a+b", false, NULL}, /* a plus is a plus in a path */
     {"/\xc3\xa9", LZR_TARGET_KEY, "\xc3\xa9", false, NULL},
+    /* As a proxy is asked. */
+    {"http://h:8080/a/b?c", LZR_TARGET_KEY, "a/b", false, "c"},
+    {"HTTPS://h/a/", LZR_TARGET_KEY, "a/", true, NULL},
+    {"http://h", LZR_TARGET_KEY, "", true, NULL},
+    {"http://h?c", LZR_TARGET_KEY, "", true, "c"},
+    {"http://h/../a", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"http:/a", LZR_TARGET_BAD, NULL, false, NULL},
+    {"ftp://h/a", LZR_TARGET_BAD, NULL, false, NULL},
     /* No key has these. */
     {"//", LZR_TARGET_NOTHING, NULL, false, NULL},
     {"//evil.example/", LZR_TARGET_NOTHING, NULL, false, NULL},
