@@ -61,10 +61,11 @@ make_env() {
 }
 
 make_env py311 /usr/bin/python3 "$here/requirements-3.11.txt"
+# For workers: NumPy 1, which a worker that was built with Debian's can load.
+make_env py311np1 /usr/bin/python3 "$here/requirements-worker-3.11.txt"
 # Another patch version of 3.11 than Debian has, where there is one: a worker must not mix the two.
 if python=$(find_python 3.11) && [ "$("$python" -V)" != "$(/usr/bin/python3 -V)" ]; then
-    grep -i "^numpy==" "$here/requirements-3.11.txt" >"$envs/requirements-other.txt"
-    make_env py311other "$python" "$envs/requirements-other.txt"
+    make_env py311other "$python" "$here/requirements-worker-3.11.txt"
 fi
 
 for minor in 3.12 3.13; do

@@ -89,7 +89,10 @@ def test_fill_values(srv, i, order):
     dtype, given, want = FILLS[i]
     name = f"fill{i}{order}"
     v2, v3 = srv.get(f"/zarr2/m.zarr/{name}/.zarray"), srv.get(f"/zarr3/m.zarr/{name}/zarr.json")
-    assert same(v2.json()["fill_value"], want) and same(v3.json()["fill_value"], want)
+    for got in (v2.json()["fill_value"], v3.json()["fill_value"]):
+        if dtype == "float16" and not isinstance(want, str):
+            got = float(np.float16(got))  # the fewest digits that give the same float16
+        assert same(got, want)
     if "int" in dtype:
         assert type(v3.json()["fill_value"]) is int
         assert f"{want}".encode() in v3.body  # digits, not 1.8e19

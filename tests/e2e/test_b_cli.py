@@ -72,7 +72,7 @@ def test_get_equals_http(store):
 
 @pytest.mark.parametrize("key,words", [
     ("zarr3/s.zarr/nope", ["nope"]), ("zarr3/s.zarr/g/a/c/9/9", ["c/9/9"]), ("zarr3/other.zarr/zarr.json", []),
-    ("zarr3/s.zarr/fails/c/0", ["ValueError: on purpose"]), ("", []), ("../s.py", [])])
+    ("zarr3/s.zarr/fails/c/0", ["ValueError: on purpose"]), ("../s.py", [])])
 def test_get_of_what_is_not_there(store, key, words):
     r = lzr.run("get", store, key)
     assert r.returncode == 1 and r.stdout == b"" and r.stderr, r
@@ -97,7 +97,7 @@ def test_version_and_help():
     ["serve", "s.py", "--workers", "2x"], ["serve", "s.py", "--workers", "1000000"],
     ["serve", "s.py", "--cache", "-1"], ["serve", "s.py", "--cache", "1XB"], ["serve", "s.py", "--cache", ""],
     ["serve", "s.py", "--cache", "99999999999GiB"], ["serve", "s.py", "--first-byte", "soon"],
-    ["get", "s.py", "a", "b"], ["describe", "s.py", "--port", "0"]],
+    ["get", "s.py", "a", "b"]],
     ids=lambda a: "_".join(a) or "nothing")
 def test_wrong_usage(store, args):
     """Exit status 2 for wrong usage, before anything is loaded; what is wrong is named."""
@@ -126,7 +126,8 @@ def test_stop_while_it_starts(tmp_path):
                          stderr=subprocess.STDOUT, env=lzr.environment(), preexec_fn=lzr._die_with_parent)
     try:
         lzr.wait_until(lambda: open(f"/proc/{p.pid}/cmdline").read() and
-                       open(f"/proc/{p.pid}/task/{p.pid}/children").read(), "a worker")
+                       any(t.read_text() for t in lzr.Path(f"/proc/{p.pid}/task").glob("*/children")),
+                       "a worker")
         p.send_signal(signal.SIGTERM)
         p.wait(20 * lzr.SLOW)  # whatever it says: it ends
     finally:
@@ -166,7 +167,7 @@ def test_quiet(store):
     srv = lzr.Server(store, "--quiet")
     srv.chunk("/zarr2/s.zarr/g/a/0.0")
     assert srv.stop() == 0
-    assert "zarr2" not in srv.log
+    assert "GET" not in srv.log  # no access log; where it listens is still said
 
 
 @pytest.mark.parametrize("size,want", [("0", None), ("64MiB", 64 << 20), ("65536KiB", 64 << 20),

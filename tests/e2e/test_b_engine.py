@@ -165,13 +165,14 @@ def test_a_half_closed_connection_counts_as_closed(serve, gate):
     """EPOLLRDHUP counts as closed."""
     import socket
     srv = serve(gate.code + GATED, "--workers", "1")
-    srv.begin(key(0))
+    first = srv.begin(key(0))
     call = gate.next()
     p = srv.begin(key(1))
     srv.wait_metric("queued", 1)
     p.http.sock.shutdown(socket.SHUT_WR)
     srv.wait_metric("queued", 0)
     call.go()
+    assert first.result().status == 200
 
 
 def test_a_client_that_leaves_while_running_hurts_nobody(serve, gate):
@@ -340,7 +341,7 @@ def a(block):
     return 7
 """, "--workers", "1")
     h = srv.connect()
-    h.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    h.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     h.send("GET", key(0))
     assert h._more()  # the head is here, 64 MiB are not
     pids = srv.worker_pids()
@@ -373,7 +374,8 @@ def test_a_stop_with_hanging_work(serve, gate):
 
 def test_a_killed_server_leaves_no_workers(serve, gate):
     srv = serve(gate.code + GATED, "--workers", "2")
-    srv.begin(key(0))
+    p = srv.begin(key(0))
     call = gate.next()
     srv.process.kill()
     assert call.gone()
+    p.leave()

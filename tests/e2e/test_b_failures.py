@@ -125,7 +125,7 @@ WRONG = {
     "negative": ("np.array([0, -1, 0, 0])", "uint8", ["-1", "[1]", "uint8"]),
     "scalar_range": ("300", "uint8", ["300", "uint8"]),
     "scalar_huge": ("10**30", "int64", ["10" + "0" * 29, "int64"]),
-    "float_for_int": ("np.array([0, 1.5, 2, 3])", "int32", ["1.5", "[1]", "int32"]),
+    "float_for_int": ("np.array([1.5, 0, 2, 3])", "int32", ["1.5", "[0]", "int32"]),
     "whole_float_for_int": ("np.zeros(4)", "int32", ["0.0", "[0]", "int32"]),
     "scalar_float": ("1.5", "int32", ["1.5", "int32"]),
     "nan_for_int": ("np.full(4, np.nan)", "int32", ["nan", "[0]", "int32"]),
@@ -151,7 +151,7 @@ WRONG = {
     "big_endian": ("np.array([0, 1, 300, 2], '>i8')", "uint8", ["300", "[2]", "uint8"]),
 }
 RIGHT = {
-    "labels": ("np.array([0, 1, 2**32 - 1, 7], 'i8')", "uint32", [0, 1, 2**32 - 1, 7]),
+    "int_labels": ("np.array([0, 1, 2**32 - 1, 7], 'i8')", "uint32", [0, 1, 2**32 - 1, 7]),
     "big_labels": ("np.array([0, 1, 2**32 - 1, 7], '>i8')", "uint32", [0, 1, 2**32 - 1, 7]),
     "ints_for_float": ("np.array([1, 2, 3, 4])", "float32", [1, 2, 3, 4]),
     "wide_float": ("np.array([0.1, np.inf, 1e-300, -np.inf])", "float32",

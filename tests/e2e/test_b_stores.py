@@ -28,7 +28,7 @@ CASES = {
     # names
     "duplicate": (two("'a'", "'a'"), ["a", "path", "already"]),
     "inside": (two("'a'", "'a/b'"), ["a/b", "a", "inside"]),
-    "inside_reversed": (two("'a/b/c'", "'a/b'"), ["a/b/c", "inside"]),
+    "inside_reversed": (two("'a/b/d'", "'a/b'"), ["a/b/d", "inside"]),
     "inside_image": (array("'a'", shape="(8, 8)", chunks="4", axes="'yx'") + array("'a/0'")[len(HEAD):],
                      ["a/0", "inside"]),
     "group_is_array": (array() + "lazarr.group('a')\n", ["a", "group"]),
