@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +25,11 @@ static void done(struct lzr_request *req)
 
 static bool put(const void *bytes, size_t n)
 {
-    return fwrite(bytes, 1, n, stdout) == n && fflush(stdout) == 0;
+    if (fwrite(bytes, 1, n, stdout) == n && fflush(stdout) == 0) {
+        return true;
+    }
+    (void)fprintf(stderr, "lazarr: cannot write to standard output: %s\n", strerror(errno));
+    return false;
 }
 
 static int get_chunk(struct lzr_driver *d, const struct lzr_chunk *c)
@@ -39,8 +44,10 @@ static int get_chunk(struct lzr_driver *d, const struct lzr_chunk *c)
         pthread_mutex_unlock(&w.mu);
     }
     if (req.result.code != LZR_OK) {
-        (void)fprintf(stderr, "lazarr: %s\n",
-                      req.result.text != NULL ? req.result.text : lzr_code_text(req.result.code));
+        const char *text =
+            req.result.text != NULL ? req.result.text : lzr_code_text(req.result.code);
+        /* One line: the traceback behind it is in the log, which is on stderr too. */
+        (void)fprintf(stderr, "lazarr: %.*s\n", (int)strcspn(text, "\n"), text);
         lzr_free(req.result.text);
         return 1;
     }
@@ -62,7 +69,7 @@ static int get_key(struct lzr_driver *d, const char *key)
         for (size_t i = 0; i < hit.dir->n; i++) {
             (void)printf("%s%s\n", hit.dir->entries[i].name, hit.dir->entries[i].is_dir ? "/" : "");
         }
-        return fflush(stdout) == 0 ? 0 : 1;
+        return put("", 0) ? 0 : 1;
     case LZR_NODE_NONE:
     default:
         (void)fprintf(stderr, "lazarr: there is no key '%s'\n", key);

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "cli/commands.h"
+#include "http/viewer.h"
 
 struct lzr_driver *lzr_open_driver(const struct lzr_options *o, const struct lzr_log *log)
 {
@@ -51,7 +52,11 @@ static void print_arrays(const struct lzr_catalog *c, const char *url)
         lzr_buf_init(&k3, LZR_MAX_KEY);
         lzr_array_key(&k2, a, LZR_FACE_ZARR2);
         lzr_array_key(&k3, a, LZR_FACE_ZARR3);
-        (void)printf("%s/%s  %s/%s  %s/%s\n", a->store->name, a->path, url, k3.data, url, k2.data);
+        (void)printf("%s/%s  %s/%s  %s/%s", a->store->name, a->path, url, k3.data, url, k2.data);
+        if (!lzr_viewer_neuroglancer_has(a->dtype)) {
+            (void)printf("  (Neuroglancer lacks %s)", lzr_dtype_name(a->dtype));
+        }
+        (void)printf("\n");
         lzr_buf_release(&k2);
         lzr_buf_release(&k3);
     }

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "http/request.h"
+#include "http/viewer.h"
 
 enum { MAX_INDEX = 16 << 20, MAX_SHOWN = 1000 };
 
@@ -82,7 +83,10 @@ static void array_section(struct lzr_buf *b, const struct lzr_array *a)
     paste(b, "tensorstore", "tensorstore.open({\"driver\": \"zarr3\", \"kvstore\": \"", k3.data,
           "/\"}).result()");
     paste(b, "zarrita.js", "await zarr.open(new zarr.FetchStore(\"", k3.data, "\"))");
-    if (a->kind != LZR_PLAIN) {
+    if (!lzr_viewer_neuroglancer_has(a->dtype)) {
+        lzr_buf_printf(b, "<tr><td>Neuroglancer</td><td>lacks %s</td></tr>\n",
+                       lzr_dtype_name(a->dtype));
+    } else if (a->kind != LZR_PLAIN) {
         paste(b, "Neuroglancer", "zarr3://", group, "");
     }
     lzr_buf_puts(b, "</table>\n</section>\n");

@@ -46,6 +46,7 @@ struct lzr_http_req {
     char *raw; /* the target as it came, NUL-terminated */
     size_t nraw;
     bool head;
+    char method[16]; /* for the log, cut to fit */
     _Atomic int state; /* enum lzr_req_state */
     struct lzr_chunk chunk;
     struct lzr_request wish;

@@ -45,9 +45,9 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *conn, char *text)
     return strlen(text);
 }
 
-static void log_access(const struct lzr_http_req *r, const char *method)
+static void log_access(const struct lzr_http_req *r)
 {
-    lzr_log(r->server->o.log, LZR_LOG_INFO, "%s %.1024s %u %llu %.3f ms%s", method, r->raw,
+    lzr_log(r->server->o.log, LZR_LOG_INFO, "%s %.1024s %u %llu %.3f ms%s", r->method, r->raw,
             r->status, (unsigned long long)r->sent, (double)(lzr_now_us() - r->begun_us) / 1e3,
             r->hit ? " hit" : "");
 }
@@ -68,7 +68,7 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
     }
     atomic_fetch_add_explicit(&s->bytes, r->sent, memory_order_relaxed);
     if (s->o.access_log && r->status != 0) {
-        log_access(r, r->head ? "HEAD" : "GET");
+        log_access(r);
     }
     /* A result that came when the client had left is given back here. */
     lzr_blob_unref(&r->wish.result.blob);
@@ -224,6 +224,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn, const char
         /* Counted from here: a client that sends half a head must not hold up stopping. */
         atomic_fetch_add_explicit(&r->server->active, 1, memory_order_relaxed);
         r->head = strcmp(method, "HEAD") == 0;
+        (void)snprintf(r->method, sizeof r->method, "%s", method);
         /* An answer queued in this first call would close the connection. */
         return refuse_early(r, method, &out) ? out : MHD_YES;
     case LZR_REQ_SEEN:
