@@ -173,6 +173,9 @@ static bool apply_unpinned(struct lzr_worker *w, uint32_t id)
 /* Keeps what a starting worker says of its stores. */
 static bool apply_load(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_packet *p)
 {
+    if (w->state == LZR_WORKER_ENDING) {
+        return true; /* it was told to end, or killed, while it said this */
+    }
     if (w->state != LZR_WORKER_STARTING) {
         return false;
     }
