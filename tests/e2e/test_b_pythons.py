@@ -30,14 +30,16 @@ print("prefix", sys.prefix, "from", np.__file__)
 
 
 def worker_for(prefix, minor):
-    """The worker binary for an interpreter, built by the documented command where it is missing."""
-    binary = lzr.BUILD / f"lazarr-worker-3.{minor}"
-    if not binary.exists():
-        quickstart = lzr.ROOT / "quickstart"
-        assert quickstart.exists(), f"no {binary.name}, and no ./quickstart to build it"
-        subprocess.run([quickstart, "worker", prefix], check=True, timeout=300, cwd=lzr.ROOT,
-                       env=lzr.environment())
-        assert binary.exists()
+    """The worker binary for an interpreter, made (or renewed) by the documented command."""
+    if minor == 11:
+        return  # Debian's: every build makes it
+    if lzr.BUILD != lzr.ROOT / "build":
+        pytest.skip("NOT TESTED here: ./quickstart worker builds into build/")
+    quickstart = lzr.ROOT / "quickstart"
+    p = subprocess.run([quickstart, "worker", prefix], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       timeout=180, cwd=lzr.ROOT, env=lzr.environment())
+    assert p.returncode == 0, p.stdout.decode()
+    assert (lzr.BUILD / f"lazarr-worker-3.{minor}").exists()
 
 
 def check(srv, minor, numpy_major):

@@ -1,0 +1,9 @@
+# What the suites that run under pytest have in common.
+include_guard(GLOBAL)
+set(LZR_ENVS ${CMAKE_SOURCE_DIR}/build/envs CACHE PATH "where tests/clients/setup.sh puts its environments")
+# Debian's own interpreter, never the first in PATH.
+set(LZR_PYTEST /usr/bin/python3 -m pytest --tb=short)
+set(LZR_TEST_ENVIRONMENT LZR_BUILD=${CMAKE_BINARY_DIR} LZR_ENVS=${LZR_ENVS} PYTHONDONTWRITEBYTECODE=1)
+if(LZR_SANITIZE)
+    list(APPEND LZR_TEST_ENVIRONMENT LZR_TEST_SLOW=5) # every deadline in the tests is so much longer
+endif()
