@@ -45,6 +45,7 @@ def test_describe(store):
     assert a["dtype"] == "<i2" and a["dims"] == ["y", "x"] and a["attributes"] == {"k": [1, 0.1, "µ"]}
     assert a["fill_value"] == "-1" and a["compressor"]["id"] == "blosc"
     assert arrays["img"]["kind"] == "image"
+    assert a["timeout"] == 300 and a["first_timeout"] == 900  # the defaults
     assert lzr.run("describe", store).stdout == r.stdout
 
 
@@ -177,3 +178,10 @@ def test_cache_sizes(store, size, want):
         if want:
             assert srv.metric("budget_limit_bytes") == want
         assert srv.chunk("/zarr2/s.zarr/g/a/0.0")
+
+
+def test_public_url(store):
+    """--public-url is what printed URLs begin with."""
+    with lzr.Server(store, "--public-url", "https://data.example/x") as srv:
+        assert "https://data.example/x/zarr3/s.zarr/g/a" in srv.log
+        assert srv.url + "/zarr3" not in srv.log

@@ -35,6 +35,14 @@ def test_there_are_examples():
     assert {"brain", "fractal", "arraylike"} <= {p.stem for p in EXAMPLES}
 
 
+def test_the_fractal_is_large():
+    """A volume of at least 4096^3, of no data at all."""
+    with lzr.Server(lzr.ROOT / "examples/fractal.py") as srv:
+        metas = srv.get("/zarr2/fractal.zarr/.zmetadata").json()["metadata"]
+        shapes = [m["shape"] for k, m in metas.items() if k.endswith(".zarray")]
+        assert any(len(s) == 3 and min(s) >= 4096 for s in shapes), shapes
+
+
 @pytest.mark.limit(240)
 @pytest.mark.parametrize("example", [*EXAMPLES, lzr.ROOT / "tests/e2e/stores/basic.py"],
                          ids=lambda p: p.stem)
