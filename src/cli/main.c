@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,6 +27,10 @@ int main(int argc, char **argv)
         (void)setrlimit(RLIMIT_NOFILE, &lim);
     }
     (void)signal(SIGPIPE, SIG_IGN);
+    /* Large blobs are mapped, so that their memory goes back when they are freed; the library would
+     * otherwise raise this limit by itself and keep what the budget has let go of. */
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 24);
     if (o.command == LZR_DESCRIBE) {
         return lzr_describe(&o);
     }

@@ -1,4 +1,6 @@
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -62,16 +64,65 @@ static void print_arrays(const struct lzr_catalog *c, const char *url)
     }
 }
 
+/* Waits for SIGTERM or SIGINT from before the stores are loaded: a store that takes long to load
+ * can be stopped too. */
+struct stopper {
+    const sigset_t *signals;
+    pthread_mutex_t mu;
+    pthread_cond_t cond;
+    bool serving, stop; /* guarded by mu */
+};
+
+static void *wait_for_signal(void *arg)
+{
+    struct stopper *s = arg;
+    int sig = 0;
+    while (sigwait(s->signals, &sig) != 0) {
+    }
+    pthread_mutex_lock(&s->mu);
+    if (!s->serving) {
+        _exit(0); /* nothing is served yet; the workers go with this process */
+    }
+    s->stop = true;
+    pthread_cond_signal(&s->cond);
+    pthread_mutex_unlock(&s->mu);
+    /* From now on a second signal ends the process at once. */
+    (void)signal(SIGTERM, SIG_DFL);
+    (void)signal(SIGINT, SIG_DFL);
+    (void)pthread_sigmask(SIG_UNBLOCK, s->signals, NULL);
+    for (;;) {
+        (void)pause();
+    }
+}
+
+/* Returns when it is time to stop. */
+static void serve_until_stopped(struct stopper *s)
+{
+    pthread_mutex_lock(&s->mu);
+    s->serving = true;
+    while (!s->stop) {
+        pthread_cond_wait(&s->cond, &s->mu);
+    }
+    pthread_mutex_unlock(&s->mu);
+}
+
 int lzr_serve(const struct lzr_options *o, const sigset_t *signals)
 {
     struct lzr_log log = {.fd = STDERR_FILENO, .level = o->quiet ? LZR_LOG_WARN : LZR_LOG_INFO};
+    struct stopper stopper = {.signals = signals,
+                              .mu = PTHREAD_MUTEX_INITIALIZER,
+                              .cond = PTHREAD_COND_INITIALIZER};
     struct lzr_server *server = NULL;
     struct lzr_err err = {.code = LZR_OK};
     struct lzr_server_options so = o->server;
-    char url[2048], own[2048];
     struct lzr_options plain = *o;
-    int sig = 0;
+    char url[2048], own[2048];
+    pthread_t thread;
     so.log = &log;
+    if (pthread_create(&thread, NULL, wait_for_signal, &stopper) != 0) {
+        (void)fputs("lazarr: cannot start a thread\n", stderr);
+        return 1;
+    }
     struct lzr_driver *d = lzr_open_driver(o, &log);
     if (d == NULL) {
         return 1;
@@ -87,12 +138,7 @@ int lzr_serve(const struct lzr_options *o, const sigset_t *signals)
     print_arrays(lzr_driver_catalog(d), url);
     (void)printf("lazarr: listening on %s/\n", own);
     (void)fflush(stdout);
-    while (sigwait(signals, &sig) != 0) {
-    }
-    /* From now on a second signal ends the process at once. */
-    (void)signal(SIGTERM, SIG_DFL);
-    (void)signal(SIGINT, SIG_DFL);
-    (void)pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+    serve_until_stopped(&stopper);
     lzr_log(&log, LZR_LOG_INFO, "stopping");
     lzr_server_stop(&server);
     lzr_driver_close(&d);

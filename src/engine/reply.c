@@ -88,9 +88,8 @@ static bool take_job(struct lzr_worker *w, uint64_t seq, uint32_t slot, struct l
     return true;
 }
 
-static void free_slot(struct lzr_driver *d, struct lzr_slot *s)
+static void free_slot(struct lzr_slot *s)
 {
-    (void)d;
     s->busy = false;
     if (!s->pinned) {
         lzr_slot_trim(s);
@@ -133,7 +132,7 @@ static bool apply_failed(struct lzr_driver *d, struct lzr_worker *w, struct lzr_
         job.slot->pinned = true;
         w->npinned++;
     }
-    free_slot(d, job.slot);
+    free_slot(job.slot);
     struct lzr_flight *f = job.flight;
     struct lzr_array_stats *as = &d->array_stats[f->array->id];
     as->computed++;
@@ -353,30 +352,30 @@ static void retire(struct lzr_driver *d, struct lzr_flight *f)
     lzr_flights_remove(&d->flights, &f);
 }
 
-/* Makes one encoding and gives it to the cache and to all who wait. Without mu. */
-static void make_encoding(struct lzr_driver *d, struct lzr_flight *f, enum lzr_encoding e,
-                          const void *raw, struct lzr_request **list, struct lzr_err *err)
+/* Encodes, and offers the result to the cache. Without mu. */
+static enum lzr_code make_encoding(struct lzr_driver *d, struct lzr_flight *f, enum lzr_encoding e,
+                                   const void *raw, struct lzr_blob **out, uint64_t *us,
+                                   struct lzr_err *err)
 {
     uint64_t t0 = lzr_now_us();
-    struct lzr_blob *b = NULL;
     enum lzr_code code = raw == NULL ? lzr_err_set(err, LZR_E_NOMEM, "no memory for a chunk")
-                                     : encode(d, f, raw, &b, err);
-    if (code != LZR_OK) {
-        return;
-    }
-    uint64_t us = lzr_now_us() - t0;
-    struct lzr_digest digest = {0, 0};
-    if (!f->array->deterministic) {
-        digest = lzr_digest(b->data, b->len, 0);
-    }
-    if (d->keep) {
+                                     : encode(d, f, raw, out, err);
+    *us = lzr_now_us() - t0;
+    if (code == LZR_OK && d->keep) {
         struct lzr_cache_key k = {.array = f->array->id,
                                   .level = (uint16_t)f->level,
                                   .encoding = (uint16_t)e,
                                   .index = f->index};
-        lzr_cache_put(d->cache, &k, b, f->compute_us + us);
+        lzr_cache_put(d->cache, &k, *out, f->compute_us + *us);
     }
-    pthread_mutex_lock(&d->mu);
+    return code;
+}
+
+/* Notes an encoding that was made and moves all who wait for it to *list. With mu held. */
+static void take_encoding(struct lzr_driver *d, struct lzr_flight *f, enum lzr_encoding e,
+                          struct lzr_blob *b, struct lzr_digest digest, uint64_t us,
+                          struct lzr_request **list)
+{
     f->blobs[e] = b;
     f->digests[e] = digest;
     f->done |= 1u << (unsigned)e;
@@ -387,48 +386,59 @@ static void make_encoding(struct lzr_driver *d, struct lzr_flight *f, enum lzr_e
     d->array_stats[f->array->id].encoded++;
     d->array_stats[f->array->id].encoded_bytes += b->len;
     deliver(d, f, e, list);
-    pthread_mutex_unlock(&d->mu);
 }
 
-/* Makes every encoding that is wanted, then frees the slot and ends the flight. */
-static void finish(struct lzr_driver *d, struct finished *fin)
+/* Makes one encoding that is wanted. True: the flight goes on, another is wanted; false: it has
+ * ended and its slot is free. The end comes in the same step as the last delivery, so that nobody
+ * can join a flight that is over. */
+static bool finish_one(struct lzr_driver *d, struct finished *fin, const void *raw)
 {
     struct lzr_flight *f = fin->flight;
+    struct lzr_request *list = NULL;
+    struct lzr_outbox out = {.n = 0};
+    struct lzr_err err = {.code = LZR_OK};
+    struct lzr_blob *b = NULL;
+    struct lzr_digest digest = {0, 0};
+    uint64_t us = 0;
+    unsigned e = 0;
+    pthread_mutex_lock(&d->mu);
+    uint32_t todo = f->wanted & ~f->done;
+    pthread_mutex_unlock(&d->mu);
+    while ((todo & (1u << e)) == 0) {
+        e++;
+    }
+    enum lzr_code code = make_encoding(d, f, (enum lzr_encoding)e, raw, &b, &us, &err);
+    if (code == LZR_OK && !f->array->deterministic) {
+        digest = lzr_digest(b->data, b->len, 0);
+    }
+    pthread_mutex_lock(&d->mu);
+    bool more = false;
+    if (code == LZR_OK) {
+        take_encoding(d, f, (enum lzr_encoding)e, b, digest, us, &list);
+        more = (f->wanted & ~f->done) != 0;
+        if (!more) {
+            free_slot(fin->slot);
+            retire(d, f);
+        }
+    } else {
+        lzr_log(d->log, LZR_LOG_ERROR, "%s/%s: chunk %llu: %s", f->array->store->name,
+                f->array->path, (unsigned long long)f->index, err.msg);
+        free_slot(fin->slot);
+        lzr_flight_fail(d, f, code, err.msg, &list);
+    }
+    lzr_dispatch(d, &out);
+    pthread_mutex_unlock(&d->mu);
+    lzr_outbox_send(d, &out);
+    lzr_complete(list);
+    return more;
+}
+
+/* Makes every encoding that is wanted. */
+static void finish(struct lzr_driver *d, struct finished *fin)
+{
     void *copy;
     const void *raw = snapshot(fin, &copy);
-    for (;;) {
-        struct lzr_request *list = NULL;
-        struct lzr_outbox out = {.n = 0};
-        struct lzr_err err = {.code = LZR_OK};
-        unsigned e = 0;
-        pthread_mutex_lock(&d->mu);
-        uint32_t todo = f->wanted & ~f->done;
-        if (todo == 0) {
-            free_slot(d, fin->slot);
-            retire(d, f);
-            lzr_dispatch(d, &out);
-            pthread_mutex_unlock(&d->mu);
-            lzr_outbox_send(d, &out);
-            break;
-        }
-        pthread_mutex_unlock(&d->mu);
-        while ((todo & (1u << e)) == 0) {
-            e++;
-        }
-        make_encoding(d, f, (enum lzr_encoding)e, raw, &list, &err);
-        if (err.code != LZR_OK) {
-            pthread_mutex_lock(&d->mu);
-            lzr_log(d->log, LZR_LOG_ERROR, "%s/%s: chunk %llu: %s", f->array->store->name,
-                    f->array->path, (unsigned long long)f->index, err.msg);
-            free_slot(d, fin->slot);
-            lzr_flight_fail(d, f, err.code, err.msg, &list);
-            lzr_dispatch(d, &out);
-            pthread_mutex_unlock(&d->mu);
-            lzr_outbox_send(d, &out);
-            lzr_complete(list);
-            break;
-        }
-        lzr_complete(list);
+    while (finish_one(d, fin, raw)) {
     }
     lzr_free(copy);
     lzr_slot_unref(&fin->slot);

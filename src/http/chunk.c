@@ -164,8 +164,9 @@ static enum MHD_Result wait_for(struct lzr_http_req *r)
         done(&r->wish);
         return MHD_YES;
     }
-    /* Watched only now that there is a wish to take back; a client that has left meanwhile is noticed
-     * at once. r is still ours even if the result came: its connection runs on this thread only. */
+    /* Watched only now that there is a wish to take back; a client that has left meanwhile is
+     * noticed at once. r is still ours even if the result came: its connection runs on this thread
+     * only. */
     r->ticket = info != NULL ? lzr_watch_add(s->watch, info->connect_fd, r) : 0;
     return MHD_YES;
 }

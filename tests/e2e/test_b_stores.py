@@ -33,7 +33,7 @@ CASES = {
                      ["a/0", "inside"]),
     "group_is_array": (array() + "lazarr.group('a')\n", ["a", "group"]),
     "group_inside": (array() + "lazarr.group('a/b')\n", ["a/b", "group"]),
-    **{f"name_{i}": (array(repr(n)), ["path", repr(n) if n else "path"]) for i, n in enumerate(
+    **{f"name_{i}": (array(repr(n)), ["path", repr(n) if 0 < len(n) < 300 else "path"]) for i, n in enumerate(
         [".", "..", "a/..", "../a", "a/./b", "", "/", "/a", "a/", "a//b", ".zarray", ".zattrs", ".zgroup",
          ".zmetadata", ".zfoo", "a/.zarray", "zarr.json", "attributes.json", "info", "c", "a/c", "labels",
          "a/labels/b", "__x", "a/__b", "~x", "a/~b", "a b", "a?b", "a%2f", "a#", "µ", "a\\b", "a\nb",

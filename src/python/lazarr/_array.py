@@ -21,6 +21,13 @@ NOT_YET = ("inputs", "boundary", "factors", "pyramid", "channels", "labels_of", 
            "precomputed_encoding", "depends_on", "slots")
 
 
+def label(kind: str, name: Any) -> str:
+    """'array "edges"' for an error's one line, whatever the name is."""
+    text = name if isinstance(name, str) else repr(name)
+    shown = text if text.isprintable() else ascii(text)[1:-1]
+    return f'{kind} "{shown if len(shown) <= 80 else shown[:77] + "..."}"'
+
+
 class Registry:
     """What one store's file has defined so far."""
 
@@ -344,7 +351,7 @@ def array(path: Union[str, Callable[..., Any], None] = None, /, **parameters: An
         try:
             checked = _check.path(name)
         except StoreError as e:
-            raise StoreError(f'array "{name}": {e}') from None
+            raise StoreError(f"{label('array', name)}: {e}") from None
         if not callable(function):
             raise StoreError(f'array "{checked}": expected a function of one block, '
                              f"got {type(function).__name__}")
@@ -456,7 +463,7 @@ def source(path: Optional[str] = None, thing: Any = None, /, *,
                 given["chunks"] = src.order(own) if own else \
                     default_chunks(given["shape"], given.get("axes"))
         except StoreError as e:
-            raise StoreError(f'array "{name}": {e}') from None
+            raise StoreError(f"{label('array', name)}: {e}") from None
         made = Array(src, checked, _normalise(checked, given), source=src)
         CURRENT.add(made)
         return made
@@ -476,4 +483,5 @@ def group(path: str, attributes: Optional[dict] = None) -> None:
             CURRENT.registry.add_group(checked, checked_attributes)
     except StoreError as e:
         text = str(e)
-        raise StoreError(text if text.startswith("group") else f'group "{path}": {text}') from None
+        raise StoreError(text if text.startswith("group") else
+                         f"{label('group', path)}: {text}") from None

@@ -38,14 +38,15 @@ def path(value: Any) -> str:
         raise StoreError(f"path must be a string, got {value!r}")
     if not value or len(value) > MAX_PATH:
         raise StoreError(f"path must have 1 to {MAX_PATH} characters, got {len(value)}")
+    shown = repr(value)
     for name in value.split("/"):
         if not SEGMENT.match(name):
-            raise StoreError(f"path {value!r}: {name!r} is not a name: one or more of A-Z, a-z, 0-9, "
+            raise StoreError(f"path {shown}: {name!r} is not a name: one or more of A-Z, a-z, 0-9, "
                              "'.', '_' and '-' between slashes")
         if len(name) > MAX_NAME:
-            raise StoreError(f"path {value!r}: a name has more than {MAX_NAME} characters")
+            raise StoreError(f"path {shown}: a name has more than {MAX_NAME} characters")
         if name in (".", "..") or name.startswith((".z", "__")) or name in RESERVED:
-            raise StoreError(f"path {value!r}: the name {name!r} is reserved (a format or the file "
+            raise StoreError(f"path {shown}: the name {name!r} is reserved (a format or the file "
                              "system uses it)")
     return value
 
