@@ -149,7 +149,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     } else if (!d->closing && !starting && w->jobs_done > 0) {
         lzr_log(d->log, LZR_LOG_WARN, "worker %u ended while idle: %s", w->number, how);
     }
-    if (starting || w->jobs_done == 0) {
+    if (starting) {
         w->failed_starts++;
         if (w->load_error == NULL) {
             char text[256];

@@ -74,6 +74,7 @@ void lzr_target_parse(const char *raw, size_t n, struct lzr_target *out)
             }
             c = (unsigned char)(hi * 16 + lo);
             i += 2;
+            odd = odd || c == '/'; /* a name holds no slash: "a%2Fb" is not "a/b" */
         } else if (c < 0x21 || c == 0x7f) {
             return; /* never in a target that a client may send */
         }
