@@ -228,13 +228,38 @@ def test_cached_chunks_while_all_workers_hang(serve, gate):
     assert p.result().status == 200
     hanging = [srv.begin(key(i)) for i in range(100, 150)]
     gate.next(), gate.next()
-    srv.wait_metric("queued", 48)
+    srv.wait_metric("waiting", 50)
     start = time.monotonic()
     with srv.connect() as h:
         for _ in range(200):
             assert h.get(key(9)).body == b"\x09"
     assert time.monotonic() - start < 2 * lzr.SLOW
     assert not any(p.answered() for p in hanging)
+
+
+@pytest.mark.parametrize("free", [0, 1])
+def test_nothing_waits_behind_a_slow_block_while_a_worker_idles(serve, gate, free):
+    """Blocks that were quick so far may be sent to a worker ahead of time; when that worker turns out
+    to be slow they are taken back."""
+    srv = serve(gate.code + GATED, "--workers", "2")
+    for i in range(10):  # a quick array
+        p = srv.begin(key(i))
+        gate.next().go()
+        assert p.result().status == 200
+    slow = [srv.begin(key(100)), srv.begin(key(101))]
+    calls = [gate.next(), gate.next()]
+    third = [srv.begin(key(i)) for i in (102, 103)]
+    srv.wait_metric("waiting", 4)
+    calls[free].go()
+    for _ in range(2):
+        call = gate.next(timeout=3 * lzr.SLOW)
+        assert call.pid == calls[free].pid
+        call.go()
+    assert [p.result().status for p in third] == [200, 200]
+    assert not slow[0].answered() or not slow[1].answered()
+    calls[1 - free].go()
+    assert all(p.result().status == 200 for p in slow)
+    assert srv.metric("computed_total") == 14
 
 
 def test_the_queue_has_an_end(serve, gate):
