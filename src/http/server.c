@@ -32,7 +32,6 @@ static void *begin(void *cls, const char *uri, struct MHD_Connection *conn)
     }
     r->nraw = strlen(uri);
     r->server = s;
-    r->conn = conn;
     r->begun_us = lzr_now_us();
     return r;
 }
@@ -211,13 +210,13 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn, const char
     struct lzr_http_req *r = *con_cls;
     enum MHD_Result out;
     (void)cls;
+    (void)conn;
     (void)url;
     (void)version;
     (void)upload;
     if (r == NULL || *nupload != 0) {
         return MHD_NO;
     }
-    r->conn = conn;
     switch (atomic_load(&r->state)) {
     case LZR_REQ_NEW:
         atomic_store(&r->state, LZR_REQ_SEEN);
