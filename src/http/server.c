@@ -32,6 +32,7 @@ static void *begin(void *cls, const char *uri, struct MHD_Connection *conn)
     }
     r->nraw = strlen(uri);
     r->server = s;
+    r->conn = conn;
     r->begun_us = lzr_now_us();
     return r;
 }
