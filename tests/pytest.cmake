@@ -1,5 +1,4 @@
-# What the suites that run under pytest have in common.
-include_guard(GLOBAL)
+# What the suites that run under pytest have in common; each folder includes it for itself.
 set(LZR_ENVS ${CMAKE_SOURCE_DIR}/build/envs CACHE PATH "where tests/clients/setup.sh puts its environments")
 # Debian's own interpreter, never the first in PATH.
 set(LZR_PYTEST /usr/bin/python3 -m pytest --tb=short)

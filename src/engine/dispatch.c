@@ -7,30 +7,17 @@
 #include "engine/engine.h"
 #include "store/codec.h"
 
-void lzr_outbox_add(struct lzr_outbox *out, struct lzr_worker *w, const struct lzr_msg *msg, int fd)
+/* Sends a job to a worker. This is done under mu, so that a worker gets its jobs in the order in
+ * which they are in its list; it is one packet on a local socket and never blocks. A worker that is
+ * gone is noticed by its end; its jobs are then taken care of. One that doesn't read can only be a
+ * broken one: closing its socket makes it end. */
+static void send_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_msg *m)
 {
-    LZR_CHECK(out->n < sizeof out->items / sizeof out->items[0]);
-    struct lzr_outgoing *o = &out->items[out->n++];
-    o->channel = lzr_channel_ref(w->channel);
-    o->msg = *msg;
-    o->fd = fd;
-}
-
-void lzr_outbox_send(struct lzr_driver *d, struct lzr_outbox *out)
-{
-    for (unsigned i = 0; i < out->n; i++) {
-        struct lzr_outgoing *o = &out->items[i];
-        struct lzr_err err;
-        enum lzr_code code = lzr_channel_send(o->channel, &o->msg, NULL, 0, o->fd, &err);
-        /* A worker that is gone is noticed by its end; its jobs are then taken care of. One that
-         * doesn't read can only be a broken one: closing its socket here makes it end. */
-        if (code == LZR_E_BUSY) {
-            lzr_log(d->log, LZR_LOG_ERROR, "%s", err.msg);
-            shutdown(o->channel->fd, SHUT_RDWR);
-        }
-        lzr_channel_unref(&o->channel);
+    struct lzr_err err;
+    if (lzr_channel_send(w->channel, m, NULL, 0, -1, &err) == LZR_E_BUSY) {
+        lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s", w->number, err.msg);
+        (void)shutdown(w->channel->fd, SHUT_RDWR);
     }
-    out->n = 0;
 }
 
 /* Bytes that making this block's chunk takes beside its slot: the encoded result at its worst and,
@@ -80,7 +67,7 @@ static struct lzr_worker *pick_worker(struct lzr_driver *d, unsigned most_jobs)
 }
 
 static void assign(struct lzr_driver *d, struct lzr_worker *w, struct lzr_flight *f,
-                   struct lzr_slot *s, struct lzr_outbox *out, uint64_t now)
+                   struct lzr_slot *s, uint64_t now)
 {
     const struct lzr_grid *g = &f->array->levels[f->level].grid;
     uint64_t pos[LZR_MAX_RANK], extent[LZR_MAX_RANK];
@@ -118,7 +105,7 @@ static void assign(struct lzr_driver *d, struct lzr_worker *w, struct lzr_flight
         j->deadline_us = now + j->timeout_us;
     }
     w->njobs++;
-    lzr_outbox_add(out, w, &m, -1);
+    send_job(d, w, &m);
 }
 
 void lzr_job_return(struct lzr_driver *d, struct lzr_job *j)
@@ -158,11 +145,11 @@ static uint64_t block_bytes(const struct lzr_flight *f)
     return n;
 }
 
-void lzr_dispatch(struct lzr_driver *d, struct lzr_outbox *out)
+void lzr_dispatch(struct lzr_driver *d)
 {
     uint64_t now = lzr_now_us();
     d->starved = false;
-    while (d->queue.n > 0 && !d->closing && out->n < sizeof out->items / sizeof out->items[0]) {
+    while (d->queue.n > 0 && !d->closing) {
         struct lzr_worker *w = pick_worker(d, 1);
         bool ahead = w == NULL;
         if (ahead) {
@@ -185,6 +172,6 @@ void lzr_dispatch(struct lzr_driver *d, struct lzr_outbox *out)
             d->starved = true;
             return;
         }
-        assign(d, w, f, s, out, now);
+        assign(d, w, f, s, now);
     }
 }

@@ -102,7 +102,6 @@ enum lzr_got lzr_driver_start(struct lzr_driver *d, const struct lzr_chunk *c,
                               struct lzr_request *req)
 {
     struct lzr_cache_key k = cache_key(c);
-    struct lzr_outbox out = {.n = 0};
     struct lzr_blob *b;
     req->flight = NULL;
     pthread_mutex_lock(&d->mu);
@@ -136,10 +135,9 @@ enum lzr_got lzr_driver_start(struct lzr_driver *d, const struct lzr_chunk *c,
     lzr_flight_join(f, req, c->encoding);
     d->waiting++;
     if (f->state == LZR_QUEUED) {
-        lzr_dispatch(d, &out);
+        lzr_dispatch(d);
     }
     pthread_mutex_unlock(&d->mu);
-    lzr_outbox_send(d, &out);
     return LZR_GOT_LATER;
 }
 
@@ -187,7 +185,6 @@ static void abandon(struct lzr_driver *d, struct lzr_flight *f)
 
 bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
 {
-    struct lzr_outbox out = {.n = 0};
     pthread_mutex_lock(&d->mu);
     struct lzr_flight *f = req->flight;
     if (f == NULL) {
@@ -202,10 +199,9 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
     }
     if (lzr_flight_unwanted(f, now)) {
         abandon(d, f);
-        lzr_dispatch(d, &out);
+        lzr_dispatch(d);
     }
     pthread_mutex_unlock(&d->mu);
-    lzr_outbox_send(d, &out);
     return true;
 }
 

@@ -13,8 +13,8 @@
  * with the thread that started it) and waits for them.
  *
  * Locks, in the order in which they may be taken: worker.read_mu, then driver.mu, then the cache's
- * own. Under mu there is no call out, no encoding and no blocking call. What has to be sent is
- * gathered in struct lzr_outbox and sent after mu is released. */
+ * own. Under mu there is no call out, no encoding and no blocking call; messages to workers are
+ * sent under it (one packet, never blocking), since their order is that of the lists it guards. */
 #ifndef LZR_ENGINE_ENGINE_H
 #define LZR_ENGINE_ENGINE_H
 
@@ -32,10 +32,11 @@
 #include "engine/slot.h"
 #include "lazarr/driver.h"
 
-#define LZR_WORKER_SLOTS 3  /* one computed into, one being encoded, one for the job sent ahead */
-#define LZR_WORKER_PINNED 8 /* more pinned slots than this, and the worker is replaced when idle   \
-                             */
-#define LZR_PIPELINE 2      /* jobs a worker may have: one runs, one waits in its socket */
+#define LZR_WORKER_SLOTS 3 /* one computed into, one being encoded, one for the job sent ahead */
+#define LZR_WORKER_PINNED                                                                          \
+    8                  /* more pinned slots than this, and the worker is replaced when idle        \
+                        */
+#define LZR_PIPELINE 2 /* jobs a worker may have: one runs, one waits in its socket */
 /* A job is sent ahead of time only where blocks take less than this: it would wait behind a slow
  * one while another worker idles. */
 #define LZR_AHEAD_US 1000
@@ -130,24 +131,9 @@ struct lzr_driver {
     bool supervisor_runs;
 };
 
-/* Messages to be sent once mu is released. */
-struct lzr_outbox {
-    struct lzr_outgoing {
-        struct lzr_channel *channel; /* a reference */
-        struct lzr_msg msg;
-        int fd; /* or -1; borrowed: the slot that owns it lives as long as its worker */
-    } items[16];
-    unsigned n;
-};
-
 /* dispatch.c */
 /* Gives queued flights to workers that can take them; with mu held. */
-void lzr_dispatch(struct lzr_driver *d, struct lzr_outbox *out);
-/* With mu held. */
-void lzr_outbox_add(struct lzr_outbox *out, struct lzr_worker *w, const struct lzr_msg *msg,
-                    int fd);
-void lzr_outbox_send(struct lzr_driver *d, struct lzr_outbox *out); /* without mu */
-
+void lzr_dispatch(struct lzr_driver *d);
 /* Puts the flight of a job that will not be run back to the front of the queue; the job is still in
  * its worker's list, the caller takes it out. With mu. */
 void lzr_job_return(struct lzr_driver *d, struct lzr_job *j);

@@ -395,7 +395,6 @@ static bool finish_one(struct lzr_driver *d, struct finished *fin, const void *r
 {
     struct lzr_flight *f = fin->flight;
     struct lzr_request *list = NULL;
-    struct lzr_outbox out = {.n = 0};
     struct lzr_err err = {.code = LZR_OK};
     struct lzr_blob *b = NULL;
     struct lzr_digest digest = {0, 0};
@@ -426,9 +425,8 @@ static bool finish_one(struct lzr_driver *d, struct finished *fin, const void *r
         free_slot(fin->slot);
         lzr_flight_fail(d, f, code, err.msg, &list);
     }
-    lzr_dispatch(d, &out);
+    lzr_dispatch(d);
     pthread_mutex_unlock(&d->mu);
-    lzr_outbox_send(d, &out);
     lzr_complete(list);
     return more;
 }
@@ -449,7 +447,6 @@ static enum lzr_received read_one(struct lzr_driver *d, struct lzr_worker *w, st
                                   struct finished *fin)
 {
     struct lzr_request *list = NULL;
-    struct lzr_outbox out = {.n = 0};
     bool ready = false;
     fin->flight = NULL;
     pthread_mutex_lock(&w->read_mu);
@@ -467,7 +464,7 @@ static enum lzr_received read_one(struct lzr_driver *d, struct lzr_worker *w, st
             got = LZR_RECEIVED_GARBAGE;
         }
         ready = d->opened && p->msg.type == LZR_MSG_READY;
-        lzr_dispatch(d, &out);
+        lzr_dispatch(d);
         pthread_mutex_unlock(&d->mu);
     }
     pthread_mutex_unlock(&w->read_mu);
@@ -480,7 +477,6 @@ static enum lzr_received read_one(struct lzr_driver *d, struct lzr_worker *w, st
     if (ready && got == LZR_RECEIVED) {
         lzr_worker_provide_slots(d, w);
     }
-    lzr_outbox_send(d, &out);
     lzr_complete(list);
     lzr_channel_unref(&c);
     return got;

@@ -124,7 +124,6 @@ static void bury_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_job 
 static void bury(struct lzr_driver *d, struct lzr_worker *w)
 {
     struct lzr_request *list = NULL;
-    struct lzr_outbox out = {.n = 0};
     siginfo_t si = {0};
     char how[128];
     if (waitid(P_PIDFD, (id_t)w->pidfd, &si, WEXITED | WNOHANG) != 0 || si.si_pid == 0) {
@@ -173,10 +172,9 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     w->load_error = error; /* kept until the next start: opening reads it */
     w->load_traceback = traceback;
     pthread_cond_broadcast(&d->started);
-    lzr_dispatch(d, &out);
+    lzr_dispatch(d);
     pthread_mutex_unlock(&d->mu);
     pthread_mutex_unlock(&w->read_mu);
-    lzr_outbox_send(d, &out);
     lzr_complete(list);
 }
 
@@ -263,7 +261,6 @@ static void check_holds(struct lzr_driver *d, uint64_t now)
 static void tick(struct lzr_driver *d)
 {
     struct lzr_request *list = NULL;
-    struct lzr_outbox out = {.n = 0};
     uint64_t now = lzr_now_us();
     pthread_mutex_lock(&d->mu);
     for (unsigned i = 0; i < d->nworkers; i++) {
@@ -273,9 +270,8 @@ static void tick(struct lzr_driver *d)
         check_waiters(d, now, &list);
     }
     check_holds(d, now);
-    lzr_dispatch(d, &out);
+    lzr_dispatch(d);
     pthread_mutex_unlock(&d->mu);
-    lzr_outbox_send(d, &out);
     lzr_complete(list);
     for (unsigned i = 0; i < d->nworkers; i++) {
         struct lzr_worker *w = &d->workers[i];
@@ -286,11 +282,10 @@ static void tick(struct lzr_driver *d)
             struct lzr_msg m = {.type = LZR_MSG_QUIT};
             lzr_log(d->log, LZR_LOG_WARN, "worker %u is replaced: the store keeps %u blocks",
                     w->number, w->npinned);
-            lzr_outbox_add(&out, w, &m, -1);
+            (void)lzr_channel_send(w->channel, &m, NULL, 0, -1, NULL);
             w->state = LZR_WORKER_ENDING;
         }
         pthread_mutex_unlock(&d->mu);
-        lzr_outbox_send(d, &out);
         if (pins) {
             lzr_worker_provide_slots(d, w);
         }

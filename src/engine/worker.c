@@ -84,7 +84,6 @@ struct lzr_slot *lzr_worker_free_slot(const struct lzr_worker *w)
 void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
 {
     for (;;) {
-        struct lzr_outbox out = {.n = 0};
         struct lzr_slot *fresh = NULL;
         struct lzr_err err;
         unsigned usable = 0;
@@ -114,10 +113,9 @@ void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
                 w->slots = fresh;
                 fresh = NULL;
             }
-            lzr_dispatch(d, &out);
+            lzr_dispatch(d);
         }
         pthread_mutex_unlock(&d->mu);
-        lzr_outbox_send(d, &out);
         if (fresh != NULL) {
             lzr_slot_unref(&fresh);
             return; /* the worker is gone or was given the slot by another thread */

@@ -404,3 +404,31 @@ def test_a_killed_server_leaves_no_workers(serve, gate):
     srv.process.kill()
     assert call.gone()
     p.leave()
+
+
+def test_jobs_reach_a_worker_in_order(serve):
+    """Many threads give one worker fast jobs, two at a time; its answers come in the order of its jobs,
+    else it would be taken for a broken one. (It was, when messages were sent in another order.)"""
+    import threading
+    srv = serve("""
+import lazarr
+@lazarr.array("a", shape=(1 << 20,), chunks=(64,), dtype="uint16", compressor=None)
+def a(block):
+    return block.index
+""", "--workers", "2")
+    wrong = []
+
+    def ask(first):
+        h = srv.connect()
+        for i in range(first, first + 400):
+            h.send("GET", key(i))
+            if h.read().body != i.to_bytes(2, "little") * 64:
+                wrong.append(i)
+        h.close()
+    threads = [threading.Thread(target=ask, args=(i * 400,)) for i in range(24)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+    assert srv.metric("worker_deaths_total") == 0 and srv.metric("computed_total") == 24 * 400
