@@ -100,6 +100,20 @@ def test_chosen_by_the_environment(serve, variable):
     srv.wait_log(rf"prefix {prefix} from")
 
 
+def test_the_reason_is_never_lost(tmp_path):
+    """A worker that fails before it has read what the server sent it closes its socket with unread
+    data, which the server sees as ECONNRESET before the message that says why: 4 in 100 starts."""
+    prefix = prefix_of("py311", "Python 3.11 with NumPy 2")
+    store = tmp_path / "s.py"
+    store.write_text(STORE)
+    probe = lzr.run("describe", store, "--python", prefix)
+    if probe.returncode == 0:
+        return  # this worker was built with NumPy 2: nothing fails here
+    for _ in range(60):
+        r = lzr.run("describe", store, "--python", prefix)
+        assert r.returncode == 1 and "quickstart worker" in r.stderr.decode(), r
+
+
 def test_python_overrules_the_environment(serve):
     prefix = prefix_of("py311", "a virtual environment of 3.11")
     srv = serve(STORE, "--workers", "1", "--python", "/usr", env={"VIRTUAL_ENV": str(prefix)})
