@@ -77,7 +77,7 @@ static bool narrow_f8_f4(const void *from, void *to, size_t n)
     return bad == 0;
 }
 
-/* The loop for this pair, where the target is in native order; NULL: none. */
+/* The loop for this pair of kinds and sizes, both in native order; NULL: none. */
 static narrow_fn *pick(PyArrayObject *a, PyArrayObject *to)
 {
     char s = PyArray_DESCR(a)->kind, d = PyArray_DESCR(to)->kind;
@@ -99,25 +99,52 @@ static bool copy_into(PyArrayObject *to, PyArrayObject *a)
     return true;
 }
 
+/* The same values as a plain C array in native order, of its own. NULL: no memory. */
+static PyArrayObject *plain_copy(PyArrayObject *a)
+{
+    PyArray_Descr *native = PyArray_DescrNewByteorder(PyArray_DESCR(a), NPY_NATIVE);
+    PyObject *copy =
+        native != NULL ? PyArray_FromArray(a, native, NPY_ARRAY_CARRAY | NPY_ARRAY_ENSUREARRAY |
+                                                          NPY_ARRAY_ENSURECOPY)
+                       : NULL;
+    PyErr_Clear();
+    return (PyArrayObject *)copy;
+}
+
+/* The loops know aligned C order in native byte order: what isn't so goes through a copy that is. */
+static bool narrow_into(narrow_fn *f, PyArrayObject *a, PyArrayObject *to)
+{
+    const char *lo = PyArray_DATA(to), *src = PyArray_DATA(a);
+    bool overlaps = src >= lo && src < lo + PyArray_NBYTES(to);
+    bool plain = PyArray_ISCARRAY_RO(a) && !overlaps;
+    PyArrayObject *from = plain ? a : plain_copy(a);
+    PyArrayObject *into = PyArray_ISNOTSWAPPED(to) ? to : plain_copy(to);
+    bool ok = from != NULL && into != NULL &&
+              f(PyArray_DATA(from), PyArray_DATA(into), (size_t)PyArray_SIZE(to)) &&
+              (into == to || copy_into(to, into));
+    if (!plain) {
+        Py_XDECREF(from);
+    }
+    if (into != to) {
+        Py_XDECREF(into);
+    }
+    return ok;
+}
+
 bool lzr_cast_fast(PyArrayObject *a, PyArrayObject *to)
 {
     if (!same_shape(a, to) || strchr("biufc", PyArray_DESCR(a)->kind) == NULL) {
         return false;
     }
     PyArray_Descr *from = PyArray_DESCR(a), *into = PyArray_DESCR(to);
-    bool contiguous = PyArray_IS_C_CONTIGUOUS(a);
     if (PyArray_EquivTypes(from, into)) {
-        if (PyArray_DATA(a) == PyArray_DATA(to) && contiguous) {
-            return true; /* block.data itself */
+        if (!PyArray_IS_C_CONTIGUOUS(a)) {
+            return copy_into(to, a); /* NumPy minds overlaps */
         }
-        if (contiguous && !PyArray_NDIM(a)) {
-            return copy_into(to, a);
-        }
-        if (contiguous) {
+        if (PyArray_DATA(a) != PyArray_DATA(to)) { /* not block.data itself */
             memmove(PyArray_DATA(to), PyArray_DATA(a), (size_t)PyArray_NBYTES(to));
-            return true;
         }
-        return copy_into(to, a); /* NumPy minds overlaps */
+        return true;
     }
     if (PyArray_CanCastTypeTo(from, into, NPY_SAFE_CASTING)) {
         return copy_into(to, a);
@@ -127,11 +154,5 @@ bool lzr_cast_fast(PyArrayObject *a, PyArrayObject *to)
         return copy_into(to, a); /* every integer is near a float of 32 bits or more */
     }
     narrow_fn *f = pick(a, to);
-    const char *lo = PyArray_DATA(to), *src = PyArray_DATA(a);
-    bool overlaps = src >= lo && src < lo + PyArray_NBYTES(to);
-    if (f == NULL || !contiguous || overlaps || !PyArray_ISALIGNED(a) || !PyArray_ISNOTSWAPPED(a) ||
-        !PyArray_ISNOTSWAPPED(to)) {
-        return false;
-    }
-    return f(PyArray_DATA(a), PyArray_DATA(to), (size_t)PyArray_SIZE(to));
+    return f != NULL && narrow_into(f, a, to);
 }

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Copies text, cut at the end of a UTF-8 character. */
-static void copy_text(char *out, size_t n, const char *text)
+size_t lzr_text_copy(char *out, size_t n, const char *text)
 {
     size_t len = strlen(text);
     if (len >= n) {
@@ -17,6 +16,7 @@ static void copy_text(char *out, size_t n, const char *text)
     }
     memcpy(out, text, len);
     out[len] = '\0';
+    return len;
 }
 
 static void copy_object(char *out, size_t n, PyObject *o)
@@ -25,12 +25,12 @@ static void copy_object(char *out, size_t n, PyObject *o)
     if (text == NULL) { /* lone surrogates: escaped rather than lost */
         PyErr_Clear();
         PyObject *b = o != NULL ? PyUnicode_AsEncodedString(o, "utf-8", "backslashreplace") : NULL;
-        copy_text(out, n, b != NULL ? PyBytes_AS_STRING(b) : "an error that can't be shown");
+        (void)lzr_text_copy(out, n, b != NULL ? PyBytes_AS_STRING(b) : "an error that can't be shown");
         PyErr_Clear();
         Py_XDECREF(b);
         return;
     }
-    copy_text(out, n, text);
+    (void)lzr_text_copy(out, n, text);
 }
 
 /* The current error as "Type: text", for when lazarr._host isn't there to do better. */
@@ -40,9 +40,9 @@ static void plain_error(char *line, size_t n)
     PyErr_Fetch(&type, &value, &tb);
     PyErr_NormalizeException(&type, &value, &tb);
     PyObject *text = value != NULL ? PyObject_Str(value) : NULL;
-    char what[512];
+    char what[400];
     copy_object(what, sizeof what, text);
-    (void)snprintf(line, n, "%s: %.400s",
+    (void)snprintf(line, n, "%s: %s",
                    type != NULL && PyType_Check(type) ? ((PyTypeObject *)type)->tp_name : "error",
                    what);
     PyErr_Clear();
@@ -76,6 +76,9 @@ void lzr_interp_error(struct lzr_interp *in, char *line, size_t nline, char *tra
     }
     PyErr_Clear();
     Py_XDECREF(pair);
+    for (char *c = line; *c != '\0'; c++) {
+        *c = (char)(*c == '\n' || *c == '\r' ? ' ' : *c);
+    }
 }
 
 static bool init_python(const char *program, char *line, size_t nline)
@@ -115,21 +118,41 @@ static bool init_python(const char *program, char *line, size_t nline)
     return true;
 }
 
+/* The version that the virtual environment around `program` says it was made with ("3.12.1"), from
+ * the pyvenv.cfg beside or above it; false: it is none, or doesn't say. */
+static bool environment_version(const char *program, int *major, int *minor)
+{
+    static const char *const places[] = {"../pyvenv.cfg", "pyvenv.cfg"};
+    const char *slash = strrchr(program, '/');
+    FILE *f = NULL;
+    for (size_t i = 0; slash != NULL && f == NULL && i < sizeof places / sizeof places[0]; i++) {
+        char path[4096];
+        int n = snprintf(path, sizeof path, "%.*s/%s", (int)(slash - program), program, places[i]);
+        f = n > 0 && (size_t)n < sizeof path ? fopen(path, "re") : NULL;
+    }
+    char text[512];
+    bool found = false;
+    while (f != NULL && !found && fgets(text, sizeof text, f) != NULL) {
+        found = sscanf(text, "version = %d.%d", major, minor) == 2 ||
+                sscanf(text, "version_info = %d.%d", major, minor) == 2;
+    }
+    if (f != NULL) {
+        (void)fclose(f);
+    }
+    return found;
+}
+
+/* libpython reports its own version whatever environment it is put into: with one of another minor
+ * it would run, without that environment's packages, or with those of another ABI. */
 static bool check_version(const char *program, char *line, size_t nline)
 {
-    PyObject *info = PySys_GetObject("version_info"); /* borrowed */
-    PyObject *major = info != NULL ? PySequence_GetItem(info, 0) : NULL;
-    PyObject *minor = info != NULL ? PySequence_GetItem(info, 1) : NULL;
-    long a = major != NULL ? PyLong_AsLong(major) : -1,
-         b = minor != NULL ? PyLong_AsLong(minor) : -1;
-    Py_XDECREF(major);
-    Py_XDECREF(minor);
-    PyErr_Clear();
-    if (a == PY_MAJOR_VERSION && b == PY_MINOR_VERSION) {
+    int major = 0, minor = 0;
+    if (!environment_version(program, &major, &minor) ||
+        (major == PY_MAJOR_VERSION && minor == PY_MINOR_VERSION)) {
         return true;
     }
-    (void)snprintf(line, nline, "this worker is for Python %d.%d, '%s' is %ld.%ld",
-                   PY_MAJOR_VERSION, PY_MINOR_VERSION, program, a, b);
+    (void)snprintf(line, nline, "this worker is for Python %d.%d, '%s' is of %d.%d",
+                   PY_MAJOR_VERSION, PY_MINOR_VERSION, program, major, minor);
     return false;
 }
 
@@ -153,7 +176,7 @@ static bool import_numpy(const char *program, char *line, size_t nline)
     if (_import_array() < 0) {
         PyErr_Clear();
         char prefix[512];
-        copy_text(prefix, sizeof prefix, program);
+        (void)lzr_text_copy(prefix, sizeof prefix, program);
         char *bin = strstr(prefix, "/bin/");
         if (bin != NULL) {
             *bin = '\0';
@@ -196,7 +219,7 @@ bool lzr_interp_start(struct lzr_interp *in, const char *program, const char *pa
 {
     *in = (struct lzr_interp){0};
     trace[0] = '\0';
-    if (!init_python(program, line, nline) || !check_version(program, line, nline) ||
+    if (!check_version(program, line, nline) || !init_python(program, line, nline) ||
         !import_numpy(program, line, nline)) {
         return false;
     }

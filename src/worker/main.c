@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <poll.h>
+#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -20,14 +22,18 @@
 
 enum { MAX_LINE = 2048, MAX_TEXT = LZR_MAX_MESSAGE - (int)sizeof(struct lzr_msg) };
 
+/* What becomes of the worker after a message. */
+enum next { GO_ON, END, BROKEN /* the message makes no sense */ };
+
 struct worker {
     int fd;
     struct lzr_interp in;
     struct lzr_wslot *slots;
-    PyObject *make_data; /* the callable that gives a block its array */
-    /* The job that runs, for make_data. */
+    bool loaded; /* CONFIG came */
+    /* The job that runs, for make_data; slot is NULL when none does. */
+    uint64_t seq;
     struct lzr_wslot *slot;
-    PyArray_Descr *descr; /* borrowed from the store's array */
+    PyArray_Descr *descr;
     int rank;
     npy_intp shape[LZR_MAX_RANK];
     bool pins_collected; /* gc ran since the last job */
@@ -44,14 +50,9 @@ static void complain(const char *what)
 static bool send_texts(struct worker *w, struct lzr_msg *m)
 {
     char both[MAX_TEXT];
-    size_t n = strlen(w->line);
-    n = n < sizeof both - 1 ? n : sizeof both - 1;
-    memcpy(both, w->line, n);
-    both[n++] = '\0';
-    size_t t = strlen(w->trace);
-    t = t < sizeof both - n ? t : sizeof both - n;
-    memcpy(both + n, w->trace, t);
-    return lzr_wire_send(w->fd, m, both, n + t);
+    size_t n = lzr_text_copy(both, MAX_LINE, w->line) + 1;
+    n += lzr_text_copy(both + n, sizeof both - n, w->trace);
+    return lzr_wire_send(w->fd, m, both, n);
 }
 
 static void python_error(struct worker *w)
@@ -59,16 +60,19 @@ static void python_error(struct worker *w)
     lzr_interp_error(&w->in, w->line, sizeof w->line, w->trace, sizeof w->trace);
 }
 
+static const char job_name[] = "lazarr.job";
+
 /* A block's data: the slot as an ndarray, not initialised. Called by Block when a function first
- * uses block.data. */
+ * uses block.data. Self says whose job it is: a block that user code kept must not reach into the
+ * slot of a later one. */
 static PyObject *make_data(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    struct worker *w = PyCapsule_GetPointer(self, "lazarr.worker");
+    struct worker *w = PyCapsule_GetPointer(self, job_name);
     if (w == NULL) {
         return NULL;
     }
-    if (w->slot == NULL) {
+    if (w->slot == NULL || (uint64_t)(uintptr_t)PyCapsule_GetContext(self) != w->seq) {
         PyErr_SetString(PyExc_RuntimeError,
                         "this block is over: block.data is only there while the "
                         "function runs");
@@ -78,6 +82,17 @@ static PyObject *make_data(PyObject *self, PyObject *unused)
 }
 
 static PyMethodDef make_data_def = {"make_data", make_data, METH_NOARGS, NULL};
+
+/* The callable that gives the running job's block its array. */
+static PyObject *make_data_for_job(struct worker *w)
+{
+    PyObject *self = PyCapsule_New(w, job_name, NULL), *f = NULL;
+    if (self != NULL && PyCapsule_SetContext(self, (void *)(uintptr_t)w->seq) == 0) {
+        f = PyCFunction_New(&make_data_def, self);
+    }
+    Py_XDECREF(self);
+    return f;
+}
 
 static PyObject *tuple_of(const uint64_t *v, unsigned n)
 {
@@ -103,13 +118,13 @@ static PyObject *call_function(struct worker *w, const struct lzr_msg *m)
               (args[3] = PyLong_FromUnsignedLong(m->level)) != NULL &&
               (args[4] = PyLong_FromUnsignedLongLong(m->total)) != NULL &&
               (args[5] = tuple_of(m->start, m->rank)) != NULL &&
-              (args[6] = tuple_of(m->extent, m->rank)) != NULL;
+              (args[6] = tuple_of(m->extent, m->rank)) != NULL &&
+              (args[7] = make_data_for_job(w)) != NULL;
     if (ok) {
-        args[7] = w->make_data;
         result =
             PyObject_Vectorcall(w->in.compute, args + 1, 7 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     }
-    for (int i = 1; i < 7; i++) {
+    for (int i = 1; i < 8; i++) {
         Py_XDECREF(args[i]);
     }
     return result;
@@ -127,16 +142,16 @@ static bool store_result(struct worker *w, PyObject *result)
     }
     bool ok = PyArray_Check(result) && lzr_cast_fast((PyArrayObject *)result, (PyArrayObject *)to);
     if (!ok) {
-        /* Rare or wrong: _cast.py does it, or says what is wrong. A result that lies in the slot
-         * itself is copied first, since the slot is about to be written. */
-        PyObject *copy = PyArray_Check(result)
-                             ? PyArray_NewCopy((PyArrayObject *)result, NPY_CORDER)
-                             : Py_NewRef(result);
+        /* Rare or wrong: _cast.py does it, or says what is wrong. It minds results that lie in the
+         * slot themselves; a subclass (a matrix) would have its own idea of indexing. */
+        PyObject *plain = PyArray_Check(result)
+                              ? PyArray_View((PyArrayObject *)result, NULL, &PyArray_Type)
+                              : Py_NewRef(result);
         PyObject *r =
-            copy != NULL ? PyObject_CallFunctionObjArgs(w->in.assign, to, copy, NULL) : NULL;
+            plain != NULL ? PyObject_CallFunctionObjArgs(w->in.assign, to, plain, NULL) : NULL;
         ok = r != NULL;
         Py_XDECREF(r);
-        Py_XDECREF(copy);
+        Py_XDECREF(plain);
     }
     Py_DECREF(to);
     return ok;
@@ -149,17 +164,48 @@ static uint64_t now_us(void)
     return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
 }
 
-/* Whether the job makes sense: its slot is there, its block fits. */
-static bool accept_job(struct worker *w, const struct lzr_msg *m)
+static struct lzr_wslot *find_slot(struct worker *w, uint32_t id)
 {
     struct lzr_wslot *s = w->slots;
-    while (s != NULL && s->id != m->slot) {
+    while (s != NULL && s->id != id) {
         s = s->next;
     }
-    if (s == NULL || m->rank > LZR_MAX_RANK || m->bytes > s->capacity) {
+    return s;
+}
+
+/* Whether a block of the extent has so many bytes, without overflow. */
+static bool extent_is(const struct lzr_msg *m, uint64_t itemsize)
+{
+    uint64_t n = itemsize;
+    bool empty = false;
+    for (unsigned i = 0; i < m->rank; i++) {
+        empty = empty || m->extent[i] == 0;
+        if (m->extent[i] > (uint64_t)NPY_MAX_INTP ||
+            (!empty && __builtin_mul_overflow(n, m->extent[i], &n))) {
+            return false;
+        }
+    }
+    return m->bytes == (empty ? 0 : n);
+}
+
+/* Takes the job up if it makes sense: its slot and its array are there, its block fits. */
+static bool accept_job(struct worker *w, const struct lzr_msg *m)
+{
+    struct lzr_wslot *s = find_slot(w, m->slot);
+    if (!w->loaded || s == NULL || s->pins > 0 || m->seq == 0 || m->rank > LZR_MAX_RANK ||
+        m->bytes > s->capacity) {
+        return false;
+    }
+    PyObject *descr = PyObject_CallFunction(w->in.dtype, "II", m->store, m->array);
+    if (descr == NULL || !PyArray_DescrCheck(descr) ||
+        !extent_is(m, (uint64_t)PyDataType_ELSIZE((PyArray_Descr *)descr))) {
+        PyErr_Clear();
+        Py_XDECREF(descr);
         return false;
     }
     w->slot = s;
+    w->seq = m->seq;
+    w->descr = (PyArray_Descr *)descr;
     w->rank = (int)m->rank;
     for (unsigned i = 0; i < m->rank; i++) {
         w->shape[i] = (npy_intp)m->extent[i];
@@ -167,33 +213,30 @@ static bool accept_job(struct worker *w, const struct lzr_msg *m)
     return true;
 }
 
-/* Runs one job and answers. False: the server is gone. */
-static bool run_job(struct worker *w, const struct lzr_msg *m)
+static void leave_job(struct worker *w)
+{
+    w->slot = NULL;
+    Py_CLEAR(w->descr);
+}
+
+/* Runs the accepted job and answers. */
+static enum next run_job(struct worker *w, const struct lzr_msg *m)
 {
     struct lzr_msg answer = {.type = LZR_MSG_DONE,
                              .seq = m->seq,
                              .slot = m->slot,
                              .bytes = m->bytes};
     struct lzr_wslot *slot = w->slot;
-    PyObject *descr = PyObject_CallFunction(w->in.dtype, "II", m->store, m->array);
     uint64_t t0 = now_us();
-    bool ok = false;
-    if (descr != NULL && PyArray_DescrCheck(descr)) {
-        w->descr = (PyArray_Descr *)descr;
-        PyObject *result = call_function(w, m);
-        ok = result != NULL && store_result(w, result);
-        if (!ok) {
-            answer.type = LZR_MSG_FAILED;
-            python_error(w);
-        }
-        Py_XDECREF(result);
-    } else {
+    PyObject *result = call_function(w, m);
+    bool ok = result != NULL && store_result(w, result);
+    if (!ok) {
         answer.type = LZR_MSG_FAILED;
         python_error(w);
     }
-    w->slot = NULL;
+    leave_job(w); /* before the result goes: what its destructor runs has no slot any more */
+    Py_XDECREF(result);
     answer.run_us = now_us() - t0;
-    Py_XDECREF(descr);
     PyObject *f = PyObject_CallNoArgs(w->in.flush);
     Py_XDECREF(f);
     PyErr_Clear();
@@ -203,19 +246,28 @@ static bool run_job(struct worker *w, const struct lzr_msg *m)
         slot->announced = true;
     }
     w->pins_collected = false;
-    return ok ? lzr_wire_send(w->fd, &answer, NULL, 0) : send_texts(w, &answer);
+    bool sent = ok ? lzr_wire_send(w->fd, &answer, NULL, 0) : send_texts(w, &answer);
+    return sent ? GO_ON : END;
 }
 
-/* CONFIG: runs the stores' files and reports their manifests. False: it ends here. */
-static bool load(struct worker *w)
+static enum next load_failed(struct worker *w)
 {
-    const struct lzr_wire_packet *p = &w->packet;
-    PyObject *list = PyList_New(0), *manifests = NULL;
-    for (size_t i = 0; list != NULL && i < p->msg.len;) {
+    struct lzr_msg m = {.type = LZR_MSG_LOAD_FAILED};
+    python_error(w);
+    (void)send_texts(w, &m);
+    return END;
+}
+
+/* The stores of a CONFIG as a list of (name, path). NULL: *sensible is false, or a Python error. */
+static PyObject *read_config(const struct lzr_wire_packet *p, bool *sensible)
+{
+    PyObject *list = PyList_New(0);
+    *sensible = p->msg.len > 0 && p->text[p->msg.len - 1] == '\0';
+    for (size_t i = 0; list != NULL && *sensible && i < p->msg.len;) {
         const char *name = p->text + i, *path = name + strlen(name) + 1;
         if (path >= p->text + p->msg.len) {
-            complain("a configuration that makes no sense");
-            return false;
+            *sensible = false;
+            break;
         }
         PyObject *pair = Py_BuildValue("(sN)", name, PyUnicode_DecodeFSDefault(path));
         if (pair == NULL || PyList_Append(list, pair) != 0) {
@@ -224,85 +276,121 @@ static bool load(struct worker *w)
         Py_XDECREF(pair);
         i = (size_t)(path - p->text) + strlen(path) + 1;
     }
-    manifests = list != NULL ? PyObject_CallOneArg(w->in.load, list) : NULL;
-    Py_XDECREF(list);
-    PyObject *f = PyErr_Occurred() ? NULL : PyObject_CallNoArgs(w->in.flush);
-    Py_XDECREF(f);
-    if (manifests == NULL) {
-        struct lzr_msg m = {.type = LZR_MSG_LOAD_FAILED};
-        python_error(w);
-        (void)send_texts(w, &m);
-        return false;
+    if (!*sensible) {
+        Py_CLEAR(list);
     }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(manifests); i++) {
-        Py_ssize_t n = 0;
-        const char *text = PyUnicode_AsUTF8AndSize(PyList_GET_ITEM(manifests, i), &n);
-        for (Py_ssize_t at = 0; text != NULL && at < n;) {
-            size_t part = n - at < MAX_TEXT ? (size_t)(n - at) : MAX_TEXT;
-            struct lzr_msg m = {.type = LZR_MSG_MANIFEST_PART,
-                                .store = (uint32_t)i,
-                                .total = (uint64_t)n};
-            if (!lzr_wire_send(w->fd, &m, text + at, part)) {
-                return false;
-            }
-            at += (Py_ssize_t)part;
-        }
-    }
-    Py_DECREF(manifests);
-    struct lzr_msg ready = {.type = LZR_MSG_READY};
-    return lzr_wire_send(w->fd, &ready, NULL, 0);
+    return list;
 }
 
-static bool add_slot(struct worker *w)
+/* One store's manifest, in as many messages as it takes. */
+static enum next send_manifest(struct worker *w, uint32_t store, PyObject *manifest)
+{
+    Py_ssize_t n = 0;
+    const char *text = PyUnicode_AsUTF8AndSize(manifest, &n);
+    if (text == NULL) {
+        return load_failed(w); /* not text, or lone surrogates in it */
+    }
+    for (Py_ssize_t at = 0; at < n;) {
+        size_t part = n - at < MAX_TEXT ? (size_t)(n - at) : MAX_TEXT;
+        struct lzr_msg m = {.type = LZR_MSG_MANIFEST_PART, .store = store, .total = (uint64_t)n};
+        if (!lzr_wire_send(w->fd, &m, text + at, part)) {
+            return END;
+        }
+        at += (Py_ssize_t)part;
+    }
+    return GO_ON;
+}
+
+/* CONFIG: runs the stores' files and reports their manifests. */
+static enum next load(struct worker *w)
+{
+    bool sensible = false;
+    if (w->loaded) {
+        return BROKEN;
+    }
+    PyObject *list = read_config(&w->packet, &sensible);
+    if (!sensible) {
+        return BROKEN;
+    }
+    PyObject *manifests = list != NULL ? PyObject_CallOneArg(w->in.load, list) : NULL;
+    Py_XDECREF(list);
+    if (manifests != NULL && !PyList_Check(manifests)) {
+        PyErr_SetString(PyExc_TypeError, "lazarr._host.load returned no list");
+        Py_CLEAR(manifests);
+    }
+    if (manifests == NULL) {
+        return load_failed(w);
+    }
+    PyObject *f = PyObject_CallNoArgs(w->in.flush);
+    Py_XDECREF(f);
+    PyErr_Clear();
+    enum next next = GO_ON;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(manifests) && next == GO_ON; i++) {
+        next = send_manifest(w, (uint32_t)i, PyList_GET_ITEM(manifests, i));
+    }
+    Py_DECREF(manifests);
+    w->loaded = true;
+    struct lzr_msg ready = {.type = LZR_MSG_READY};
+    return next == GO_ON && !lzr_wire_send(w->fd, &ready, NULL, 0) ? END : next;
+}
+
+static enum next add_slot(struct worker *w)
 {
     const struct lzr_wire_packet *p = &w->packet;
+    if (find_slot(w, p->msg.slot) != NULL) {
+        return BROKEN; /* its descriptor goes with the process */
+    }
     struct lzr_wslot *s =
         p->fd >= 0 ? lzr_wslot_new(p->msg.slot, p->fd, p->msg.bytes, w->fd) : NULL;
     if (s == NULL) {
-        complain("a slot can't be mapped");
-        return false;
+        return BROKEN;
     }
     s->next = w->slots;
     w->slots = s;
-    return true;
+    return GO_ON;
 }
 
-static bool drop_slot(struct worker *w, uint32_t id)
+static enum next drop_slot(struct worker *w, uint32_t id)
 {
     for (struct lzr_wslot **s = &w->slots; *s != NULL; s = &(*s)->next) {
         if ((*s)->id == id && (*s)->pins == 0) {
             struct lzr_wslot *gone = *s;
             *s = gone->next;
             lzr_wslot_free(&gone);
-            return true;
+            return GO_ON;
         }
     }
-    return false;
+    return BROKEN;
 }
 
-/* One message. False: the worker ends. */
-static bool handle(struct worker *w)
+static enum next job(struct worker *w)
 {
     const struct lzr_msg *m = &w->packet.msg;
-    switch (m->type) {
+    if (!accept_job(w, m)) {
+        return BROKEN;
+    }
+    if (!lzr_wslot_claim(w->slot, m->seq)) {
+        leave_job(w);
+        return GO_ON; /* withdrawn: the server expects no answer */
+    }
+    return run_job(w, m);
+}
+
+static enum next handle(struct worker *w)
+{
+    switch (w->packet.msg.type) {
     case LZR_MSG_CONFIG:
         return load(w);
     case LZR_MSG_SLOT:
         return add_slot(w);
     case LZR_MSG_DROP_SLOT:
-        return drop_slot(w, m->slot);
+        return drop_slot(w, w->packet.msg.slot);
     case LZR_MSG_JOB:
-        if (!accept_job(w, m)) {
-            complain("a job that makes no sense");
-            return false;
-        }
-        if (!lzr_wslot_claim(w->slot, m->seq)) {
-            w->slot = NULL;
-            return true; /* withdrawn: the server expects no answer */
-        }
-        return run_job(w, m);
+        return job(w);
+    case LZR_MSG_QUIT:
+        return END;
     default:
-        return false; /* QUIT, or nonsense */
+        return BROKEN;
     }
 }
 
@@ -321,17 +409,54 @@ static void collect_pins(struct worker *w)
     }
 }
 
-static void serve(struct worker *w)
+/* A message that the server should never have sent: named, with what it said. */
+static void complain_of(const struct lzr_msg *m)
+{
+    static const char *const names[] = {
+        [LZR_MSG_CONFIG] = "configuration", [LZR_MSG_SLOT] = "slot",
+        [LZR_MSG_DROP_SLOT] = "drop of a slot", [LZR_MSG_JOB] = "job"};
+    const char *name = m->type < sizeof names / sizeof names[0] ? names[m->type] : NULL;
+    (void)fprintf(stderr,
+                  "lazarr-worker: a %s that makes no sense (type %u, store %u, array %u, slot %u, "
+                  "%llu bytes)\n",
+                  name != NULL ? name : "message", m->type, m->store, m->array, m->slot,
+                  (unsigned long long)m->bytes);
+}
+
+/* Until the server goes, says so (0), or says something that makes no sense (1). */
+static int serve(struct worker *w)
 {
     for (;;) {
-        collect_pins(w);
         int got;
-        Py_BEGIN_ALLOW_THREADS /* user threads run while the worker waits */
-            got = lzr_wire_receive(w->fd, &w->packet);
-        Py_END_ALLOW_THREADS if (got <= 0 || !handle(w))
-        {
-            return;
+        collect_pins(w);
+        Py_BEGIN_ALLOW_THREADS; /* user threads run while the worker waits */
+        got = lzr_wire_receive(w->fd, &w->packet);
+        Py_END_ALLOW_THREADS;
+        enum next next = got > 0 ? handle(w) : END;
+        if (got < 0) {
+            complain("a message that isn't one");
+            return 1;
         }
+        if (next == BROKEN) {
+            complain_of(&w->packet.msg);
+            return 1;
+        }
+        if (next == END) {
+            return 0;
+        }
+    }
+}
+
+/* A process that user code forks has no say in what its parent tells the server: its number 3 leads
+ * nowhere. (A process that it executes doesn't have one at all.) */
+static void leave_server(void)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd < 0 || dup3(fd, LZR_WORKER_FD, O_CLOEXEC) < 0) {
+        close(LZR_WORKER_FD);
+    }
+    if (fd >= 0) {
+        close(fd);
     }
 }
 
@@ -339,9 +464,11 @@ static void serve(struct worker *w)
  * memory is short. */
 static void settle(void)
 {
-    pid_t parent = getppid();
+    struct pollfd server = {.fd = LZR_WORKER_FD};
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent || parent == 1) {
+    /* A server that was gone before that is seen by its closed end. (Not by getppid() == 1: in a
+     * container the server itself often is process 1.) */
+    if (poll(&server, 1, 0) > 0 && (server.revents & (POLLHUP | POLLERR)) != 0) {
         _exit(1);
     }
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -354,11 +481,18 @@ static void settle(void)
         (void)fclose(f);
     }
     (void)fcntl(LZR_WORKER_FD, F_SETFD, FD_CLOEXEC);
+    (void)pthread_atfork(NULL, NULL, leave_server);
 }
 
-/* Exit functions get two seconds; the interpreter is not finalised, which could take for ever. */
-static void finish(struct worker *w)
+/* Exit functions get two seconds, whatever user code did to the signal; the interpreter is not
+ * finalised, which could take for ever. */
+static void finish(struct worker *w, int status)
 {
+    sigset_t late;
+    sigemptyset(&late);
+    sigaddset(&late, SIGALRM);
+    (void)signal(SIGALRM, SIG_DFL);
+    (void)pthread_sigmask(SIG_UNBLOCK, &late, NULL);
     (void)alarm(2);
     PyObject *r = w->in.run_exit != NULL ? PyObject_CallNoArgs(w->in.run_exit) : NULL;
     Py_XDECREF(r);
@@ -366,7 +500,7 @@ static void finish(struct worker *w)
     r = w->in.flush != NULL ? PyObject_CallNoArgs(w->in.flush) : NULL;
     Py_XDECREF(r);
     (void)fflush(NULL);
-    _exit(0);
+    _exit(status);
 }
 
 int main(int argc, char **argv)
@@ -405,11 +539,5 @@ int main(int argc, char **argv)
         (void)send_texts(w, &m);
         _exit(1);
     }
-    PyObject *self = PyCapsule_New(w, "lazarr.worker", NULL);
-    w->make_data = self != NULL ? PyCFunction_New(&make_data_def, self) : NULL;
-    if (w->make_data == NULL) {
-        _exit(1);
-    }
-    serve(w);
-    finish(w);
+    finish(w, serve(w));
 }

@@ -6,6 +6,8 @@
 #include <Python.h>
 
 #define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
+/* With NumPy 2's headers: a worker that runs with every NumPy from 1.22 on. */
+#define NPY_TARGET_VERSION NPY_1_22_API_VERSION
 #define PY_ARRAY_UNIQUE_SYMBOL lazarr_numpy_api
 #ifndef LZR_IMPORTS_NUMPY
 #define NO_IMPORT_ARRAY
@@ -15,6 +17,11 @@
 #pragma GCC diagnostic ignored "-Wsign-conversion"
 #pragma GCC diagnostic ignored "-Wundef"
 #include <numpy/arrayobject.h>
+#ifndef PyDataType_ELSIZE /* NumPy 2 has it as a function, NumPy 1 not at all */
+#if NPY_ABI_VERSION < 0x02000000
+#define PyDataType_ELSIZE(descr) ((descr)->elsize)
+#endif
+#endif
 #pragma GCC diagnostic pop
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lazarr/protocol.h"
@@ -13,8 +14,14 @@ static const char pin_name[] = "lazarr.slot";
 struct lzr_wslot *lzr_wslot_new(uint32_t id, int fd, uint64_t capacity, int socket_fd)
 {
     struct lzr_wslot *s = calloc(1, sizeof *s);
-    void *map = s == NULL ? MAP_FAILED
-                          : mmap(NULL, capacity + LZR_SLOT_CONTROL, PROT_READ | PROT_WRITE,
+    struct stat st;
+    /* The claim word behind the capacity must be aligned, and all of it there: touching what the
+     * memory doesn't have would be a SIGBUS. */
+    bool sensible = capacity > 0 && capacity % sizeof(uint64_t) == 0 && capacity <= INT64_MAX / 2 &&
+                    fstat(fd, &st) == 0 && (uint64_t)st.st_size >= capacity + LZR_SLOT_CONTROL;
+    void *map = s == NULL || !sensible
+                    ? MAP_FAILED
+                    : mmap(NULL, capacity + LZR_SLOT_CONTROL, PROT_READ | PROT_WRITE,
                                  MAP_SHARED, fd, 0);
     close(fd);
     if (map == MAP_FAILED) {
