@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -16,20 +17,25 @@
 
 #include "base/clock.h"
 
-#define ASK_TIMEOUT_MS 15000
+#define ASK_TIMEOUT_MS 10000
 
 extern char **environ;
 
-/* What a prefix's interpreter is asked; one line an answer. */
-static const char question[] = "import sys, sysconfig as s\n"
-                               "print('%d.%d.%d' % sys.version_info[:3])\n"
-                               "print(s.get_config_var('LIBDIR') or '')\n"
-                               "print(s.get_config_var('INSTSONAME') or '')\n"
-                               "print(int(bool(s.get_config_var('Py_ENABLE_SHARED'))))\n"
-                               "print(sys.base_prefix)\n";
+/* What a prefix's interpreter is asked: its version, and the folder of its shared libpython (empty
+ * if there is none): where it was built for, Debian's multiarch folder under that, or, in a prefix
+ * that was moved (conda), beside its base. */
+static const char question[] =
+    "import sys, os, sysconfig\n"
+    "v = sysconfig.get_config_var\n"
+    "print('%d.%d.%d' % sys.version_info[:3])\n"
+    "d = v('LIBDIR') or ''\n"
+    "at = [d, os.path.join(d, v('MULTIARCH') or ''), os.path.join(sys.base_prefix, 'lib')]\n"
+    "so = v('INSTSONAME') or ''\n"
+    "at = [d for d in at if d and v('Py_ENABLE_SHARED') and os.path.isfile(os.path.join(d, so))]\n"
+    "print(at[0] if at else '')\n";
 
 struct answer {
-    char version[32], libdir[LZR_PYENV_PATH], soname[128], shared[8], base[LZR_PYENV_PATH];
+    char version[32], libdir[LZR_PYENV_PATH];
 };
 
 static bool is_file(const char *path)
@@ -59,11 +65,18 @@ static ssize_t read_all(int fd, char *buf, size_t n, pid_t pid)
     while (len < n - 1) {
         uint64_t now = lzr_now_us();
         struct pollfd p = {.fd = fd, .events = POLLIN};
-        if (now >= until || poll(&p, 1, (int)((until - now) / 1000) + 1) <= 0) {
+        int ready = now >= until ? 0 : poll(&p, 1, (int)((until - now) / 1000) + 1);
+        if (ready < 0 && errno == EINTR) {
+            continue;
+        }
+        if (ready <= 0) {
             kill(pid, SIGKILL);
             return -1;
         }
         ssize_t got = read(fd, buf + len, n - 1 - len);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
         if (got <= 0) {
             break;
         }
@@ -85,7 +98,8 @@ static bool take_line(char **text, char *out, size_t n)
     return true;
 }
 
-static enum lzr_code ask(const char *python, struct answer *a, struct lzr_err *err)
+static enum lzr_code ask(const char *source, const char *python, struct answer *a,
+                         struct lzr_err *err)
 {
     int fds[2], status = 0;
     pid_t pid = -1;
@@ -108,11 +122,9 @@ static enum lzr_code ask(const char *python, struct answer *a, struct lzr_err *e
         }
     }
     if (n < 0 || status != 0 || !take_line(&text, a->version, sizeof a->version) ||
-        !take_line(&text, a->libdir, sizeof a->libdir) ||
-        !take_line(&text, a->soname, sizeof a->soname) ||
-        !take_line(&text, a->shared, sizeof a->shared) ||
-        !take_line(&text, a->base, sizeof a->base)) {
-        return lzr_err_set(err, LZR_E_INVAL, "'%s' can't be run to ask for its version", python);
+        !take_line(&text, a->libdir, sizeof a->libdir)) {
+        return lzr_err_set(err, LZR_E_INVAL, "%s: '%s' can't be run to ask for its version", source,
+                           python);
     }
     return LZR_OK;
 }
@@ -172,62 +184,55 @@ static enum lzr_code find_package(const char *exe_dir, struct lzr_pyenv *out, st
 static enum lzr_code choose_library(const char *prefix, const struct answer *a,
                                     struct lzr_pyenv *out, struct lzr_err *err)
 {
-    char minor[32], own[32], lib[LZR_PYENV_PATH + 160];
-    minor_of(a->version, minor, sizeof minor);
-    minor_of(LZR_PYTHON_VERSION, own, sizeof own);
+    const char *old = getenv("LD_LIBRARY_PATH");
     out->ld_library_path[0] = '\0';
-    if (strcmp(minor, own) == 0 && strcmp(a->version, LZR_PYTHON_VERSION) == 0) {
+    if (strcmp(a->version, LZR_PYTHON_VERSION) == 0) {
         return LZR_OK; /* the very version that the worker was linked with */
     }
-    if (a->shared[0] == '1') {
-        (void)snprintf(lib, sizeof lib, "%s/%s", a->libdir, a->soname);
-        if (!is_file(lib)) { /* a moved prefix: the library stands beside its base */
-            (void)snprintf(lib, sizeof lib, "%s/lib/%s", a->base, a->soname);
-        }
-        if (is_file(lib)) {
-            const char *old = getenv("LD_LIBRARY_PATH");
-            *strrchr(lib, '/') = '\0';
-            (void)snprintf(out->ld_library_path, sizeof out->ld_library_path, "%s%s%s", lib,
-                           old != NULL && *old != '\0' ? ":" : "", old != NULL ? old : "");
-            return LZR_OK;
-        }
+    if (a->libdir[0] == '\0') {
+        return lzr_err_set(err, LZR_E_INVAL,
+                           "the Python %s of '%s' has no shared libpython (it was built without "
+                           "--enable-shared), so a worker can't run on it",
+                           a->version, prefix);
     }
-    return lzr_err_set(err, LZR_E_INVAL,
-                       "the Python %s of '%s' has no shared libpython (it was built without "
-                       "--enable-shared), so a worker can't run on it",
-                       a->version, prefix);
+    int n = snprintf(out->ld_library_path, sizeof out->ld_library_path, "%s%s%s", a->libdir,
+                     old != NULL && *old != '\0' ? ":" : "", old != NULL ? old : "");
+    if (n < 0 || (size_t)n >= sizeof out->ld_library_path) {
+        return lzr_err_set(err, LZR_E_LIMIT, "LD_LIBRARY_PATH is too long");
+    }
+    return LZR_OK;
 }
 
-enum lzr_code lzr_pyenv_choose(const char *prefix, const char *exe_dir, struct lzr_pyenv *out,
-                               struct lzr_err *err)
+/* The interpreter lazarr was built for; nobody is asked. */
+static enum lzr_code choose_default(const char *exe_dir, struct lzr_pyenv *out, struct lzr_err *err)
 {
-    static const char *const variables[] = {"VIRTUAL_ENV", "CONDA_PREFIX"};
+    (void)snprintf(out->program, sizeof out->program, "%s", LZR_PYTHON_PROGRAM);
+    (void)snprintf(out->version, sizeof out->version, "%s", LZR_PYTHON_VERSION);
+    out->ld_library_path[0] = '\0';
+    if (!find_worker(exe_dir, out->version, out->worker, sizeof out->worker)) {
+        return lzr_err_set(err, LZR_E_NOTFOUND, "'%s' is missing: run ./quickstart build",
+                           out->worker);
+    }
+    return LZR_OK;
+}
+
+/* The environment at a prefix. source: what named it, for errors. */
+static enum lzr_code choose_prefix(const char *source, const char *given, const char *exe_dir,
+                                   struct lzr_pyenv *out, struct lzr_err *err)
+{
     struct answer a;
-    for (size_t i = 0; prefix == NULL && i < sizeof variables / sizeof variables[0]; i++) {
-        const char *v = getenv(variables[i]);
-        prefix = v != NULL && *v != '\0' ? v : NULL;
-    }
-    enum lzr_code code = find_package(exe_dir, out, err);
-    if (code != LZR_OK) {
-        return code;
-    }
-    if (prefix == NULL) {
-        (void)snprintf(out->program, sizeof out->program, "%s", LZR_PYTHON_PROGRAM);
-        (void)snprintf(out->version, sizeof out->version, "%s", LZR_PYTHON_VERSION);
-        out->ld_library_path[0] = '\0';
-        if (!find_worker(exe_dir, out->version, out->worker, sizeof out->worker)) {
-            return lzr_err_set(err, LZR_E_NOTFOUND, "'%s' is missing: run ./quickstart build",
-                               out->worker);
-        }
-        return LZR_OK;
+    char prefix[PATH_MAX];
+    /* Absolute, so that sys.executable still holds when user code changes folders. */
+    if (realpath(given, prefix) == NULL || !is_folder(prefix)) {
+        return lzr_err_set(err, LZR_E_NOTFOUND, "%s: there is no folder '%s'", source, given);
     }
     if (!find_python(prefix, out->program, sizeof out->program)) {
-        return lzr_err_set(err, LZR_E_NOTFOUND, "--python '%s': there is no bin/python3 in it",
-                           prefix);
+        return lzr_err_set(err, LZR_E_NOTFOUND, "%s: there is no bin/python3 in '%s'", source,
+                           given);
     }
-    code = ask(out->program, &a, err);
+    enum lzr_code code = ask(source, out->program, &a, err);
     if (code == LZR_OK) {
-        code = choose_library(prefix, &a, out, err);
+        code = choose_library(given, &a, out, err);
     }
     if (code != LZR_OK) {
         return code;
@@ -236,7 +241,26 @@ enum lzr_code lzr_pyenv_choose(const char *prefix, const char *exe_dir, struct l
     if (!find_worker(exe_dir, a.version, out->worker, sizeof out->worker)) {
         return lzr_err_set(err, LZR_E_NOTFOUND,
                            "no worker for Python %s of '%s': build one with ./quickstart worker %s",
-                           a.version, prefix, prefix);
+                           a.version, given, given);
     }
     return LZR_OK;
+}
+
+enum lzr_code lzr_pyenv_choose(const char *prefix, const char *exe_dir, struct lzr_pyenv *out,
+                               struct lzr_err *err)
+{
+    static const char *const variables[] = {"VIRTUAL_ENV", "CONDA_PREFIX"};
+    static const char *const sources[] = {"$VIRTUAL_ENV", "$CONDA_PREFIX"};
+    const char *source = "--python";
+    for (size_t i = 0; prefix == NULL && i < sizeof variables / sizeof variables[0]; i++) {
+        const char *v = getenv(variables[i]);
+        prefix = v != NULL && *v != '\0' ? v : NULL;
+        source = sources[i];
+    }
+    enum lzr_code code = find_package(exe_dir, out, err);
+    if (code != LZR_OK) {
+        return code;
+    }
+    return prefix == NULL ? choose_default(exe_dir, out, err)
+                          : choose_prefix(source, prefix, exe_dir, out, err);
 }

@@ -1,0 +1,232 @@
+/* The choice of a Python environment and its worker. Prefixes are made of a shell script that answers
+ * like an interpreter would, or of Debian's own. */
+#include "engine/pyenv.h"
+
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char root[] = "/tmp/lazarr-pyenv-XXXXXX";
+static struct lzr_pyenv env;
+static struct lzr_err err;
+
+static const char *at(const char *name)
+{
+    static char path[8][PATH_MAX]; /* each holds until the eighth call after it */
+    static unsigned k;
+    char *p = path[k++ % 8];
+    assert_true(snprintf(p, PATH_MAX, "%s/%s", root, name) < PATH_MAX);
+    return p;
+}
+
+static void put(const char *name, const char *text, mode_t mode)
+{
+    char folder[PATH_MAX];
+    (void)snprintf(folder, sizeof folder, "%s", at(name));
+    for (char *c = folder + sizeof root; *c != '\0'; c++) {
+        if (*c == '/') {
+            *c = '\0';
+            (void)mkdir(folder, 0755);
+            *c = '/';
+        }
+    }
+    FILE *f = fopen(at(name), "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(chmod(at(name), mode), 0);
+}
+
+/* A prefix whose bin/python3 answers with these lines. */
+static const char *prefix(const char *name, const char *version, const char *libdir)
+{
+    char file[200], script[500];
+    (void)snprintf(file, sizeof file, "%s/bin/python3", name);
+    (void)snprintf(script, sizeof script, "#!/bin/sh\necho '%s'\necho '%s'\n", version, libdir);
+    put(file, script, 0755);
+    return at(name);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    unsetenv("VIRTUAL_ENV");
+    unsetenv("CONDA_PREFIX");
+    unsetenv("LD_LIBRARY_PATH");
+    assert_non_null(mkdtemp(root));
+    assert_int_equal(lzr_pyenv_choose("/nowhere", root, &env, &err), LZR_E_NOTFOUND);
+    put("exe/lazarr-worker-3.11", "", 0755);
+    put("exe/lazarr-worker-3.12", "", 0755);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    char command[PATH_MAX];
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", root);
+    return system(command);
+}
+
+static void the_default_asks_nobody(void **state)
+{
+    (void)state;
+    char worker[100];
+    assert_int_equal(lzr_pyenv_choose(NULL, root, &env, &err), LZR_E_NOTFOUND);
+    assert_non_null(strstr(err.msg, "./quickstart build"));
+    (void)snprintf(worker, sizeof worker, "exe/lazarr-worker-%.4s", env.version);
+    put(worker, "", 0755);
+    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), &env, &err), LZR_OK);
+    assert_string_equal(env.ld_library_path, "");
+    assert_non_null(strstr(env.program, "/python3"));
+    assert_int_equal(access(env.worker, F_OK), 0);
+    assert_non_null(strstr(env.package, "src/python")); /* a build folder: the sources' package */
+}
+
+static void a_real_prefix(void **state)
+{
+    (void)state;
+    char version[32];
+    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), &env, &err), LZR_OK);
+    memcpy(version, env.version, sizeof version);
+    if (strcmp(env.program, "/usr/bin/python3") != 0) {
+        skip(); /* built for another Python than Debian's: test_pythons.py has real prefixes too */
+    }
+    assert_int_equal(lzr_pyenv_choose("/usr", at("exe"), &env, &err), LZR_OK);
+    assert_string_equal(env.version, version);
+    assert_string_equal(env.program, "/usr/bin/python3");
+    assert_string_equal(env.ld_library_path, "");
+}
+
+static void another_version_runs_on_its_own_libpython(void **state)
+{
+    (void)state;
+    const char *p = prefix("other", "3.12.77", "/its/lib");
+    assert_int_equal(lzr_pyenv_choose(p, at("exe"), &env, &err), LZR_OK);
+    assert_string_equal(env.ld_library_path, "/its/lib");
+    assert_string_equal(env.version, "3.12.77");
+    assert_non_null(strstr(env.worker, "/lazarr-worker-3.12"));
+    assert_string_equal(env.program, at("other/bin/python3"));
+    p = prefix("patch", "3.11.77", "/its/lib"); /* the default's minor, another patch version */
+    assert_int_equal(lzr_pyenv_choose(p, at("exe"), &env, &err), LZR_OK);
+    assert_string_equal(env.ld_library_path, "/its/lib");
+    setenv("LD_LIBRARY_PATH", "/mine", 1);
+    assert_int_equal(lzr_pyenv_choose(p, at("exe"), &env, &err), LZR_OK);
+    unsetenv("LD_LIBRARY_PATH");
+    assert_string_equal(env.ld_library_path, "/its/lib:/mine");
+}
+
+static void without_a_shared_libpython_it_is_refused(void **state)
+{
+    (void)state;
+    const char *p = prefix("static", "3.12.77", "");
+    assert_int_equal(lzr_pyenv_choose(p, at("exe"), &env, &err), LZR_E_INVAL);
+    assert_non_null(strstr(err.msg, "no shared libpython"));
+    assert_non_null(strstr(err.msg, "3.12.77"));
+    assert_non_null(strstr(err.msg, p));
+}
+
+static void a_missing_worker_is_named_with_its_command(void **state)
+{
+    (void)state;
+    char command[PATH_MAX];
+    const char *p = prefix("new", "3.99.1", "/its/lib");
+    (void)snprintf(command, sizeof command, "./quickstart worker %s", p);
+    assert_int_equal(lzr_pyenv_choose(p, at("exe"), &env, &err), LZR_E_NOTFOUND);
+    assert_non_null(strstr(err.msg, command));
+    assert_non_null(strstr(err.msg, "3.99.1"));
+}
+
+static void prefixes_that_are_none(void **state)
+{
+    (void)state;
+    assert_int_equal(lzr_pyenv_choose("/nowhere", at("exe"), &env, &err), LZR_E_NOTFOUND);
+    assert_string_equal(err.msg, "--python: there is no folder '/nowhere'");
+    put("empty/file", "", 0644);
+    assert_int_equal(lzr_pyenv_choose(at("empty"), at("exe"), &env, &err), LZR_E_NOTFOUND);
+    assert_non_null(strstr(err.msg, "--python: there is no bin/python3 in"));
+    assert_int_equal(lzr_pyenv_choose(at("empty/file"), at("exe"), &env, &err), LZR_E_NOTFOUND);
+    put("fails/bin/python3", "#!/bin/sh\nexit 3\n", 0755);
+    assert_int_equal(lzr_pyenv_choose(at("fails"), at("exe"), &env, &err), LZR_E_INVAL);
+    assert_non_null(strstr(err.msg, "can't be run"));
+    put("silent/bin/python3", "#!/bin/sh\n", 0755);
+    assert_int_equal(lzr_pyenv_choose(at("silent"), at("exe"), &env, &err), LZR_E_INVAL);
+    put("data/bin/python3", "#!/bin/sh\n", 0644);
+    assert_int_equal(lzr_pyenv_choose(at("data"), at("exe"), &env, &err), LZR_E_INVAL);
+    put("chatty/bin/python3", "#!/bin/sh\nyes | head -c 100000\n", 0755);
+    assert_int_equal(lzr_pyenv_choose(at("chatty"), at("exe"), &env, &err), LZR_E_INVAL);
+}
+
+static void what_names_it(void **state)
+{
+    (void)state;
+    (void)prefix("venv", "3.12.1", "/venv/lib");
+    (void)prefix("conda", "3.12.2", "/conda/lib");
+    setenv("VIRTUAL_ENV", "", 1);
+    setenv("CONDA_PREFIX", at("conda"), 1);
+    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), &env, &err), LZR_OK);
+    assert_string_equal(env.version, "3.12.2");
+    setenv("VIRTUAL_ENV", at("venv"), 1);
+    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), &env, &err), LZR_OK);
+    assert_string_equal(env.version, "3.12.1");
+    assert_int_equal(lzr_pyenv_choose(at("conda"), at("exe"), &env, &err), LZR_OK);
+    assert_string_equal(env.version, "3.12.2");
+    setenv("VIRTUAL_ENV", "/nowhere", 1);
+    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), &env, &err), LZR_E_NOTFOUND);
+    assert_string_equal(err.msg, "$VIRTUAL_ENV: there is no folder '/nowhere'");
+    unsetenv("VIRTUAL_ENV");
+    unsetenv("CONDA_PREFIX");
+}
+
+static void relative_prefixes_become_absolute(void **state)
+{
+    (void)state;
+    (void)prefix("here", "3.12.1", "/lib");
+    char back[PATH_MAX];
+    assert_non_null(getcwd(back, sizeof back));
+    assert_int_equal(chdir(root), 0);
+    assert_int_equal(lzr_pyenv_choose("here", at("exe"), &env, &err), LZR_OK);
+    assert_int_equal(chdir(back), 0);
+    assert_string_equal(env.program, at("here/bin/python3"));
+    /* bin/python where there is no bin/python3; its link to the base isn't followed */
+    assert_int_equal(rename(at("here/bin/python3"), at("here/bin/python")), 0);
+    assert_int_equal(lzr_pyenv_choose(at("here"), at("exe"), &env, &err), LZR_OK);
+    assert_string_equal(env.program, at("here/bin/python"));
+}
+
+static void installed(void **state)
+{
+    (void)state;
+    put("usr/bin/lazarr", "", 0755);
+    put("usr/libexec/lazarr/lazarr-worker-3.12", "", 0755);
+    put("usr/share/lazarr/python/lazarr/__init__.py", "", 0644);
+    const char *p = prefix("any", "3.12.1", "/lib");
+    assert_int_equal(lzr_pyenv_choose(p, at("usr/bin"), &env, &err), LZR_OK);
+    assert_non_null(strstr(env.worker, "libexec/lazarr/lazarr-worker-3.12"));
+    assert_non_null(strstr(env.package, "../share/lazarr/python"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_default_asks_nobody),
+        cmocka_unit_test(a_real_prefix),
+        cmocka_unit_test(another_version_runs_on_its_own_libpython),
+        cmocka_unit_test(without_a_shared_libpython_it_is_refused),
+        cmocka_unit_test(a_missing_worker_is_named_with_its_command),
+        cmocka_unit_test(prefixes_that_are_none),
+        cmocka_unit_test(what_names_it),
+        cmocka_unit_test(relative_prefixes_become_absolute),
+        cmocka_unit_test(installed),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
