@@ -91,9 +91,12 @@ enum lzr_received lzr_channel_receive(struct lzr_channel *c, struct lzr_packet *
                            {.iov_base = p->text, .iov_len = sizeof p->text - 1}};
     struct msghdr mh = {.msg_iov = iov, .msg_iovlen = 2};
     ssize_t n;
+    /* A worker that ended with a message of ours unread resets the socket: that is reported once,
+     * and before what it still had to say. */
+    int resets = 0;
     do {
         n = recvmsg(c->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    } while (n < 0 && errno == EINTR);
+    } while (n < 0 && (errno == EINTR || (errno == ECONNRESET && resets++ < 2)));
     if (n < 0) {
         return errno == EAGAIN || errno == EWOULDBLOCK ? LZR_RECEIVED_NOTHING : LZR_RECEIVED_END;
     }

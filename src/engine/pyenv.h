@@ -22,9 +22,9 @@ struct lzr_pyenv {
     char version[32];                         /* "3.11.2" */
 };
 
-/* prefix: NULL to look at the environment. exe_dir: the folder of the running lazarr. Errors are one
- * line that names the prefix, what gave it, and what helps; LZR_E_NOTFOUND where something isn't
- * there, LZR_E_INVAL where it can't be used. *out is undefined then. */
+/* prefix: NULL to look at the environment. exe_dir: the folder of the running lazarr. Errors are
+ * one line that names the prefix, what gave it, and what helps; LZR_E_NOTFOUND where something
+ * isn't there, LZR_E_INVAL where it can't be used. *out is undefined then. */
 enum lzr_code lzr_pyenv_choose(const char *prefix, const char *exe_dir, struct lzr_pyenv *out,
                                struct lzr_err *err);
 

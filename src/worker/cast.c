@@ -104,14 +104,16 @@ static PyArrayObject *plain_copy(PyArrayObject *a)
 {
     PyArray_Descr *native = PyArray_DescrNewByteorder(PyArray_DESCR(a), NPY_NATIVE);
     PyObject *copy =
-        native != NULL ? PyArray_FromArray(a, native, NPY_ARRAY_CARRAY | NPY_ARRAY_ENSUREARRAY |
-                                                          NPY_ARRAY_ENSURECOPY)
-                       : NULL;
+        native != NULL
+            ? PyArray_FromArray(a, native,
+                                NPY_ARRAY_CARRAY | NPY_ARRAY_ENSUREARRAY | NPY_ARRAY_ENSURECOPY)
+            : NULL;
     PyErr_Clear();
     return (PyArrayObject *)copy;
 }
 
-/* The loops know aligned C order in native byte order: what isn't so goes through a copy that is. */
+/* The loops know aligned C order in native byte order: what isn't so goes through a copy that is.
+ */
 static bool narrow_into(narrow_fn *f, PyArrayObject *a, PyArrayObject *to)
 {
     const char *lo = PyArray_DATA(to), *src = PyArray_DATA(a);

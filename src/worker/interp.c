@@ -25,7 +25,8 @@ static void copy_object(char *out, size_t n, PyObject *o)
     if (text == NULL) { /* lone surrogates: escaped rather than lost */
         PyErr_Clear();
         PyObject *b = o != NULL ? PyUnicode_AsEncodedString(o, "utf-8", "backslashreplace") : NULL;
-        (void)lzr_text_copy(out, n, b != NULL ? PyBytes_AS_STRING(b) : "an error that can't be shown");
+        (void)lzr_text_copy(out, n,
+                            b != NULL ? PyBytes_AS_STRING(b) : "an error that can't be shown");
         PyErr_Clear();
         Py_XDECREF(b);
         return;

@@ -19,7 +19,8 @@ struct lzr_interp {
  * one line for people, and trace (if not empty) the traceback. */
 bool lzr_interp_start(struct lzr_interp *in, const char *program, const char *package, char *line,
                       size_t nline, char *trace, size_t ntrace);
-/* Copies as much of a UTF-8 text as fits n bytes with its NUL, whole characters only; the length. */
+/* Copies as much of a UTF-8 text as fits n bytes with its NUL, whole characters only; the length.
+ */
 size_t lzr_text_copy(char *out, size_t n, const char *text);
 /* The current Python error, cleared, as two texts (always terminated, cut at a character). The
  * first is one line. */

@@ -412,9 +412,10 @@ static void collect_pins(struct worker *w)
 /* A message that the server should never have sent: named, with what it said. */
 static void complain_of(const struct lzr_msg *m)
 {
-    static const char *const names[] = {
-        [LZR_MSG_CONFIG] = "configuration", [LZR_MSG_SLOT] = "slot",
-        [LZR_MSG_DROP_SLOT] = "drop of a slot", [LZR_MSG_JOB] = "job"};
+    static const char *const names[] = {[LZR_MSG_CONFIG] = "configuration",
+                                        [LZR_MSG_SLOT] = "slot",
+                                        [LZR_MSG_DROP_SLOT] = "drop of a slot",
+                                        [LZR_MSG_JOB] = "job"};
     const char *name = m->type < sizeof names / sizeof names[0] ? names[m->type] : NULL;
     (void)fprintf(stderr,
                   "lazarr-worker: a %s that makes no sense (type %u, store %u, array %u, slot %u, "

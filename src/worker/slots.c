@@ -19,10 +19,9 @@ struct lzr_wslot *lzr_wslot_new(uint32_t id, int fd, uint64_t capacity, int sock
      * memory doesn't have would be a SIGBUS. */
     bool sensible = capacity > 0 && capacity % sizeof(uint64_t) == 0 && capacity <= INT64_MAX / 2 &&
                     fstat(fd, &st) == 0 && (uint64_t)st.st_size >= capacity + LZR_SLOT_CONTROL;
-    void *map = s == NULL || !sensible
-                    ? MAP_FAILED
-                    : mmap(NULL, capacity + LZR_SLOT_CONTROL, PROT_READ | PROT_WRITE,
-                                 MAP_SHARED, fd, 0);
+    void *map = s == NULL || !sensible ? MAP_FAILED
+                                       : mmap(NULL, capacity + LZR_SLOT_CONTROL,
+                                              PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd);
     if (map == MAP_FAILED) {
         free(s);

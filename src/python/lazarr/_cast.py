@@ -108,6 +108,11 @@ def check_values(a: np.ndarray, dt: np.dtype) -> None:
 def _refuse_kind(a: np.ndarray, dt: np.dtype) -> None:
     """No value of this kind is accepted: a float for integers, a complex for reals, a number for bool."""
     if a.size:
+        # The place that explains it best: a fraction, a part that would be lost; else the first.
+        with np.errstate(all="ignore"):
+            lost = a != np.trunc(a) if a.dtype.kind == "f" else \
+                a.imag != 0 if a.dtype.kind == "c" else np.zeros(a.shape, bool)
+        _refuse(a, lost, dt)
         _refuse(a, np.ones(a.shape, bool), dt)
     raise CastError(f"an array of dtype {a.dtype} does not fit {dtype_name(dt)}")
 
