@@ -1,5 +1,5 @@
-/* The choice of a Python environment and its worker. Prefixes are made of a shell script that answers
- * like an interpreter would, or of Debian's own. */
+/* The choice of a Python environment and its worker. Prefixes are made of a shell script that
+ * answers like an interpreter would, or of Debian's own. */
 #include "engine/pyenv.h"
 
 #include <limits.h>
