@@ -485,11 +485,23 @@ static void settle(void)
     (void)pthread_atfork(NULL, NULL, leave_server);
 }
 
+/* What the server still said is taken off the socket: one that is closed with something unread is
+ * reset, and the other side learns of that before it gets this worker's last message. */
+static void drop_pending(struct worker *w)
+{
+    while (lzr_wire_pending(w->fd) && lzr_wire_receive(w->fd, &w->packet) != 0) {
+        if (w->packet.fd >= 0) {
+            close(w->packet.fd);
+        }
+    }
+}
+
 /* Exit functions get two seconds, whatever user code did to the signal; the interpreter is not
  * finalised, which could take for ever. */
 static void finish(struct worker *w, int status)
 {
     sigset_t late;
+    drop_pending(w);
     sigemptyset(&late);
     sigaddset(&late, SIGALRM);
     (void)signal(SIGALRM, SIG_DFL);
@@ -538,6 +550,7 @@ int main(int argc, char **argv)
                           sizeof w->trace)) {
         struct lzr_msg m = {.type = LZR_MSG_LOAD_FAILED};
         (void)send_texts(w, &m);
+        drop_pending(w);
         _exit(1);
     }
     finish(w, serve(w));

@@ -50,6 +50,7 @@ int lzr_wire_receive(int socket_fd, struct lzr_wire_packet *p)
         p->msg.version != LZR_PROTOCOL_VERSION || p->msg.len != (size_t)n - sizeof p->msg) {
         if (p->fd >= 0) {
             close(p->fd);
+            p->fd = -1;
         }
         return -1;
     }

@@ -432,3 +432,37 @@ def a(block):
         t.join()
     assert not wrong
     assert srv.metric("worker_deaths_total") == 0 and srv.metric("computed_total") == 24 * 400
+
+
+def test_clients_that_leave_as_their_result_comes(serve):
+    """A client that is gone in the very moment its chunk is ready: the request ends without its handler
+    and nothing may know it any more. (The watch did: a crash under load.)"""
+    import random
+    import socket
+    import struct
+    import threading
+    srv = serve("""
+import lazarr
+@lazarr.array("a", shape=(1 << 24,), chunks=(64,), dtype="uint16")
+def a(block):
+    return block.index % 1000
+""", "--workers", "2", "--no-access-log")
+    linger = struct.pack("ii", 1, 0)  # close() sends a reset
+
+    def leave(seed):
+        rng = random.Random(seed)
+        for i in range(700):
+            s = socket.create_connection(("127.0.0.1", srv.port))
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            s.sendall(f"GET {key(seed * 700 + i)} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            for _ in range(rng.randrange(3000)):  # a random moment between asking and being answered
+                pass
+            s.close()
+    threads = [threading.Thread(target=leave, args=(i,)) for i in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    srv.wait_metric("http_suspended", 0)
+    assert srv.process.poll() is None and srv.metric("http_gone_total") > 0
+    assert srv.chunk(key(5))

@@ -11,8 +11,8 @@ import pytest
 
 import lzr
 from cast_cases import CASES
-from wdriver import (CONFIG, CONTROL, DONE, DROP_SLOT, FAILED, FORMAT, JOB, MAX_MESSAGE, PINNED, QUIT,
-                     SLOT, UNPINNED, Worker, pack)
+from wdriver import (CONFIG, CONTROL, DONE, DROP_SLOT, FAILED, FORMAT, JOB, LOAD_FAILED, MAX_MESSAGE,
+                     PINNED, QUIT, SLOT, UNPINNED, Worker, pack)
 
 DTYPES = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16",
           "float32", "float64", "complex64", "complex128"]
@@ -202,6 +202,17 @@ def test_a_manifest_of_many_messages(worker):
     w = worker(f"for i in range(200):\n    lazarr.array('a%d' % i, shape=(4,), chunks=(4,), dtype='u1',\n"
                f"        attributes={{'note': 'é' * 1000}})(lambda b: 3)\n")
     assert len(w.arrays) == 200 and w.run("a199").tolist() == [3] * 4
+
+
+@pytest.mark.parametrize("program,store", [("/usr/bin/python3", "raise SystemExit\n"),
+                                           ("/usr/bin/python3", ONE)])
+def test_last_words_are_not_reset(worker, program, store):
+    """A refusal is the first that the server reads, also when something it said is still unread."""
+    env = {} if "Exit" in store else {"PYTHONHOME": "/nowhere"}
+    w = worker(store, load=False, program=program, env=env)
+    w.process.wait(lzr.WAIT)
+    m = w.receive()  # ConnectionResetError would be an AssertionError here
+    assert m.type == LOAD_FAILED
 
 
 # pins
