@@ -6,18 +6,25 @@
  * fixed and asserted. The server distrusts every field it receives.
  *
  * Order:
- *   server  CONFIG (text: "name\0path\0" a store, for all stores in one packet)
- *   worker  MANIFEST_PART ... (per store: store, total, then parts in order), READY
- *           or LOAD_FAILED (text: message\0traceback)
- *   server  SLOT (fd attached: a sealed memfd of `bytes` bytes and LZR_SLOT_CONTROL more; its
- * number is `slot`) server  JOB the worker claims the job: it compares the 64-bit word at offset
- * `capacity` of the slot's memfd with seq and sets it to 0 in one atomic step. If it held anything
- * else, the server has withdrawn the job and the worker drops the message without an answer worker
- * DONE or FAILED (seq, slot) worker  UNPINNED (slot): the last reference that user code kept to a
- * slot is gone server  DROP_SLOT (slot): the worker unmaps it and forgets it; never sent while it
- * is pinned server  QUIT: finish the running job, run atexit, end The worker runs jobs one by one
- * in the order they came. The server may send the next JOB while one runs. A worker whose socket is
- * closed ends at once.
+ *
+ *   server  CONFIG         text: "name\0path\0" for each store, all in one packet
+ *   worker  MANIFEST_PART  for each store its parts in order (store, total), then
+ *           READY          or LOAD_FAILED (text: message, NUL, traceback)
+ *   server  SLOT           with a descriptor: a sealed memfd of `bytes` bytes and
+ *                          LZR_SLOT_CONTROL more; its number is `slot`
+ *   server  JOB            the worker first claims it, see below
+ *   worker  DONE, FAILED   seq, slot
+ *   worker  UNPINNED       the last reference that user code kept to a slot is gone
+ *   server  DROP_SLOT      the worker unmaps it and forgets it; never while it is pinned
+ *   server  QUIT           finish the running job, run atexit functions, end
+ *
+ * Claiming: the 64-bit word at offset `capacity` of the slot's memfd holds the number of the job
+ * that may run. The worker compares it with seq and sets it to 0 in one atomic step; if it held
+ * anything else, the server has withdrawn the job, and the worker drops the message without an
+ * answer.
+ *
+ * The worker runs jobs one by one in the order they came; the server may send the next JOB while
+ * one runs. A worker whose socket is closed ends at once.
  */
 #ifndef LAZARR_PROTOCOL_H
 #define LAZARR_PROTOCOL_H
@@ -48,10 +55,11 @@ enum lzr_msg_type {
 };
 
 /* Flags of DONE. */
-#define LZR_DONE_PINNED 1u /* user code still holds an array over the slot: copy before you read   \
-                            */
+#define LZR_DONE_PINNED                                                                            \
+    1u /* user code still holds an array over the slot: copy before you read                       \
+        */
 
-/* One header for all messages: 240 bytes, unused fields 0. */
+/* One header for all messages: 208 bytes, unused fields 0. */
 struct lzr_msg {
     uint32_t type;    /* enum lzr_msg_type */
     uint32_t version; /* LZR_PROTOCOL_VERSION */

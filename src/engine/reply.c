@@ -467,13 +467,20 @@ static enum lzr_received read_one(struct lzr_driver *d, struct lzr_worker *w, st
         lzr_dispatch(d);
         pthread_mutex_unlock(&d->mu);
     }
-    pthread_mutex_unlock(&w->read_mu);
-    if (got == LZR_RECEIVED_GARBAGE) {
+    if (got == LZR_RECEIVED_GARBAGE || got == LZR_RECEIVED_END) {
+        /* Without its socket it is of no use. The channel tells whether it is still the same
+         * process: a new one may have taken its place. */
         pthread_mutex_lock(&d->mu);
-        lzr_log(d->log, LZR_LOG_ERROR, "worker %u broke the protocol and is killed", w->number);
-        lzr_worker_kill(d, w);
+        if (w->channel == c) {
+            if (got == LZR_RECEIVED_GARBAGE) {
+                lzr_log(d->log, LZR_LOG_ERROR, "worker %u broke the protocol and is killed",
+                        w->number);
+            }
+            lzr_worker_kill(d, w);
+        }
         pthread_mutex_unlock(&d->mu);
     }
+    pthread_mutex_unlock(&w->read_mu);
     if (ready && got == LZR_RECEIVED) {
         lzr_worker_provide_slots(d, w);
     }
@@ -525,10 +532,6 @@ void *lzr_codec_main(void *driver)
         enum lzr_received got = read_one(d, w, p, &fin);
         if (got == LZR_RECEIVED || got == LZR_RECEIVED_NOTHING) {
             rearm(d, w); /* before encoding: the next answer needn't wait for this one */
-        } else if (got == LZR_RECEIVED_END) {
-            pthread_mutex_lock(&d->mu);
-            lzr_worker_kill(d, w); /* without its socket it is of no use */
-            pthread_mutex_unlock(&d->mu);
         }
         if (fin.flight != NULL) {
             if (fin.copy) {

@@ -145,7 +145,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     if (w->njobs > 0) {
         bury_job(d, w, &w->jobs[0], how, &list);
         w->njobs = 0;
-    } else if (!d->closing && !starting && w->jobs_done > 0) {
+    } else if (!d->closing && !starting) {
         lzr_log(d->log, LZR_LOG_WARN, "worker %u ended while idle: %s", w->number, how);
     }
     if (starting) {

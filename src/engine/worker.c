@@ -65,9 +65,12 @@ void lzr_worker_reset(struct lzr_worker *w)
 
 void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w)
 {
-    (void)d;
     if (w->pid > 0) {
-        kill(w->pid, SIGKILL);
+        /* By its pidfd: the number may be another process's once the supervisor has waited for it.
+         */
+        if (w->pidfd < 0 || syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0) != 0) {
+            lzr_log(d->log, LZR_LOG_DEBUG, "worker %u is gone already", w->number);
+        }
         w->state = LZR_WORKER_ENDING;
     }
 }

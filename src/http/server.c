@@ -63,8 +63,8 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
         return;
     }
     *con_cls = NULL;
-    /* The library may see a client leave just as its result comes, and then ends the request without
-     * the handler: the watch must not know it any more. */
+    /* The library may see a client leave just as its result comes, and then ends the request
+     * without the handler: the watch must not know it any more. */
     lzr_chunk_unwatch(r);
     if (r->status < 600) {
         atomic_fetch_add_explicit(&s->by_status[r->status], 1, memory_order_relaxed);

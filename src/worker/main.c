@@ -140,18 +140,14 @@ static bool store_result(struct worker *w, PyObject *result)
     if (to == NULL) {
         return false;
     }
-    bool ok = PyArray_Check(result) && lzr_cast_fast((PyArrayObject *)result, (PyArrayObject *)to);
+    bool ok =
+        PyArray_CheckExact(result) && lzr_cast_fast((PyArrayObject *)result, (PyArrayObject *)to);
     if (!ok) {
-        /* Rare or wrong: _cast.py does it, or says what is wrong. It minds results that lie in the
-         * slot themselves; a subclass (a matrix) would have its own idea of indexing. */
-        PyObject *plain = PyArray_Check(result)
-                              ? PyArray_View((PyArrayObject *)result, NULL, &PyArray_Type)
-                              : Py_NewRef(result);
-        PyObject *r =
-            plain != NULL ? PyObject_CallFunctionObjArgs(w->in.assign, to, plain, NULL) : NULL;
+        /* Rare or wrong: _cast.py does it, or says what is wrong. It minds subclasses, and results
+         * that lie in the slot themselves. */
+        PyObject *r = PyObject_CallFunctionObjArgs(w->in.assign, to, result, NULL);
         ok = r != NULL;
         Py_XDECREF(r);
-        Py_XDECREF(plain);
     }
     Py_DECREF(to);
     return ok;

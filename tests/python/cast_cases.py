@@ -75,6 +75,11 @@ CASES = [
     ("uint8", (2, 3), "np.zeros(3, 'u1')", "got shape [3]"),
     ("uint8", (2,), "np.zeros((), 'u1')", "np.zeros(2)"),
     ("uint8", (2,), "np.zeros(0, 'u1')", "got shape [0]"),
+    # kinds of ndarray
+    ("uint8", (2, 2), "np.matrix([[1, 2], [3, 4]])", "np.array([[1, 2], [3, 4]])"),
+    ("uint8", (2, 2), "np.matrix([[1, 2], [300, 4]])", "value 300 at [1, 0] does not fit uint8"),
+    ("uint8", (2,), "np.ma.array([1, 2], mask=[0, 0])", "np.array([1, 2])"),
+    ("uint8", (2,), "np.ma.array(np.array([1, 2], 'u1'), mask=[0, 1])", "masked array"),
     # no numbers
     ("uint8", (1,), "np.array([None])", "dtype object"),
     ("uint8", (1,), "np.array([{}], dtype=object)", "dtype object"),

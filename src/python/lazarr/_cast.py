@@ -35,7 +35,9 @@ def as_array(result: Any) -> np.ndarray:
         return array
     if result.dtype.kind not in "biufc":
         raise CastError(f"expected numbers, got an array of dtype {result.dtype}")
-    return result
+    if isinstance(result, np.ma.MaskedArray) and np.ma.is_masked(result):
+        raise CastError("a masked array has no values under its mask: return result.filled(value)")
+    return result.view(np.ndarray)  # np.matrix and its like index differently
 
 
 def check_shape(shape: Sequence[int], block: Sequence[int]) -> None:
