@@ -258,6 +258,24 @@ static void check_holds(struct lzr_driver *d, uint64_t now)
     }
 }
 
+/* A process that can't be watched (no descriptor left) is ended here and tried again later. */
+static void give_up(struct lzr_driver *d, struct lzr_worker *w)
+{
+    lzr_log(d->log, LZR_LOG_ERROR, "worker %u can't be watched and is killed", w->number);
+    (void)kill(w->pid, SIGKILL);
+    while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+    pthread_mutex_lock(&w->read_mu);
+    pthread_mutex_lock(&d->mu);
+    lzr_worker_reset(w);
+    w->load_error = lzr_strdup("a worker's process can't be watched"); /* ends opening */
+    w->failed_starts++;
+    w->restart_us = lzr_now_us() + 1000000;
+    pthread_cond_broadcast(&d->started);
+    pthread_mutex_unlock(&d->mu);
+    pthread_mutex_unlock(&w->read_mu);
+}
+
 static void tick(struct lzr_driver *d)
 {
     struct lzr_request *list = NULL;
@@ -292,11 +310,7 @@ static void tick(struct lzr_driver *d)
         if (start) {
             lzr_worker_start(d, w);
             if (w->pid > 0 && lzr_watch_process(d, w) != 0) {
-                lzr_log(d->log, LZR_LOG_ERROR, "worker %u can't be watched and is killed",
-                        w->number);
-                pthread_mutex_lock(&d->mu);
-                lzr_worker_kill(d, w);
-                pthread_mutex_unlock(&d->mu);
+                give_up(d, w);
             }
         }
     }
