@@ -71,6 +71,7 @@ struct lzr_worker {
     struct lzr_slot *slots;
     unsigned npinned;
     uint32_t next_slot;
+    bool loaded; /* this process has been READY */
     uint64_t start_deadline_us;
     uint64_t restart_us;
     unsigned failed_starts; /* in a row: back-off */

@@ -213,6 +213,7 @@ static bool apply_load(struct lzr_driver *d, struct lzr_worker *w, const struct 
         }
     }
     w->state = LZR_WORKER_READY;
+    w->loaded = true;
     w->failed_starts = 0;
     pthread_cond_broadcast(&d->started);
     return true;

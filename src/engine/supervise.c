@@ -134,7 +134,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     describe_death(&si, how, sizeof how);
     pthread_mutex_lock(&w->read_mu); /* nobody is between taking a message and applying it */
     pthread_mutex_lock(&d->mu);
-    bool starting = w->state == LZR_WORKER_STARTING;
+    bool starting = !w->loaded; /* its state may say ENDING by now */
     if (!d->closing) {
         d->stats.worker_deaths_total += !w->killed_for_deadline;
         w->deaths++;
@@ -145,7 +145,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     if (w->njobs > 0) {
         bury_job(d, w, &w->jobs[0], how, &list);
         w->njobs = 0;
-    } else if (!d->closing && !starting) {
+    } else if (d->opened && !d->closing && !starting) {
         lzr_log(d->log, LZR_LOG_WARN, "worker %u ended while idle: %s", w->number, how);
     }
     if (starting) {

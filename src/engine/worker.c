@@ -289,6 +289,7 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
     w->channel = c;
     w->state = LZR_WORKER_STARTING;
     w->jobs_done = 0;
+    w->loaded = false;
     w->next_slot = 0;
     w->start_deadline_us = lzr_now_us() + d->start_timeout_us;
     d->stats.worker_starts_total++;
