@@ -28,7 +28,8 @@ def t1():
     return volume("ch2.nii.gz")
 
 
-@lazarr.source("aal", axes="zyx", units="millimeter", translation=(-72, -126, -90), kind="labels")
+@lazarr.source("aal", axes="zyx", units="millimeter", translation=(-72, -126, -90), kind="labels",
+               labels_of=t1)
 def aal():
     return volume("aal.nii.gz")
 

@@ -24,19 +24,25 @@ struct lzr_grid {
 
 /* Fills counts, total and chunk_elements from rank, shape and chunks, checking the limits. */
 enum lzr_code lzr_grid_init(struct lzr_grid *g, struct lzr_err *err);
-uint64_t lzr_grid_index(const struct lzr_grid *g, const uint64_t pos[]);     /* flat, C order */
+uint64_t lzr_grid_index(const struct lzr_grid *g, const uint64_t pos[]); /* flat, C order */
 void lzr_grid_position(const struct lzr_grid *g, uint64_t index, uint64_t pos[]);
 /* The block of a chunk: its first voxel and its extent cut to the array. */
 void lzr_grid_block(const struct lzr_grid *g, const uint64_t pos[], uint64_t start[],
                     uint64_t extent[]);
 
-enum lzr_codec_id { LZR_CODEC_NONE, LZR_CODEC_BLOSC, LZR_CODEC_ZSTD, LZR_CODEC_GZIP };
+enum lzr_codec_id {
+    LZR_CODEC_NONE,
+    LZR_CODEC_BLOSC,
+    LZR_CODEC_ZSTD,
+    LZR_CODEC_GZIP,
+    LZR_CODEC_LZ4 /* N5 only: lz4-java's LZ4Block stream */
+};
 
 struct lzr_codec {
     enum lzr_codec_id id;
-    int level;       /* blosc clevel 0..9, zstd -131072..22, gzip 0..9 */
-    char cname[12];  /* blosc: blosclz lz4 lz4hc snappy zlib zstd */
-    int shuffle;     /* blosc: 0 none, 1 byte, 2 bit */
+    int level;      /* blosc clevel 0..9, zstd -131072..22, gzip 0..9 */
+    char cname[12]; /* blosc: blosclz lz4 lz4hc snappy zlib zstd */
+    int shuffle;    /* blosc: 0 none, 1 byte, 2 bit */
 };
 
 enum lzr_array_kind { LZR_PLAIN, LZR_IMAGE, LZR_LABELS };
@@ -57,20 +63,23 @@ struct lzr_array {
     enum lzr_array_kind kind;
     struct lzr_dtype dtype;
     unsigned char fill[LZR_MAX_ITEMSIZE];
-    bool fill_given;   /* false: 0, written as null in a plain array's .zarray (design 1) */
-    unsigned nlevels;  /* 1 for a plain array */
+    bool fill_given;  /* false: 0, written as null in a plain array's .zarray (design 1) */
+    unsigned nlevels; /* 1 for a plain array */
     struct lzr_level *levels;
     bool has_dims;
-    const char *dims[LZR_MAX_RANK];  /* names of the axes; for images the axis letters */
-    const char *units[LZR_MAX_RANK]; /* NULL where none */
-    char separator;                  /* of Zarr v2 chunk keys: '.' or '/' ('/' for images) */
-    struct lzr_codec codec;          /* of the Zarr faces */
-    const char *attributes;          /* the user's own: the text of a JSON object, "{}" if none */
-    const char *channels;            /* text of a JSON array, or NULL */
+    const char *dims[LZR_MAX_RANK];    /* names of the axes; for images the axis letters */
+    const char *units[LZR_MAX_RANK];   /* NULL where none */
+    char separator;                    /* of Zarr v2 chunk keys: '.' or '/' ('/' for images) */
+    struct lzr_codec codec;            /* of the Zarr faces */
+    struct lzr_codec n5_codec;         /* of N5 and BDV */
+    bool compressed_segmentation;      /* in precomputed, where the type shown there allows it */
+    const struct lzr_array *labels_of; /* the image whose labels these are, or NULL */
+    const char *attributes;            /* the user's own: the text of a JSON object, "{}" if none */
+    const char *channels;              /* text of a JSON array, or NULL */
     double timeout_s, first_timeout_s;
     bool deterministic;
-    bool versioned;                  /* version= given: ETags survive a restart */
-    struct lzr_digest digest;        /* of all that makes its chunks but for the start's nonce */
+    bool versioned;           /* version= given: ETags survive a restart */
+    struct lzr_digest digest; /* of all that makes its chunks but for the start's nonce */
 };
 
 struct lzr_group {

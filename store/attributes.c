@@ -5,19 +5,47 @@
 #include "base/buf.h"
 #include "store/json_span.h"
 
-static bool is_reserved(struct lzr_span key)
+const char *const lzr_attributes_zarr[] = {"multiscales", "ome",    "_ARRAY_DIMENSIONS",
+                                           "omero",       "labels", "image-label",
+                                           NULL};
+
+const char *const lzr_attributes_n5[] = {"n5",
+                                         "dimensions",
+                                         "blockSize",
+                                         "dataType",
+                                         "compression",
+                                         "compressionType",
+                                         "codecs",
+                                         "axes",
+                                         "units",
+                                         "resolution",
+                                         "pixelResolution",
+                                         "downsamplingFactors",
+                                         "scales",
+                                         "coordinateArrays",
+                                         "multiscales",
+                                         "multiScale",
+                                         "ome",
+                                         "transform",
+                                         NULL};
+
+static bool is_reserved(struct lzr_span key, const char *const *reserved)
 {
-    return lzr_json_key_is(key, "multiscales") || lzr_json_key_is(key, "ome") ||
-           lzr_json_key_is(key, "_ARRAY_DIMENSIONS");
+    for (; reserved != NULL && *reserved != NULL; reserved++) {
+        if (lzr_json_key_is(key, *reserved)) {
+            return true;
+        }
+    }
+    return false;
 }
 
-void lzr_attributes_merge(struct lzr_json *j, const char *attributes, bool reserve)
+void lzr_attributes_merge(struct lzr_json *j, const char *attributes, const char *const *reserved)
 {
     struct lzr_json_iter it;
     struct lzr_span key, value;
     lzr_json_iter_init(&it, (struct lzr_span){attributes, strlen(attributes)});
     while (lzr_json_next(&it, &key, &value)) {
-        if (!(reserve && is_reserved(key))) {
+        if (!is_reserved(key, reserved)) {
             lzr_json_raw(j, key.p, key.n);
             lzr_buf_putc(j->out, ':');
             lzr_buf_add(j->out, value.p, value.n);

@@ -7,9 +7,14 @@
 #include "store/json_writer.h"
 
 /* Appends the members of a JSON object's text to the object that is open in j, their texts
- * untouched. Members whose names lazarr writes itself (multiscales, ome, _ARRAY_DIMENSIONS) are
- * left out where `reserve` says that this node is one of ours (an array or an image): a reader must
- * never find two that differ. A plain group's attributes are all the user's. */
-void lzr_attributes_merge(struct lzr_json *j, const char *attributes, bool reserve);
+ * untouched. Members whose names are among `reserved` (a list that ends in NULL; or none) are left
+ * out: those that lazarr writes itself, so that a reader never finds two that differ, and those
+ * that a format gives a meaning of its own. In Zarr a plain group's attributes are all the user's.
+ */
+void lzr_attributes_merge(struct lzr_json *j, const char *attributes, const char *const *reserved);
+
+extern const char *const lzr_attributes_zarr[]; /* of arrays and images in the Zarr faces */
+extern const char
+    *const lzr_attributes_n5[]; /* of everything in N5: readers merge them downwards */
 
 #endif

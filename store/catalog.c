@@ -15,7 +15,12 @@
 
 const struct lzr_face_ops *lzr_catalog_face(enum lzr_face face)
 {
-    return face == LZR_FACE_ZARR2 ? &lzr_face_zarr2 : &lzr_face_zarr3;
+    static const struct lzr_face_ops *const FACES[LZR_FACES] = {
+        [LZR_FACE_ZARR2] = &lzr_face_zarr2, [LZR_FACE_ZARR3] = &lzr_face_zarr3,
+        [LZR_FACE_N5] = &lzr_face_n5,       [LZR_FACE_PRECOMPUTED] = &lzr_face_precomputed,
+        [LZR_FACE_BDV] = &lzr_face_bdv,
+    };
+    return FACES[face];
 }
 
 static struct lzr_digest join_text(struct lzr_digest d, const char *text)
@@ -28,6 +33,13 @@ static struct lzr_digest join_number(struct lzr_digest d, uint64_t v)
     return lzr_digest_join(d, &v, sizeof v);
 }
 
+static struct lzr_digest join_codec(struct lzr_digest d, const struct lzr_codec *c)
+{
+    d = join_number(join_number(d, (uint64_t)c->id), (uint64_t)(int64_t)c->level);
+    d = join_number(join_text(d, c->cname), (uint64_t)c->shuffle);
+    return join_text(d, lzr_codec_version(c));
+}
+
 /* What Python says about the function, and everything of ours that decides the bytes. */
 static struct lzr_digest array_digest(const struct lzr_array *a)
 {
@@ -37,9 +49,8 @@ static struct lzr_digest array_digest(const struct lzr_array *a)
     lzr_dtype_v2(a->dtype, dtype);
     d = join_text(d, dtype);
     d = lzr_digest_join(d, a->fill, sizeof a->fill);
-    d = join_number(join_number(d, (uint64_t)a->codec.id), (uint64_t)(int64_t)a->codec.level);
-    d = join_number(join_text(d, a->codec.cname), (uint64_t)a->codec.shuffle);
-    d = join_text(d, lzr_codec_version(&a->codec));
+    d = join_codec(join_codec(d, &a->codec), &a->n5_codec);
+    d = join_number(d, a->compressed_segmentation);
     for (unsigned k = 0; k < a->nlevels; k++) {
         const struct lzr_grid *g = &a->levels[k].grid;
         d = join_number(d, g->rank);
@@ -64,8 +75,9 @@ static enum lzr_code check_names(const struct lzr_manifest_text *texts, size_t n
         }
         for (size_t k = 0; k < i; k++) {
             if (strcmp(texts[i].name, texts[k].name) == 0) {
-                return lzr_err_set(err, LZR_E_INVAL, "%.180s: the store's name \"%.60s\" is also "
-                                                     "that of %.180s",
+                return lzr_err_set(err, LZR_E_INVAL,
+                                   "%.180s: the store's name \"%.60s\" is also "
+                                   "that of %.180s",
                                    texts[i].file, texts[i].name, texts[k].file);
             }
         }
@@ -81,9 +93,8 @@ static enum lzr_code read_stores(struct lzr_catalog *c, const struct lzr_manifes
         return lzr_err_set(err, LZR_E_NOMEM, "out of memory");
     }
     for (size_t i = 0; i < n; i++) {
-        enum lzr_code code =
-            lzr_manifest_read(&c->arena, texts[i].name, texts[i].file, texts[i].json,
-                              texts[i].len, &c->stores[i], err);
+        enum lzr_code code = lzr_manifest_read(&c->arena, texts[i].name, texts[i].file,
+                                               texts[i].json, texts[i].len, &c->stores[i], err);
         if (code != LZR_OK) {
             return code;
         }
@@ -195,15 +206,16 @@ static const struct lzr_catalog_node *find(const struct lzr_catalog *c, const ch
 }
 
 /* The end of a key is the chunk's, but how much of it only the array tells: cut off one segment
- * after the other while they look like a chunk's (digits, dots, v3's "c") until an array stands
- * before them. At most one can, since no array lies inside another. */
+ * after the other while they look like a chunk's (digits, dots, precomputed's '-' and '_', v3's
+ * "c") until an array stands before them. At most one can, since no array lies inside another. */
 static bool find_chunk(const struct lzr_catalog *c, const char *key, size_t n,
                        struct lzr_chunk *out)
 {
     size_t at = n;
     for (unsigned segments = 0; segments <= LZR_MAX_RANK; segments++) {
         size_t end = at;
-        while (at > 0 && ((key[at - 1] >= '0' && key[at - 1] <= '9') || key[at - 1] == '.')) {
+        while (at > 0 && ((key[at - 1] >= '0' && key[at - 1] <= '9') || key[at - 1] == '.' ||
+                          key[at - 1] == '-' || key[at - 1] == '_')) {
             at--;
         }
         bool last = at > 0 && at == end && key[at - 1] == 'c'; /* v3: "c" begins the chunk's part */
@@ -212,13 +224,13 @@ static bool find_chunk(const struct lzr_catalog *c, const char *key, size_t n,
             return false;
         }
         const struct lzr_catalog_node *node = find(c, key, at - 1);
-        if (node != NULL && node->array != NULL) {
+        if (node != NULL && node->chunks != NULL) {
+            const struct lzr_tree_item *item = node->chunks;
             uint64_t index;
-            if (!lzr_catalog_face(node->face)->chunk(node->array, node->level, key + at, n - at,
-                                                     &index)) {
+            if (!lzr_catalog_face(node->face)->chunk(item, key + at, n - at, &index)) {
                 return false;
             }
-            *out = (struct lzr_chunk){node->array, node->level, LZR_ENC_ZARR, index};
+            *out = (struct lzr_chunk){item->array, item->level, item->encoding, index};
             return true;
         }
         if (last || node != NULL) {
@@ -258,9 +270,30 @@ struct lzr_digest lzr_chunk_digest(const struct lzr_chunk *c, uint64_t nonce)
     return lzr_digest_join(c->array->digest, parts, sizeof parts);
 }
 
-void lzr_array_key(struct lzr_buf *out, const struct lzr_array *a, enum lzr_face face)
+bool lzr_chunk_length(const struct lzr_chunk *c, uint64_t *bytes)
 {
+    struct lzr_view v;
+    return lzr_view_of(c->array, c->level, c->encoding, &v, NULL) &&
+           lzr_view_length(&v, c->index, bytes);
+}
+
+bool lzr_face_holds(const struct lzr_array *a, enum lzr_face face, char *why)
+{
+    struct lzr_view v;
+    for (unsigned k = 0; k < a->nlevels; k++) {
+        if (!lzr_view_of(a, k, lzr_catalog_face(face)->encoding, &v, why)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void lzr_array_key(struct lzr_buf *out, const struct lzr_array *a, enum lzr_face face, bool level)
+{
+    static const char *const FINEST[LZR_FACES] = {"/0", "/0", "/s0", "", ""};
     const struct lzr_face_ops *ops = lzr_catalog_face(face);
-    lzr_buf_printf(out, "%s/%s%s/%s%s", ops->name, a->store->name, ops->suffix, a->path,
-                   a->kind == LZR_PLAIN ? "" : "/0");
+    const char *end = face == LZR_FACE_BDV            ? "/dataset.xml"
+                      : level && a->kind != LZR_PLAIN ? FINEST[face]
+                                                      : "";
+    lzr_buf_printf(out, "%s/%s%s/%s%s", ops->name, a->store->name, ops->suffix, a->path, end);
 }

@@ -19,21 +19,26 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "store/array.h"
+#include "store/view.h"
 
 /* The formats, and so the faces of a server: the first segment of a key. */
-enum lzr_face { LZR_FACE_ZARR2, LZR_FACE_ZARR3, LZR_FACES };
-
-/* Which bytes of a chunk: faces whose bytes are equal share one (zarr2 and zarr3 do). */
-enum lzr_encoding { LZR_ENC_ZARR, LZR_ENCODINGS };
+enum lzr_face {
+    LZR_FACE_ZARR2,
+    LZR_FACE_ZARR3,
+    LZR_FACE_N5,
+    LZR_FACE_PRECOMPUTED,
+    LZR_FACE_BDV,
+    LZR_FACES
+};
 
 enum lzr_node { LZR_NODE_NONE, LZR_NODE_DOC, LZR_NODE_DIR, LZR_NODE_CHUNK };
 
 struct lzr_doc {
-    const char *key;       /* whole key */
-    const char *data;      /* the document's bytes */
+    const char *key;  /* whole key */
+    const char *data; /* the document's bytes */
     size_t len;
     struct lzr_digest digest; /* of the bytes: its ETag */
-    const char *type;      /* "application/json" */
+    const char *type;         /* "application/json" */
 };
 
 struct lzr_dir_entry {
@@ -51,7 +56,7 @@ struct lzr_chunk {
     const struct lzr_array *array;
     uint32_t level;
     enum lzr_encoding encoding;
-    uint64_t index; /* flat, in the level's grid */
+    uint64_t index; /* flat, in the grid of the encoding's view (view.h) */
 };
 
 struct lzr_hit {
@@ -92,9 +97,16 @@ struct lzr_hit lzr_catalog_lookup(const struct lzr_catalog *c, const char *key, 
  * the array is versioned. */
 struct lzr_digest lzr_chunk_digest(const struct lzr_chunk *c, uint64_t nonce);
 
-/* "zarr3/brain.zarr/t1" of a plain array, "zarr3/brain.zarr/t1/0" of an image (its finest level) in
- * a face: what a person pastes to get an array. Without "/0" an image's is its multiscale group. */
+/* How many bytes a chunk has, where that is known before it is made. */
+bool lzr_chunk_length(const struct lzr_chunk *c, uint64_t *bytes);
+
+/* Whether a format holds an array; why (nullable, LZR_WHY_BYTES) says why not. */
+bool lzr_face_holds(const struct lzr_array *a, enum lzr_face face, char *why);
+
+/* "zarr3/brain.zarr/t1": an array's directory in a face, an image's multiscale group; with level,
+ * an image's finest level: "zarr3/brain.zarr/t1/0", "n5/brain.n5/t1/s0". BigDataViewer's is its
+ * dataset.xml. */
 struct lzr_buf;
-void lzr_array_key(struct lzr_buf *out, const struct lzr_array *a, enum lzr_face face);
+void lzr_array_key(struct lzr_buf *out, const struct lzr_array *a, enum lzr_face face, bool level);
 
 #endif

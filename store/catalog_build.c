@@ -37,9 +37,9 @@ static struct lzr_catalog_node *add_node(struct lzr_catalog *c, const char *key)
 static const char *make_key(const struct work *w, const char *path, const char *name)
 {
     char key[LZR_MAX_KEY];
-    int n = snprintf(key, sizeof key, "%s/%s%s%s%s%s%s", w->ops->name, w->store->name,
-                     w->ops->suffix, path[0] != '\0' ? "/" : "", path, name[0] != '\0' ? "/" : "",
-                     name);
+    int n =
+        snprintf(key, sizeof key, "%s/%s%s%s%s%s%s", w->ops->name, w->store->name, w->ops->suffix,
+                 path[0] != '\0' ? "/" : "", path, name[0] != '\0' ? "/" : "", name);
     /* Face, store, path and name are each bounded well below this when they enter. */
     LZR_CHECK(n > 0 && (size_t)n < sizeof key);
     return lzr_arena_strndup(&w->c->arena, key, (size_t)n);
@@ -48,8 +48,7 @@ static const char *make_key(const struct work *w, const char *path, const char *
 /* Moves a finished text into the arena. */
 static enum lzr_code keep(struct work *w, struct lzr_buf *b, struct lzr_span *out)
 {
-    const char *copy =
-        lzr_buf_failed(b) ? NULL : lzr_arena_strndup(&w->c->arena, b->data, b->len);
+    const char *copy = lzr_buf_failed(b) ? NULL : lzr_arena_strndup(&w->c->arena, b->data, b->len);
     if (copy == NULL) {
         return no_memory(w->err);
     }
@@ -70,7 +69,8 @@ static enum lzr_code add_doc(struct work *w, const char *path, const char *name,
                             .data = text.p,
                             .len = text.n,
                             .digest = lzr_digest(text.p, text.n, 0),
-                            .type = "application/json"};
+                            .type = strstr(name, ".xml") != NULL ? "text/xml; charset=utf-8"
+                                                                 : "application/json"};
     add_node(w->c, key)->doc = doc;
     return LZR_OK;
 }
@@ -82,7 +82,7 @@ static enum lzr_code write_parts(struct work *w, size_t i)
     for (unsigned k = 0; code == LZR_OK && k < w->ops->nparts; k++) {
         struct lzr_buf b;
         lzr_buf_init(&b, LZR_MAX_DOCUMENTS);
-        w->ops->write_part(&b, item, k);
+        w->ops->write_part(&b, &w->tree, i, k);
         code = keep(w, &b, &w->parts[i].part[k]);
         lzr_buf_release(&b);
         const char *name = w->ops->part_name(item, k);
@@ -148,8 +148,7 @@ static enum lzr_code add_dir(struct lzr_catalog *c, const char *key,
 
 static int compare_entries(const void *a, const void *b)
 {
-    return strcmp(((const struct lzr_dir_entry *)a)->name,
-                  ((const struct lzr_dir_entry *)b)->name);
+    return strcmp(((const struct lzr_dir_entry *)a)->name, ((const struct lzr_dir_entry *)b)->name);
 }
 
 static enum lzr_code list_item(struct work *w, size_t i)
@@ -174,16 +173,14 @@ static enum lzr_code list_item(struct work *w, size_t i)
             entries[n++] = (struct lzr_dir_entry){name, false};
         }
     }
-    if (item->group) {
+    if (lzr_is_group(item) && w->ops->consolidated_name != NULL) {
         entries[n++] = (struct lzr_dir_entry){w->ops->consolidated_name, false};
     }
     qsort(entries + children, n - children, sizeof *entries, compare_entries);
     struct lzr_catalog_node *node;
-    enum lzr_code code =
-        add_dir(w->c, make_key(w, item->path, ""), entries, n, &node, w->err);
-    if (code == LZR_OK && !item->group) {
-        node->array = item->array;
-        node->level = item->level;
+    enum lzr_code code = add_dir(w->c, make_key(w, item->path, ""), entries, n, &node, w->err);
+    if (code == LZR_OK && item->role == LZR_ROLE_ARRAY) {
+        node->chunks = item;
         node->face = w->face;
     }
     return code;
@@ -199,7 +196,8 @@ static enum lzr_code build_store(struct work *w)
     /* Backwards: what is inside a group is finished before the group needs it. */
     for (size_t i = w->tree.n; code == LZR_OK && i-- > 0;) {
         code = write_parts(w, i);
-        if (code == LZR_OK && w->tree.items[i].group) {
+        if (code == LZR_OK && lzr_is_group(&w->tree.items[i]) &&
+            w->ops->write_consolidated != NULL) {
             code = write_consolidated(w, i);
         }
         if (code == LZR_OK) {
@@ -214,8 +212,7 @@ static enum lzr_code build_store(struct work *w)
 static enum lzr_code list_face(struct lzr_catalog *c, const struct lzr_face_ops *ops,
                                struct lzr_err *err)
 {
-    struct lzr_dir_entry *entries =
-        lzr_arena_alloc(&c->arena, (c->nstores + 1) * sizeof *entries);
+    struct lzr_dir_entry *entries = lzr_arena_alloc(&c->arena, (c->nstores + 1) * sizeof *entries);
     if (entries == NULL) {
         return no_memory(err);
     }
@@ -279,7 +276,7 @@ static enum lzr_code build_stores(struct lzr_catalog *c, const struct lzr_tree *
                              .store = &c->stores[i],
                              .ops = ops,
                              .face = (enum lzr_face)f,
-                             .tree = trees[i],
+                             .tree = trees[(size_t)f * c->nstores + i],
                              .err = err};
             enum lzr_code code = build_store(&w);
             if (code != LZR_OK) {
@@ -298,18 +295,20 @@ enum lzr_code lzr_catalog_build(struct lzr_catalog *c, struct lzr_err *err)
 {
     enum lzr_code code = LZR_OK;
     size_t items = 0;
-    struct lzr_tree *trees = lzr_arena_alloc(&c->arena, (c->nstores + 1) * sizeof *trees);
+    size_t ntrees = LZR_FACES * c->nstores;
+    struct lzr_tree *trees = lzr_arena_alloc(&c->arena, (ntrees + 1) * sizeof *trees);
     if (trees == NULL) {
         code = no_memory(err);
     }
-    for (size_t i = 0; code == LZR_OK && i < c->nstores; i++) {
-        /* In the catalog's arena: directory entries borrow the names in the paths. */
-        code = lzr_tree_build(&c->arena, &c->stores[i], &trees[i], err);
+    for (size_t i = 0; code == LZR_OK && i < ntrees; i++) {
+        /* In the catalog's arena: nodes refer to the items, entries to the names in their paths. */
+        const struct lzr_face_ops *ops = lzr_catalog_face((enum lzr_face)(i / c->nstores));
+        code = lzr_tree_build(&c->arena, &c->stores[i % c->nstores], ops->expand, &trees[i], err);
         items += code == LZR_OK ? trees[i].n : 0;
     }
     if (code == LZR_OK) {
         /* A node a part, one for the consolidated document, one for the directory. */
-        c->cap = 1 + LZR_FACES * (1 + items * (LZR_FACE_PARTS + 2));
+        c->cap = 1 + LZR_FACES + items * (LZR_FACE_PARTS + 2);
         c->nodes = lzr_arena_alloc(&c->arena, c->cap * sizeof *c->nodes);
         code = c->nodes != NULL ? build_stores(c, trees, err) : no_memory(err);
     }

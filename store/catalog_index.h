@@ -17,11 +17,10 @@ struct lzr_catalog_node {
     uint64_t hash;
     const char *key;
     size_t len;
-    const struct lzr_doc *doc;     /* a document, or */
-    const struct lzr_dir *dir;     /* a directory */
-    const struct lzr_array *array; /* whose chunks are in this directory; NULL if none are */
-    uint32_t level;
-    enum lzr_face face; /* of array's chunk keys */
+    const struct lzr_doc *doc;          /* a document, or */
+    const struct lzr_dir *dir;          /* a directory */
+    const struct lzr_tree_item *chunks; /* whose chunks are in this directory; NULL if none are */
+    enum lzr_face face;
 };
 
 struct lzr_catalog {

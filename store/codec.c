@@ -2,10 +2,12 @@
 
 #include <blosc.h>
 #include <libdeflate.h>
+#include <lz4.h>
 #include <string.h>
 #include <zstd.h>
 
 #include "base/check.h"
+#include "store/lz4block.h"
 
 static enum lzr_code check_level(const char *what, int level, int least, int most,
                                  struct lzr_err *err)
@@ -21,6 +23,7 @@ enum lzr_code lzr_codec_check(const struct lzr_codec *c, struct lzr_err *err)
 {
     switch (c->id) {
     case LZR_CODEC_NONE:
+    case LZR_CODEC_LZ4:
         return LZR_OK;
     case LZR_CODEC_ZSTD:
         return check_level("zstd level", c->level, ZSTD_minCLevel(), ZSTD_maxCLevel(), err);
@@ -52,6 +55,8 @@ const char *lzr_codec_version(const struct lzr_codec *c)
         return ZSTD_versionString();
     case LZR_CODEC_GZIP:
         return LIBDEFLATE_VERSION_STRING;
+    case LZR_CODEC_LZ4:
+        return LZ4_versionString();
     case LZR_CODEC_NONE:
         break;
     }
@@ -68,6 +73,8 @@ size_t lzr_codec_bound(const struct lzr_codec *c, size_t n)
     case LZR_CODEC_GZIP:
         /* Without a compressor the bound is that of the worst level. */
         return libdeflate_gzip_compress_bound(NULL, n);
+    case LZR_CODEC_LZ4:
+        return lzr_lz4block_bound(n);
     case LZR_CODEC_NONE:
         break;
     }
@@ -80,8 +87,7 @@ static enum lzr_code failed(const char *what, const char *why, struct lzr_err *e
 }
 
 static enum lzr_code encode_blosc(const struct lzr_codec *c, unsigned itemsize, const void *src,
-                                  size_t n, void *dst, size_t cap, size_t *len,
-                                  struct lzr_err *err)
+                                  size_t n, void *dst, size_t cap, size_t *len, struct lzr_err *err)
 {
     /* A typesize of 0 divides by zero inside blosc, one above 255 silently becomes 1. One thread:
      * with more the bytes depend on their number. Block size 0 lets blosc choose, the same way for
@@ -124,6 +130,8 @@ enum lzr_code lzr_codec_encode(const struct lzr_codec *c, unsigned itemsize, con
         return encode_blosc(c, itemsize, src, n, dst, cap, len, err);
     case LZR_CODEC_GZIP:
         return encode_gzip(c, src, n, dst, cap, len, err);
+    case LZR_CODEC_LZ4:
+        return lzr_lz4block_encode(src, n, dst, cap, len, err);
     case LZR_CODEC_ZSTD: {
         size_t r = ZSTD_compress(dst, cap, src, n, c->level);
         if (ZSTD_isError(r)) {
@@ -204,6 +212,8 @@ enum lzr_code lzr_codec_decode(const struct lzr_codec *c, const void *src, size_
         return decode_zstd(src, len, dst, n, err);
     case LZR_CODEC_GZIP:
         return decode_gzip(src, len, dst, n, err);
+    case LZR_CODEC_LZ4:
+        return lzr_lz4block_decode(src, len, dst, n, err);
     case LZR_CODEC_NONE:
         break;
     }

@@ -5,6 +5,24 @@
 
 #include "store/json_writer.h"
 
+/* An image's group and its levels; folder ends in a slash or is empty. */
+static void add_image(struct lzr_tree *t, const struct lzr_array *a, bool in_labels,
+                      const char *folder, const char *name)
+{
+    struct lzr_tree_item group = {.role = LZR_ROLE_IMAGE,
+                                  .array = a,
+                                  .in_labels = in_labels,
+                                  .attributes = a->attributes};
+    lzr_tree_add(t, group, "%s%s", folder, name);
+    for (unsigned k = 0; k < a->nlevels; k++) {
+        struct lzr_tree_item level = {.role = LZR_ROLE_ARRAY,
+                                      .array = a,
+                                      .level = k,
+                                      .attributes = "{}"};
+        lzr_tree_add(t, level, "%s%s/%u", folder, name, k);
+    }
+}
+
 void lzr_face_dims(struct lzr_json *j, const struct lzr_tree_item *item)
 {
     const struct lzr_array *a = item->array;
@@ -20,6 +38,45 @@ void lzr_face_dims(struct lzr_json *j, const struct lzr_tree_item *item)
                      item->own_dims ? "_" : "", i);
             lzr_json_string(j, name);
         }
+    }
+    lzr_json_close(j, ']');
+}
+
+void lzr_face_expand_zarr(struct lzr_tree *t, const struct lzr_array *a)
+{
+    if (a->kind == LZR_PLAIN) {
+        lzr_tree_add(t,
+                     (struct lzr_tree_item){.role = LZR_ROLE_ARRAY,
+                                            .array = a,
+                                            .attributes = a->attributes},
+                     "%s", a->path);
+        return;
+    }
+    add_image(t, a, false, "", a->path);
+    bool labels = false;
+    for (size_t i = 0; i < t->store->narrays; i++) {
+        const struct lzr_array *l = &t->store->arrays[i];
+        if (l->labels_of != a) {
+            continue;
+        }
+        if (!labels) {
+            lzr_tree_add(
+                t, (struct lzr_tree_item){.role = LZR_ROLE_LABELS, .array = a, .attributes = "{}"},
+                "%s/labels", a->path);
+            labels = true;
+        }
+        const char *slash = strrchr(l->path, '/');
+        char folder[LZR_MAX_PATH + 16];
+        (void)snprintf(folder, sizeof folder, "%s/labels/", a->path);
+        add_image(t, l, true, folder, slash != NULL ? slash + 1 : l->path);
+    }
+}
+
+void lzr_face_lengths_reversed(struct lzr_json *j, const uint64_t *v, unsigned n)
+{
+    lzr_json_open(j, '[');
+    for (unsigned i = n; i-- > 0;) {
+        lzr_json_u64(j, v[i]);
     }
     lzr_json_close(j, ']');
 }

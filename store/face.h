@@ -1,8 +1,9 @@
 /* face.h: what a format must say about itself so that the catalog can build its documents and
- * directories: one constant struct per format (zarr2.c, zarr3.c).
+ * directories: one constant struct per format (zarr2.c, zarr3.c, n5.c, precomputed.c, bdv.c).
  *
- * A node's metadata is made of one or two parts. Those of everything inside a group are put
- * together again in the group's consolidated document, so each is written once and kept. */
+ * A directory's metadata is made of one or two parts. Those of everything inside a group are put
+ * together again in the group's consolidated document where the format has one, so each is written
+ * once and kept. */
 #ifndef LZR_STORE_FACE_H
 #define LZR_STORE_FACE_H
 
@@ -26,27 +27,38 @@ struct lzr_face_ops {
     const char *name;   /* first segment of its keys: "zarr2" */
     const char *suffix; /* of a store's name: ".zarr" */
     unsigned nparts;
-    /* Writes part k of a node. */
-    void (*write_part)(struct lzr_buf *out, const struct lzr_tree_item *item, unsigned k);
+    /* The directories that an array becomes; none if the format can't hold it. */
+    lzr_tree_expand *expand;
+    /* The encoding that decides whether the format holds an array. */
+    enum lzr_encoding encoding;
+    /* Writes part k of item i; nothing where it has none. */
+    void (*write_part)(struct lzr_buf *out, const struct lzr_tree *t, size_t i, unsigned k);
     /* The document that part k is by itself, or NULL if it is none (only in a consolidated one). */
     const char *(*part_name)(const struct lzr_tree_item *item, unsigned k);
-    /* A group's document of itself and everything inside; parts holds those of items i .. end. */
+    /* A group's document of itself and everything inside; parts holds those of items i .. end. NULL
+     * where the format has none. */
     void (*write_consolidated)(struct lzr_buf *out, const struct lzr_tree *t, size_t i,
                                const struct lzr_parts *parts);
     const char *consolidated_name;
-    /* Whether the end of a key (behind the array's path and its slash) is one of its chunks. */
-    bool (*chunk)(const struct lzr_array *a, unsigned level, const char *key, size_t n,
-                  uint64_t *index);
+    /* Whether the end of a key (behind the directory's path and its slash) is one of its chunks. */
+    bool (*chunk)(const struct lzr_tree_item *item, const char *key, size_t n, uint64_t *index);
 };
 
 extern const struct lzr_face_ops lzr_face_zarr2;
 extern const struct lzr_face_ops lzr_face_zarr3;
+extern const struct lzr_face_ops lzr_face_n5;
+extern const struct lzr_face_ops lzr_face_precomputed;
+extern const struct lzr_face_ops lzr_face_bdv;
+
+/* What the two Zarr faces make of an array: itself, or an image's group, levels and labels/. */
+void lzr_face_expand_zarr(struct lzr_tree *t, const struct lzr_array *a);
 
 /* The names of an array's axes as a JSON list: the user's, or dim_0, dim_1 ... (tree.h's own_dims:
  * edges_dim_0 ...), since xarray opens nothing whose dimensions have no names. */
 struct lzr_json;
 void lzr_face_dims(struct lzr_json *j, const struct lzr_tree_item *item);
-/* A list of lengths. */
+/* A list of lengths, in this order or the reverse. */
 void lzr_face_lengths(struct lzr_json *j, const uint64_t *v, unsigned n);
+void lzr_face_lengths_reversed(struct lzr_json *j, const uint64_t *v, unsigned n);
 
 #endif

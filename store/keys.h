@@ -13,6 +13,18 @@
 /* "0.4.2" or "0/4/2" with that separator, "0" for rank 0. */
 bool lzr_key_v2(const struct lzr_grid *g, char separator, const char *key, size_t n,
                 uint64_t *index);
+/* "2/4/0": x first, that is, the last axis. */
+bool lzr_key_n5(const struct lzr_grid *g, const char *key, size_t n, uint64_t *index);
+/* The same for the last `named` axes in three segments, "0" beyond them; the others' positions are
+ * in pos. For BigDataViewer. */
+bool lzr_key_bdv(const struct lzr_grid *g, unsigned named, uint64_t pos[], const char *key,
+                 size_t n, uint64_t *index);
+/* "0-64_64-128_0-20": x, y, z, first voxel and one past the last, with the offsets (of z, y, x; of
+ * y, x) of the last `spatial` axes added; "0-1" for a z that isn't there. The other axes have one
+ * chunk. For precomputed. */
+bool lzr_key_precomputed(const struct lzr_grid *g, unsigned spatial, const int64_t offset[],
+                         const char *key, size_t n, uint64_t *index);
+
 /* "c/0/4/2", "c" for rank 0. */
 bool lzr_key_v3(const struct lzr_grid *g, const char *key, size_t n, uint64_t *index);
 

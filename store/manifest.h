@@ -9,6 +9,9 @@
  *       "levels": [{"shape": [..], "chunks": [..], "scale": [..], "translation": [..]}],
  *       "separator": ".", "compressor": null | {"id": "blosc", "cname": "lz4", "clevel": 5,
  *       "shuffle": "noshuffle" | "shuffle" | "bitshuffle"} | {"id": "zstd"|"gzip", "level": 3},
+ *       "n5_compressor": as compressor, or {"id": "lz4"}; absent: gzip 1,
+ *       "precomputed_encoding": "raw" | "compressed_segmentation"; absent: that for labels,
+ *       "labels_of": "path of an image" | null,
  *       "attributes": {...}, "channels": [...] | null, "timeout": 300.0, "first_timeout": 900.0,
  *       "deterministic": true, "version": null | "text", "digest": "<32 hex>"}]}
  * Integers above 2^53 are strings of digits; fill values are always strings but for bool and null;

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "store/codec.h"
 #include "store/manifest_fields.h"
 
 static enum lzr_code no_memory(struct lzr_err *err)
@@ -281,8 +280,8 @@ static enum lzr_code read_separator(const cJSON *object, struct lzr_array *a, st
     const cJSON *v = lzr_field(object, "separator");
     a->separator = '.';
     if (v != NULL) {
-        if (!cJSON_IsString(v) || (strcmp(v->valuestring, ".") != 0 &&
-                                   strcmp(v->valuestring, "/") != 0)) {
+        if (!cJSON_IsString(v) ||
+            (strcmp(v->valuestring, ".") != 0 && strcmp(v->valuestring, "/") != 0)) {
             return lzr_err_set(err, LZR_E_INVAL, "separator must be \".\" or \"/\"");
         }
         a->separator = v->valuestring[0];
@@ -291,68 +290,6 @@ static enum lzr_code read_separator(const cJSON *object, struct lzr_array *a, st
         a->separator = '/'; /* OME-NGFF 0.4 knows no other */
     }
     return LZR_OK;
-}
-
-static enum lzr_code read_blosc(const cJSON *v, struct lzr_codec *c, struct lzr_err *err)
-{
-    static const char *const SHUFFLES[] = {"noshuffle", "shuffle", "bitshuffle"};
-    const char *cname, *shuffle;
-    enum lzr_code code = lzr_field_string(v, "cname", &cname, err);
-    if (code == LZR_OK) {
-        code = lzr_field_string(v, "shuffle", &shuffle, err);
-    }
-    if (code == LZR_OK) {
-        code = lzr_field_int(lzr_field(v, "clevel"), "clevel", &c->level, err);
-    }
-    if (code != LZR_OK) {
-        return code;
-    }
-    size_t n = strlen(cname);
-    if (n >= sizeof c->cname) {
-        return lzr_err_set(err, LZR_E_INVAL, "unknown blosc cname \"%.40s\"", cname);
-    }
-    memcpy(c->cname, cname, n + 1);
-    for (int i = 0; i < 3; i++) {
-        if (strcmp(SHUFFLES[i], shuffle) == 0) {
-            c->shuffle = i;
-            return LZR_OK;
-        }
-    }
-    return lzr_err_set(err, LZR_E_INVAL,
-                       "blosc shuffle must be \"noshuffle\", \"shuffle\" or \"bitshuffle\", got "
-                       "\"%.40s\"",
-                       shuffle);
-}
-
-static enum lzr_code read_codec(const cJSON *object, struct lzr_array *a, struct lzr_err *err)
-{
-    const cJSON *v = lzr_field(object, "compressor");
-    struct lzr_codec *c = &a->codec;
-    const char *id = "";
-    enum lzr_code code = LZR_OK;
-    c->id = LZR_CODEC_NONE;
-    if (v == NULL) {
-        return LZR_OK;
-    }
-    if (!cJSON_IsObject(v)) {
-        return lzr_err_set(err, LZR_E_INVAL, "must be an object or null, got %s",
-                           lzr_field_kind(v));
-    }
-    code = lzr_field_string(v, "id", &id, err);
-    if (code != LZR_OK) {
-        return code;
-    }
-    if (strcmp(id, "blosc") == 0) {
-        c->id = LZR_CODEC_BLOSC;
-        code = read_blosc(v, c, err);
-    } else if (strcmp(id, "zstd") == 0 || strcmp(id, "gzip") == 0) {
-        c->id = id[0] == 'z' ? LZR_CODEC_ZSTD : LZR_CODEC_GZIP;
-        code = lzr_field_int(lzr_field(v, "level"), "level", &c->level, err);
-    } else {
-        code = lzr_err_set(err, LZR_E_INVAL,
-                           "unknown id \"%.40s\"; known are blosc, zstd and gzip", id);
-    }
-    return code == LZR_OK ? lzr_codec_check(c, err) : code;
 }
 
 static enum lzr_code read_seconds(const cJSON *object, const char *name, double fallback,
@@ -372,8 +309,7 @@ static enum lzr_code read_seconds(const cJSON *object, const char *name, double 
 static enum lzr_code read_rest(struct lzr_arena *arena, const cJSON *object, struct lzr_span raw,
                                struct lzr_array *a, struct lzr_err *err)
 {
-    enum lzr_code code =
-        lzr_field_raw(arena, raw, "attributes", '{', "{}", &a->attributes, err);
+    enum lzr_code code = lzr_field_raw(arena, raw, "attributes", '{', "{}", &a->attributes, err);
     if (code == LZR_OK) {
         code = lzr_field_raw(arena, raw, "channels", '[', NULL, &a->channels, err);
     }
@@ -419,10 +355,7 @@ enum lzr_code lzr_manifest_array(struct lzr_arena *arena, const cJSON *object, s
         code = read_separator(object, a, err);
     }
     if (code == LZR_OK) {
-        code = read_codec(object, a, err);
-        if (code != LZR_OK) {
-            lzr_err_prefix(err, "compressor");
-        }
+        code = lzr_manifest_codecs(object, a, err);
     }
     if (code == LZR_OK) {
         code = read_rest(arena, object, raw, a, err);

@@ -45,6 +45,9 @@ enum lzr_code lzr_field_raw(struct lzr_arena *arena, struct lzr_span object, con
 
 /* manifest_array.c: one element of "arrays" whose path is read and checked already. raw is its text
  * in the manifest. Fills everything but store, id and local_id. */
+/* An array's codecs (manifest_codecs.c). */
+enum lzr_code lzr_manifest_codecs(const cJSON *object, struct lzr_array *a, struct lzr_err *err);
+
 enum lzr_code lzr_manifest_array(struct lzr_arena *arena, const cJSON *object, struct lzr_span raw,
                                  struct lzr_array *a, struct lzr_err *err);
 

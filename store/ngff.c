@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store/placement.h"
+
 static const char *axis_type(const char *axis)
 {
     return axis[0] == 't' ? "time" : axis[0] == 'c' ? "channel" : "space";
@@ -80,22 +82,92 @@ static void write_multiscales(struct lzr_json *j, const struct lzr_array *a, con
     write_datasets(j, a);
     lzr_json_close(j, '}');
     lzr_json_close(j, ']');
-    /* omero, labels and image-label are members beside multiscales in both versions: they have
-     * their place here when channels and labels_of are served. */
 }
 
-void lzr_ngff_v04(struct lzr_json *j, const struct lzr_array *a)
+/* What viewers show of the channels, and at which place they begin. */
+static void write_omero(struct lzr_json *j, const struct lzr_array *a)
 {
-    write_multiscales(j, a, "0.4");
+    if (a->channels == NULL) {
+        return;
+    }
+    int z = lzr_axis_of(a, 'z');
+    lzr_json_key(j, "omero");
+    lzr_json_open(j, '{');
+    lzr_json_key(j, "channels");
+    lzr_json_raw(j, a->channels, strlen(a->channels));
+    lzr_json_key(j, "rdefs");
+    lzr_json_open(j, '{');
+    lzr_json_key(j, "defaultT");
+    lzr_json_int(j, 0);
+    lzr_json_key(j, "defaultZ");
+    lzr_json_u64(j, z >= 0 ? a->levels[0].grid.shape[z] / 2 : 0);
+    lzr_json_key(j, "model");
+    lzr_json_string(j, "color");
+    lzr_json_close(j, '}');
+    lzr_json_close(j, '}');
 }
 
-void lzr_ngff_v05(struct lzr_json *j, const struct lzr_array *a)
+/* Marks labels as such; whose they are is said only where they stand in an image's labels/. */
+static void write_image_label(struct lzr_json *j, const struct lzr_tree_item *image,
+                              const char *version)
 {
-    /* 0.5 has its version once, outside of multiscales. */
+    if (image->array->kind != LZR_LABELS) {
+        return;
+    }
+    lzr_json_key(j, "image-label");
+    lzr_json_open(j, '{');
+    if (version != NULL) {
+        lzr_json_key(j, "version");
+        lzr_json_string(j, version);
+    }
+    if (image->in_labels) {
+        lzr_json_key(j, "source");
+        lzr_json_raw(j, "{\"image\":\"../../\"}", 18);
+    }
+    lzr_json_close(j, '}');
+}
+
+static void write_all(struct lzr_json *j, const struct lzr_tree_item *image, const char *version)
+{
+    write_multiscales(j, image->array, version);
+    write_omero(j, image->array);
+    write_image_label(j, image, version);
+}
+
+void lzr_ngff_v04(struct lzr_json *j, const struct lzr_tree_item *image)
+{
+    write_all(j, image, "0.4");
+}
+
+/* 0.5 has its version once, outside of everything. */
+static void open_v05(struct lzr_json *j)
+{
     lzr_json_key(j, "ome");
     lzr_json_open(j, '{');
     lzr_json_key(j, "version");
     lzr_json_string(j, "0.5");
-    write_multiscales(j, a, NULL);
+}
+
+void lzr_ngff_v05(struct lzr_json *j, const struct lzr_tree_item *image)
+{
+    open_v05(j);
+    write_all(j, image, NULL);
+    lzr_json_close(j, '}');
+}
+
+void lzr_ngff_labels_v04(struct lzr_json *j, const struct lzr_tree *t, size_t i)
+{
+    lzr_json_key(j, "labels");
+    lzr_json_open(j, '[');
+    for (size_t m = i + 1; m < t->items[i].end; m = t->items[m].end) {
+        lzr_json_string(j, lzr_tree_below(&t->items[i], &t->items[m]));
+    }
+    lzr_json_close(j, ']');
+}
+
+void lzr_ngff_labels_v05(struct lzr_json *j, const struct lzr_tree *t, size_t i)
+{
+    open_v05(j);
+    lzr_ngff_labels_v04(j, t, i);
     lzr_json_close(j, '}');
 }

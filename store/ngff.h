@@ -7,8 +7,12 @@
 
 #include "store/array.h"
 #include "store/json_writer.h"
+#include "store/tree.h"
 
-void lzr_ngff_v04(struct lzr_json *j, const struct lzr_array *a); /* "multiscales": [...] */
-void lzr_ngff_v05(struct lzr_json *j, const struct lzr_array *a); /* "ome": {...} */
+void lzr_ngff_v04(struct lzr_json *j, const struct lzr_tree_item *image); /* "multiscales": ... */
+void lzr_ngff_v05(struct lzr_json *j, const struct lzr_tree_item *image); /* "ome": {...} */
+/* Of item i, an image's labels/: the names in it. */
+void lzr_ngff_labels_v04(struct lzr_json *j, const struct lzr_tree *t, size_t i);
+void lzr_ngff_labels_v05(struct lzr_json *j, const struct lzr_tree *t, size_t i);
 
 #endif

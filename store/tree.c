@@ -1,9 +1,11 @@
 #include "store/tree.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "store/path.h"
 
 static int compare_items(const void *a, const void *b)
@@ -12,35 +14,39 @@ static int compare_items(const void *a, const void *b)
                             ((const struct lzr_tree_item *)b)->path);
 }
 
-static const char *level_path(struct lzr_arena *arena, const struct lzr_array *a, unsigned level)
+static bool make_room(struct lzr_tree *t)
 {
-    size_t cap = strlen(a->path) + 12;
-    char *path = lzr_arena_alloc(arena, cap);
-    if (path != NULL) {
-        snprintf(path, cap, "%s/%u", a->path, level);
+    if (t->n < t->cap) {
+        return true;
     }
-    return path;
+    size_t cap = t->cap == 0 ? 64 : t->cap * 2;
+    struct lzr_tree_item *items = lzr_arena_alloc(t->arena, cap * sizeof *items);
+    if (items == NULL) {
+        return false;
+    }
+    if (t->n > 0) {
+        memcpy(items, t->items, t->n * sizeof *items);
+    }
+    t->items = items; /* the old ones stay in the arena: less than as much again */
+    t->cap = cap;
+    return true;
 }
 
-static enum lzr_code add_array(struct lzr_arena *arena, const struct lzr_array *a,
-                               struct lzr_tree *t, struct lzr_err *err)
+void lzr_tree_add(struct lzr_tree *t, struct lzr_tree_item item, const char *fmt, ...)
 {
-    if (a->kind == LZR_PLAIN) {
-        t->items[t->n++] = (struct lzr_tree_item){
-            .path = a->path, .array = a, .attributes = a->attributes};
-        return LZR_OK;
+    char path[LZR_MAX_KEY];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(path, sizeof path, fmt, ap);
+    va_end(ap);
+    /* An array's path and what a face adds to it are each bounded well below this. */
+    LZR_CHECK(n >= 0 && (size_t)n < sizeof path);
+    item.path = t->failed ? NULL : lzr_arena_strndup(t->arena, path, (size_t)n);
+    if (item.path == NULL || !make_room(t)) {
+        t->failed = true;
+        return;
     }
-    t->items[t->n++] = (struct lzr_tree_item){
-        .path = a->path, .array = a, .group = true, .attributes = a->attributes};
-    for (unsigned k = 0; k < a->nlevels; k++) {
-        const char *path = level_path(arena, a, k);
-        if (path == NULL) {
-            return lzr_err_set(err, LZR_E_NOMEM, "out of memory");
-        }
-        t->items[t->n++] =
-            (struct lzr_tree_item){.path = path, .array = a, .level = k, .attributes = "{}"};
-    }
-    return LZR_OK;
+    t->items[t->n++] = item;
 }
 
 /* Where each group's contents end. Walked backwards: an item is inside every group whose path holds
@@ -49,7 +55,7 @@ static void find_ends(struct lzr_tree *t)
 {
     for (size_t i = t->n; i-- > 0;) {
         size_t end = i + 1;
-        while (t->items[i].group && end < t->n &&
+        while (lzr_is_group(&t->items[i]) && end < t->n &&
                lzr_path_holds(t->items[i].path, t->items[end].path)) {
             end = t->items[end].end; /* a child's whole subtree at once */
         }
@@ -66,7 +72,7 @@ static void name_dims(struct lzr_tree *t, size_t group)
     unsigned known = 0;
     for (size_t m = group + 1; m < t->items[group].end; m = t->items[m].end) {
         struct lzr_tree_item *item = &t->items[m];
-        if (item->group || item->array->has_dims) {
+        if (lzr_is_group(item) || item->array->has_dims) {
             continue;
         }
         const struct lzr_grid *g = &item->array->levels[0].grid;
@@ -80,31 +86,25 @@ static void name_dims(struct lzr_tree *t, size_t group)
 }
 
 enum lzr_code lzr_tree_build(struct lzr_arena *arena, const struct lzr_store *store,
-                             struct lzr_tree *out, struct lzr_err *err)
+                             lzr_tree_expand *expand, struct lzr_tree *out, struct lzr_err *err)
 {
-    size_t cap = store->ngroups;
-    for (size_t i = 0; i < store->narrays; i++) {
-        cap += store->arrays[i].nlevels + 1;
-    }
-    struct lzr_tree t = {0, lzr_arena_alloc(arena, cap * sizeof *t.items)};
-    if (t.items == NULL) {
-        return lzr_err_set(err, LZR_E_NOMEM, "out of memory");
-    }
+    struct lzr_tree t = {.arena = arena, .store = store};
     for (size_t i = 0; i < store->ngroups; i++) {
-        t.items[t.n++] = (struct lzr_tree_item){.path = store->groups[i].path,
-                                                .group = true,
-                                                .attributes = store->groups[i].attributes};
+        lzr_tree_add(&t,
+                     (struct lzr_tree_item){.role = LZR_ROLE_GROUP,
+                                            .attributes = store->groups[i].attributes},
+                     "%s", store->groups[i].path);
     }
     for (size_t i = 0; i < store->narrays; i++) {
-        enum lzr_code code = add_array(arena, &store->arrays[i], &t, err);
-        if (code != LZR_OK) {
-            return code;
-        }
+        expand(&t, &store->arrays[i]);
+    }
+    if (t.failed) {
+        return lzr_err_set(err, LZR_E_NOMEM, "out of memory");
     }
     qsort(t.items, t.n, sizeof *t.items, compare_items);
     find_ends(&t);
     for (size_t i = 0; i < t.n; i++) {
-        if (t.items[i].group) {
+        if (lzr_is_group(&t.items[i])) {
             name_dims(&t, i);
         }
     }

@@ -77,26 +77,30 @@ static void write_array(struct lzr_buf *out, const struct lzr_array *a, unsigned
     lzr_json_close(&j, '}');
 }
 
-static void write_attributes(struct lzr_buf *out, const struct lzr_tree_item *item)
+static void write_attributes(struct lzr_buf *out, const struct lzr_tree *t, size_t i)
 {
+    const struct lzr_tree_item *item = &t->items[i];
     struct lzr_json j;
     lzr_json_init(&j, out);
     lzr_json_open(&j, '{');
-    if (!item->group) {
+    if (item->role == LZR_ROLE_ARRAY) {
         lzr_json_key(&j, "_ARRAY_DIMENSIONS");
         lzr_face_dims(&j, item);
-    } else if (item->array != NULL) {
-        lzr_ngff_v04(&j, item->array);
+    } else if (item->role == LZR_ROLE_IMAGE) {
+        lzr_ngff_v04(&j, item);
+    } else if (item->role == LZR_ROLE_LABELS) {
+        lzr_ngff_labels_v04(&j, t, i);
     }
-    lzr_attributes_merge(&j, item->attributes, item->array != NULL);
+    lzr_attributes_merge(&j, item->attributes, item->array != NULL ? lzr_attributes_zarr : NULL);
     lzr_json_close(&j, '}');
 }
 
-static void write_part(struct lzr_buf *out, const struct lzr_tree_item *item, unsigned k)
+static void write_part(struct lzr_buf *out, const struct lzr_tree *t, size_t i, unsigned k)
 {
+    const struct lzr_tree_item *item = &t->items[i];
     if (k == 1) {
-        write_attributes(out, item);
-    } else if (item->group) {
+        write_attributes(out, t, i);
+    } else if (lzr_is_group(item)) {
         lzr_buf_puts(out, "{\"zarr_format\":2}");
     } else {
         write_array(out, item->array, item->level);
@@ -105,7 +109,7 @@ static void write_part(struct lzr_buf *out, const struct lzr_tree_item *item, un
 
 static const char *part_name(const struct lzr_tree_item *item, unsigned k)
 {
-    return k == 1 ? ".zattrs" : item->group ? ".zgroup" : ".zarray";
+    return k == 1 ? ".zattrs" : lzr_is_group(item) ? ".zgroup" : ".zarray";
 }
 
 static void write_consolidated(struct lzr_buf *out, const struct lzr_tree *t, size_t i,
@@ -132,16 +136,18 @@ static void write_consolidated(struct lzr_buf *out, const struct lzr_tree *t, si
     lzr_json_close(&j, '}');
 }
 
-static bool is_chunk(const struct lzr_array *a, unsigned level, const char *key, size_t n,
-                     uint64_t *index)
+static bool is_chunk(const struct lzr_tree_item *item, const char *key, size_t n, uint64_t *index)
 {
-    return lzr_key_v2(&a->levels[level].grid, a->separator, key, n, index);
+    const struct lzr_array *a = item->array;
+    return lzr_key_v2(&a->levels[item->level].grid, a->separator, key, n, index);
 }
 
 const struct lzr_face_ops lzr_face_zarr2 = {
     .name = "zarr2",
     .suffix = ".zarr",
     .nparts = 2,
+    .expand = lzr_face_expand_zarr,
+    .encoding = LZR_ENC_ZARR,
     .write_part = write_part,
     .part_name = part_name,
     .write_consolidated = write_consolidated,

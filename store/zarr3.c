@@ -81,26 +81,30 @@ static void write_grid(struct lzr_json *j, const struct lzr_grid *g)
     close_named(j);
 }
 
-static void write_attributes(struct lzr_json *j, const struct lzr_tree_item *item)
+static void write_attributes(struct lzr_json *j, const struct lzr_tree *t, size_t i)
 {
+    const struct lzr_tree_item *item = &t->items[i];
     lzr_json_key(j, "attributes");
     lzr_json_open(j, '{');
-    if (item->group && item->array != NULL) {
-        lzr_ngff_v05(j, item->array);
+    if (item->role == LZR_ROLE_IMAGE) {
+        lzr_ngff_v05(j, item);
+    } else if (item->role == LZR_ROLE_LABELS) {
+        lzr_ngff_labels_v05(j, t, i);
     }
-    lzr_attributes_merge(j, item->attributes, item->array != NULL);
+    lzr_attributes_merge(j, item->attributes, item->array != NULL ? lzr_attributes_zarr : NULL);
     lzr_json_close(j, '}');
 }
 
 /* A node without the bracket at its end, so that a group can be given its subtree. */
-static void write_open_node(struct lzr_json *j, const struct lzr_tree_item *item)
+static void write_open_node(struct lzr_json *j, const struct lzr_tree *t, size_t i)
 {
+    const struct lzr_tree_item *item = &t->items[i];
     lzr_json_open(j, '{');
     lzr_json_key(j, "zarr_format");
     lzr_json_int(j, 3);
     lzr_json_key(j, "node_type");
-    lzr_json_string(j, item->group ? "group" : "array");
-    if (!item->group) {
+    lzr_json_string(j, lzr_is_group(item) ? "group" : "array");
+    if (!lzr_is_group(item)) {
         const struct lzr_array *a = item->array;
         write_grid(j, &a->levels[item->level].grid);
         lzr_json_key(j, "data_type");
@@ -112,22 +116,22 @@ static void write_open_node(struct lzr_json *j, const struct lzr_tree_item *item
         lzr_json_key(j, "dimension_names");
         lzr_face_dims(j, item);
     }
-    write_attributes(j, item);
+    write_attributes(j, t, i);
 }
 
-static void write_part(struct lzr_buf *out, const struct lzr_tree_item *item, unsigned k)
+static void write_part(struct lzr_buf *out, const struct lzr_tree *t, size_t i, unsigned k)
 {
     struct lzr_json j;
     (void)k;
     lzr_json_init(&j, out);
-    write_open_node(&j, item);
+    write_open_node(&j, t, i);
     lzr_json_close(&j, '}');
 }
 
 static const char *part_name(const struct lzr_tree_item *item, unsigned k)
 {
     (void)k;
-    return item->group ? NULL : "zarr.json";
+    return lzr_is_group(item) ? NULL : "zarr.json";
 }
 
 static void write_consolidated(struct lzr_buf *out, const struct lzr_tree *t, size_t i,
@@ -135,7 +139,7 @@ static void write_consolidated(struct lzr_buf *out, const struct lzr_tree *t, si
 {
     struct lzr_json j;
     lzr_json_init(&j, out);
-    write_open_node(&j, &t->items[i]);
+    write_open_node(&j, t, i);
     lzr_json_key(&j, "consolidated_metadata");
     lzr_json_open(&j, '{');
     lzr_json_key(&j, "kind");
@@ -153,16 +157,17 @@ static void write_consolidated(struct lzr_buf *out, const struct lzr_tree *t, si
     lzr_json_close(&j, '}');
 }
 
-static bool is_chunk(const struct lzr_array *a, unsigned level, const char *key, size_t n,
-                     uint64_t *index)
+static bool is_chunk(const struct lzr_tree_item *item, const char *key, size_t n, uint64_t *index)
 {
-    return lzr_key_v3(&a->levels[level].grid, key, n, index);
+    return lzr_key_v3(&item->array->levels[item->level].grid, key, n, index);
 }
 
 const struct lzr_face_ops lzr_face_zarr3 = {
     .name = "zarr3",
     .suffix = ".zarr",
     .nparts = 1,
+    .expand = lzr_face_expand_zarr,
+    .encoding = LZR_ENC_ZARR,
     .write_part = write_part,
     .part_name = part_name,
     .write_consolidated = write_consolidated,

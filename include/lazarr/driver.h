@@ -73,7 +73,6 @@ struct lzr_request {
     struct lzr_result result;
     struct lzr_request *prev, *next; /* the driver's */
     struct lzr_flight *flight;       /* the driver's */
-    int encoding;                    /* the driver's */
 };
 
 enum lzr_got { LZR_GOT_NOW, LZR_GOT_LATER };
@@ -124,6 +123,8 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
     X(counter, encoded_total, "chunks encoded")                                                    \
     X(counter, encoded_bytes_total, "bytes of encoded chunks")                                     \
     X(counter, encode_us_total, "microseconds spent encoding")                                     \
+    X(counter, transcoded_total, "chunks of N5, BDV and precomputed made from Zarr chunks")        \
+    X(counter, transcode_us_total, "microseconds spent transcoding")                               \
     X(counter, retries_total, "blocks tried again after their worker died")                        \
     X(counter, remembered_failures_total, "requests answered with a remembered failure")           \
     X(counter, refused_total, "requests refused because the queue was full")                       \

@@ -52,8 +52,8 @@ static void print_arrays(const struct lzr_catalog *c, const char *url)
         struct lzr_buf k2, k3;
         lzr_buf_init(&k2, LZR_MAX_KEY);
         lzr_buf_init(&k3, LZR_MAX_KEY);
-        lzr_array_key(&k2, a, LZR_FACE_ZARR2);
-        lzr_array_key(&k3, a, LZR_FACE_ZARR3);
+        lzr_array_key(&k2, a, LZR_FACE_ZARR2, true);
+        lzr_array_key(&k3, a, LZR_FACE_ZARR3, true);
         (void)printf("%s/%s  %s/%s  %s/%s", a->store->name, a->path, url, k3.data, url, k2.data);
         if (!lzr_viewer_neuroglancer_has(a->dtype)) {
             (void)printf("  (Neuroglancer lacks %s)", lzr_dtype_name(a->dtype));

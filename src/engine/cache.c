@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "engine/policy.h"
+#include "store/catalog.h"
 
 enum { FIRST_BUCKETS = 1024 };
 
@@ -31,6 +32,14 @@ struct lzr_cache {
     uint64_t nbuckets; /* a power of two */
     struct lzr_cache_stats stats;
 };
+
+struct lzr_cache_key lzr_cache_key_of(const struct lzr_chunk *c)
+{
+    return (struct lzr_cache_key){.array = c->array->id,
+                                  .level = (uint16_t)c->level,
+                                  .encoding = (uint16_t)c->encoding,
+                                  .index = c->index};
+}
 
 struct lzr_cache *lzr_cache_new(struct lzr_budget *budget, uint64_t most)
 {

@@ -31,6 +31,9 @@ struct lzr_cache_key {
     uint64_t index;
 };
 
+struct lzr_chunk;
+struct lzr_cache_key lzr_cache_key_of(const struct lzr_chunk *c);
+
 struct lzr_cache_stats {
     uint64_t entries, bytes; /* bytes: charges and bookkeeping */
     uint64_t hits, misses, inserts, evictions, refused;

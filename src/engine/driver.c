@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "engine/transcode.h"
 
 const struct lzr_catalog *lzr_driver_catalog(const struct lzr_driver *d)
 {
@@ -23,14 +24,6 @@ const char *lzr_driver_manifest(const struct lzr_driver *d, size_t i, size_t *le
     LZR_CHECK(i < d->nstores);
     *len = d->manifest_lens[i];
     return d->manifests[i];
-}
-
-static struct lzr_cache_key cache_key(const struct lzr_chunk *c)
-{
-    return (struct lzr_cache_key){.array = c->array->id,
-                                  .level = (uint16_t)c->level,
-                                  .encoding = (uint16_t)c->encoding,
-                                  .index = c->index};
 }
 
 static bool now_with(struct lzr_request *req, struct lzr_blob *b, struct lzr_digest digest)
@@ -62,8 +55,10 @@ static bool answer_now(struct lzr_driver *d, const struct lzr_chunk *c, struct l
         return true;
     }
     if (f != NULL) {
-        unsigned e = (unsigned)c->encoding;
-        return f->blobs[e] != NULL && now_with(req, lzr_blob_ref(f->blobs[e]), f->digests[e]);
+        return f->blob != NULL && now_with(req, lzr_blob_ref(f->blob), f->digest);
+    }
+    if (c->encoding != LZR_ENC_ZARR) {
+        return false; /* its Zarr chunks tell */
     }
     const struct lzr_failure *fail =
         lzr_failures_recall(&d->failures, c->array->id, c->level, c->index, lzr_now_us());
@@ -82,7 +77,7 @@ static bool answer_now(struct lzr_driver *d, const struct lzr_chunk *c, struct l
 
 bool lzr_driver_try(struct lzr_driver *d, const struct lzr_chunk *c, struct lzr_request *req)
 {
-    struct lzr_cache_key k = cache_key(c);
+    struct lzr_cache_key k = lzr_cache_key_of(c);
     struct lzr_blob *b = lzr_cache_get(d->cache, &k, true);
     req->flight = NULL;
     if (b == NULL) {
@@ -98,60 +93,109 @@ enum lzr_got lzr_driver_get(struct lzr_driver *d, const struct lzr_chunk *c,
     return lzr_driver_try(d, c, req) ? LZR_GOT_NOW : lzr_driver_start(d, c, req);
 }
 
-enum lzr_got lzr_driver_start(struct lzr_driver *d, const struct lzr_chunk *c,
-                              struct lzr_request *req)
+/* A flight for a chunk that has none. With mu. */
+static enum lzr_code take_off(struct lzr_driver *d, const struct lzr_chunk *c,
+                              struct lzr_flight **out)
 {
-    struct lzr_cache_key k = cache_key(c);
-    struct lzr_blob *b;
-    req->flight = NULL;
-    pthread_mutex_lock(&d->mu);
-    d->array_stats[c->array->id].misses++;
+    struct lzr_flight *f = lzr_flights_add(&d->flights, c, lzr_now_us());
+    if (f == NULL) {
+        return LZR_E_NOMEM;
+    }
+    if (c->encoding == LZR_ENC_ZARR) {
+        d->stats.flights_total++;
+        lzr_queue_push(&d->queue, f);
+    } else if (!lzr_gather_prepare(d, f)) {
+        lzr_flights_remove(&d->flights, &f);
+        return LZR_E_NOMEM;
+    }
+    *out = f;
+    return LZR_OK;
+}
+
+/* Joins or starts a flight; *gather is one whose inputs are to be asked for, without mu. */
+static enum lzr_got board(struct lzr_driver *d, const struct lzr_chunk *c, struct lzr_request *req,
+                          struct lzr_flight **gather)
+{
+    struct lzr_cache_key k = lzr_cache_key_of(c);
     struct lzr_flight *f = lzr_flights_find(&d->flights, c);
+    *gather = NULL;
     if (f == NULL) {
         /* The flight may have ended between the look into the cache and now. */
-        b = lzr_cache_get(d->cache, &k, false);
+        struct lzr_blob *b = lzr_cache_get(d->cache, &k, false);
         if (b != NULL) {
-            pthread_mutex_unlock(&d->mu);
             now_with(req, b, digest_of(c->array, b));
             return LZR_GOT_NOW;
         }
     }
     if (answer_now(d, c, f, req)) {
-        pthread_mutex_unlock(&d->mu);
         return LZR_GOT_NOW;
     }
     if (f != NULL) {
         d->stats.joined_total++;
+    } else if (take_off(d, c, &f) == LZR_OK) {
+        *gather = f->gather != NULL ? f : NULL;
     } else {
-        f = lzr_flights_add(&d->flights, c, lzr_now_us());
-        if (f == NULL) {
-            pthread_mutex_unlock(&d->mu);
-            fail_now(req, LZR_E_NOMEM, true, false, "out of memory");
-            return LZR_GOT_NOW;
-        }
-        d->stats.flights_total++;
-        lzr_queue_push(&d->queue, f);
+        fail_now(req, LZR_E_NOMEM, true, false, "out of memory");
+        return LZR_GOT_NOW;
     }
-    lzr_flight_join(f, req, c->encoding);
+    lzr_flight_join(f, req);
     d->waiting++;
     if (f->state == LZR_QUEUED) {
         lzr_dispatch(d);
     }
-    pthread_mutex_unlock(&d->mu);
     return LZR_GOT_LATER;
+}
+
+enum lzr_got lzr_driver_start(struct lzr_driver *d, const struct lzr_chunk *c,
+                              struct lzr_request *req)
+{
+    struct lzr_flight *gather;
+    req->flight = NULL;
+    pthread_mutex_lock(&d->mu);
+    d->array_stats[c->array->id].misses++;
+    enum lzr_got got = board(d, c, req, &gather);
+    pthread_mutex_unlock(&d->mu);
+    if (gather != NULL) {
+        lzr_gather_ask(d, gather);
+    }
+    return got;
+}
+
+enum lzr_got lzr_source_get(struct lzr_driver *d, const struct lzr_chunk *c,
+                            struct lzr_request *req)
+{
+    struct lzr_cache_key k = lzr_cache_key_of(c);
+    struct lzr_blob *b = lzr_cache_get(d->cache, &k, false);
+    struct lzr_flight *gather;
+    LZR_CHECK(c->encoding == LZR_ENC_ZARR);
+    req->flight = NULL;
+    if (b != NULL) {
+        now_with(req, b, (struct lzr_digest){0, 0});
+        return LZR_GOT_NOW;
+    }
+    pthread_mutex_lock(&d->mu);
+    enum lzr_got got = board(d, c, req, &gather);
+    pthread_mutex_unlock(&d->mu);
+    return got;
 }
 
 struct lzr_blob *lzr_driver_peek(struct lzr_driver *d, const struct lzr_chunk *c)
 {
-    struct lzr_cache_key k = cache_key(c);
+    struct lzr_cache_key k = lzr_cache_key_of(c);
     return lzr_cache_get(d->cache, &k, false);
 }
 
 bool lzr_driver_recall(struct lzr_driver *d, const struct lzr_chunk *c, struct lzr_result *out)
 {
+    struct lzr_sources it;
+    struct lzr_chunk source;
+    const struct lzr_failure *fail = NULL;
+    lzr_sources_init(&it, c);
     pthread_mutex_lock(&d->mu);
-    const struct lzr_failure *fail =
-        lzr_failures_recall(&d->failures, c->array->id, c->level, c->index, lzr_now_us());
+    while (fail == NULL && lzr_sources_next(&it, &source)) {
+        fail = lzr_failures_recall(&d->failures, source.array->id, source.level, source.index,
+                                   lzr_now_us());
+    }
     if (fail != NULL) {
         *out = (struct lzr_result){.code = fail->code,
                                    .remembered = true,
@@ -161,9 +205,12 @@ bool lzr_driver_recall(struct lzr_driver *d, const struct lzr_chunk *c, struct l
     return fail != NULL;
 }
 
-/* A flight that nobody wants: out of the queue, or taken back from a worker that hasn't begun. */
-static void abandon(struct lzr_driver *d, struct lzr_flight *f)
+void lzr_flight_abandon(struct lzr_driver *d, struct lzr_flight *f)
 {
+    if (f->gather != NULL) {
+        lzr_gather_abandon(d, f);
+        return;
+    }
     if (f->state == LZR_QUEUED) {
         lzr_queue_remove(&d->queue, f);
         lzr_flights_remove(&d->flights, &f);
@@ -198,7 +245,7 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
         f->held_until_us = now + LZR_HOLD_US;
     }
     if (lzr_flight_unwanted(f, now)) {
-        abandon(d, f);
+        lzr_flight_abandon(d, f);
         lzr_dispatch(d);
     }
     pthread_mutex_unlock(&d->mu);

@@ -5,6 +5,7 @@
  *   stores.c     which files are stores, and their names
  *   dispatch.c   which queued flight goes to which worker
  *   reply.c      codec threads: what workers answer, encoding, completion
+ *   transcode.c  codec threads: chunks of other formats, made from Zarr chunks
  *   supervise.c  the supervisor thread: deaths, deadlines, respawning, workers' output
  *   worker.c     starting a process; its slots
  *
@@ -106,6 +107,7 @@ struct lzr_driver {
     int codec_epoll, supervisor_epoll;
     int wake_fd; /* eventfd: wakes the supervisor */
     int stop_fd; /* eventfd: ends the codec threads */
+    int task_fd; /* eventfd: counts flights in tasks */
 
     struct lzr_budget budget;
     struct lzr_cache *cache;
@@ -115,6 +117,7 @@ struct lzr_driver {
     struct lzr_worker *workers;
     struct lzr_flights flights;
     struct lzr_queue queue;
+    struct lzr_queue tasks;  /* TRANSCODING flights that no thread has taken */
     struct lzr_flight *held; /* HELD flights */
     struct lzr_failures failures;
     struct lzr_stats stats; /* counters; gauges are filled when asked for */
@@ -144,6 +147,14 @@ bool lzr_worker_withdraw(struct lzr_driver *d, struct lzr_worker *w, unsigned i)
 /* A list of requests to complete once mu is released. */
 void lzr_complete(struct lzr_request *list);
 
+/* driver.c */
+/* As lzr_driver_get for a Zarr chunk that another one is made from: not counted as a request. */
+enum lzr_got lzr_source_get(struct lzr_driver *d, const struct lzr_chunk *c,
+                            struct lzr_request *req);
+/* A flight that nobody wants: out of the queue, taken back from a worker that hasn't begun, or its
+ * inputs let go. A running one goes on. With mu. */
+void lzr_flight_abandon(struct lzr_driver *d, struct lzr_flight *f);
+
 /* reply.c */
 void *lzr_codec_main(void *driver);
 /* Takes and applies all messages that a worker has sent; called by codec threads and, after a
@@ -153,6 +164,14 @@ void lzr_worker_read(struct lzr_driver *d, struct lzr_worker *w);
  * text: line '\n' traceback, may be NULL. */
 void lzr_flight_fail(struct lzr_driver *d, struct lzr_flight *f, enum lzr_code code,
                      const char *text, struct lzr_request **list);
+/* The chunk is made: gives b (taken over) to all who wait, and ends the flight or, while it is
+ * promised to somebody, holds it. In one step, so that nobody can join a flight that is over. With
+ * mu held. */
+void lzr_flight_land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
+                     struct lzr_digest digest, struct lzr_request **list);
+/* Moves a waiter, whose result is filled, to *list. With mu held. */
+void lzr_flight_dismiss(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request *req,
+                        struct lzr_request **list);
 /* Releases what a flight had reserved; with mu held. */
 void lzr_flight_release(struct lzr_driver *d, struct lzr_flight *f);
 

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "engine/transcode.h"
 
 enum { FIRST_BUCKETS = 1024 };
 
@@ -21,17 +22,18 @@ void lzr_flights_release(struct lzr_flights *t)
     t->buckets = NULL;
 }
 
-static struct lzr_flight **bucket(const struct lzr_flights *t, uint32_t array, uint32_t level,
-                                  uint64_t index)
+static struct lzr_flight **bucket(const struct lzr_flights *t, const struct lzr_array *a,
+                                  uint32_t level, enum lzr_encoding encoding, uint64_t index)
 {
-    uint64_t key[2] = {((uint64_t)array << 32) | level, index};
+    uint64_t key[2] = {((uint64_t)a->id << 32) | (uint64_t)encoding << 16 | level, index};
     return &t->buckets[lzr_hash64(key, sizeof key, 0) & (t->nbuckets - 1)];
 }
 
 struct lzr_flight *lzr_flights_find(const struct lzr_flights *t, const struct lzr_chunk *c)
 {
-    struct lzr_flight *f = *bucket(t, c->array->id, c->level, c->index);
-    while (f != NULL && (f->index != c->index || f->array != c->array || f->level != c->level)) {
+    struct lzr_flight *f = *bucket(t, c->array, c->level, c->encoding, c->index);
+    while (f != NULL && (f->index != c->index || f->array != c->array || f->level != c->level ||
+                         f->encoding != c->encoding)) {
         f = f->hash_next;
     }
     return f;
@@ -49,7 +51,7 @@ static void grow(struct lzr_flights *t)
         struct lzr_flight *f = t->buckets[i];
         while (f != NULL) {
             struct lzr_flight *next = f->hash_next;
-            struct lzr_flight **b = bucket(&bigger, f->array->id, f->level, f->index);
+            struct lzr_flight **b = bucket(&bigger, f->array, f->level, f->encoding, f->index);
             f->hash_next = *b;
             *b = f;
             f = next;
@@ -71,38 +73,46 @@ struct lzr_flight *lzr_flights_add(struct lzr_flights *t, const struct lzr_chunk
     }
     f->array = c->array;
     f->level = c->level;
+    f->encoding = c->encoding;
     f->index = c->index;
     f->state = LZR_QUEUED;
     f->queued_us = now_us;
-    struct lzr_flight **b = bucket(t, c->array->id, c->level, c->index);
+    struct lzr_flight **b = bucket(t, c->array, c->level, c->encoding, c->index);
     f->hash_next = *b;
     *b = f;
     t->n++;
     return f;
 }
 
-void lzr_flights_remove(struct lzr_flights *t, struct lzr_flight **fp)
+void lzr_flights_unlink(struct lzr_flights *t, struct lzr_flight *f)
 {
-    struct lzr_flight *f = *fp;
-    *fp = NULL;
     LZR_CHECK(f->waiters == NULL);
-    struct lzr_flight **p = bucket(t, f->array->id, f->level, f->index);
+    struct lzr_flight **p = bucket(t, f->array, f->level, f->encoding, f->index);
     while (*p != f) {
         LZR_CHECK(*p != NULL);
         p = &(*p)->hash_next;
     }
     *p = f->hash_next;
     t->n--;
-    for (unsigned e = 0; e < LZR_ENCODINGS; e++) {
-        lzr_blob_unref(&f->blobs[e]);
-    }
-    lzr_free(f);
 }
 
-void lzr_flight_join(struct lzr_flight *f, struct lzr_request *req, enum lzr_encoding encoding)
+void lzr_flight_free(struct lzr_flight **f)
+{
+    lzr_blob_unref(&(*f)->blob);
+    lzr_gather_free((*f)->gather);
+    lzr_free(*f);
+    *f = NULL;
+}
+
+void lzr_flights_remove(struct lzr_flights *t, struct lzr_flight **f)
+{
+    lzr_flights_unlink(t, *f);
+    lzr_flight_free(f);
+}
+
+void lzr_flight_join(struct lzr_flight *f, struct lzr_request *req)
 {
     req->flight = f;
-    req->encoding = (int)encoding;
     req->prev = NULL;
     req->next = f->waiters;
     if (f->waiters != NULL) {
@@ -110,7 +120,6 @@ void lzr_flight_join(struct lzr_flight *f, struct lzr_request *req, enum lzr_enc
     }
     f->waiters = req;
     f->nwaiters++;
-    f->wanted |= 1u << (unsigned)encoding;
 }
 
 void lzr_flight_leave(struct lzr_flight *f, struct lzr_request *req)

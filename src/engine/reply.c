@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "engine/transcode.h"
 #include "store/codec.h"
 
 /* A block that came out well and has to be encoded now. */
@@ -35,8 +36,7 @@ void lzr_flight_release(struct lzr_driver *d, struct lzr_flight *f)
     f->reserved = 0;
 }
 
-/* Moves a waiter to a list of requests to be completed; its result has been filled. */
-static void move_waiter(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request *req,
+void lzr_flight_dismiss(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request *req,
                         struct lzr_request **list)
 {
     lzr_flight_leave(f, req);
@@ -60,7 +60,7 @@ void lzr_flight_fail(struct lzr_driver *d, struct lzr_flight *f, enum lzr_code c
             .text = text != NULL ? lzr_strndup(text, LZR_FAILURE_TEXT_MAX) : NULL,
             .compute_us = f->compute_us,
         };
-        move_waiter(d, f, req, list);
+        lzr_flight_dismiss(d, f, req, list);
     }
     lzr_flight_release(d, f);
     if (f->state == LZR_QUEUED) {
@@ -311,35 +311,23 @@ static enum lzr_code encode(struct lzr_driver *d, struct lzr_flight *f, const vo
     return LZR_OK;
 }
 
-/* Gives an encoding to all who wait for it. With mu held. */
-static void deliver(struct lzr_driver *d, struct lzr_flight *f, enum lzr_encoding e,
-                    struct lzr_request **list)
+void lzr_flight_land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
+                     struct lzr_digest digest, struct lzr_request **list)
 {
-    struct lzr_request *next;
-    for (struct lzr_request *req = f->waiters; req != NULL; req = next) {
-        next = req->next;
-        if (req->encoding != (int)e) {
-            continue;
-        }
+    f->blob = b;
+    f->digest = digest;
+    while (f->waiters != NULL) {
+        struct lzr_request *req = f->waiters;
         req->result = (struct lzr_result){
             .code = LZR_OK,
-            .blob = lzr_blob_ref(f->blobs[e]),
-            .digest = f->digests[e],
+            .blob = lzr_blob_ref(b),
+            .digest = digest,
             .queue_us = f->started_us - f->queued_us,
             .compute_us = f->compute_us,
             .encode_us = f->encode_us,
         };
-        move_waiter(d, f, req, list);
+        lzr_flight_dismiss(d, f, req, list);
     }
-}
-
-/* The flight's end: nothing more is wanted of it. With mu held. */
-static void retire(struct lzr_driver *d, struct lzr_flight *f)
-{
-    d->active--;
-    d->encoding--;
-    lzr_flight_release(d, f);
-    lzr_failures_forget(&d->failures, f->array->id, f->level, f->index);
     if (lzr_now_us() < f->held_until_us) {
         f->state = LZR_HELD;
         f->prev = NULL;
@@ -353,93 +341,61 @@ static void retire(struct lzr_driver *d, struct lzr_flight *f)
     lzr_flights_remove(&d->flights, &f);
 }
 
-/* Encodes, and offers the result to the cache. Without mu. */
-static enum lzr_code make_encoding(struct lzr_driver *d, struct lzr_flight *f, enum lzr_encoding e,
-                                   const void *raw, struct lzr_blob **out, uint64_t *us,
-                                   struct lzr_err *err)
+/* The end of an ENCODING flight that went well. With mu held. */
+static void land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
+                 struct lzr_digest digest, struct lzr_request **list)
 {
-    uint64_t t0 = lzr_now_us();
-    enum lzr_code code = raw == NULL ? lzr_err_set(err, LZR_E_NOMEM, "no memory for a chunk")
-                                     : encode(d, f, raw, out, err);
-    *us = lzr_now_us() - t0;
-    if (code == LZR_OK && d->keep) {
-        struct lzr_cache_key k = {.array = f->array->id,
-                                  .level = (uint16_t)f->level,
-                                  .encoding = (uint16_t)e,
-                                  .index = f->index};
-        lzr_cache_put(d->cache, &k, *out, f->compute_us + *us);
-    }
-    return code;
-}
-
-/* Notes an encoding that was made and moves all who wait for it to *list. With mu held. */
-static void take_encoding(struct lzr_driver *d, struct lzr_flight *f, enum lzr_encoding e,
-                          struct lzr_blob *b, struct lzr_digest digest, uint64_t us,
-                          struct lzr_request **list)
-{
-    f->blobs[e] = b;
-    f->digests[e] = digest;
-    f->done |= 1u << (unsigned)e;
-    f->encode_us = us;
+    struct lzr_array_stats *as = &d->array_stats[f->array->id];
     d->stats.encoded_total++;
     d->stats.encoded_bytes_total += b->len;
-    d->stats.encode_us_total += us;
-    d->array_stats[f->array->id].encoded++;
-    d->array_stats[f->array->id].encoded_bytes += b->len;
-    deliver(d, f, e, list);
+    d->stats.encode_us_total += f->encode_us;
+    as->encoded++;
+    as->encoded_bytes += b->len;
+    d->active--;
+    d->encoding--;
+    lzr_flight_release(d, f);
+    lzr_failures_forget(&d->failures, f->array->id, f->level, f->index);
+    lzr_flight_land(d, f, b, digest, list);
 }
 
-/* Makes one encoding that is wanted. True: the flight goes on, another is wanted; false: it has
- * ended and its slot is free. The end comes in the same step as the last delivery, so that nobody
- * can join a flight that is over. */
-static bool finish_one(struct lzr_driver *d, struct finished *fin, const void *raw)
+/* Encodes a block and ends its flight. */
+static void finish(struct lzr_driver *d, struct finished *fin)
 {
     struct lzr_flight *f = fin->flight;
     struct lzr_request *list = NULL;
     struct lzr_err err = {.code = LZR_OK};
     struct lzr_blob *b = NULL;
     struct lzr_digest digest = {0, 0};
-    uint64_t us = 0;
-    unsigned e = 0;
-    pthread_mutex_lock(&d->mu);
-    uint32_t todo = f->wanted & ~f->done;
-    pthread_mutex_unlock(&d->mu);
-    while ((todo & (1u << e)) == 0) {
-        e++;
-    }
-    enum lzr_code code = make_encoding(d, f, (enum lzr_encoding)e, raw, &b, &us, &err);
-    if (code == LZR_OK && !f->array->deterministic) {
-        digest = lzr_digest(b->data, b->len, 0);
-    }
-    pthread_mutex_lock(&d->mu);
-    bool more = false;
+    void *copy;
+    const void *raw = snapshot(fin, &copy);
+    uint64_t t0 = lzr_now_us();
+    enum lzr_code code = raw == NULL ? lzr_err_set(&err, LZR_E_NOMEM, "no memory for a chunk")
+                                     : encode(d, f, raw, &b, &err);
+    lzr_free(copy);
+    uint64_t us = lzr_now_us() - t0;
     if (code == LZR_OK) {
-        take_encoding(d, f, (enum lzr_encoding)e, b, digest, us, &list);
-        more = (f->wanted & ~f->done) != 0;
-        if (!more) {
-            free_slot(fin->slot);
-            retire(d, f);
+        const struct lzr_chunk c = {f->array, f->level, LZR_ENC_ZARR, f->index};
+        struct lzr_cache_key k = lzr_cache_key_of(&c);
+        if (d->keep) {
+            lzr_cache_put(d->cache, &k, b, f->compute_us + us);
         }
+        if (!f->array->deterministic) {
+            digest = lzr_digest(b->data, b->len, 0);
+        }
+    }
+    pthread_mutex_lock(&d->mu);
+    free_slot(fin->slot);
+    if (code == LZR_OK) {
+        f->encode_us = us;
+        land(d, f, b, digest, &list);
     } else {
         lzr_log(d->log, LZR_LOG_ERROR, "%s/%s: chunk %llu: %s", f->array->store->name,
                 f->array->path, (unsigned long long)f->index, err.msg);
-        free_slot(fin->slot);
         lzr_flight_fail(d, f, code, err.msg, &list);
     }
     lzr_dispatch(d);
     pthread_mutex_unlock(&d->mu);
     lzr_complete(list);
-    return more;
-}
-
-/* Makes every encoding that is wanted. */
-static void finish(struct lzr_driver *d, struct finished *fin)
-{
-    void *copy;
-    const void *raw = snapshot(fin, &copy);
-    while (finish_one(d, fin, raw)) {
-    }
-    lzr_free(copy);
     lzr_slot_unref(&fin->slot);
 }
 
@@ -527,6 +483,10 @@ void *lzr_codec_main(void *driver)
         LZR_CHECK(n == 1);
         if (ev.data.ptr == NULL) {
             break; /* the driver closes; the eventfd stays readable for the other threads */
+        }
+        if (ev.data.ptr == d) {
+            lzr_transcode_one(d);
+            continue;
         }
         struct lzr_worker *w = ev.data.ptr;
         struct finished fin;

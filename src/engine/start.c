@@ -44,11 +44,14 @@ static enum lzr_code make_epolls(struct lzr_driver *d, struct lzr_err *err)
 {
     struct epoll_event wake = {.events = EPOLLIN, .data.u64 = UINT64_MAX};
     struct epoll_event stop = {.events = EPOLLIN, .data.ptr = NULL};
+    struct epoll_event task = {.events = EPOLLIN, .data.ptr = d};
     d->codec_epoll = epoll_create1(EPOLL_CLOEXEC);
     d->supervisor_epoll = epoll_create1(EPOLL_CLOEXEC);
     d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     d->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    d->task_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
     if (d->codec_epoll < 0 || d->supervisor_epoll < 0 || d->wake_fd < 0 || d->stop_fd < 0 ||
+        d->task_fd < 0 || epoll_ctl(d->codec_epoll, EPOLL_CTL_ADD, d->task_fd, &task) != 0 ||
         epoll_ctl(d->supervisor_epoll, EPOLL_CTL_ADD, d->wake_fd, &wake) != 0 ||
         epoll_ctl(d->codec_epoll, EPOLL_CTL_ADD, d->stop_fd, &stop) != 0) {
         return lzr_err_sys(err, "cannot make an event queue");
@@ -241,7 +244,7 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     d->start_timeout_us = o->start_timeout_us;
     d->keep = o->cache_bytes > 0;
     d->budget.limit = o->cache_bytes;
-    d->codec_epoll = d->supervisor_epoll = d->wake_fd = d->stop_fd = -1;
+    d->codec_epoll = d->supervisor_epoll = d->wake_fd = d->stop_fd = d->task_fd = -1;
     LZR_ZERO(pthread_mutex_init(&d->mu, NULL));
     LZR_ZERO(pthread_cond_init(&d->started, NULL));
     lzr_failures_init(&d->failures);
@@ -399,7 +402,7 @@ void lzr_driver_close(struct lzr_driver **dp)
     lzr_free(d->array_stats);
     lzr_free(d->workers);
     lzr_free(d->codecs);
-    int fds[] = {d->codec_epoll, d->supervisor_epoll, d->wake_fd, d->stop_fd};
+    int fds[] = {d->codec_epoll, d->supervisor_epoll, d->wake_fd, d->stop_fd, d->task_fd};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         if (fds[i] >= 0) {
             close(fds[i]);

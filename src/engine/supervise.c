@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "engine/transcode.h"
 
 /* What an epoll event is about: the worker's number and one of these. */
 enum { ABOUT_PROCESS = 0, ABOUT_OUTPUT = 1 };
@@ -248,6 +249,7 @@ static void check_holds(struct lzr_driver *d, uint64_t now)
         }
         lzr_flights_remove(&d->flights, &f);
     }
+    lzr_gather_check(d, now);
     for (struct lzr_flight *f = d->queue.head; f != NULL; f = next) {
         next = f->next;
         if (f->held_until_us != 0 && lzr_flight_unwanted(f, now)) {

@@ -177,18 +177,16 @@ void lzr_chunk_unwatch(struct lzr_http_req *r)
     r->ticket = 0;
 }
 
-/* A HEAD of a raw chunk: the length is known without computing. */
-static enum MHD_Result head_raw(struct lzr_http_req *r)
+/* A HEAD of an uncompressed chunk: the length is known without computing. */
+static enum MHD_Result head_raw(struct lzr_http_req *r, uint64_t length)
 {
     static const char never_read[1] = "";
-    const struct lzr_array *a = r->chunk.array;
     if (lzr_driver_recall(r->server->driver, &r->chunk, &r->wish.result)) {
         return respond_failure(r);
     }
     struct lzr_answer ans = {.type = "application/octet-stream",
                              .body = never_read,
-                             .len = (size_t)(a->levels[r->chunk.level].grid.chunk_elements *
-                                             a->dtype.size),
+                             .len = (size_t)length,
                              .etag = r->etag};
     return lzr_respond_key(r, &ans);
 }
@@ -207,8 +205,9 @@ enum MHD_Result lzr_chunk_begin(struct lzr_http_req *r)
             return lzr_respond(r, &ans);
         }
     }
-    if (r->head && a->deterministic && a->codec.id == LZR_CODEC_NONE) {
-        return head_raw(r);
+    uint64_t length;
+    if (r->head && a->deterministic && lzr_chunk_length(&r->chunk, &length)) {
+        return head_raw(r, length);
     }
     if (lzr_driver_try(r->server->driver, &r->chunk, &r->wish)) {
         return lzr_chunk_end(r);

@@ -68,8 +68,8 @@ static void array_section(struct lzr_buf *b, const struct lzr_array *a)
     char group[LZR_MAX_KEY];
     lzr_buf_init(&k2, LZR_MAX_KEY);
     lzr_buf_init(&k3, LZR_MAX_KEY);
-    lzr_array_key(&k2, a, LZR_FACE_ZARR2);
-    lzr_array_key(&k3, a, LZR_FACE_ZARR3);
+    lzr_array_key(&k2, a, LZR_FACE_ZARR2, true);
+    lzr_array_key(&k3, a, LZR_FACE_ZARR3, true);
     (void)snprintf(group, sizeof group, "zarr3/%s.zarr/%s", a->store->name, a->path);
     lzr_buf_printf(b, "<section>\n<h2>%s / %s</h2>\n<p>%s, ", a->store->name, a->path,
                    lzr_dtype_name(a->dtype));

@@ -322,7 +322,7 @@ static void test_dirs(void **state)
 {
     struct lzr_catalog *c = make();
     (void)state;
-    check_dir(c, "", "zarr2/ zarr3/ ");
+    check_dir(c, "", "bdv/ n5/ precomputed/ zarr2/ zarr3/ ");
     check_dir(c, "zarr2", "an-empty.one.zarr/ brain.zarr/ ");
     check_dir(c, "zarr2/brain.zarr", "5/ g/ scalar/ t1/ .zattrs .zgroup .zmetadata ");
     check_dir(c, "zarr3/brain.zarr/", "5/ g/ scalar/ t1/ zarr.json ");
@@ -348,9 +348,9 @@ static void test_arrays(void **state)
         assert_int_equal(lzr_catalog_array(c, i)->id, i);
     }
     lzr_buf_init(&b, 1000);
-    lzr_array_key(&b, lzr_catalog_array(c, 0), LZR_FACE_ZARR2);
+    lzr_array_key(&b, lzr_catalog_array(c, 0), LZR_FACE_ZARR2, true);
     lzr_buf_putc(&b, ' ');
-    lzr_array_key(&b, lzr_catalog_array(c, 1), LZR_FACE_ZARR3);
+    lzr_array_key(&b, lzr_catalog_array(c, 1), LZR_FACE_ZARR3, true);
     assert_string_equal(b.data, "zarr2/brain.zarr/g/plain zarr3/brain.zarr/t1/0");
     lzr_buf_release(&b);
     lzr_catalog_free(&c);

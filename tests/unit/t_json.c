@@ -173,15 +173,15 @@ static void test_merge(void **state)
     lzr_json_open(&j, '{');
     lzr_json_key(&j, "first");
     lzr_json_int(&j, 1);
-    lzr_attributes_merge(&j, own, true);
+    lzr_attributes_merge(&j, own, lzr_attributes_zarr);
     lzr_json_close(&j, '}');
     assert_string_equal(b.data, "{\"first\":1,\"big\":123456789012345678901234567890,"
                                 "\"f\":0.30000000000000004,\"z\":null}");
     lzr_buf_clear(&b);
     lzr_json_init(&j, &b);
     lzr_json_open(&j, '{');
-    lzr_attributes_merge(&j, "{ \"ome\" : 2 }", false);
-    lzr_attributes_merge(&j, "{ }", false);
+    lzr_attributes_merge(&j, "{ \"ome\" : 2 }", NULL);
+    lzr_attributes_merge(&j, "{ }", NULL);
     lzr_json_close(&j, '}');
     assert_string_equal(b.data, "{\"ome\":2}");
     lzr_buf_release(&b);

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from ._array import Array, array, group, source
 from ._block import Block
-from ._codecs import Blosc, Gzip, Zstd
+from ._codecs import Blosc, Gzip, Lz4, Zstd
 from ._errors import Cancelled, CastError, StoreError
 
 __version__ = "0.1.0"
-__all__ = ["Array", "Block", "Blosc", "Cancelled", "CastError", "Gzip", "StoreError", "Zstd", "array",
-           "group", "source"]
+__all__ = ["Array", "Block", "Blosc", "Cancelled", "CastError", "Gzip", "Lz4", "StoreError", "Zstd",
+           "array", "group", "source"]

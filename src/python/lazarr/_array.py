@@ -8,7 +8,7 @@ from typing import Any, Callable, Optional, Sequence, Union
 
 import numpy as np
 
-from . import _block, _cast, _check, _codecs
+from . import _block, _cast, _check, _codecs, _images
 from ._block import Block
 from ._errors import StoreError
 
@@ -17,8 +17,7 @@ DEFAULT_TIMEOUT = 300.0
 DEFAULT_FIRST_TIMEOUT = 900.0
 
 #: Parameters of later versions, refused by name so that nobody believes they were heard.
-NOT_YET = ("inputs", "boundary", "factors", "pyramid", "channels", "labels_of", "n5_compressor",
-           "precomputed_encoding", "depends_on", "slots")
+NOT_YET = ("inputs", "boundary", "factors", "pyramid", "depends_on", "slots")
 
 
 def label(kind: str, name: Any) -> str:
@@ -112,6 +111,10 @@ class Array:
         self.kind: str = spec["kind"]
         self.separator: str = spec["separator"]
         self.compressor = spec["compressor"]
+        self.n5_compressor = spec["n5_compressor"]
+        self.precomputed_encoding: Optional[str] = spec["precomputed_encoding"]
+        self.channels: Optional[list] = spec["channels"]
+        self.labels_of: Optional[str] = spec["labels_of"]
         self.attributes: dict = spec["attributes"]
         self.timeout: float = spec["timeout"]
         self.first_timeout: float = spec["first_timeout"]
@@ -250,7 +253,8 @@ def _normalise(path: str, given: dict) -> dict:
 
 
 _KNOWN = ("shape", "chunks", "dtype", "fill_value", "dims", "axes", "units", "scale", "translation",
-          "kind", "compressor", "attributes", "timeout", "on_abandon", "version", "depends",
+          "kind", "compressor", "n5_compressor", "precomputed_encoding", "channels", "labels_of",
+          "attributes", "timeout", "on_abandon", "version", "depends",
           "deterministic", "separator", "levels", "halo") + NOT_YET
 
 
@@ -290,8 +294,9 @@ def _normal_form(g: dict) -> dict:
     fill = g.get("fill_value")
     separator = "/" if axes else _check.choice("separator", g.get("separator", "."), (".", "/"))
     timeout = g.get("timeout")
+    chunks = _check.chunks(g["chunks"], shape, dt)
     return {
-        "dtype": dt, "shape": shape, "chunks": _check.chunks(g["chunks"], shape, dt),
+        "dtype": dt, "shape": shape, "chunks": chunks,
         "fill_given": fill is not None,
         "fill_value": _check.fill_value(dt.type(0) if fill is None else fill, dt),
         "dims": tuple(axes) if axes else _check.dims(g.get("dims"), rank), "axes": axes,
@@ -300,6 +305,11 @@ def _normal_form(g: dict) -> dict:
         "translation": _check.reals("translation", g.get("translation"), rank, 0.0, False),
         "kind": kind, "separator": separator,
         "compressor": _codecs.from_config(g.get("compressor", _codecs.Blosc())),
+        "n5_compressor": _codecs.from_config(g.get("n5_compressor", _codecs.Gzip(1)), n5=True),
+        "precomputed_encoding": _images.precomputed_encoding(g.get("precomputed_encoding"), dt, chunks,
+                                                             axes),
+        "channels": _images.channels(g.get("channels"), axes, shape, dt, kind),
+        "labels_of": _images.labels_of(g.get("labels_of"), kind),
         "attributes": _check.attributes(g.get("attributes")),
         "timeout": _check.seconds("timeout", DEFAULT_TIMEOUT if timeout is None else timeout),
         "first_timeout": DEFAULT_FIRST_TIMEOUT if timeout is None else float(timeout),
@@ -327,7 +337,12 @@ def array(path: Union[str, Callable[..., Any], None] = None, /, **parameters: An
     axes: out of "tczyx" in that order: makes it an image (OME-NGFF), with kind "image" or "labels",
         units (one for the spatial axes, or one per axis), scale (units per voxel, per axis) and
         translation (the centre of voxel 0, in units).
+    channels: of an image with axis c, a list of names or of OMERO dicts (label, color, window ...).
+    labels_of: of kind "labels", the image (or its path) in whose ``labels/`` they are listed, too.
     compressor: lazarr.Blosc(), Zstd(), Gzip() or None. separator: of Zarr v2 keys, "." or "/".
+    n5_compressor: of N5 and BigDataViewer: the same or lazarr.Lz4(); Gzip(1), since Java readers
+        rarely have a native blosc. precomputed_encoding: "raw" or, of uint32 and uint64,
+        "compressed_segmentation", the default for labels.
     attributes: a dict of your own.
     timeout: seconds before a computation is killed (300; a worker's first block 900).
     version, depends: a tag (with files and functions) that makes ETags survive a restart.

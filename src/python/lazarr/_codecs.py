@@ -79,22 +79,37 @@ class Gzip(Codec):
         self.config = {"id": "gzip", "level": _level("Gzip", "level", level, 0, 9)}
 
 
-def from_config(value: Any) -> Optional[Codec]:
+class Lz4(Codec):
+    """LZ4 as N5 has it (lz4-java's block stream): for ``n5_compressor`` only.
+
+    >>> Lz4()
+    lazarr.Lz4()
+    """
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.config = {"id": "lz4"}
+
+
+def from_config(value: Any, n5: bool = False) -> Optional[Codec]:
     """A codec from what a user or a JSON manifest gives: None, a codec, or its config as a dict."""
+    if isinstance(value, Lz4) and not n5:
+        raise StoreError("compressor: Lz4 is for n5_compressor only; Blosc('lz4') is the Zarr way")
     if value is None or isinstance(value, Codec):
         return value
     if isinstance(value, dict):
-        kinds = {"blosc": Blosc, "zstd": Zstd, "gzip": Gzip}
+        kinds = {"blosc": Blosc, "zstd": Zstd, "gzip": Gzip, **({"lz4": Lz4} if n5 else {})}
         kind = kinds.get(value.get("id"))
         if kind is None:
             raise StoreError(f"unknown codec {value.get('id')!r}: expected blosc, zstd or gzip")
         try:
             return kind(**{k: v for k, v in value.items() if k != "id"})
         except TypeError:
-            known = {"blosc": "cname, clevel, shuffle"}.get(value["id"], "level")
+            known = {"blosc": "cname, clevel, shuffle", "lz4": "none"}.get(value["id"], "level")
             raise StoreError(f"unknown parameter of codec {value['id']}: it has {known}") from None
-    raise StoreError("compressor must be lazarr.Blosc(...), lazarr.Zstd(...), lazarr.Gzip(...) or "
-                     f"None, got {value!r}")
+    raise StoreError(f"{'n5_' if n5 else ''}compressor must be lazarr.Blosc(...), lazarr.Zstd(...), "
+                     f"lazarr.Gzip(...){', lazarr.Lz4()' if n5 else ''} or None, got {value!r}")
 
 
 Compressor = Union[Codec, dict, None]

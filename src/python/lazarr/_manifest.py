@@ -55,8 +55,10 @@ def entry(a: Array) -> dict:
         "units": list(a.units) if a.units else None,
         "levels": [{"shape": [_int(n) for n in a.shape], "chunks": [_int(n) for n in a.chunks],
                     "scale": list(a.scale), "translation": list(a.translation)}],
-        "separator": a.separator, "compressor": _codec(a.compressor), "attributes": a.attributes,
-        "channels": None, "timeout": a.timeout, "first_timeout": a.first_timeout,
+        "separator": a.separator, "compressor": _codec(a.compressor),
+        "n5_compressor": _codec(a.n5_compressor), "precomputed_encoding": a.precomputed_encoding,
+        "attributes": a.attributes, "channels": a.channels, "labels_of": a.labels_of,
+        "timeout": a.timeout, "first_timeout": a.first_timeout,
         "on_abandon": a.on_abandon, "deterministic": a.deterministic, "version": a.version,
     }
 
@@ -164,7 +166,7 @@ def _load_array(a: dict) -> None:
             if k in ("shape", "chunks") or a.get("kind") in ("image", "labels"):
                 a.setdefault(k, v)
         a.pop("levels")
-    for k in ("digest", "first_timeout", "channels") + (("source",) if "source" in a else ()):
+    for k in ("digest", "first_timeout") + (("source",) if "source" in a else ()):
         a.pop(k, None)
     if a.get("kind") in ("image", "labels") and a.get("dims") and not a.get("axes"):
         a["axes"] = tuple(a.pop("dims"))
@@ -172,7 +174,7 @@ def _load_array(a: dict) -> None:
         a.pop("units", None)
     if a.get("kind") in ("image", "labels"):
         a.pop("separator", None)
-    a = {k: v for k, v in a.items() if v is not None or k == "compressor"}
+    a = {k: v for k, v in a.items() if v is not None or k in ("compressor", "n5_compressor")}
     if source is not None:
         for own in ("shape", "dtype"):
             a.pop(own, None)
