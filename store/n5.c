@@ -37,8 +37,7 @@ static void write_compression(struct lzr_json *j, const struct lzr_codec *c)
         lzr_json_int(j, c->shuffle);
         lzr_json_key(j, "blocksize");
         lzr_json_int(j, 0);
-        lzr_json_key(j, "nthreads"); /* readers in Java divide by it */
-        lzr_json_int(j, 1);
+        /* No "nthreads", which n5-blosc writes: tensorstore refuses it, Java does without. */
     } else if (c->id == LZR_CODEC_LZ4) {
         lzr_json_key(j, "blockSize");
         lzr_json_int(j, 65536);

