@@ -47,10 +47,63 @@ struct lzr_codec {
 
 enum lzr_array_kind { LZR_PLAIN, LZR_IMAGE, LZR_LABELS };
 
+/* How the levels above the first are made: from the level below, in C (pyramid.h), or by the
+ * function itself. NONE exactly where there is one level. */
+enum lzr_pyramid {
+    LZR_PYRAMID_NONE,
+    LZR_PYRAMID_MEAN,
+    LZR_PYRAMID_MODE,
+    LZR_PYRAMID_MAX,
+    LZR_PYRAMID_MIN,
+    LZR_PYRAMID_STRIDE,
+    LZR_PYRAMID_EACH
+};
+
 struct lzr_level {
     struct lzr_grid grid;
     double scale[LZR_MAX_RANK];       /* units per voxel, per axis; 1 where none was given */
     double translation[LZR_MAX_RANK]; /* centre of voxel 0, in units */
+    uint64_t factor[LZR_MAX_RANK];    /* level-0 voxels per voxel; 1s at level 0. In a C pyramid a
+                                       * multiple of the level below's (lzr_level_step) */
+};
+
+/* What lies outside an input: numpy.pad's words and rules; CONSTANT is the input's fill value. */
+enum lzr_boundary {
+    LZR_BOUND_CONSTANT,
+    LZR_BOUND_EDGE,
+    LZR_BOUND_REFLECT,
+    LZR_BOUND_SYMMETRIC,
+    LZR_BOUND_WRAP
+};
+
+struct lzr_array;
+
+/* What a block of an array reads of another one of the same store. For a block [start, stop) of
+ * level k it is the input's level levels[k], and on each axis of the input: where it follows an own
+ * axis, [start - lower, stop + upper) of that; else [fixed_start - lower, fixed_stop + upper). An
+ * axis that is followed is as long as the own one, at each level; fixed_stop is within the input.
+ */
+struct lzr_input {
+    const struct lzr_array *array;
+    const uint32_t *levels; /* one per own level that the function runs on (lzr_array_run_levels) */
+    int axis[LZR_MAX_RANK]; /* the own axis that the input's axis follows; -1: fixed */
+    bool drop[LZR_MAX_RANK]; /* fixed, one voxel, and the function doesn't see the axis */
+    uint64_t fixed_start[LZR_MAX_RANK], fixed_stop[LZR_MAX_RANK]; /* 0, 0 where it follows */
+    uint64_t lower[LZR_MAX_RANK], upper[LZR_MAX_RANK];            /* halo, voxels of the input */
+    enum lzr_boundary boundary;
+};
+
+/* Level 0 of a source that the server reads itself: element [i, j, ..] is at offset + i *
+ * strides[0]
+ * + j * strides[1] + ..; all of them lie within bytes. */
+struct lzr_data {
+    struct lzr_dtype dtype; /* as it is stored: the array's but for the byte order */
+    uint64_t offset;
+    int64_t strides[LZR_MAX_RANK]; /* bytes; may be 0 or negative */
+    const char *file;              /* absolute path; NULL: a memfd that the worker hands over */
+    uint64_t bytes;                /* length of file or memfd when it was opened */
+    int64_t mtime_ns;              /* of the file then */
+    uint64_t inode;
 };
 
 struct lzr_store;
@@ -66,6 +119,11 @@ struct lzr_array {
     bool fill_given;  /* false: 0, written as null in a plain array's .zarray (design 1) */
     unsigned nlevels; /* 1 for a plain array */
     struct lzr_level *levels;
+    enum lzr_pyramid pyramid;
+    unsigned ninputs; /* at most LZR_MAX_INPUTS; no cycle leads through them */
+    const struct lzr_input *inputs;
+    unsigned slots;              /* workers that may compute it at once; 0: any number */
+    const struct lzr_data *data; /* NULL: its blocks are computed by workers */
     bool has_dims;
     const char *dims[LZR_MAX_RANK];    /* names of the axes; for images the axis letters */
     const char *units[LZR_MAX_RANK];   /* NULL where none */
@@ -77,10 +135,18 @@ struct lzr_array {
     const char *attributes;            /* the user's own: the text of a JSON object, "{}" if none */
     const char *channels;              /* text of a JSON array, or NULL */
     double timeout_s, first_timeout_s;
-    bool deterministic;
-    bool versioned;           /* version= given: ETags survive a restart */
-    struct lzr_digest digest; /* of all that makes its chunks but for the start's nonce */
+    bool deterministic;       /* and so are its inputs */
+    bool versioned;           /* version= given, to its inputs as well: ETags survive a restart */
+    struct lzr_digest digest; /* of all that makes its chunks, inputs included, but for the start's
+                               * nonce */
 };
+
+/* Levels that the function runs on: all of them with LZR_PYRAMID_EACH, else the first. */
+unsigned lzr_array_run_levels(const struct lzr_array *a);
+/* The level's chunks are reduced from those of the level below (pyramid.h). */
+bool lzr_level_reduced(const struct lzr_array *a, unsigned level);
+/* Voxels of the level below in a voxel of a reduced level, per axis. */
+void lzr_level_step(const struct lzr_array *a, unsigned level, uint64_t step[]);
 
 struct lzr_group {
     const char *path;       /* "" is the root, which every store has */

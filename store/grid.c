@@ -94,3 +94,20 @@ void lzr_grid_block(const struct lzr_grid *g, const uint64_t pos[], uint64_t sta
         extent[i] = left < g->chunks[i] ? left : g->chunks[i];
     }
 }
+
+unsigned lzr_array_run_levels(const struct lzr_array *a)
+{
+    return a->pyramid == LZR_PYRAMID_EACH ? a->nlevels : 1;
+}
+
+bool lzr_level_reduced(const struct lzr_array *a, unsigned level)
+{
+    return level > 0 && a->pyramid != LZR_PYRAMID_EACH;
+}
+
+void lzr_level_step(const struct lzr_array *a, unsigned level, uint64_t step[])
+{
+    for (unsigned i = 0; i < a->levels[0].grid.rank; i++) {
+        step[i] = a->levels[level].factor[i] / a->levels[level - 1].factor[i];
+    }
+}

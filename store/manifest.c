@@ -410,7 +410,8 @@ static enum lzr_code read_all(struct reading *r)
             a->digest = lzr_digest_join(a->digest, &digest, sizeof digest);
         }
     }
-    return code;
+    /* Last, since an array's digest takes in those of its inputs. */
+    return code == LZR_OK ? lzr_manifest_inputs(r->arena, arrays, &r->store, r->err) : code;
 }
 
 enum lzr_code lzr_manifest_read(struct lzr_arena *arena, const char *name, const char *file,

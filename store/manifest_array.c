@@ -1,4 +1,3 @@
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -67,130 +66,6 @@ static enum lzr_code read_dtype(const cJSON *object, struct lzr_array *a, struct
                            lzr_dtype_name(a->dtype));
     }
     return code;
-}
-
-/* A list of whole numbers, as many as there are axes; the first one of an array says how many. */
-static enum lzr_code read_lengths(const cJSON *level, const char *name, const char *least,
-                                  unsigned *rank, bool sets_rank, uint64_t out[],
-                                  struct lzr_err *err)
-{
-    const cJSON *list = lzr_field(level, name);
-    if (!cJSON_IsArray(list)) {
-        return lzr_err_set(err, LZR_E_INVAL, "%s must be a list, got %s", name,
-                           lzr_field_kind(list));
-    }
-    int n = cJSON_GetArraySize(list);
-    if (n > LZR_MAX_RANK) {
-        return lzr_err_set(err, LZR_E_LIMIT, "%s has %d axes, the limit is %d", name, n,
-                           LZR_MAX_RANK);
-    }
-    if (!sets_rank && (unsigned)n != *rank) {
-        return lzr_err_set(err, LZR_E_INVAL, "%s must have one number per axis (%u), got %d", name,
-                           *rank, n);
-    }
-    *rank = (unsigned)n;
-    unsigned axis = 0;
-    const cJSON *v;
-    cJSON_ArrayForEach(v, list)
-    {
-        enum lzr_code code = lzr_field_u64(v, name, least, axis, &out[axis], err);
-        if (code != LZR_OK) {
-            return code;
-        }
-        axis++;
-    }
-    return LZR_OK;
-}
-
-static enum lzr_code read_reals(const cJSON *level, const char *name, unsigned rank, bool positive,
-                                double out[], struct lzr_err *err)
-{
-    const cJSON *list = lzr_field(level, name);
-    for (unsigned i = 0; i < rank; i++) {
-        out[i] = positive ? 1.0 : 0.0;
-    }
-    if (list == NULL) {
-        return LZR_OK;
-    }
-    if (!cJSON_IsArray(list) || (unsigned)cJSON_GetArraySize(list) != rank) {
-        return lzr_err_set(err, LZR_E_INVAL, "%s must be a list with one number per axis (%u)",
-                           name, rank);
-    }
-    unsigned axis = 0;
-    const cJSON *v;
-    cJSON_ArrayForEach(v, list)
-    {
-        enum lzr_code code = lzr_field_real(v, name, &out[axis], err);
-        if (code != LZR_OK) {
-            return code;
-        }
-        if (positive && !(out[axis] > 0)) {
-            return lzr_err_set(err, LZR_E_INVAL, "%s must be > 0, got %.17g on axis %u", name,
-                               out[axis], axis);
-        }
-        axis++;
-    }
-    return LZR_OK;
-}
-
-static enum lzr_code read_level(const cJSON *v, struct lzr_array *a, unsigned k,
-                                struct lzr_err *err)
-{
-    struct lzr_level *level = &a->levels[k];
-    if (!cJSON_IsObject(v)) {
-        return lzr_err_set(err, LZR_E_INVAL, "levels must be objects, got %s", lzr_field_kind(v));
-    }
-    struct lzr_grid *g = &level->grid;
-    g->rank = a->levels[0].grid.rank;
-    enum lzr_code code = read_lengths(v, "shape", ">= 0", &g->rank, k == 0, g->shape, err);
-    if (code == LZR_OK) {
-        code = read_lengths(v, "chunks", ">= 1", &g->rank, false, g->chunks, err);
-    }
-    if (code == LZR_OK) {
-        code = lzr_grid_init(g, err);
-    }
-    if (code == LZR_OK && g->chunk_elements * a->dtype.size > LZR_MAX_CHUNK_BYTES) {
-        code = lzr_err_set(err, LZR_E_LIMIT,
-                           "chunks make %" PRIu64 " bytes a chunk, the limit is %" PRIu64,
-                           g->chunk_elements * a->dtype.size, LZR_MAX_CHUNK_BYTES);
-    }
-    if (code == LZR_OK) {
-        code = read_reals(v, "scale", g->rank, true, level->scale, err);
-    }
-    if (code == LZR_OK) {
-        code = read_reals(v, "translation", g->rank, false, level->translation, err);
-    }
-    return code;
-}
-
-static enum lzr_code read_levels(struct lzr_arena *arena, const cJSON *object, struct lzr_array *a,
-                                 struct lzr_err *err)
-{
-    const cJSON *list = lzr_field(object, "levels");
-    int n = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : 0;
-    int most = a->kind == LZR_PLAIN ? 1 : LZR_MAX_LEVELS;
-    if (n < 1 || n > most) {
-        return lzr_err_set(err, LZR_E_INVAL, "levels must be a list of 1 to %d, got %d", most, n);
-    }
-    a->nlevels = (unsigned)n;
-    a->levels = lzr_arena_alloc(arena, (size_t)n * sizeof *a->levels);
-    if (a->levels == NULL) {
-        return no_memory(err);
-    }
-    unsigned k = 0;
-    const cJSON *v;
-    cJSON_ArrayForEach(v, list)
-    {
-        enum lzr_code code = read_level(v, a, k, err);
-        if (code != LZR_OK) {
-            if (n > 1) {
-                lzr_err_prefix(err, "level %u", k);
-            }
-            return code;
-        }
-        k++;
-    }
-    return LZR_OK;
 }
 
 /* A list of rank texts, or nulls where they may be. */
@@ -306,6 +181,18 @@ static enum lzr_code read_seconds(const cJSON *object, const char *name, double 
     return code;
 }
 
+static enum lzr_code read_slots(const cJSON *object, struct lzr_array *a, struct lzr_err *err)
+{
+    const cJSON *v = lzr_field(object, "slots");
+    int n = 0;
+    enum lzr_code code = v == NULL ? LZR_OK : lzr_field_int(v, "slots", &n, err);
+    if (code == LZR_OK && v != NULL && n < 1) {
+        code = lzr_err_set(err, LZR_E_INVAL, "slots must be >= 1, got %d", n);
+    }
+    a->slots = (unsigned)n;
+    return code;
+}
+
 static enum lzr_code read_rest(struct lzr_arena *arena, const cJSON *object, struct lzr_span raw,
                                struct lzr_array *a, struct lzr_err *err)
 {
@@ -330,6 +217,9 @@ static enum lzr_code read_rest(struct lzr_arena *arena, const cJSON *object, str
     }
     a->versioned = version != NULL;
     if (code == LZR_OK) {
+        code = read_slots(object, a, err);
+    }
+    if (code == LZR_OK) {
         code = lzr_field_digest(object, "digest", &a->digest, err);
     }
     return code;
@@ -346,7 +236,10 @@ enum lzr_code lzr_manifest_array(struct lzr_arena *arena, const cJSON *object, s
         code = read_fill(object, a, err);
     }
     if (code == LZR_OK) {
-        code = read_levels(arena, object, a, err);
+        code = lzr_manifest_levels(arena, object, a, err);
+    }
+    if (code == LZR_OK) {
+        code = lzr_manifest_data(arena, object, a, err);
     }
     if (code == LZR_OK) {
         code = read_dims(arena, object, a, err);

@@ -58,6 +58,32 @@ enum lzr_code lzr_field_u64(const cJSON *v, const char *name, const char *least,
     return LZR_OK;
 }
 
+enum lzr_code lzr_field_i64(const cJSON *object, const char *name, int64_t *out,
+                            struct lzr_err *err)
+{
+    const cJSON *v = lzr_field(object, name);
+    if (cJSON_IsString(v)) {
+        const char *s = v->valuestring;
+        bool minus = *s == '-';
+        uint64_t n;
+        if (digits_to_u64(s + minus, &n) && n <= (uint64_t)INT64_MAX) {
+            *out = minus ? -(int64_t)n : (int64_t)n;
+            return LZR_OK;
+        }
+        return lzr_err_set(err, LZR_E_INVAL, "%s must be a whole number, got \"%.40s\"", name, s);
+    }
+    if (!cJSON_IsNumber(v)) {
+        return lzr_err_set(err, LZR_E_INVAL, "%s must be a whole number, got %s", name,
+                           lzr_field_kind(v));
+    }
+    double d = v->valuedouble;
+    if (!(fabs(d) <= 0x1p53) || d != floor(d)) {
+        return lzr_err_set(err, LZR_E_INVAL, "%s must be a whole number, got %.17g", name, d);
+    }
+    *out = (int64_t)d;
+    return LZR_OK;
+}
+
 enum lzr_code lzr_field_real(const cJSON *v, const char *name, double *out, struct lzr_err *err)
 {
     if (!cJSON_IsNumber(v)) {

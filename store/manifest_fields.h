@@ -25,6 +25,9 @@ const char *lzr_field_kind(const cJSON *v);
  * is what the text of an error asks for; the bound itself is the caller's to check. */
 enum lzr_code lzr_field_u64(const cJSON *v, const char *name, const char *least, unsigned axis,
                             uint64_t *out, struct lzr_err *err);
+/* A whole number that isn't an axis', up to 2^53 or a string of digits, maybe with a minus. */
+enum lzr_code lzr_field_i64(const cJSON *object, const char *name, int64_t *out,
+                            struct lzr_err *err);
 /* A finite number. */
 enum lzr_code lzr_field_real(const cJSON *v, const char *name, double *out, struct lzr_err *err);
 /* A whole number within int. */
@@ -43,11 +46,26 @@ enum lzr_code lzr_field_raw(struct lzr_arena *arena, struct lzr_span object, con
                             char bracket, const char *fallback, const char **out,
                             struct lzr_err *err);
 
-/* manifest_array.c: one element of "arrays" whose path is read and checked already. raw is its text
- * in the manifest. Fills everything but store, id and local_id. */
+/* A list of whole numbers, one per axis; with sets_rank it says how many axes there are. */
+enum lzr_code lzr_field_lengths(const cJSON *object, const char *name, const char *least,
+                                unsigned *rank, bool sets_rank, uint64_t out[],
+                                struct lzr_err *err);
+
 /* An array's codecs (manifest_codecs.c). */
 enum lzr_code lzr_manifest_codecs(const cJSON *object, struct lzr_array *a, struct lzr_err *err);
+/* Its levels and pyramid (manifest_levels.c); kind and dtype are read. */
+enum lzr_code lzr_manifest_levels(struct lzr_arena *arena, const cJSON *object, struct lzr_array *a,
+                                  struct lzr_err *err);
+/* What the server reads itself, if anything (manifest_data.c); levels are read. */
+enum lzr_code lzr_manifest_data(struct lzr_arena *arena, const cJSON *object, struct lzr_array *a,
+                                struct lzr_err *err);
+/* manifest_inputs.c, once all arrays of the store are read: their inputs, which may come later in
+ * the list, without cycles; what that means for digests. Error texts begin with the array. */
+enum lzr_code lzr_manifest_inputs(struct lzr_arena *arena, const cJSON *arrays, struct lzr_store *s,
+                                  struct lzr_err *err);
 
+/* manifest_array.c: one element of "arrays" whose path is read and checked already. raw is its text
+ * in the manifest. Fills everything but store, id, local_id, labels_of and inputs. */
 enum lzr_code lzr_manifest_array(struct lzr_arena *arena, const cJSON *object, struct lzr_span raw,
                                  struct lzr_array *a, struct lzr_err *err);
 

@@ -41,10 +41,12 @@ def arrays():
                "digest": DIGEST}
     for n, (kind, axes) in enumerate([("image", "tczyx"), ("image", "yx"), ("labels", "zyx")]):
         levels = [{"shape": [9 - 4 * k] * len(axes), "chunks": [4] * len(axes),
-                   "scale": [2.0**k] * len(axes), "translation": [(2**k - 1) / 2] * len(axes)}
+                   "scale": [2.0**k] * len(axes), "translation": [(2**k - 1) / 2] * len(axes),
+                   "factor": [2**k] * len(axes)}
                   for k in range(n)] or [{"shape": [2, 3, 4, 5, 6], "chunks": [1, 2, 3, 4, 5]}]
         yield {"path": f"images/i{n}", "kind": kind, "dtype": "<u2", "fill_value": None,
                "dims": list(axes), "units": [None] * len(axes), "levels": levels,
+               "pyramid": "mean",
                "compressor": CODECS[n + 1], "attributes": {"mine": 1}, "digest": DIGEST}
 
 

@@ -20,8 +20,8 @@ static const char MANIFEST[] =
     "{\"path\":\"s\",\"kind\":\"plain\",\"dtype\":\"<u2\",\"levels\":"
     "[{\"shape\":[],\"chunks\":[]}]," D "},"
     "{\"path\":\"t\",\"kind\":\"image\",\"dtype\":\"|u1\",\"dims\":[\"z\",\"y\",\"x\"],"
-    "\"levels\":[{\"shape\":[9,9,9],\"chunks\":[4,4,4]},{\"shape\":[5,5,5],\"chunks\":[4,4,4]}],"
-    D "}]}";
+    "\"levels\":[{\"shape\":[9,9,9],\"chunks\":[4,4,4]},{\"shape\":[5,5,5],\"chunks\":[4,4,4],"
+    "\"factor\":[2,2,2]}],\"pyramid\":\"mean\"," D "}]}";
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -27,7 +27,8 @@ static const char BRAIN[] =
     "{\"path\":\"t1\",\"kind\":\"image\",\"dtype\":\">f4\",\"dims\":[\"z\",\"y\",\"x\"],"
     "\"units\":[null,\"millimeter\",\"millimeter\"],\"levels\":[{\"shape\":[9,9,9],\"chunks\":"
     "[4,4,4],\"scale\":[1,0.1,0.1]},{\"shape\":[5,5,5],\"chunks\":[4,4,4],\"scale\":[2,0.2,0.2],"
-    "\"translation\":[0.5,0.05,0.05]}],\"compressor\":{\"id\":\"zstd\",\"level\":3},"
+    "\"translation\":[0.5,0.05,0.05],\"factor\":[2,2,2]}],\"pyramid\":\"mean\",\"compressor\":{"
+    "\"id\":\"zstd\",\"level\":3},"
     "\"attributes\":{\"ome\":1,\"note\":\"x\"},\"version\":\"1\"," D "},"
     "{\"path\":\"scalar\",\"kind\":\"plain\",\"dtype\":\"|b1\",\"fill_value\":true,\"levels\":"
     "[{\"shape\":[],\"chunks\":[]}],\"compressor\":{\"id\":\"gzip\",\"level\":1}," D "},"
@@ -92,8 +93,7 @@ static void test_documents(void **state)
          "{\"zarr_consolidated_format\":1,\"metadata\":{\".zgroup\":{\"zarr_format\":2},"
          "\".zattrs\":{\"multiscales\":\"mine\"},\"plain/.zarray\":" PLAIN_ZARRAY
          ",\"plain/.zattrs\":" PLAIN_ZATTRS "}}"},
-        {"zarr2/brain.zarr/t1/.zattrs",
-         "{" MULTISCALES("\"version\":\"0.4\",") ",\"note\":\"x\"}"},
+        {"zarr2/brain.zarr/t1/.zattrs", "{" MULTISCALES("\"version\":\"0.4\",") ",\"note\":\"x\"}"},
         {"zarr2/brain.zarr/t1/1/.zarray",
          "{\"zarr_format\":2,\"shape\":[5,5,5],\"chunks\":[4,4,4],\"dtype\":\">f4\","
          "\"compressor\":{\"id\":\"zstd\",\"level\":3},\"fill_value\":0.0,\"order\":\"C\","
@@ -138,8 +138,8 @@ static void test_documents(void **state)
         assert_true(d.hi == hit.doc->digest.hi && d.lo == hit.doc->digest.lo);
     }
     const char *v3 = look(c, "zarr3/brain.zarr/t1/zarr.json").doc->data;
-    assert_non_null(strstr(v3, "\"attributes\":{\"ome\":{\"version\":\"0.5\"," MULTISCALES("")
-                               "},\"note\":\"x\"}"));
+    assert_non_null(strstr(v3, "\"attributes\":{\"ome\":{\"version\":\"0.5\"," MULTISCALES(
+                                   "") "},\"note\":\"x\"}"));
     v3 = look(c, "zarr3/brain.zarr/t1/1/zarr.json").doc->data;
     assert_non_null(strstr(v3, "{\"endian\":\"big\"}},{\"name\":\"zstd\",\"configuration\":"
                                "{\"level\":3,\"checksum\":false}}]"));
@@ -411,11 +411,14 @@ static void test_stores_refused(void **state)
 static void test_dims(void **state)
 {
 #define UNNAMED(path, shape, chunks)                                                               \
-    "{\"path\":\"" path "\",\"kind\":\"plain\",\"dtype\":\"<u2\",\"levels\":[{"             \
+    "{\"path\":\"" path "\",\"kind\":\"plain\",\"dtype\":\"<u2\",\"levels\":[{"                    \
     "\"shape\":" shape ",\"chunks\":" chunks "}]," D "}"
-    static const char JSON[] = "{\"lazarr\":1,\"arrays\":[" UNNAMED("b", "[5,6]", "[1,1]") ","
-        UNNAMED("a", "[5]", "[1]") "," UNNAMED("cc", "[5,7]", "[1,1]") ","
-        UNNAMED("d", "[5,6,7]", "[1,1,1]") "," UNNAMED("g/e", "[9]", "[1]") "]}";
+    static const char JSON[] =
+        "{\"lazarr\":1,\"arrays\":[" UNNAMED("b", "[5,6]", "[1,1]") "," UNNAMED(
+            "a", "[5]", "[1]") "," UNNAMED("cc", "[5,7]",
+                                           "[1,1]") "," UNNAMED("d", "[5,6,7]",
+                                                                "[1,1,1]") "," UNNAMED("g/e", "[9]",
+                                                                                       "[1]") "]}";
 #undef UNNAMED
     static const char *const ROWS[][2] = {
         {"zarr3/s.zarr/a/zarr.json", "\"dimension_names\":[\"dim_0\"]"},
@@ -491,8 +494,7 @@ int main(void)
         cmocka_unit_test(test_lookup),         cmocka_unit_test(test_dirs),
         cmocka_unit_test(test_arrays),         cmocka_unit_test(test_digests),
         cmocka_unit_test(test_stores_refused), cmocka_unit_test(test_dims),
-        cmocka_unit_test(test_deep_and_large),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_deep_and_large), cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,7 +53,8 @@ static const char FULL[] =
     "{\"path\":\"t1\",\"kind\":\"image\",\"dtype\":\"|u1\",\"fill_value\":null,"
     "\"dims\":[\"c\",\"y\",\"x\"],\"units\":[null,\"millimeter\",\"millimeter\"],"
     "\"levels\":[{\"shape\":[2,10,20],\"chunks\":[1,4,5]},{\"shape\":[2,5,10],\"chunks\":[1,4,5],"
-    "\"scale\":[1,2,2]}],\"separator\":\".\",\"compressor\":null,\"attributes\":{},"
+    "\"scale\":[1,2,2],\"factor\":[1,2,2]}],\"pyramid\":\"mean\",\"separator\":\".\","
+    "\"compressor\":null,\"attributes\":{},"
     "\"channels\":[{\"label\":\"DAPI\"},\"GFP\"],\"version\":null," D "}]} ";
 
 static void test_full(void **state)
@@ -182,7 +183,7 @@ static const char *const WRONG[][2] = {
 
 #define ARRAY(kind, dims, levels)                                                                  \
     STORE("{\"path\":\"e\",\"kind\":\"" kind "\",\"dtype\":\"<f4\",\"dims\":" dims                 \
-          ",\"levels\":" levels "," D "}")
+          ",\"pyramid\":\"mean\",\"levels\":" levels "," D "}")
 
 static const char *const WRONG_LEVELS[][2] = {
     {ARRAY("plain", "null", "[]"), "levels must be a list of 1 to 1, got 0"},
@@ -294,7 +295,10 @@ static void test_lengths(void **state)
         for (int i = 0; i < (too_long >= 2 ? 256 : 1); i++) {
             lzr_buf_puts(&b, too_long >= 2 ? "abc/" : "");
         }
-        for (int i = 0; i < (too_long == 0 ? 200 : too_long == 1 ? 201 : too_long == 2 ? 0 : 1);
+        for (int i = 0; i < (too_long == 0   ? 200
+                             : too_long == 1 ? 201
+                             : too_long == 2 ? 0
+                                             : 1);
              i++) {
             lzr_buf_putc(&b, 'a');
         }
