@@ -87,9 +87,10 @@ struct lzr_input {
     const struct lzr_array *array;
     const uint32_t *levels; /* one per own level that the function runs on (lzr_array_run_levels) */
     int axis[LZR_MAX_RANK]; /* the own axis that the input's axis follows; -1: fixed */
+    /* Of each such level: first and last + 1 of an axis that is fixed, 0 and 0 of another. */
+    uint64_t (*fixed)[LZR_MAX_RANK][2];
     bool drop[LZR_MAX_RANK]; /* fixed, one voxel, and the function doesn't see the axis */
-    uint64_t fixed_start[LZR_MAX_RANK], fixed_stop[LZR_MAX_RANK]; /* 0, 0 where it follows */
-    uint64_t lower[LZR_MAX_RANK], upper[LZR_MAX_RANK];            /* halo, voxels of the input */
+    uint64_t lower[LZR_MAX_RANK], upper[LZR_MAX_RANK]; /* halo, voxels of the level that is read */
     enum lzr_boundary boundary;
 };
 

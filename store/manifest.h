@@ -10,7 +10,7 @@
  *                   "factor": [..]}],                          (factor may be absent at level 0)
  *       "pyramid": null | "mean" | "mode" | "max" | "min" | "stride" | "each"; null: one level,
  *       "inputs": [{"array": "path", "levels": [0, ..], "axes": [0, null, ..],
- *                   "fixed": [null, [3, 4], ..], "drop": [false, true, ..],
+ *                   "fixed": [null, [[3, 4], ..], ..], "drop": [false, true, ..],
  *                   "halo": [[8, 8], [0, 0], ..], "boundary": "constant" | "edge" | "reflect" |
  *                   "symmetric" | "wrap"}] | null,             (struct lzr_input)
  *       "slots": null | 1, "data": null | {"dtype": ">u2", "offset": 0, "strides": [2, ..],

@@ -88,7 +88,37 @@ static enum lzr_code read_pair(const cJSON *v, const char *name, unsigned axis, 
     return code != LZR_OK ? code : lzr_field_u64(v->child->next, name, ">= 0", axis, second, err);
 }
 
-/* Which own axis each of the input's follows, or the slice where it is fixed. */
+/* The slice of a fixed axis: one for each level that the function runs on. */
+static enum lzr_code read_slices(const cJSON *list, unsigned n, unsigned axis, struct lzr_input *in,
+                                 struct lzr_err *err)
+{
+    unsigned k = 0;
+    const cJSON *slice;
+    if (!cJSON_IsArray(list) || (unsigned)cJSON_GetArraySize(list) != n) {
+        return lzr_err_set(err, LZR_E_INVAL,
+                           "fixed must be a list with one slice per level (%u) on axis %u", n,
+                           axis);
+    }
+    cJSON_ArrayForEach(slice, list)
+    {
+        const struct lzr_grid *g = &in->array->levels[in->levels[k]].grid;
+        uint64_t *at = in->fixed[k][axis];
+        enum lzr_code code = read_pair(slice, "fixed", axis, &at[0], &at[1], err);
+        if (code == LZR_OK && (at[0] >= at[1] || at[1] > g->shape[axis])) {
+            code = lzr_err_set(err, LZR_E_INVAL,
+                               "fixed must be within length %" PRIu64 " of level %u and not empty, "
+                               "got %" PRIu64 " to %" PRIu64 " on axis %u",
+                               g->shape[axis], in->levels[k], at[0], at[1], axis);
+        }
+        if (code != LZR_OK) {
+            return code;
+        }
+        k++;
+    }
+    return LZR_OK;
+}
+
+/* Which own axis each of the input's follows, or the slices where it is fixed. */
 static enum lzr_code read_axes(struct reading *r, const cJSON *v, const struct lzr_array *a,
                                struct lzr_input *in)
 {
@@ -101,16 +131,21 @@ static enum lzr_code read_axes(struct reading *r, const cJSON *v, const struct l
     if (code != LZR_OK) {
         return code;
     }
-    const cJSON *slice = fixed->child;
+    const cJSON *slices = fixed->child;
+    unsigned n = lzr_array_run_levels(a);
+    in->fixed = lzr_arena_alloc(r->arena, n * sizeof *in->fixed);
+    if (in->fixed == NULL) {
+        return no_memory(r->err);
+    }
     cJSON_ArrayForEach(item, axes)
     {
         in->axis[i] = -1;
-        if (cJSON_IsNull(item) == cJSON_IsNull(slice)) {
+        if (cJSON_IsNull(item) == cJSON_IsNull(slices)) {
             return lzr_err_set(r->err, LZR_E_INVAL,
                                "axis %u must either follow an axis or be fixed", i);
         }
         if (cJSON_IsNull(item)) {
-            code = read_pair(slice, "fixed", i, &in->fixed_start[i], &in->fixed_stop[i], r->err);
+            code = read_slices(slices, n, i, in, r->err);
         } else {
             code = lzr_field_int(item, "axes", &in->axis[i], r->err);
             if (code == LZR_OK && (in->axis[i] < 0 || (unsigned)in->axis[i] >= own)) {
@@ -122,7 +157,7 @@ static enum lzr_code read_axes(struct reading *r, const cJSON *v, const struct l
         if (code != LZR_OK) {
             return code;
         }
-        slice = slice->next;
+        slices = slices->next;
         i++;
     }
     return LZR_OK;
@@ -155,7 +190,8 @@ static enum lzr_code read_halo(struct reading *r, const cJSON *v, struct lzr_inp
     return LZR_OK;
 }
 
-static enum lzr_code read_drop(struct reading *r, const cJSON *v, struct lzr_input *in)
+static enum lzr_code read_drop(struct reading *r, const cJSON *v, const struct lzr_array *a,
+                               struct lzr_input *in)
 {
     unsigned i = 0;
     const cJSON *drop, *item;
@@ -173,8 +209,11 @@ static enum lzr_code read_drop(struct reading *r, const cJSON *v, struct lzr_inp
                                lzr_field_kind(item), i);
         }
         in->drop[i] = cJSON_IsTrue(item) != 0;
-        if (in->drop[i] && (in->axis[i] >= 0 || in->fixed_stop[i] != in->fixed_start[i] + 1 ||
-                            in->lower[i] != 0 || in->upper[i] != 0)) {
+        bool may = in->axis[i] < 0 && in->lower[i] == 0 && in->upper[i] == 0;
+        for (unsigned k = 0; may && k < lzr_array_run_levels(a); k++) {
+            may = in->fixed[k][i][1] == in->fixed[k][i][0] + 1;
+        }
+        if (in->drop[i] && !may) {
             return lzr_err_set(r->err, LZR_E_INVAL,
                                "only an axis fixed to one voxel, without halo, can be dropped, not "
                                "axis %u",
@@ -221,7 +260,7 @@ static enum lzr_code check_region(const struct lzr_array *a, unsigned k, const s
     uint64_t size = in->array->dtype.size, needs = 1;
     bool fits = true;
     for (unsigned i = 0; i < g->rank; i++) {
-        uint64_t n = in->fixed_stop[i] - in->fixed_start[i];
+        uint64_t n = in->fixed[k][i][1] - in->fixed[k][i][0];
         if (in->axis[i] >= 0) {
             uint64_t length = own->shape[in->axis[i]], chunk = own->chunks[in->axis[i]];
             if (g->shape[i] != length) {
@@ -231,12 +270,6 @@ static enum lzr_code check_region(const struct lzr_array *a, unsigned k, const s
                                    i, g->shape[i], in->levels[k], in->axis[i], length, k);
             }
             n = chunk < length ? chunk : length;
-        } else if (in->fixed_start[i] >= in->fixed_stop[i] || in->fixed_stop[i] > g->shape[i]) {
-            return lzr_err_set(err, LZR_E_INVAL,
-                               "fixed must be within length %" PRIu64 " of level %u and not empty, "
-                               "got %" PRIu64 " to %" PRIu64 " on axis %u",
-                               g->shape[i], in->levels[k], in->fixed_start[i], in->fixed_stop[i],
-                               i);
         }
         n += in->lower[i] + in->upper[i]; /* each below 2^62 */
         uint64_t touched = n / g->chunks[i] + 2;
@@ -296,7 +329,7 @@ static enum lzr_code read_input(struct reading *r, const cJSON *v, const struct 
         code = read_halo(r, v, in);
     }
     if (code == LZR_OK) {
-        code = read_drop(r, v, in);
+        code = read_drop(r, v, a, in);
     }
     return code == LZR_OK ? read_boundary(r, v, in) : code;
 }

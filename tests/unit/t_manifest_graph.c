@@ -91,13 +91,17 @@ static const char *const WRONG[][2] = {
      "input 0: axes must be own axes, of which there are 2, got 2"},
     {STORE(PLAIN("b", "10,20", "") "," PLAIN("a", "10,20",
                                              "\"inputs\":[{\"array\":\"b\",\"levels\":[0],"
-                                             "\"axes\":[0,null],\"fixed\":[null,[3]]}],")),
+                                             "\"axes\":[0,null],\"fixed\":[null,[[3]]]}],")),
      "input 0: fixed must be a list of two numbers, got a list on axis 1"},
     {STORE(PLAIN("b", "10,20", "") "," PLAIN("a", "10,20",
                                              "\"inputs\":[{\"array\":\"b\",\"levels\":[0],"
-                                             "\"axes\":[0,null],\"fixed\":[null,[3,21]]}],")),
-     "array \"a\": input 0 (\"b\"): fixed must be within length 20 of level 0 and not empty, got 3 "
+                                             "\"axes\":[0,null],\"fixed\":[null,[[3,21]]]}],")),
+     "array \"a\": input 0: fixed must be within length 20 of level 0 and not empty, got 3 "
      "to 21 on axis 1"},
+    {STORE(PLAIN("b", "10,20", "") "," PLAIN("a", "10,20",
+                                             "\"inputs\":[{\"array\":\"b\",\"levels\":[0],"
+                                             "\"axes\":[0,null],\"fixed\":[null,[3,4]]}],")),
+     "input 0: fixed must be a list with one slice per level (1) on axis 1"},
     {STORE(PLAIN("b", "10,21", "") "," ON("a", "b")),
      "array \"a\": input 0 (\"b\"): axis 1 has length 21 at level 0, the axis 1 that follows it 20 "
      "at level 0"},
@@ -171,10 +175,12 @@ static const char FULL[] = STORE(
         5, 4,
         "2,2") "],"
                "\"inputs\":[{\"array\":\"t1\",\"levels\":[0,1],\"axes\":[null,0,1],"
-               "\"fixed\":[[2,3],null,null],\"drop\":[true,false,false],\"halo\":[[0,0],[2,3],[5,0]"
+               "\"fixed\":[[[2,3],[1,2]],null,null],\"drop\":[true,false,false],\"halo\":[[0,0],[2,"
+               "3],[5,0]"
                "],"
                "\"boundary\":\"reflect\"},"
-               "{\"array\":\"raw\",\"levels\":[0,0],\"axes\":[null,null],\"fixed\":[[0,10],[0,20]]}"
+               "{\"array\":\"raw\",\"levels\":[0,0],\"axes\":[null,null],\"fixed\":[[[0,10],[0,9]],"
+               "[[0,20],[5,6]]]}"
                "]," D "},"
                "{\"path\":\"t1\",\"kind\":\"image\",\"dtype\":\"|u1\",\"dims\":[\"c\",\"y\",\"x\"],"
                "\"pyramid\":\"mean\",\"inputs\":[],\"slots\":null,\"data\":null,"
@@ -207,11 +213,11 @@ static void test_full(void **state)
     assert_ptr_equal(in->array, t1);
     assert_true(in->levels[0] == 0 && in->levels[1] == 1);
     assert_true(in->axis[0] == -1 && in->axis[1] == 0 && in->axis[2] == 1);
-    assert_true(in->fixed_start[0] == 2 && in->fixed_stop[0] == 3 && in->drop[0] && !in->drop[1]);
+    assert_true(in->fixed[0][0][0] == 2 && in->fixed[1][0][1] == 2 && in->drop[0] && !in->drop[1]);
     assert_true(in->lower[1] == 2 && in->upper[1] == 3 && in->lower[2] == 5 && in->upper[2] == 0);
     assert_int_equal(in->boundary, LZR_BOUND_REFLECT);
     assert_int_equal(seg->inputs[1].boundary, LZR_BOUND_CONSTANT);
-    assert_int_equal(seg->inputs[1].fixed_stop[1], 20);
+    assert_true(seg->inputs[1].fixed[0][1][1] == 20 && seg->inputs[1].fixed[1][1][0] == 5);
 
     assert_int_equal(t1->pyramid, LZR_PYRAMID_MEAN);
     assert_int_equal(lzr_array_run_levels(t1), 1);
