@@ -66,7 +66,7 @@ struct lzr_result {
 /* A wish for one chunk; the caller's storage, which must stay until done was called or
  * lzr_driver_cancel returned true. Zero it, set the first three fields. */
 struct lzr_request {
-    void (*done)(struct lzr_request *req); /* called once, result is filled */
+    void (*done)(struct lzr_request *req); /* called once, result is filled; never NULL */
     void *ctx;                             /* the caller's */
     uint64_t deadline_us;                  /* lzr_now_us() clock; 0: none. Past it: E_BUSY, and the
                                             * flight is held for 60 s so that the work isn't lost */
@@ -123,6 +123,8 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
     X(counter, encoded_total, "chunks encoded")                                                    \
     X(counter, encoded_bytes_total, "bytes of encoded chunks")                                     \
     X(counter, encode_us_total, "microseconds spent encoding")                                     \
+    X(counter, made_total, "Zarr chunks made without a function: pyramid levels, sources")         \
+    X(counter, make_us_total, "microseconds spent making them")                                    \
     X(counter, transcoded_total, "chunks of N5, BDV and precomputed made from Zarr chunks")        \
     X(counter, transcode_us_total, "microseconds spent transcoding")                               \
     X(counter, retries_total, "blocks tried again after their worker died")                        \

@@ -5,6 +5,8 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "engine/engine.h"
+#include "engine/needs.h"
+#include "engine/recipe.h"
 #include "store/codec.h"
 
 /* Sends a job to a worker. This is done under mu, so that a worker gets its jobs in the order in
@@ -20,6 +22,19 @@ static void send_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_msg 
     }
 }
 
+static uint64_t block_bytes(const struct lzr_flight *f)
+{
+    const struct lzr_grid *g = &f->array->levels[f->level].grid;
+    uint64_t pos[LZR_MAX_RANK], start[LZR_MAX_RANK], extent[LZR_MAX_RANK];
+    lzr_grid_position(g, f->index, pos);
+    lzr_grid_block(g, pos, start, extent);
+    uint64_t n = f->array->dtype.size;
+    for (unsigned i = 0; i < g->rank; i++) {
+        n *= extent[i];
+    }
+    return n;
+}
+
 /* Bytes that making this block's chunk takes beside its slot: the encoded result at its worst and,
  * where the block has to be padded, the full chunk. */
 static uint64_t reservation(const struct lzr_flight *f, uint64_t block_bytes)
@@ -30,18 +45,29 @@ static uint64_t reservation(const struct lzr_flight *f, uint64_t block_bytes)
     return lzr_blob_charge(lzr_codec_bound(&a->codec, (size_t)raw)) + padding;
 }
 
+uint64_t lzr_flight_output_bytes(const struct lzr_flight *f)
+{
+    if (f->recipe->worker) {
+        return reservation(f, block_bytes(f));
+    }
+    const struct lzr_array *a = f->array;
+    uint64_t raw = a->levels[f->level].grid.chunk_elements * a->dtype.size;
+    return lzr_blob_charge(lzr_codec_bound(&a->codec, (size_t)raw));
+}
+
 /* Reserve before you start: true when the budget has the bytes. With nothing under way it always
  * has, so that something always moves (the budget is never less than a block a worker). */
 static bool reserve(struct lzr_driver *d, struct lzr_flight *f, struct lzr_slot *s, uint64_t bytes)
 {
-    uint64_t need = reservation(f, bytes);
+    uint64_t need = f->reserved_output ? 0 : reservation(f, bytes);
     uint64_t more = need + (bytes > s->touched ? bytes - s->touched : 0);
     if (!lzr_cache_make_room(d->cache, more) && d->active > 0) {
         return false;
     }
     lzr_slot_touch(s, bytes);
     lzr_budget_add(&d->budget, need);
-    f->reserved = need;
+    f->reserved += need;
+    f->reserved_output = true;
     return true;
 }
 
@@ -112,7 +138,9 @@ void lzr_job_return(struct lzr_driver *d, struct lzr_job *j)
 {
     struct lzr_flight *f = j->flight;
     j->slot->busy = false;
-    lzr_flight_release(d, f);
+    if (f->needs == NULL) {
+        lzr_flight_release(d, f); /* else it holds its needs, and goes on holding the rest */
+    }
     d->active--;
     f->state = LZR_QUEUED;
     lzr_queue_push_front(&d->queue, f);
@@ -132,46 +160,53 @@ bool lzr_worker_withdraw(struct lzr_driver *d, struct lzr_worker *w, unsigned i)
     return true;
 }
 
-static uint64_t block_bytes(const struct lzr_flight *f)
+bool lzr_withdraw(struct lzr_driver *d, struct lzr_flight *f)
 {
-    const struct lzr_grid *g = &f->array->levels[f->level].grid;
-    uint64_t pos[LZR_MAX_RANK], start[LZR_MAX_RANK], extent[LZR_MAX_RANK];
-    lzr_grid_position(g, f->index, pos);
-    lzr_grid_block(g, pos, start, extent);
-    uint64_t n = f->array->dtype.size;
-    for (unsigned i = 0; i < g->rank; i++) {
-        n *= extent[i];
+    for (unsigned i = 0; i < d->nworkers; i++) {
+        struct lzr_worker *w = &d->workers[i];
+        for (unsigned j = 0; j < w->njobs; j++) {
+            if (w->jobs[j].flight == f) {
+                return lzr_worker_withdraw(d, w, j);
+            }
+        }
     }
-    return n;
+    return false;
 }
 
-void lzr_dispatch(struct lzr_driver *d)
+/* Gives one queued flight to a worker; false: none can be given now. */
+static bool give_one(struct lzr_driver *d)
 {
     uint64_t now = lzr_now_us();
-    d->starved = false;
-    while (d->queue.n > 0 && !d->closing) {
-        struct lzr_worker *w = pick_worker(d, 1);
-        bool ahead = w == NULL;
-        if (ahead) {
-            w = pick_worker(d, LZR_PIPELINE);
-        }
-        if (w == NULL) {
-            return;
-        }
-        bool fresh = w->jobs_done == 0 && w->njobs == 0;
-        struct lzr_flight *f = lzr_queue_next(&d->queue, fresh, now);
-        if (f == NULL) {
-            return;
-        }
-        if (ahead && (w->jobs_done == 0 || f->deaths > 0 || mean_us(d, f->array) > LZR_AHEAD_US ||
-                      mean_us(d, w->jobs[0].flight->array) > LZR_AHEAD_US)) {
-            return;
-        }
-        struct lzr_slot *s = lzr_worker_free_slot(w);
-        if (!reserve(d, f, s, block_bytes(f))) {
-            d->starved = true;
-            return;
-        }
-        assign(d, w, f, s, now);
+    struct lzr_worker *w = pick_worker(d, 1);
+    bool ahead = w == NULL;
+    if (ahead) {
+        w = pick_worker(d, LZR_PIPELINE);
     }
+    if (w == NULL) {
+        return false;
+    }
+    bool fresh = w->jobs_done == 0 && w->njobs == 0;
+    struct lzr_flight *f = lzr_queue_next(&d->queue, fresh, now);
+    if (f == NULL) {
+        return false;
+    }
+    if (ahead && (w->jobs_done == 0 || f->deaths > 0 || mean_us(d, f->array) > LZR_AHEAD_US ||
+                  mean_us(d, w->jobs[0].flight->array) > LZR_AHEAD_US)) {
+        return false;
+    }
+    struct lzr_slot *s = lzr_worker_free_slot(w);
+    if (!reserve(d, f, s, block_bytes(f))) {
+        d->starved = true;
+        return false;
+    }
+    assign(d, w, f, s, now);
+    return true;
+}
+
+void lzr_dispatch(struct lzr_driver *d, struct lzr_request **list)
+{
+    d->starved = false;
+    do {
+        lzr_needs_pump(d, list);
+    } while (lzr_queue_n(&d->queue) > 0 && !d->closing && give_one(d));
 }

@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "engine/needs.h"
+#include "engine/recipe.h"
 #include "engine/transcode.h"
 
 const struct lzr_catalog *lzr_driver_catalog(const struct lzr_driver *d)
@@ -37,13 +39,15 @@ static struct lzr_digest digest_of(const struct lzr_array *a, const struct lzr_b
     return a->deterministic ? (struct lzr_digest){0, 0} : lzr_digest(b->data, b->len, 0);
 }
 
-static void fail_now(struct lzr_request *req, enum lzr_code code, bool again, bool remembered,
-                     const char *text)
+static void fail_now(struct lzr_request *req, enum lzr_code code, const char *text)
 {
-    req->result = (struct lzr_result){.code = code,
-                                      .again = again,
-                                      .remembered = remembered,
-                                      .text = text != NULL ? lzr_strdup(text) : NULL};
+    req->result = (struct lzr_result){.code = code, .again = true, .text = lzr_strdup(text)};
+}
+
+static struct lzr_result remembered(const struct lzr_failure *fail)
+{
+    struct lzr_why why = {.path = fail->path, .text = fail->text};
+    return (struct lzr_result){.code = fail->code, .remembered = true, .text = lzr_why_text(&why)};
 }
 
 /* What can be answered at once although it isn't cached. With mu. */
@@ -51,7 +55,7 @@ static bool answer_now(struct lzr_driver *d, const struct lzr_chunk *c, struct l
                        struct lzr_request *req)
 {
     if (d->draining) {
-        fail_now(req, LZR_E_CANCELLED, true, false, "lazarr is stopping");
+        fail_now(req, LZR_E_CANCELLED, "lazarr is stopping");
         return true;
     }
     if (f != NULL) {
@@ -64,12 +68,12 @@ static bool answer_now(struct lzr_driver *d, const struct lzr_chunk *c, struct l
         lzr_failures_recall(&d->failures, c->array->id, c->level, c->index, lzr_now_us());
     if (fail != NULL) {
         d->stats.remembered_failures_total++;
-        fail_now(req, fail->code, false, true, fail->text);
+        req->result = remembered(fail);
         return true;
     }
-    if (d->queue.n >= LZR_MAX_WAITING) {
+    if (d->queue.roots.n >= LZR_MAX_WAITING) {
         d->stats.refused_total++;
-        fail_now(req, LZR_E_BUSY, true, false, "too many chunks are waiting to be computed");
+        fail_now(req, LZR_E_BUSY, "too many chunks are waiting to be computed");
         return true;
     }
     return false;
@@ -93,32 +97,23 @@ enum lzr_got lzr_driver_get(struct lzr_driver *d, const struct lzr_chunk *c,
     return lzr_driver_try(d, c, req) ? LZR_GOT_NOW : lzr_driver_start(d, c, req);
 }
 
-/* A flight for a chunk that has none. With mu. */
-static enum lzr_code take_off(struct lzr_driver *d, const struct lzr_chunk *c,
-                              struct lzr_flight **out)
+struct lzr_flight *lzr_flight_new(struct lzr_driver *d, const struct lzr_chunk *c)
 {
     struct lzr_flight *f = lzr_flights_add(&d->flights, c, lzr_now_us());
-    if (f == NULL) {
-        return LZR_E_NOMEM;
+    if (f != NULL) {
+        f->recipe = lzr_recipe_of(c);
+        f->unstarted = f->recipe->list != NULL && !f->recipe->eager;
+        d->stats.flights_total += c->encoding == LZR_ENC_ZARR;
     }
-    if (c->encoding == LZR_ENC_ZARR) {
-        d->stats.flights_total++;
-        lzr_queue_push(&d->queue, f);
-    } else if (!lzr_gather_prepare(d, f)) {
-        lzr_flights_remove(&d->flights, &f);
-        return LZR_E_NOMEM;
-    }
-    *out = f;
-    return LZR_OK;
+    return f;
 }
 
-/* Joins or starts a flight; *gather is one whose inputs are to be asked for, without mu. */
+/* Joins or starts a flight. With mu. */
 static enum lzr_got board(struct lzr_driver *d, const struct lzr_chunk *c, struct lzr_request *req,
-                          struct lzr_flight **gather)
+                          struct lzr_request **list)
 {
     struct lzr_cache_key k = lzr_cache_key_of(c);
     struct lzr_flight *f = lzr_flights_find(&d->flights, c);
-    *gather = NULL;
     if (f == NULL) {
         /* The flight may have ended between the look into the cache and now. */
         struct lzr_blob *b = lzr_cache_get(d->cache, &k, false);
@@ -132,50 +127,38 @@ static enum lzr_got board(struct lzr_driver *d, const struct lzr_chunk *c, struc
     }
     if (f != NULL) {
         d->stats.joined_total++;
-    } else if (take_off(d, c, &f) == LZR_OK) {
-        *gather = f->gather != NULL ? f : NULL;
-    } else {
-        fail_now(req, LZR_E_NOMEM, true, false, "out of memory");
+        lzr_flight_join(f, req);
+        d->waiting++;
+        return LZR_GOT_LATER;
+    }
+    f = lzr_flight_new(d, c);
+    if (f == NULL) {
+        fail_now(req, LZR_E_NOMEM, "out of memory");
         return LZR_GOT_NOW;
     }
     lzr_flight_join(f, req);
     d->waiting++;
-    if (f->state == LZR_QUEUED) {
-        lzr_dispatch(d);
+    if (f->recipe->list != NULL && f->recipe->eager) {
+        lzr_needs_begin(d, f, list);
+    } else if (f->recipe->list == NULL && !f->recipe->worker) {
+        lzr_task_push(d, f);
+    } else {
+        lzr_queue_push(&d->queue, f);
     }
+    lzr_dispatch(d, list);
     return LZR_GOT_LATER;
 }
 
 enum lzr_got lzr_driver_start(struct lzr_driver *d, const struct lzr_chunk *c,
                               struct lzr_request *req)
 {
-    struct lzr_flight *gather;
+    struct lzr_request *list = NULL;
     req->flight = NULL;
     pthread_mutex_lock(&d->mu);
     d->array_stats[c->array->id].misses++;
-    enum lzr_got got = board(d, c, req, &gather);
+    enum lzr_got got = board(d, c, req, &list);
     pthread_mutex_unlock(&d->mu);
-    if (gather != NULL) {
-        lzr_gather_ask(d, gather);
-    }
-    return got;
-}
-
-enum lzr_got lzr_source_get(struct lzr_driver *d, const struct lzr_chunk *c,
-                            struct lzr_request *req)
-{
-    struct lzr_cache_key k = lzr_cache_key_of(c);
-    struct lzr_blob *b = lzr_cache_get(d->cache, &k, false);
-    struct lzr_flight *gather;
-    LZR_CHECK(c->encoding == LZR_ENC_ZARR);
-    req->flight = NULL;
-    if (b != NULL) {
-        now_with(req, b, (struct lzr_digest){0, 0});
-        return LZR_GOT_NOW;
-    }
-    pthread_mutex_lock(&d->mu);
-    enum lzr_got got = board(d, c, req, &gather);
-    pthread_mutex_unlock(&d->mu);
+    lzr_complete(list);
     return got;
 }
 
@@ -197,41 +180,15 @@ bool lzr_driver_recall(struct lzr_driver *d, const struct lzr_chunk *c, struct l
                                    lzr_now_us());
     }
     if (fail != NULL) {
-        *out = (struct lzr_result){.code = fail->code,
-                                   .remembered = true,
-                                   .text = fail->text != NULL ? lzr_strdup(fail->text) : NULL};
+        *out = remembered(fail);
     }
     pthread_mutex_unlock(&d->mu);
     return fail != NULL;
 }
 
-void lzr_flight_abandon(struct lzr_driver *d, struct lzr_flight *f)
-{
-    if (f->gather != NULL) {
-        lzr_gather_abandon(d, f);
-        return;
-    }
-    if (f->state == LZR_QUEUED) {
-        lzr_queue_remove(&d->queue, f);
-        lzr_flights_remove(&d->flights, &f);
-        d->stats.dropped_total++;
-        return;
-    }
-    for (unsigned i = 0; i < d->nworkers && f->state == LZR_RUNNING; i++) {
-        struct lzr_worker *w = &d->workers[i];
-        for (unsigned j = 0; j < w->njobs; j++) {
-            if (w->jobs[j].flight == f && lzr_worker_withdraw(d, w, j)) {
-                lzr_queue_remove(&d->queue, f);
-                lzr_flights_remove(&d->flights, &f);
-                d->stats.dropped_total++;
-                return;
-            }
-        }
-    }
-}
-
 bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
 {
+    struct lzr_request *list = NULL;
     pthread_mutex_lock(&d->mu);
     struct lzr_flight *f = req->flight;
     if (f == NULL) {
@@ -246,9 +203,10 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
     }
     if (lzr_flight_unwanted(f, now)) {
         lzr_flight_abandon(d, f);
-        lzr_dispatch(d);
+        lzr_dispatch(d, &list);
     }
     pthread_mutex_unlock(&d->mu);
+    lzr_complete(list);
     return true;
 }
 
@@ -257,7 +215,7 @@ void lzr_driver_stats(struct lzr_driver *d, struct lzr_stats *out)
     struct lzr_cache_stats cs = lzr_cache_stats(d->cache);
     pthread_mutex_lock(&d->mu);
     *out = d->stats;
-    out->queued = d->queue.n;
+    out->queued = lzr_queue_n(&d->queue);
     out->running = d->active - d->encoding;
     out->waiting = d->waiting;
     for (unsigned i = 0; i < d->nworkers; i++) {

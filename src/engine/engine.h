@@ -5,7 +5,11 @@
  *   stores.c     which files are stores, and their names
  *   dispatch.c   which queued flight goes to which worker
  *   reply.c      codec threads: what workers answer, encoding, completion
- *   transcode.c  codec threads: chunks of other formats, made from Zarr chunks
+ *   queue.c      the order in which flights start and get workers
+ *   needs.c      what flights are made from: asking, waiting, failing, dropping
+ *   recipe.h     the ways in which a chunk comes about
+ *   make.c       codec threads: chunks that are made in C
+ *   transcode.c  ... those of other formats, from Zarr chunks
  *   supervise.c  the supervisor thread: deaths, deadlines, respawning, workers' output
  *   worker.c     starting a process; its slots
  *
@@ -30,6 +34,7 @@
 #include "engine/failures.h"
 #include "engine/flight.h"
 #include "engine/pyenv.h"
+#include "engine/queue.h"
 #include "engine/slot.h"
 #include "lazarr/driver.h"
 
@@ -117,7 +122,8 @@ struct lzr_driver {
     struct lzr_worker *workers;
     struct lzr_flights flights;
     struct lzr_queue queue;
-    struct lzr_queue tasks;  /* TRANSCODING flights that no thread has taken */
+    struct lzr_list stack;   /* GATHERING flights with needs to ask for; the next one first */
+    struct lzr_list tasks;   /* MAKING flights that no thread has taken */
     struct lzr_flight *held; /* HELD flights */
     struct lzr_failures failures;
     struct lzr_stats stats; /* counters; gauges are filled when asked for */
@@ -125,6 +131,7 @@ struct lzr_driver {
     uint64_t next_seq;
     unsigned active;   /* flights RUNNING or ENCODING */
     unsigned encoding; /* of them, ENCODING */
+    unsigned making;   /* flights MAKING */
     uint64_t waiting;  /* requests that wait */
     bool starved;      /* something is queued that the budget has no room for */
     bool opened, draining, closing;
@@ -136,8 +143,13 @@ struct lzr_driver {
 };
 
 /* dispatch.c */
-/* Gives queued flights to workers that can take them; with mu held. */
-void lzr_dispatch(struct lzr_driver *d);
+/* Moves everything on that can move: asks for needs, gives queued flights to workers. With mu held,
+ * after whatever may have changed what can go on; flights that fail over it end up in *list. */
+void lzr_dispatch(struct lzr_driver *d, struct lzr_request **list);
+/* Bytes that making a flight's chunk takes beside a slot. */
+uint64_t lzr_flight_output_bytes(const struct lzr_flight *f);
+/* Takes a flight that was given to a worker back, if it hasn't begun. With mu. */
+bool lzr_withdraw(struct lzr_driver *d, struct lzr_flight *f);
 /* Puts the flight of a job that will not be run back to the front of the queue; the job is still in
  * its worker's list, the caller takes it out. With mu. */
 void lzr_job_return(struct lzr_driver *d, struct lzr_job *j);
@@ -148,12 +160,20 @@ bool lzr_worker_withdraw(struct lzr_driver *d, struct lzr_worker *w, unsigned i)
 void lzr_complete(struct lzr_request *list);
 
 /* driver.c */
-/* As lzr_driver_get for a Zarr chunk that another one is made from: not counted as a request. */
-enum lzr_got lzr_source_get(struct lzr_driver *d, const struct lzr_chunk *c,
-                            struct lzr_request *req);
-/* A flight that nobody wants: out of the queue, taken back from a worker that hasn't begun, or its
- * inputs let go. A running one goes on. With mu. */
+/* A new flight, in the table but in no list yet; its recipe says whether it has to be started.
+ * NULL: no memory. With mu. */
+struct lzr_flight *lzr_flight_new(struct lzr_driver *d, const struct lzr_chunk *c);
+
+/* needs.c */
+/* A flight that nobody wants: out of the queue or taken back from a worker that hasn't begun, its
+ * needs let go, and so on with those that nobody else wants. A running one goes on. With mu. */
 void lzr_flight_abandon(struct lzr_driver *d, struct lzr_flight *f);
+
+/* make.c */
+/* Makes a flight whose needs are all there a task. With mu. */
+void lzr_task_push(struct lzr_driver *d, struct lzr_flight *f);
+/* A codec thread's turn after the driver's task_fd woke it: one task, if there is one. */
+void lzr_task_run(struct lzr_driver *d);
 
 /* reply.c */
 void *lzr_codec_main(void *driver);
@@ -169,7 +189,8 @@ void lzr_flight_fail(struct lzr_driver *d, struct lzr_flight *f, enum lzr_code c
  * mu held. */
 void lzr_flight_land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
                      struct lzr_digest digest, struct lzr_request **list);
-/* Moves a waiter, whose result is filled, to *list. With mu held. */
+/* A waiter, whose result is filled and no failure, leaves: to *list, or where it is a need to the
+ * flight that has it. With mu held. */
 void lzr_flight_dismiss(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request *req,
                         struct lzr_request **list);
 /* Releases what a flight had reserved; with mu held. */

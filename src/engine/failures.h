@@ -27,7 +27,14 @@ struct lzr_failure {
     uint64_t until_us; /* remembered until then; 0: only counted */
     uint64_t last_us;
     char *text; /* may be NULL */
+    /* Of a chunk that needs one which failed (needs.h): */
+    unsigned hops;
+    const struct lzr_array *cause;
+    char *path; /* NULL: it failed itself */
 };
+
+struct lzr_array;
+struct lzr_why;
 
 struct lzr_failures {
     struct lzr_failure *entries; /* LZR_FAILURES_MAX of them once the first failure came */
@@ -42,6 +49,10 @@ void lzr_failures_release(struct lzr_failures *t);
  */
 bool lzr_failures_note(struct lzr_failures *t, uint32_t array, uint32_t level, uint64_t index,
                        enum lzr_code code, const char *text, uint64_t now_us);
+/* Notes that a chunk can't be made since one that it needs has failed: remembered as long as that
+ * one is. */
+void lzr_failures_note_why(struct lzr_failures *t, uint32_t array, uint32_t level, uint64_t index,
+                           const struct lzr_why *why, uint64_t now_us);
 /* The failure that is remembered for this chunk now, or NULL. Borrowed until the next call. */
 const struct lzr_failure *lzr_failures_recall(const struct lzr_failures *t, uint32_t array,
                                               uint32_t level, uint64_t index, uint64_t now_us);

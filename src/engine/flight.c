@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "engine/transcode.h"
+#include "engine/needs.h"
 
 enum { FIRST_BUCKETS = 1024 };
 
@@ -99,7 +99,9 @@ void lzr_flights_unlink(struct lzr_flights *t, struct lzr_flight *f)
 void lzr_flight_free(struct lzr_flight **f)
 {
     lzr_blob_unref(&(*f)->blob);
-    lzr_gather_free((*f)->gather);
+    lzr_needs_free(&(*f)->needs);
+    lzr_free((*f)->why.path);
+    lzr_free((*f)->why.text);
     lzr_free(*f);
     *f = NULL;
 }
@@ -141,57 +143,4 @@ void lzr_flight_leave(struct lzr_flight *f, struct lzr_request *req)
 bool lzr_flight_unwanted(const struct lzr_flight *f, uint64_t now_us)
 {
     return f->nwaiters == 0 && now_us >= f->held_until_us;
-}
-
-void lzr_queue_push(struct lzr_queue *q, struct lzr_flight *f)
-{
-    f->next = NULL;
-    f->prev = q->tail;
-    if (q->tail != NULL) {
-        q->tail->next = f;
-    } else {
-        q->head = f;
-    }
-    q->tail = f;
-    q->n++;
-}
-
-void lzr_queue_push_front(struct lzr_queue *q, struct lzr_flight *f)
-{
-    f->prev = NULL;
-    f->next = q->head;
-    if (q->head != NULL) {
-        q->head->prev = f;
-    } else {
-        q->tail = f;
-    }
-    q->head = f;
-    q->n++;
-}
-
-void lzr_queue_remove(struct lzr_queue *q, struct lzr_flight *f)
-{
-    LZR_CHECK(q->n > 0);
-    if (f->prev != NULL) {
-        f->prev->next = f->next;
-    } else {
-        q->head = f->next;
-    }
-    if (f->next != NULL) {
-        f->next->prev = f->prev;
-    } else {
-        q->tail = f->prev;
-    }
-    f->prev = f->next = NULL;
-    q->n--;
-}
-
-struct lzr_flight *lzr_queue_next(const struct lzr_queue *q, bool fresh, uint64_t now_us)
-{
-    struct lzr_flight *f = q->head;
-    /* Retries stand at the front, so this looks at no more than they are. */
-    while (f != NULL && f->needs_fresh && !fresh && now_us < f->fresh_until_us) {
-        f = f->next;
-    }
-    return f;
 }

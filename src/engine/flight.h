@@ -1,18 +1,17 @@
 /* flight.h: one chunk being made, and everybody who waits for it.
  *
  * A flight exists from the first wish for a chunk that isn't cached until it is made (or it
- * failed). There is never more than one for a chunk, so Python runs once however many ask: requests
- * join, at any stage. There are two kinds. A Zarr chunk is computed:
+ * failed). There is never more than one for a chunk, so it is made once however many ask: requests
+ * join, at any stage. How a chunk comes about is its recipe (recipe.h): a worker computes it, or
+ * codec threads make it; either way it may have needs, chunks that must be there before (needs.h).
  *
- *   QUEUED ──dispatch──► RUNNING ──DONE──► ENCODING ──► (HELD) ──► gone
- *     ▲                     │ worker died, first time
- *     └─────────────────────┘
+ *   QUEUED ──► (GATHERING ──► QUEUED ──► PREPARING ──►) RUNNING ──DONE──► ENCODING ──► (HELD)
+ *                                ▲                        │ worker died, first time
+ *                                └────────────────────────┘
+ *   by codec threads:  (QUEUED ──►) GATHERING ──► MAKING ──► (HELD)
  *
- * A chunk of another encoding is made from the Zarr chunks it covers (transcode.c); it waits for
- * those that aren't cached as a request does, so however many formats are asked for, Python runs
- * once:
- *
- *   GATHERING ──the last of them is there──► TRANSCODING ──► (HELD) ──► gone
+ * Needs are waited for as a request waits, without a thread and without a worker, so chains of any
+ * depth can't deadlock.
  *
  * A result goes to all who wait for it whether or not the cache keeps it. HELD: somebody was told
  * to come back later (503, an impatient HEAD); the results stay until held_until_us even if the
@@ -26,6 +25,7 @@
 #include <stdint.h>
 
 #include "base/blob.h"
+#include "engine/queue.h"
 #include "lazarr/driver.h"
 #include "store/catalog.h"
 
@@ -33,26 +33,46 @@
 #define LZR_HOLD_US (UINT64_C(60) * 1000000)
 
 enum lzr_flight_state {
-    LZR_QUEUED,
+    LZR_QUEUED,    /* in the queue: waits for its turn to start, or for a worker */
+    LZR_GATHERING, /* started: waits for its needs */
     LZR_RUNNING,
     LZR_ENCODING,
-    LZR_GATHERING,
-    LZR_TRANSCODING,
+    LZR_MAKING, /* a task of the codec threads */
     LZR_HELD
 };
 
-struct lzr_gather; /* transcode.c */
+struct lzr_needs;  /* needs.h */
+struct lzr_recipe; /* recipe.h */
+
+/* Why a flight failed, on its way up to those that need its chunk. */
+struct lzr_why {
+    enum lzr_code code;
+    bool again, remembered;
+    uint64_t until_us;             /* until when it is remembered */
+    unsigned hops;                 /* arrays between this one and the cause */
+    const struct lzr_array *cause; /* whose function failed */
+    char *path; /* "a <- b": this array and those down to the cause; NULL: none */
+    char *text; /* the cause's own: line '\n' traceback; may be NULL */
+};
 
 struct lzr_flight {
     const struct lzr_array *array;
     uint32_t level;
     enum lzr_encoding encoding;
     uint64_t index;
+    const struct lzr_recipe *recipe;
     enum lzr_flight_state state;
     struct lzr_flight *hash_next;
-    struct lzr_flight *prev, *next; /* in the queue (QUEUED), the tasks (TRANSCODING, until a thread
-                                     * takes it) or the list of held ones (HELD) */
-    struct lzr_gather *gather;      /* what it is made from; NULL for a Zarr chunk */
+    struct lzr_flight *prev, *next; /* in the queue (QUEUED), the stack (GATHERING, while it has
+                                     * needs to ask for), the tasks (MAKING, until a thread takes
+                                     * it) or the list of held ones (HELD) */
+    struct lzr_flight *work_next;   /* in a list of flights that fail, or are dropped, together */
+    bool urgent;                    /* which list of the queue it is in */
+    bool unstarted;                 /* has needs that it hasn't begun to gather */
+    bool stacked;                   /* is in the stack */
+    bool ending;                    /* is in a work list: about to fail or to be dropped */
+    struct lzr_needs *needs;        /* once started; NULL for a chunk made from nothing */
+    struct lzr_why why;             /* while it fails */
 
     struct lzr_request *waiters; /* doubly linked, newest first */
     uint32_t nwaiters;
@@ -64,9 +84,12 @@ struct lzr_flight {
     uint32_t deaths;                /* workers that died over it */
     bool needs_fresh;               /* run it in a worker that has run nothing yet */
     uint64_t fresh_until_us;        /* ... but not for longer than this */
-    uint64_t reserved;              /* bytes reserved in the budget while RUNNING and ENCODING */
+    uint64_t reserved;              /* bytes reserved in the budget: of needs that aren't there yet,
+                                     * and of what making it takes */
+    bool reserved_output;           /* ... the latter included */
     uint64_t queued_us, started_us; /* lzr_now_us() */
     uint64_t compute_us, encode_us;
+    uint64_t inputs_us; /* from its start until its needs were there, and putting them together */
 };
 
 /* The table of flights by chunk. */
@@ -84,7 +107,7 @@ struct lzr_flight *lzr_flights_add(struct lzr_flights *t, const struct lzr_chunk
                                    uint64_t now_us);
 /* Takes it out of the table; nobody may wait for it any more. It is the caller's to free. */
 void lzr_flights_unlink(struct lzr_flights *t, struct lzr_flight *f);
-/* Frees one that is out of the table, its gather included. */
+/* Frees one that is out of the table, its needs included. */
 void lzr_flight_free(struct lzr_flight **f);
 /* Both. */
 void lzr_flights_remove(struct lzr_flights *t, struct lzr_flight **f);
@@ -93,18 +116,5 @@ void lzr_flight_join(struct lzr_flight *f, struct lzr_request *req);
 void lzr_flight_leave(struct lzr_flight *f, struct lzr_request *req);
 /* Nobody waits and nobody was promised anything. */
 bool lzr_flight_unwanted(const struct lzr_flight *f, uint64_t now_us);
-
-/* The order in which queued flights get a worker: that of arrival, but a retry goes first. This is
- * the one place to change it (newest burst first, fairness between clients: design 4). */
-struct lzr_queue {
-    struct lzr_flight *head, *tail;
-    uint32_t n;
-};
-
-void lzr_queue_push(struct lzr_queue *q, struct lzr_flight *f);
-void lzr_queue_push_front(struct lzr_queue *q, struct lzr_flight *f);
-void lzr_queue_remove(struct lzr_queue *q, struct lzr_flight *f);
-/* The next flight for a worker (fresh: it has run nothing yet), still queued; NULL if none fits. */
-struct lzr_flight *lzr_queue_next(const struct lzr_queue *q, bool fresh, uint64_t now_us);
 
 #endif

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/engine.h"
-#include "engine/transcode.h"
+#include "engine/needs.h"
 #include "store/codec.h"
 
 /* A block that came out well and has to be encoded now. */
@@ -34,12 +34,17 @@ void lzr_flight_release(struct lzr_driver *d, struct lzr_flight *f)
 {
     lzr_budget_sub(&d->budget, f->reserved);
     f->reserved = 0;
+    f->reserved_output = false;
 }
 
 void lzr_flight_dismiss(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request *req,
                         struct lzr_request **list)
 {
     lzr_flight_leave(f, req);
+    if (req->done == NULL) {
+        lzr_needs_arrived(d, req->ctx);
+        return;
+    }
     d->waiting--;
     req->next = *list;
     *list = req;
@@ -52,24 +57,17 @@ void lzr_flight_fail(struct lzr_driver *d, struct lzr_flight *f, enum lzr_code c
     bool remembered =
         code != LZR_E_CANCELLED && code != LZR_E_NOMEM &&
         lzr_failures_note(&d->failures, f->array->id, f->level, f->index, code, text, now);
-    while (f->waiters != NULL) {
-        struct lzr_request *req = f->waiters;
-        req->result = (struct lzr_result){
-            .code = code,
-            .again = !remembered,
-            .text = text != NULL ? lzr_strndup(text, LZR_FAILURE_TEXT_MAX) : NULL,
-            .compute_us = f->compute_us,
-        };
-        lzr_flight_dismiss(d, f, req, list);
-    }
-    lzr_flight_release(d, f);
-    if (f->state == LZR_QUEUED) {
-        lzr_queue_remove(&d->queue, f);
-    } else if (f->state != LZR_HELD) {
-        d->active--;
-        d->encoding -= f->state == LZR_ENCODING;
-    }
-    lzr_flights_remove(&d->flights, &f);
+    const struct lzr_failure *noted =
+        remembered ? lzr_failures_recall(&d->failures, f->array->id, f->level, f->index, now)
+                   : NULL;
+    f->why = (struct lzr_why){
+        .code = code,
+        .again = !remembered,
+        .until_us = noted != NULL ? noted->until_us : 0,
+        .cause = f->array,
+        .text = text != NULL ? lzr_strndup(text, LZR_FAILURE_TEXT_MAX) : NULL,
+    };
+    lzr_needs_fail(d, f, list);
 }
 
 /* Takes the job out of its worker's list; the next one can run from now on. */
@@ -393,7 +391,7 @@ static void finish(struct lzr_driver *d, struct finished *fin)
                 f->array->path, (unsigned long long)f->index, err.msg);
         lzr_flight_fail(d, f, code, err.msg, &list);
     }
-    lzr_dispatch(d);
+    lzr_dispatch(d, &list);
     pthread_mutex_unlock(&d->mu);
     lzr_complete(list);
     lzr_slot_unref(&fin->slot);
@@ -421,7 +419,7 @@ static enum lzr_received read_one(struct lzr_driver *d, struct lzr_worker *w, st
             got = LZR_RECEIVED_GARBAGE;
         }
         ready = d->opened && p->msg.type == LZR_MSG_READY;
-        lzr_dispatch(d);
+        lzr_dispatch(d, &list);
         pthread_mutex_unlock(&d->mu);
     }
     if (got == LZR_RECEIVED_GARBAGE || got == LZR_RECEIVED_END) {
@@ -485,7 +483,7 @@ void *lzr_codec_main(void *driver)
             break; /* the driver closes; the eventfd stays readable for the other threads */
         }
         if (ev.data.ptr == d) {
-            lzr_transcode_one(d);
+            lzr_task_run(d);
             continue;
         }
         struct lzr_worker *w = ev.data.ptr;

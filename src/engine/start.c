@@ -280,12 +280,14 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
 static void cancel_all(struct lzr_driver *d, struct lzr_request **list)
 {
     for (uint32_t b = 0; b < d->flights.nbuckets; b++) {
-        struct lzr_flight *next;
-        for (struct lzr_flight *f = d->flights.buckets[b]; f != NULL; f = next) {
-            next = f->hash_next;
+        for (struct lzr_flight *f = d->flights.buckets[b]; f != NULL; f = f->hash_next) {
+            struct lzr_request *next;
             f->held_until_us = 0;
-            while (f->waiters != NULL) {
-                struct lzr_request *req = f->waiters;
+            for (struct lzr_request *req = f->waiters; req != NULL; req = next) {
+                next = req->next;
+                if (req->done == NULL) {
+                    continue; /* a need: it goes with the flight that has it */
+                }
                 lzr_flight_leave(f, req);
                 d->waiting--;
                 req->result = (struct lzr_result){.code = LZR_E_CANCELLED,
@@ -294,9 +296,15 @@ static void cancel_all(struct lzr_driver *d, struct lzr_request **list)
                 req->next = *list;
                 *list = req;
             }
-            if (f->state == LZR_QUEUED) {
-                lzr_queue_remove(&d->queue, f);
-                lzr_flights_remove(&d->flights, &f);
+        }
+    }
+    for (uint32_t b = 0; b < d->flights.nbuckets; b++) {
+        struct lzr_flight *next;
+        for (struct lzr_flight *f = d->flights.buckets[b]; f != NULL; f = next) {
+            next = f->hash_next;
+            if ((f->state == LZR_QUEUED || f->state == LZR_GATHERING) && f->nwaiters == 0) {
+                lzr_flight_abandon(d, f);
+                next = d->flights.buckets[b]; /* its needs may have gone with it */
             }
         }
     }

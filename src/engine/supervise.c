@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/engine.h"
-#include "engine/transcode.h"
 
 /* What an epoll event is about: the worker's number and one of these. */
 enum { ABOUT_PROCESS = 0, ABOUT_OUTPUT = 1 };
@@ -111,7 +110,9 @@ static void bury_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_job 
         lzr_flight_fail(d, f, LZR_E_WORKER, text, list);
         return;
     }
-    lzr_flight_release(d, f);
+    if (f->needs == NULL) {
+        lzr_flight_release(d, f);
+    }
     d->active--;
     d->stats.retries_total++;
     f->state = LZR_QUEUED;
@@ -173,7 +174,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     w->load_error = error; /* kept until the next start: opening reads it */
     w->load_traceback = traceback;
     pthread_cond_broadcast(&d->started);
-    lzr_dispatch(d);
+    lzr_dispatch(d, &list);
     pthread_mutex_unlock(&d->mu);
     pthread_mutex_unlock(&w->read_mu);
     lzr_complete(list);
@@ -249,13 +250,15 @@ static void check_holds(struct lzr_driver *d, uint64_t now)
         }
         lzr_flights_remove(&d->flights, &f);
     }
-    lzr_gather_check(d, now);
-    for (struct lzr_flight *f = d->queue.head; f != NULL; f = next) {
-        next = f->next;
-        if (f->held_until_us != 0 && lzr_flight_unwanted(f, now)) {
-            lzr_queue_remove(&d->queue, f);
-            lzr_flights_remove(&d->flights, &f);
-            d->stats.dropped_total++;
+    for (uint32_t b = 0; b < d->flights.nbuckets; b++) {
+        for (struct lzr_flight *f = d->flights.buckets[b]; f != NULL; f = next) {
+            next = f->hash_next;
+            if ((f->state == LZR_QUEUED || f->state == LZR_GATHERING) && f->held_until_us != 0 &&
+                lzr_flight_unwanted(f, now)) {
+                lzr_flight_abandon(d, f);
+                /* Its needs may have gone with it, what came next among them: from the start. */
+                next = d->flights.buckets[b];
+            }
         }
     }
 }
@@ -290,7 +293,7 @@ static void tick(struct lzr_driver *d)
         check_waiters(d, now, &list);
     }
     check_holds(d, now);
-    lzr_dispatch(d);
+    lzr_dispatch(d, &list);
     pthread_mutex_unlock(&d->mu);
     lzr_complete(list);
     for (unsigned i = 0; i < d->nworkers; i++) {

@@ -88,6 +88,7 @@ void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
 {
     for (;;) {
         struct lzr_slot *fresh = NULL;
+        struct lzr_request *list = NULL;
         struct lzr_err err;
         unsigned usable = 0;
         pthread_mutex_lock(&d->mu);
@@ -116,9 +117,10 @@ void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
                 w->slots = fresh;
                 fresh = NULL;
             }
-            lzr_dispatch(d);
+            lzr_dispatch(d, &list);
         }
         pthread_mutex_unlock(&d->mu);
+        lzr_complete(list);
         if (fresh != NULL) {
             lzr_slot_unref(&fresh);
             return; /* the worker is gone or was given the slot by another thread */

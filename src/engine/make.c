@@ -1,0 +1,102 @@
+/* Tasks of the codec threads: chunks that are made in C, by their recipes. */
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "engine/engine.h"
+#include "engine/needs.h"
+#include "engine/recipe.h"
+
+const struct lzr_recipe lzr_recipe_compute = {.worker = true, .remembers = true};
+
+const struct lzr_recipe *lzr_recipe_of(const struct lzr_chunk *c)
+{
+    return c->encoding != LZR_ENC_ZARR ? &lzr_recipe_transcode : &lzr_recipe_compute;
+}
+
+void lzr_task_push(struct lzr_driver *d, struct lzr_flight *f)
+{
+    uint64_t one = 1;
+    f->state = LZR_MAKING;
+    d->making++;
+    lzr_list_push(&d->tasks, f);
+    ssize_t n = write(d->task_fd, &one, sizeof one);
+    LZR_CHECK(n == (ssize_t)sizeof one);
+}
+
+/* The flight's chunk is there: what it counts for. With mu. */
+static void count(struct lzr_driver *d, const struct lzr_flight *f, const struct lzr_blob *b)
+{
+    struct lzr_array_stats *as = &d->array_stats[f->array->id];
+    if (f->encoding != LZR_ENC_ZARR) {
+        d->stats.transcoded_total++;
+        d->stats.transcode_us_total += f->encode_us;
+        return;
+    }
+    d->stats.made_total++;
+    d->stats.make_us_total += f->encode_us;
+    as->encoded++;
+    as->encoded_bytes += b->len;
+    lzr_failures_forget(&d->failures, f->array->id, f->level, f->index);
+}
+
+/* With mu. */
+static void made(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
+                 const struct lzr_err *err, struct lzr_request **list)
+{
+    if (b == NULL) {
+        lzr_log(d->log, LZR_LOG_ERROR, "%s/%s: chunk %llu: %s", f->array->store->name,
+                f->array->path, (unsigned long long)f->index, err->msg);
+        if (f->recipe->remembers) {
+            lzr_flight_fail(d, f, err->code, err->msg, list);
+            return;
+        }
+        f->why = (struct lzr_why){.code = err->code,
+                                  .again = err->code == LZR_E_NOMEM,
+                                  .cause = f->array,
+                                  .text = lzr_strdup(err->msg)};
+        lzr_needs_fail(d, f, list);
+        return;
+    }
+    struct lzr_digest digest = {0, 0};
+    if (!f->array->deterministic) {
+        digest = lzr_digest(b->data, b->len, 0);
+    }
+    count(d, f, b);
+    d->making--;
+    lzr_flight_land(d, f, b, digest, list);
+}
+
+void lzr_task_run(struct lzr_driver *d)
+{
+    struct lzr_request *list = NULL;
+    struct lzr_err err = {.code = LZR_OK};
+    struct lzr_blob *b = NULL;
+    uint64_t one, t0 = lzr_now_us();
+    if (read(d->task_fd, &one, sizeof one) != (ssize_t)sizeof one) {
+        return; /* another thread has it */
+    }
+    pthread_mutex_lock(&d->mu);
+    struct lzr_flight *f = d->tasks.head;
+    LZR_CHECK(f != NULL);
+    lzr_list_remove(&d->tasks, f);
+    f->started_us = t0;
+    lzr_flight_release(d, f); /* what is made is charged as it comes */
+    pthread_mutex_unlock(&d->mu);
+    /* Nobody frees the flight while it is MAKING, and its needs are ours. */
+    enum lzr_code code = f->recipe->make(d, f, &b, &err);
+    uint64_t us = lzr_now_us() - t0;
+    if (code == LZR_OK && d->keep) {
+        struct lzr_chunk c = {f->array, f->level, f->encoding, f->index};
+        struct lzr_cache_key k = lzr_cache_key_of(&c);
+        lzr_cache_put(d->cache, &k, b, us);
+    }
+    pthread_mutex_lock(&d->mu);
+    lzr_needs_free(&f->needs);
+    f->encode_us = us;
+    made(d, f, code == LZR_OK ? b : NULL, &err, &list);
+    lzr_dispatch(d, &list);
+    pthread_mutex_unlock(&d->mu);
+    lzr_complete(list);
+}
