@@ -25,6 +25,9 @@ enum lzr_code lzr_codec_encode(const struct lzr_codec *c, unsigned itemsize, con
 enum lzr_code lzr_codec_decode(const struct lzr_codec *c, const void *src, size_t len, void *dst,
                                size_t n, struct lzr_err *err);
 
+/* Repeats one element over n bytes, a multiple of itemsize and not 0. */
+void lzr_fill_bytes(void *to, size_t n, const unsigned char *element, size_t itemsize);
+
 /* Puts a block (C order, extent[] voxels) into a full chunk (C order, chunks[] voxels), the rest of
  * which is fill. extent <= chunks on every axis. */
 void lzr_chunk_pad(const struct lzr_grid *g, const uint64_t extent[], const void *block,

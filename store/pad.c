@@ -2,10 +2,10 @@
 
 #include "store/codec.h"
 
-/* Repeats one element over n bytes, doubling what is there already: a few large copies instead of
- * many small ones. */
-static void fill_bytes(unsigned char *out, size_t n, const unsigned char *element, size_t itemsize)
+/* Doubles what is there already: a few large copies instead of many small ones. */
+void lzr_fill_bytes(void *to, size_t n, const unsigned char *element, size_t itemsize)
 {
+    unsigned char *out = to;
     bool same = true;
     for (size_t i = 1; i < itemsize; i++) {
         same = same && element[i] == element[0];
@@ -36,7 +36,7 @@ void lzr_chunk_pad(const struct lzr_grid *g, const uint64_t extent[], const void
         memcpy(chunk, block, bytes);
         return;
     }
-    fill_bytes(chunk, bytes, fill, itemsize);
+    lzr_fill_bytes(chunk, bytes, fill, itemsize);
     unsigned last = cut - 1;
     size_t row = inner * (size_t)extent[last];
     size_t rows = row > 0 ? 1 : 0;
