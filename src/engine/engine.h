@@ -10,6 +10,7 @@
  *   recipe.h     the ways in which a chunk comes about
  *   make.c       codec threads: chunks that are made in C
  *   transcode.c  ... those of other formats, from Zarr chunks
+ *   reduce.c     ... levels of images, from the chunks of the level below
  *   supervise.c  the supervisor thread: deaths, deadlines, respawning, workers' output
  *   worker.c     starting a process; its slots
  *

@@ -12,7 +12,10 @@ const struct lzr_recipe lzr_recipe_compute = {.worker = true, .remembers = true}
 
 const struct lzr_recipe *lzr_recipe_of(const struct lzr_chunk *c)
 {
-    return c->encoding != LZR_ENC_ZARR ? &lzr_recipe_transcode : &lzr_recipe_compute;
+    if (c->encoding != LZR_ENC_ZARR) {
+        return &lzr_recipe_transcode;
+    }
+    return lzr_level_reduced(c->array, c->level) ? &lzr_recipe_reduce : &lzr_recipe_compute;
 }
 
 void lzr_task_push(struct lzr_driver *d, struct lzr_flight *f)

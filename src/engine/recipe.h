@@ -36,6 +36,8 @@ struct lzr_recipe {
 
 /* transcode.c: an encoding of a chunk, from Zarr chunks */
 extern const struct lzr_recipe lzr_recipe_transcode;
+/* reduce.c: a chunk of a C pyramid, from those of the level below */
+extern const struct lzr_recipe lzr_recipe_reduce;
 
 const struct lzr_recipe *lzr_recipe_of(const struct lzr_chunk *c);
 
