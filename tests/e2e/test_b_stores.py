@@ -94,10 +94,12 @@ CASES = {
     "zstd_level": (array(compressor="lazarr.Zstd(23)"), ["level", "23"]),
     # later features, refused by name
     "halo_negative": (array(halo="-1"), ["a", "halo", "-1"]),
-    "halo": (array(halo="2"), ["a", "halo", "not supported"]),
-    "inputs": (array() + "@lazarr.array('b', inputs=[f], shape=(8,), chunks=(4,), dtype='u1')\n"
-               "def g(block, x):\n    return x\n", ["b", "inputs", "not supported"]),
-    "levels": (array(shape="(8, 8)", chunks="4", axes="'yx'", levels="3"), ["a", "levels", "not supported"]),
+    "halo": (array(halo="2"), ["a", "halo", "needs inputs"]),
+    "inputs": (array() + "@lazarr.array('b', inputs=[f], shape=(9,), chunks=(4,), dtype='u1')\n"
+               "def g(block, x):\n    return x\n", ["b", 'input "a"', "length 8", "9"]),
+    "circle": (array(inputs="['b']") + "@lazarr.array('b', inputs=[f])\ndef g(block, x):\n    return x\n",
+               ["inputs go in a circle: a -> b -> a"]),
+    "levels": (array(levels="3"), ["a", "levels", "needs axes"]),
     "source_scalar": (HEAD + "lazarr.source('a', 5)\n", ["a", "shape"]),
     "source_raises": (HEAD + "@lazarr.source('a')\ndef f():\n    raise OSError('no such volume')\n",
                       ["no such volume"]),

@@ -12,11 +12,13 @@
 """
 from __future__ import annotations
 
-from ._array import Array, array, group, source
+from ._array import Array, ArrayLevel, array, group
 from ._block import Block
 from ._codecs import Blosc, Gzip, Lz4, Zstd
 from ._errors import Cancelled, CastError, StoreError
+from ._inputs import Input
+from ._source import source
 
 __version__ = "0.1.0"
-__all__ = ["Array", "Block", "Blosc", "Cancelled", "CastError", "Gzip", "Lz4", "StoreError", "Zstd",
-           "array", "group", "source"]
+__all__ = ["Array", "ArrayLevel", "Block", "Blosc", "Cancelled", "CastError", "Gzip", "Input", "Lz4",
+           "StoreError", "Zstd", "array", "group", "source"]

@@ -1,23 +1,20 @@
-"""Arrays, sources and groups: what a store is made of."""
+"""Arrays and groups: what a store is made of."""
 from __future__ import annotations
 
 import itertools
 import math
+import weakref
 from collections import OrderedDict
 from typing import Any, Callable, Optional, Sequence, Union
 
 import numpy as np
 
-from . import _block, _cast, _check, _codecs, _images
+from . import _block, _cast, _check, _inputs, _levels, _local, _spec
 from ._block import Block
 from ._errors import StoreError
+from ._levels import Level
 
 LOCAL_CACHE_BYTES = 64 << 20  # of one array's `array[...]`
-DEFAULT_TIMEOUT = 300.0
-DEFAULT_FIRST_TIMEOUT = 900.0
-
-#: Parameters of later versions, refused by name so that nobody believes they were heard.
-NOT_YET = ("inputs", "boundary", "factors", "pyramid", "depends_on", "slots")
 
 
 def label(kind: str, name: Any) -> str:
@@ -32,7 +29,20 @@ class Registry:
 
     def __init__(self) -> None:
         self.arrays: list["Array"] = []
+        self.by_path: dict[str, "Array"] = {}
         self.groups: dict[str, dict] = {}
+
+    def find(self, path: str) -> Optional["Array"]:
+        return self.by_path.get(path)
+
+    def finish(self) -> None:
+        """After the file ran: every input must be there, of this store, and no array its own."""
+        for a in self.arrays:
+            settle(a)
+            for p in a.inputs:
+                if self.find(p.array.path) is not p.array:
+                    raise StoreError(f'{label("array", a.path)}: input "{p.array.path}" is not an '
+                                     "array of this store")
 
     def add(self, a: "Array") -> None:
         for other in self.arrays:
@@ -45,6 +55,7 @@ class Registry:
         for g in self.groups:
             self._group_clash(g, a.path)
         self.arrays.append(a)
+        self.by_path[a.path] = a
 
     def add_group(self, path: str, attributes: dict) -> None:
         if path in self.groups:
@@ -66,64 +77,77 @@ class _Current:
 
     def __init__(self) -> None:
         self.registry: Optional[Registry] = None
+        # Arrays made while there is none, by path, the latest: what paths as inputs mean there.
+        self.loose: "weakref.WeakValueDictionary[str, Array]" = weakref.WeakValueDictionary()
 
     def add(self, a: "Array") -> None:
         if self.registry is not None:
             self.registry.add(a)
+        else:
+            self.loose[a.path] = a
 
 
 CURRENT = _Current()
 
 
-class Array:
-    """An array that is computed block by block. Made by `lazarr.array` and `lazarr.source`.
+def _next_unsettled(a: "Array") -> Optional["Array"]:
+    """The first input of `a` that isn't settled itself; StoreError where one doesn't exist."""
+    for one in a._wanted:
+        if isinstance(one.array, str):
+            found = a._registry.find(one.array) if a._registry is not None \
+                else CURRENT.loose.get(one.array)
+            if found is None:
+                raise StoreError(f'{label("array", a.path)}: inputs: there is no array '
+                                 f'"{one.array}"' + (" in this store" if a._registry else ""))
+            one.array = found
+        if not one.array._settled:
+            return one.array
+    return None
 
-    ``a[...]`` computes what it needs here and now, without a server, with NumPy's basic indexing
-    (integers, slices with steps, ``...``); the values are those a server would send.
 
-    path, shape, chunks, dtype, fill_value, dims, axes, units, scale, translation, kind, compressor,
-    attributes: what was declared, in normal form.
+def settle(a: "Array") -> None:
+    """Finds an array's inputs, theirs first, and puts its parameters into normal form. StoreError for
+    an input that isn't there and for a cycle, which it names."""
+    trail = [] if a._settled else [a]
+    while trail:
+        below = _next_unsettled(trail[-1])
+        if below is None:
+            trail.pop()._settle()
+        elif below in trail:
+            names = [x.path for x in trail[trail.index(below):]] + [below.path]
+            raise StoreError(f'{label("array", below.path)}: inputs go in a circle: '
+                             f'{" -> ".join(names)}')
+        else:
+            trail.append(below)
 
-    >>> import lazarr
-    >>> @lazarr.array("ramp", shape=(10,), chunks=4, dtype="uint8")
-    ... def ramp(block):
-    ...     return block.coords()[0]
-    >>> ramp[2:9:3].tolist(), ramp[-1]
-    ([2, 5, 8], 9)
-    """
 
-    def __init__(self, function: Callable[..., Any], path: str, spec: dict, *, source: Any = None):
-        self.function = function
-        self.path = path
-        self.is_source = source is not None
-        self.__name__ = getattr(function, "__name__", path)
-        self.__doc__ = getattr(function, "__doc__", None) or type(self).__doc__
-        self.dtype: np.dtype = spec["dtype"]
-        self.shape: tuple = spec["shape"]
-        self.chunks: tuple = spec["chunks"]
-        self.fill_given: bool = spec["fill_given"]
-        self.fill_value: np.generic = spec["fill_value"]
-        self.dims: Optional[tuple] = spec["dims"]
-        self.axes: Optional[tuple] = spec["axes"]
-        self.units: Optional[tuple] = spec["units"]
-        self.scale: tuple = spec["scale"]
-        self.translation: tuple = spec["translation"]
-        self.kind: str = spec["kind"]
-        self.separator: str = spec["separator"]
-        self.compressor = spec["compressor"]
-        self.n5_compressor = spec["n5_compressor"]
-        self.precomputed_encoding: Optional[str] = spec["precomputed_encoding"]
-        self.channels: Optional[list] = spec["channels"]
-        self.labels_of: Optional[str] = spec["labels_of"]
-        self.attributes: dict = spec["attributes"]
-        self.timeout: float = spec["timeout"]
-        self.first_timeout: float = spec["first_timeout"]
-        self.on_abandon: str = spec["on_abandon"]
-        self.version: Optional[str] = spec["version"]
-        self.depends: tuple = spec["depends"]
-        self.deterministic: bool = spec["deterministic"]
-        self._blocks: "OrderedDict[tuple, np.ndarray]" = OrderedDict()
-        self._bytes = 0
+def _try_settle(a: "Array") -> None:
+    """Settles an array at once where all that it needs is there; else the end of the file does it."""
+    seen, todo = set(), [a]
+    while todo:
+        x = todo.pop()
+        for one in x._wanted:
+            b: Any = one.array
+            if isinstance(b, str):
+                b = x._registry.find(b) if x._registry is not None else CURRENT.loose.get(b)
+            if b is None or b is a:
+                return
+            if not b._settled and b not in seen:
+                seen.add(b)
+                todo.append(b)
+    settle(a)
+
+
+class _Indexed:
+    """NumPy's basic indexing over something that has blocks."""
+
+    path: str
+    shape: tuple
+    chunks: tuple
+    dtype: np.dtype
+
+    def _block_at(self, pos: tuple) -> np.ndarray:
+        raise NotImplementedError
 
     @property
     def ndim(self) -> int:
@@ -142,47 +166,6 @@ class Array:
         if not self.shape:
             raise TypeError("an array without axes has no length")
         return self.shape[0]
-
-    def __repr__(self) -> str:
-        return (f"<lazarr.Array {self.path!r} shape={self.shape} chunks={self.chunks} "
-                f"dtype={self.dtype}>")
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The decorated function itself."""
-        return self.function(*args, **kwargs)
-
-    def compute(self, chunk: Sequence[int]) -> np.ndarray:
-        """The block at a chunk grid position, cut to the array, as an ndarray of the declared dtype.
-
-        Raises IndexError for a position outside the grid, what the function raises, and CastError
-        when its result doesn't fit.
-        """
-        pos = tuple(int(p) for p in chunk)
-        if len(pos) != self.ndim or any(not 0 <= p < n for p, n in zip(pos, self.counts)):
-            raise IndexError(f"chunk {pos} is outside the grid {self.counts} of {self.path!r}")
-        start = tuple(p * c for p, c in zip(pos, self.chunks))
-        extent = tuple(min(c, n - s) for c, n, s in zip(self.chunks, self.shape, start))
-        index = 0
-        for p, n in zip(pos, self.counts):
-            index = index * n + p
-        out = np.empty(extent, self.dtype)
-        block = Block(self, start, extent, pos, index, make_data=lambda: out, fill=self.fill_value)
-        result = _block.run(self.function, block)
-        if result is not None:
-            if isinstance(result, np.ndarray) and np.may_share_memory(result, out):
-                result = result.copy()
-            _cast.assign(out, result)
-        return out
-
-    def _block_at(self, pos: tuple) -> np.ndarray:
-        got = self._blocks.pop(pos, None)
-        if got is None:
-            got = self.compute(pos)
-            self._bytes += got.nbytes
-        self._blocks[pos] = got
-        while self._bytes > LOCAL_CACHE_BYTES and len(self._blocks) > 1:
-            self._bytes -= self._blocks.popitem(last=False)[1].nbytes
-        return got
 
     def __getitem__(self, key: Any) -> Any:
         ranges, drop = self._resolve(key)
@@ -244,81 +227,153 @@ class Array:
         return a if dtype is None else a.astype(dtype)
 
 
-def _normalise(path: str, given: dict) -> dict:
-    """All parameters of an array in normal form; StoreError with the array's name before it."""
-    try:
-        return _normal_form(given)
-    except StoreError as e:
-        raise StoreError(f'array "{path}": {e}') from None
+class ArrayLevel(_Indexed):
+    """One resolution level of an array: shape, chunks, scale, translation, factor and ``[...]``.
+
+    >>> import lazarr, numpy as np
+    >>> a = lazarr.source("a", np.arange(16).reshape(4, 4), chunks=4, axes="yx", levels=2)
+    >>> a.level(1)[...].tolist(), a.level(1).factor
+    ([[3, 5], [11, 13]], (2, 2))
+    """
+
+    def __init__(self, a: "Array", k: int):
+        self.array, self.level, self.path, self.dtype = a, k, f"{a.path}/{k}", a.dtype
+        self.shape, self.chunks, self.scale, self.translation, self.factor = a.levels[k]
+
+    def compute(self, chunk: Sequence[int]) -> np.ndarray:
+        """The block at a chunk grid position of this level."""
+        return self.array.compute(chunk, self.level)
+
+    def _block_at(self, pos: tuple) -> np.ndarray:
+        return self.array._cached(self.level, pos)
+
+    def __repr__(self) -> str:
+        return f"<lazarr.ArrayLevel {self.path!r} shape={self.shape} chunks={self.chunks}>"
 
 
-_KNOWN = ("shape", "chunks", "dtype", "fill_value", "dims", "axes", "units", "scale", "translation",
-          "kind", "compressor", "n5_compressor", "precomputed_encoding", "channels", "labels_of",
-          "attributes", "timeout", "on_abandon", "version", "depends",
-          "deterministic", "separator", "levels", "halo") + NOT_YET
+class Array(_Indexed):
+    """An array that is computed block by block. Made by `lazarr.array` and `lazarr.source`.
 
+    ``a[...]`` computes what it needs here and now, without a server, with NumPy's basic indexing
+    (integers, slices with steps, ``...``); the values are those a server would send.
 
-def _refuse_later(g: dict) -> None:
-    for name in g:
-        if name not in _KNOWN:
-            raise StoreError(f"unknown parameter {name!r}")
-    _check.halo(g.get("halo", 0))
-    for name in NOT_YET:
-        if g.get(name) is not None and g[name] != []:
-            raise StoreError(f"{name} is not supported yet")
-    if g.get("levels", 1) != 1:
-        raise StoreError(f"levels > 1 is not supported yet, got {g['levels']!r}")
+    path, shape, chunks, dtype, fill_value, dims, axes, units, scale, translation, kind, compressor,
+    attributes: what was declared, in normal form.
 
+    >>> import lazarr
+    >>> @lazarr.array("ramp", shape=(10,), chunks=4, dtype="uint8")
+    ... def ramp(block):
+    ...     return block.coords()[0]
+    >>> ramp[2:9:3].tolist(), ramp[-1]
+    ([2, 5, 8], 9)
+    """
 
-def _normal_form(g: dict) -> dict:
-    _refuse_later(g)
-    for name in ("shape", "chunks", "dtype"):
-        if g.get(name) is None:
-            raise StoreError(f"{name} must be given")
-    dt = _check.dtype(g["dtype"])
-    shape = _check.shape(g["shape"])
-    rank = len(shape)
-    axes = _check.axes(g.get("axes"), rank)
-    kind = _check.choice("kind", g.get("kind") or ("image" if axes else "plain"),
-                         ("image", "labels", "plain"))
-    if kind != "plain" and axes is None:
-        raise StoreError(f"kind {kind!r} needs axes")
-    if kind == "labels" and dt.kind not in "iu":
-        raise StoreError(f"kind 'labels' needs an integer dtype, got {dt.name}")
-    if axes is None:
-        for name in ("units", "scale", "translation"):
-            if g.get(name) is not None:
-                raise StoreError(f"{name} needs axes")
-    elif g.get("dims") is not None:
-        raise StoreError("dims is for plain arrays; an image's axes are its dims")
-    fill = g.get("fill_value")
-    separator = "/" if axes else _check.choice("separator", g.get("separator", "."), (".", "/"))
-    timeout = g.get("timeout")
-    chunks = _check.chunks(g["chunks"], shape, dt)
-    return {
-        "dtype": dt, "shape": shape, "chunks": chunks,
-        "fill_given": fill is not None,
-        "fill_value": _check.fill_value(dt.type(0) if fill is None else fill, dt),
-        "dims": tuple(axes) if axes else _check.dims(g.get("dims"), rank), "axes": axes,
-        "units": _check.units(g.get("units"), axes) if axes else None,
-        "scale": _check.reals("scale", g.get("scale"), rank, 1.0, True),
-        "translation": _check.reals("translation", g.get("translation"), rank, 0.0, False),
-        "kind": kind, "separator": separator,
-        "compressor": _codecs.from_config(g.get("compressor", _codecs.Blosc())),
-        "n5_compressor": _codecs.from_config(g.get("n5_compressor", _codecs.Gzip(1)), n5=True),
-        "precomputed_encoding": _images.precomputed_encoding(g.get("precomputed_encoding"), dt, chunks,
-                                                             axes),
-        "channels": _images.channels(g.get("channels"), axes, shape, dt, kind),
-        "labels_of": _images.labels_of(g.get("labels_of"), kind),
-        "attributes": _check.attributes(g.get("attributes")),
-        "timeout": _check.seconds("timeout", DEFAULT_TIMEOUT if timeout is None else timeout),
-        "first_timeout": DEFAULT_FIRST_TIMEOUT if timeout is None else float(timeout),
-        "on_abandon": _check.choice("on_abandon", g.get("on_abandon", "interrupt"),
-                                    ("interrupt", "finish")),
-        "version": None if g.get("version") is None else str(g["version"]),
-        "depends": tuple(g.get("depends") or ()),
-        "deterministic": bool(g.get("deterministic", True)),
-    }
+    # Known once the inputs are: see __getattr__.
+    fill_value: np.generic
+    dims: Optional[tuple]
+    axes: Optional[tuple]
+    units: Optional[tuple]
+    scale: tuple
+    translation: tuple
+    levels: "tuple[Level, ...]"
+    pyramid: Optional[str]
+    inputs: tuple
+
+    def __init__(self, function: Callable[..., Any], path: str, given: dict, *, inputs: Sequence[Any] = (),
+                 source: Any = None):
+        self.function = function
+        self.path = path
+        self.source = source
+        self.is_source = source is not None
+        self.__name__ = getattr(function, "__name__", path)
+        self.__doc__ = getattr(function, "__doc__", None) or type(self).__doc__
+        self._given = given
+        self._wanted = list(inputs)
+        self._registry = CURRENT.registry
+        self._settled = False
+        self._blocks: "OrderedDict[tuple, np.ndarray]" = OrderedDict()
+        self._bytes = 0
+        try:
+            _spec.check_names(given)
+        except StoreError as e:
+            raise StoreError(f"{label('array', path)}: {e}") from None
+        _try_settle(self)
+        try:
+            self._takes_inputs = _spec.takes(function, len(inputs))
+        except StoreError as e:
+            raise StoreError(f"{label('array', path)}: {e}") from None
+
+    def _settle(self) -> None:
+        try:
+            self.__dict__.update(_spec.normal_form(self._given, self._wanted, self.is_source))
+        except StoreError as e:
+            raise StoreError(f"{label('array', self.path)}: {e}") from None
+        self._settled = True
+
+    def __getattr__(self, name: str) -> Any:
+        # An input that is defined further down is looked for when something depends on it.
+        if name in _spec.SETTLED and not self.__dict__.get("_settled", True):
+            settle(self)
+            return self.__dict__[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def level(self, k: int) -> ArrayLevel:
+        """Resolution level k, 0 being the finest: an array-like with ``[...]``."""
+        if not 0 <= k < len(self.levels):
+            raise IndexError(f"level {k} of {self.path!r}, which has {len(self.levels)}")
+        return ArrayLevel(self, k)
+
+    def __repr__(self) -> str:
+        return (f"<lazarr.Array {self.path!r} shape={self.shape} chunks={self.chunks} "
+                f"dtype={self.dtype}>")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The decorated function itself."""
+        return self.function(*args, **kwargs)
+
+    def compute(self, chunk: Sequence[int], level: int = 0) -> np.ndarray:
+        """The block at a chunk grid position, cut to the array, as an ndarray of the declared dtype.
+
+        Raises IndexError for a position outside the grid, what the function raises, and CastError
+        when its result doesn't fit.
+        """
+        view = self.level(level)
+        pos = tuple(int(p) for p in chunk)
+        if len(pos) != view.ndim or any(not 0 <= p < n for p, n in zip(pos, view.counts)):
+            raise IndexError(f"chunk {pos} is outside the grid {view.counts} of {self.path!r}")
+        start = tuple(p * c for p, c in zip(pos, view.chunks))
+        stop = tuple(min(s + c, n) for s, c, n in zip(start, view.chunks, view.shape))
+        if level > 0 and self.pyramid != "each":
+            below = self.level(level - 1)
+            step = [a // b for a, b in zip(view.factor, below.factor)]
+            fine = below[tuple(slice(a * f, b * f) for a, b, f in zip(start, stop, step))]
+            return _levels.downsample(np.asarray(fine), step, str(self.pyramid))
+        index = 0
+        for p, n in zip(pos, view.counts):
+            index = index * n + p
+        out = np.empty([b - a for a, b in zip(start, stop)], self.dtype)
+        block = Block(self, start, out.shape, pos, index, level=level, make_data=lambda: out,
+                      fill=self.fill_value,
+                      inputs=[_local.gather(p, start, stop, level) for p in self.inputs])
+        result = _block.run(self.function, block)
+        if result is not None:
+            if isinstance(result, np.ndarray) and np.may_share_memory(result, out):
+                result = result.copy()
+            _cast.assign(out, result)
+        return out
+
+    def _block_at(self, pos: tuple) -> np.ndarray:
+        return self._cached(0, pos)
+
+    def _cached(self, level: int, pos: tuple) -> np.ndarray:
+        got = self._blocks.pop((level, pos), None)
+        if got is None:
+            got = self.compute(pos, level)
+            self._bytes += got.nbytes
+        self._blocks[level, pos] = got
+        while self._bytes > LOCAL_CACHE_BYTES and len(self._blocks) > 1:
+            self._bytes -= self._blocks.popitem(last=False)[1].nbytes
+        return got
 
 
 def array(path: Union[str, Callable[..., Any], None] = None, /, **parameters: Any) -> Any:
@@ -344,6 +399,18 @@ def array(path: Union[str, Callable[..., Any], None] = None, /, **parameters: An
         rarely have a native blosc. precomputed_encoding: "raw" or, of uint32 and uint64,
         "compressed_segmentation", the default for labels.
     attributes: a dict of your own.
+    levels, factors, pyramid: of an image, how many resolution levels there are, how many voxels
+        become one from each to the next (2 on the spatial axes; one number, one per axis, or a list
+        of those, one per step) and how: "mean", "mode", "max", "min", "stride", or "each" where the
+        function itself computes each level. Default "mean", of labels "mode", and "each" where the
+        inputs have the levels.
+    inputs: arrays (or their paths, or lazarr.Input) that it is computed from; the function gets their
+        regions after the block. What isn't given is the first input's: shape, chunks, dtype, axes,
+        dims, units, scale, translation, levels and factors. halo: voxels of context around the
+        block, an integer, one per axis of the input, or (lower, upper) pairs. boundary: what lies
+        outside an input, "constant" (its fill value, the default), "edge", "reflect", "symmetric" or
+        "wrap", as in numpy.pad. A result as large as the first input's region is trimmed.
+    slots: at most so many workers compute this array, always the same ones.
     timeout: seconds before a computation is killed (300; a worker's first block 900).
     version, depends: a tag (with files and functions) that makes ETags survive a restart.
     deterministic: False where the same block may come out differently each time.
@@ -370,119 +437,15 @@ def array(path: Union[str, Callable[..., Any], None] = None, /, **parameters: An
         if not callable(function):
             raise StoreError(f'array "{checked}": expected a function of one block, '
                              f"got {type(function).__name__}")
-        a = Array(function, checked, _normalise(checked, parameters))
+        try:
+            wanted = _inputs.listed(parameters.get("inputs"))
+        except StoreError as e:
+            raise StoreError(f"{label('array', checked)}: {e}") from None
+        a = Array(function, checked, {k: v for k, v in parameters.items() if k != "inputs"},
+                  inputs=wanted)
         CURRENT.add(a)
         return a
     return decorate
-
-
-class _Source:
-    """An array-like, opened when first needed in each process, and a function that slices it."""
-
-    def __init__(self, thing: Any, transpose: Optional[Sequence[int]]):
-        self._thing = thing
-        self._open: Any = None if callable(thing) and not hasattr(thing, "shape") else thing
-        self.transpose = None if transpose is None else tuple(transpose)
-        self.__name__ = getattr(thing, "__name__", type(thing).__name__)
-
-    def open(self) -> Any:
-        if self._open is None:
-            self._open = self._thing()
-        return self._open
-
-    def check(self) -> None:
-        a = self.open()
-        for name in ("shape", "dtype", "__getitem__"):
-            if not hasattr(a, name):
-                raise StoreError(f"a source must be an array-like with shape, dtype and "
-                                 f"__getitem__; {type(a).__name__} has no {name}")
-        if self.transpose is not None and sorted(self.transpose) != list(range(len(a.shape))):
-            raise StoreError(f"transpose must name each of the {len(a.shape)} axes once, "
-                             f"got {self.transpose!r}")
-
-    def order(self, values: Sequence[Any]) -> tuple:
-        values = tuple(values)
-        return values if self.transpose is None else tuple(values[i] for i in self.transpose)
-
-    def __call__(self, block: Block) -> Any:
-        a = self.open()
-        slices = block.slices
-        if self.transpose is None:
-            return np.asarray(a[slices])
-        inner: list = [None] * len(slices)
-        for outer, i in enumerate(self.transpose):
-            inner[i] = slices[outer]
-        return np.asarray(a[tuple(inner)]).transpose(self.transpose)
-
-
-def _regular_chunks(a: Any) -> Optional[tuple]:
-    """An array-like's own chunks, where they are one size per axis (h5py, zarr, regular dask)."""
-    own = getattr(a, "chunks", None)
-    if not isinstance(own, (tuple, list)) or len(own) != len(a.shape):
-        return None
-    out = []
-    for c in own:
-        if isinstance(c, (tuple, list)):
-            if not c or len(set(c[:-1])) > 1 or c[-1] > c[0]:
-                return None
-            c = c[0]
-        if int(c) < 1:
-            return None
-        out.append(int(c))
-    return tuple(out)
-
-
-def default_chunks(shape: Sequence[int], axes: Any = None) -> tuple:
-    """64 per spatial axis in 3-D, 512 in 2-D, 1 elsewhere. Without axes names the last three (or two)
-    count as spatial, and a 1-D array gets chunks of 65536.
-
-    >>> default_chunks((5, 100, 900, 900)), default_chunks((900, 900)), default_chunks((9,))
-    ((1, 64, 64, 64), (512, 512), (65536,))
-    """
-    rank = len(shape)
-    if rank == 1:
-        return (65536,)
-    spatial = [a in "zyx" for a in axes] if axes else [i >= rank - 3 for i in range(rank)]
-    size = 64 if sum(spatial) == 3 else 512
-    return tuple(size if s else 1 for s in spatial)
-
-
-def source(path: Optional[str] = None, thing: Any = None, /, *,
-           transpose: Optional[Sequence[int]] = None, **parameters: Any) -> Any:
-    """Serves an array-like (shape, dtype, ``__getitem__``), or what a function opens.
-
-    ``lazarr.source("name", thing)`` with an array, an h5py or zarr dataset, a memory map …, or as a
-    decorator of a function that opens one (called once in each process, and the better way for files
-    and large arrays). transpose: order of the axes, as in ``numpy.transpose``. Shape and dtype are
-    the array-like's; chunks its own regular ones, else 64 per spatial axis in 3-D, 512 in 2-D. The
-    other parameters are those of `lazarr.array`. Raises StoreError.
-
-    >>> import lazarr, numpy as np
-    >>> a = lazarr.source("eye", np.eye(3), chunks=2)
-    >>> a[1].tolist()
-    [0.0, 1.0, 0.0]
-    """
-    def make(what: Any) -> Array:
-        name = path if path is not None else getattr(what, "__name__", None)
-        try:
-            checked = _check.path(name)
-            src = _Source(what, transpose)
-            src.check()
-            a = src.open()
-            for fixed in ("shape", "dtype"):
-                if fixed in parameters:
-                    raise StoreError(f"{fixed} is the source's own and can't be given")
-            given = dict(parameters, shape=src.order(a.shape), dtype=a.dtype)
-            if given.get("chunks") is None:
-                own = _regular_chunks(a)
-                given["chunks"] = src.order(own) if own else \
-                    default_chunks(given["shape"], given.get("axes"))
-        except StoreError as e:
-            raise StoreError(f"{label('array', name)}: {e}") from None
-        made = Array(src, checked, _normalise(checked, given), source=src)
-        CURRENT.add(made)
-        return made
-    return make if thing is None else make(thing)
 
 
 def group(path: str, attributes: Optional[dict] = None) -> None:

@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from ._array import Array
 
 
+def _nobody_cancels() -> bool:
+    return False
+
+
+#: Asked by Block.cancelled; the worker puts its own here.
+is_cancelled: Callable[[], bool] = _nobody_cancels
+
+
 class BlockData(np.ndarray):
     """A block's array: what is assigned to it must fit, as a returned result must.
 
@@ -47,7 +55,9 @@ class Block:
     chunk: position in the chunk grid; index: the same, flat; level, scale: resolution level and its
         voxel size in voxels of level 0;
     coords(): one index array per axis, ready to broadcast; cancelled: True once nobody waits;
-    inputs, crop, crops: the arrays this block is computed from (none yet);
+    inputs: what is read of the arrays this one is computed from, halo included: ordinary writable
+        arrays, also given to the function behind the block;
+    crop: cuts the halo off the first input; crops: off each;
     min, max (inclusive), dim, halo: as in imglib2-cache-python.
 
     >>> import numpy as np
@@ -57,17 +67,19 @@ class Block:
     ([4, 5, 6, 7], (8,), (7,))
     """
 
-    __slots__ = ("array", "start", "shape", "chunk", "index", "level", "_make", "_fill", "_data")
+    __slots__ = ("array", "start", "shape", "chunk", "index", "level", "inputs", "_make", "_fill",
+                 "_data")
 
     def __init__(self, array: Optional["Array"], start: Sequence[int], shape: Sequence[int],
                  chunk: Sequence[int], index: int, *, level: int = 0,
-                 make_data: Callable[[], np.ndarray], fill: Any = 0):
+                 make_data: Callable[[], np.ndarray], fill: Any = 0, inputs: Sequence[np.ndarray] = ()):
         self.array = array
         self.start = tuple(start)
         self.shape = tuple(shape)
         self.chunk = tuple(chunk)
         self.index = index
         self.level = level
+        self.inputs = list(inputs)
         self._make = make_data
         self._fill = fill
         self._data: Optional[BlockData] = None
@@ -108,29 +120,28 @@ class Block:
                      for i, (a, n) in enumerate(zip(self.start, self.shape)))
 
     @property
-    def inputs(self) -> list:
-        """The inputs' arrays with their halos; empty for an array without inputs."""
-        return []
-
-    @property
     def crop(self) -> tuple:
-        """Cuts the halo off the first input: without inputs the whole block."""
-        return tuple(slice(0, n) for n in self.shape)
+        """Cuts the halo off the first input, ``t1[block.crop]``: without inputs the whole block."""
+        crops = self.crops
+        return crops[0] if crops else tuple(slice(0, n) for n in self.shape)
 
     @property
     def crops(self) -> list:
         """`crop` for each input."""
-        return []
+        placed = self.array.inputs if self.array is not None else ()
+        return [p.crop(self.shape, self.level) for p in placed]
 
     @property
     def scale(self) -> tuple:
         """Level-0 voxels per voxel, per axis."""
-        return (1,) * len(self.shape)
+        if self.array is None:
+            return (1,) * len(self.shape)
+        return self.array.levels[self.level].factor
 
     @property
     def cancelled(self) -> bool:
         """True once nobody waits for this block any more."""
-        return False
+        return is_cancelled()
 
     @property
     def min(self) -> tuple:
@@ -149,7 +160,7 @@ class Block:
 
     @property
     def halo(self) -> tuple:
-        """Slices that cut the halo off an input: without one, all of it."""
+        """Slices that cut the halo off the first input: without one, all of it."""
         return self.crop
 
     def __repr__(self) -> str:
@@ -158,12 +169,19 @@ class Block:
 
 
 def run(function: Callable[..., Any], block: Block) -> Any:
-    """Calls a function for a block. Returns its result, or None if it wrote block.data."""
-    result = function(block)
+    """Calls a function for a block. Returns its result, or None if it wrote block.data. A result as
+    large as the first input's region loses its halo."""
+    if block.inputs and block.array is not None and block.array._takes_inputs:
+        result = function(block, *block.inputs)
+    else:
+        result = function(block)
     if result is None:
         if block._data is None:
             raise _cast.CastError("the function returned None and never wrote block.data")
         return None
     if block._data is not None and result is block._data:
         return None
+    if block.inputs and isinstance(result, np.ndarray) and result.shape != block.shape \
+            and result.shape == block.inputs[0].shape:
+        return result[block.crop]
     return result

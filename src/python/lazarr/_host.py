@@ -45,6 +45,7 @@ def _load(name: str, path: str) -> str:
             _run(name, path, content, registry)
         if not registry.arrays:
             raise StoreError("the store defines no array")
+        registry.finish()
         text = _manifest.build(registry, name, path, content)
     except BaseException as e:
         e._lazarr_file = path  # type: ignore[attr-defined]
@@ -97,13 +98,19 @@ def dtype(store: int, array: int) -> np.dtype:
     return _stores[store][array].dtype
 
 
+def input_dtypes(store: int, array: int) -> list:
+    """For each input the dtype in which its region comes: the input's, in the machine's byte order."""
+    return [p.array.dtype.newbyteorder("=") for p in _stores[store][array].inputs]
+
+
 def compute(store: int, array: int, level: int, index: int, start: tuple, extent: tuple,
-            make_data: Callable[[], np.ndarray]) -> Any:
-    """Runs an array's function for one block. Returns its result, or WRITTEN."""
+            make_data: Callable[[], np.ndarray], inputs: Sequence[np.ndarray] = ()) -> Any:
+    """Runs an array's function for one block. inputs: each input's region, writable. Returns its
+    result, or WRITTEN."""
     a = _stores[store][array]
-    chunk = tuple([s // c for s, c in zip(start, a.chunks)])
+    chunk = tuple([s // c for s, c in zip(start, a.levels[level].chunks)])
     block = Block(a, start, extent, chunk, index, level=level, make_data=make_data,
-                  fill=a.fill_value)
+                  fill=a.fill_value, inputs=inputs)
     result = _block.run(a.function, block)
     return WRITTEN if result is None else result
 

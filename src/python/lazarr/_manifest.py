@@ -6,13 +6,14 @@ import importlib
 import inspect
 import json
 import os
-from typing import Any, Optional
+from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from . import _array
+from . import _array, _source
 from ._array import Array, Registry
 from ._errors import StoreError
+from ._inputs import Placed
 
 VERSION = "0.1.0"
 
@@ -49,18 +50,27 @@ def _codec(c: Any) -> Any:
 
 def entry(a: Array) -> dict:
     """An array's part of the manifest, but for its digest."""
-    return {
+    out = {
         "path": a.path, "kind": a.kind, "source": a.is_source, "dtype": a.dtype.str,
         "fill_value": _fill(a), "dims": list(a.dims) if a.dims else None,
         "units": list(a.units) if a.units else None,
-        "levels": [{"shape": [_int(n) for n in a.shape], "chunks": [_int(n) for n in a.chunks],
-                    "scale": list(a.scale), "translation": list(a.translation)}],
+        "levels": [{"shape": [_int(n) for n in v.shape], "chunks": [_int(n) for n in v.chunks],
+                    "scale": list(v.scale), "translation": list(v.translation),
+                    "factor": [_int(n) for n in v.factor]} for v in a.levels],
+        "pyramid": a.pyramid, "inputs": [_input(p) for p in a.inputs], "slots": a.slots,
         "separator": a.separator, "compressor": _codec(a.compressor),
         "n5_compressor": _codec(a.n5_compressor), "precomputed_encoding": a.precomputed_encoding,
         "attributes": a.attributes, "channels": a.channels, "labels_of": a.labels_of,
         "timeout": a.timeout, "first_timeout": a.first_timeout,
         "on_abandon": a.on_abandon, "deterministic": a.deterministic, "version": a.version,
     }
+    return out
+
+
+def _input(p: Placed) -> dict:
+    return {"array": p.array.path, "levels": list(p.levels), "axes": list(p.axes),
+            "fixed": [None if f is None else [[_int(n) for n in pair] for pair in f] for f in p.fixed],
+            "drop": list(p.drop), "halo": [list(h) for h in p.halo], "boundary": p.boundary}
 
 
 def _digest(*parts: bytes) -> str:
@@ -85,31 +95,49 @@ def _dependency(d: Any, folder: str) -> bytes:
         raise StoreError(f"depends: {d!r} can't be read: {e}") from None
 
 
-def array_digest(a: Array, e: dict, store_digest: str, folder: str) -> str:
-    """Digest of what makes an array's chunks. With version= only that and what it depends on count, so
-    that an edit elsewhere in the file changes nothing."""
+def array_digest(a: Array, e: dict, store_digest: str, folder: str, inputs: Sequence[str]) -> str:
+    """Digest of what makes an array's chunks, its inputs' digests included. With version= only that
+    and what it depends on count, so that an edit elsewhere in the file changes nothing."""
     own = json.dumps(e, sort_keys=True, default=str).encode()
     try:
         depends = [_dependency(d, folder) for d in a.depends]
     except StoreError as err:
         raise StoreError(f'array "{a.path}": {err}') from None
     if a.version is not None:
-        return _digest(VERSION.encode(), own, a.version.encode(), *depends)
-    return _digest(VERSION.encode(), own, store_digest.encode(), *depends)
+        tag = a.version
+    else:
+        tag = store_digest
+    return _digest(VERSION.encode(), own, tag.encode(), *(d.encode() for d in inputs), *depends)
+
+
+def _digests(registry: Registry, entries: dict, store_digest: str, folder: str) -> dict:
+    """Each array's digest by its path, the inputs' first."""
+    out: dict = {}
+    for first in registry.arrays:
+        todo = [first]
+        while todo:
+            a = todo[-1]
+            below = [p.array for p in a.inputs if p.array.path not in out]
+            if below:
+                todo.extend(below)
+                continue
+            todo.pop()
+            if a.path not in out:
+                out[a.path] = array_digest(a, entries[a.path], store_digest, folder,
+                                           [out[p.array.path] for p in a.inputs])
+    return out
 
 
 def build(registry: Registry, name: str, file: str, content: bytes) -> str:
     """The manifest's JSON text. Deterministic: two processes that see the same store write the same."""
     store_digest = _digest(VERSION.encode(), content)
     folder = os.path.dirname(os.path.abspath(file))
-    arrays = []
-    for a in registry.arrays:
-        e = entry(a)
-        e["digest"] = array_digest(a, e, store_digest, folder)
-        arrays.append(e)
+    entries = {a.path: entry(a) for a in registry.arrays}
+    for path, digest in _digests(registry, entries, store_digest, folder).items():
+        entries[path]["digest"] = digest
     doc = {"lazarr": 1, "store": name, "file": os.path.basename(file), "digest": store_digest,
            "groups": [{"path": p, "attributes": at} for p, at in sorted(registry.groups.items())],
-           "arrays": arrays}
+           "arrays": list(entries.values())}
     return json.dumps(doc, indent=1, allow_nan=False, ensure_ascii=False)
 
 
@@ -126,9 +154,6 @@ def _resolve(text: Any, what: str) -> Any:
             raise StoreError(f"{what}: module {module!r} has no {attr!r}") from None
     return obj
 
-
-#: What `describe` prints of an array and a manifest need not repeat.
-_REPORTED = ("source", "digest", "levels", "first_timeout", "on_abandon")
 
 
 def load_json(content: bytes, registry: Registry) -> None:
@@ -154,19 +179,33 @@ def load_json(content: bytes, registry: Registry) -> None:
         _array.CURRENT.registry = previous
 
 
+def _load_levels(name: Any, a: dict, levels: list) -> None:
+    """The levels that `lazarr describe` prints, as parameters."""
+    if not levels or not all(isinstance(v, dict) for v in levels):
+        raise StoreError(f'array "{name}": levels must be an integer or a list of objects')
+    for k, v in levels[0].items():
+        if k in ("shape", "chunks") or k != "factor" and a.get("kind") in ("image", "labels"):
+            a.setdefault(k, v)
+    if len(levels) > 1:
+        try:
+            a.setdefault("factors", [[int(n) // int(m) for n, m in zip(v["factor"], w["factor"])]
+                                     for w, v in zip(levels, levels[1:])])
+        except (KeyError, TypeError, ValueError, ZeroDivisionError):
+            raise StoreError(f'array "{name}": levels must have a factor each') from None
+        a["levels"] = len(levels)
+
+
 def _load_array(a: dict) -> None:
     name = a.pop("path", None)
     function = a.pop("function", None)
     source = a.get("source") if isinstance(a.get("source"), str) else None
     levels: Optional[list] = a.get("levels") if isinstance(a.get("levels"), list) else None
-    if levels:
-        if len(levels) > 1 or not isinstance(levels[0], dict):
-            raise StoreError(f'array "{name}": levels > 1 is not supported yet')
-        for k, v in levels[0].items():
-            if k in ("shape", "chunks") or a.get("kind") in ("image", "labels"):
-                a.setdefault(k, v)
+    if levels is not None:
         a.pop("levels")
-    for k in ("digest", "first_timeout") + (("source",) if "source" in a else ()):
+        _load_levels(name, a, levels)
+    if "first_timeout" in a and a.pop("first_timeout") != a.get("timeout"):
+        a.pop("timeout", None)  # the default, which gives a worker's first block longer
+    for k in ("digest", "source"):
         a.pop(k, None)
     if a.get("kind") in ("image", "labels") and a.get("dims") and not a.get("axes"):
         a["axes"] = tuple(a.pop("dims"))
@@ -178,7 +217,7 @@ def _load_array(a: dict) -> None:
     if source is not None:
         for own in ("shape", "dtype"):
             a.pop(own, None)
-        _array.source(name, _resolve(source, f'array "{name}": source'), **a)
+        _source.source(name, _resolve(source, f'array "{name}": source'), **a)
         return
     if function is None:
         raise StoreError(f'array "{name}": function must be given, as "module:name"')

@@ -1,0 +1,244 @@
+"""All parameters of an array in normal form, with what it takes over from its first input."""
+from __future__ import annotations
+
+import inspect
+import math
+import numbers
+from typing import Any, Callable, Optional
+
+from . import _check, _codecs, _images, _inputs, _levels
+from ._errors import StoreError
+from ._inputs import Input
+
+DEFAULT_TIMEOUT = 300.0
+DEFAULT_FIRST_TIMEOUT = 900.0
+
+KNOWN = ("shape", "chunks", "dtype", "fill_value", "dims", "axes", "units", "scale", "translation",
+         "kind", "compressor", "n5_compressor", "precomputed_encoding", "channels", "labels_of",
+         "attributes", "timeout", "on_abandon", "version", "depends", "deterministic", "separator",
+         "levels", "factors", "pyramid", "halo", "boundary", "slots")
+
+#: What an Array has once its inputs are known.
+SETTLED = ("dtype", "shape", "chunks", "fill_given", "fill_value", "dims", "axes", "units", "scale",
+           "translation", "kind", "separator", "compressor", "n5_compressor", "precomputed_encoding",
+           "channels", "labels_of", "attributes", "timeout", "first_timeout", "on_abandon", "version",
+           "depends", "deterministic", "levels", "pyramid", "shifted", "inputs", "slots")
+
+
+def check_names(g: dict) -> None:
+    """What can be refused before the inputs are known."""
+    for name in g:
+        if name not in KNOWN:
+            raise StoreError(f"unknown parameter {name!r}")
+    _inputs.check_halo(g.get("halo") or 0)
+    if g.get("boundary") is not None:
+        _inputs.check_boundary(g["boundary"])
+
+
+def takes(function: Callable[..., Any], inputs: int) -> bool:
+    """Whether a function wants the inputs' arrays behind the block; StoreError if it can be called
+    neither way."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True  # built in: it says nothing
+    for n in (inputs, 0):
+        try:
+            signature.bind(*[None] * (1 + n))
+            return n > 0 or inputs == 0
+        except TypeError:
+            pass
+    what = f"a block and {inputs} input{'s' if inputs != 1 else ''}" if inputs else "a block"
+    raise StoreError(f"the function must take {what}, its arguments are {signature}")
+
+
+def slots(value: Any) -> Optional[int]:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 1 <= value <= 256:
+        raise StoreError(f"slots must be an integer from 1 to 256, got {value!r}")
+    return int(value)
+
+
+def normal_form(given: dict, inputs: list, is_source: bool) -> dict:
+    """Every attribute of an Array. inputs: list of Input whose array is a settled Array."""
+    g = {k: v for k, v in given.items() if v is not None or k in ("compressor", "n5_compressor")}
+    steps: list = []
+    if inputs:
+        try:
+            steps = _inherit(g, inputs[0])
+        except StoreError as e:
+            raise _named(inputs[0], e) from None
+    elif any(v for pair in _flat(g.get("halo", 0)) for v in pair):
+        raise StoreError("halo needs inputs")
+    elif "boundary" in g:
+        raise StoreError("boundary needs inputs")
+    for name in ("shape", "chunks", "dtype"):
+        if name not in g:
+            raise StoreError(f"{name} must be given")
+    out = _plain_form(g)
+    _place(out, g, inputs, is_source, steps)
+    return out
+
+
+def _flat(halo: Any) -> tuple:
+    return _inputs.check_halo(halo if isinstance(halo, (tuple, list)) else (halo,))
+
+
+def _named(one: Input, e: StoreError) -> StoreError:
+    """The error with the input's name, where it doesn't speak of the parameter of the array."""
+    text = str(e)
+    return e if text.startswith(("shape", "chunks")) else StoreError(f'input "{one.array.path}": {text}')
+
+
+def _inherit(g: dict, first: Input) -> list:
+    """Completes g with what the first input has; returns its steps from level to level."""
+    a = first.array
+    level = a.levels[_inputs.check_level(first.level, a)]
+    names = g.get("axes") or g.get("dims")
+    names = (names,) if isinstance(names, str) and "axes" not in g else names
+    if names is not None:
+        names = tuple(names)
+        rank = len(names)
+    elif "shape" in g:
+        rank = len(_check.shape(g["shape"]))
+    else:
+        own = _inputs.own_axes(first, a)
+        rank = len(own)
+        _inherit_names(g, a, tuple(n for _, n in own))
+        names = g.get("axes") or g.get("dims")
+    axes, _ = _inputs.follow(first, a, names, rank)
+    source = [axes.index(k) if k in axes else None for k in range(rank)]
+    if names is None and None not in source and a.dims:
+        _inherit_names(g, a, tuple(a.dims[i] for i in source))
+    for name in ("shape", "chunks"):
+        if name not in g:
+            for k, i in enumerate(source):
+                if i is None:
+                    raise StoreError(f"{name} must be given: axis {k} follows none of the first "
+                                     "input's")
+            g[name] = tuple(getattr(level, name)[i] for i in source)
+    g.setdefault("dtype", a.dtype)
+    if not a.axes or "axes" not in g:
+        return []
+    units = tuple(None if i is None else a.units[i] for i in source)
+    if any(units):
+        g.setdefault("units", units)
+    g.setdefault("scale", tuple(1.0 if i is None else level.scale[i] for i in source))
+    g.setdefault("translation", tuple(0.0 if i is None else level.translation[i] for i in source))
+    above = a.levels[a.levels.index(level):]
+    return [tuple(1 if i is None else fine.factor[i] and coarse.factor[i] // fine.factor[i]
+                  for i in source) for fine, coarse in zip(above, above[1:])]
+
+
+def _inherit_names(g: dict, a: Any, names: tuple) -> None:
+    """The names of the axes: an image's stay an image's where that can be."""
+    if g.get("kind") != "plain" and a.axes:
+        try:
+            g["axes"] = _check.axes(names, len(names))
+            return
+        except StoreError:
+            pass  # what is left of an image needn't be one: a profile along z
+    if names and all(names) and len(set(names)) == len(names) and g.get("kind", "plain") == "plain":
+        g["dims"] = names
+
+
+def _plain_form(g: dict) -> dict:
+    """What has nothing to do with inputs and levels."""
+    dt = _check.dtype(g["dtype"])
+    shape = _check.shape(g["shape"])
+    rank = len(shape)
+    axes = _check.axes(g.get("axes"), rank)
+    kind = _check.choice("kind", g.get("kind") or ("image" if axes else "plain"),
+                         ("image", "labels", "plain"))
+    if kind != "plain" and axes is None:
+        raise StoreError(f"kind {kind!r} needs axes")
+    if kind == "labels" and dt.kind not in "iu":
+        raise StoreError(f"kind 'labels' needs an integer dtype, got {dt.name}")
+    if axes is None:
+        for name in ("units", "scale", "translation"):
+            if g.get(name) is not None:
+                raise StoreError(f"{name} needs axes")
+    elif g.get("dims") is not None:
+        raise StoreError("dims is for plain arrays; an image's axes are its dims")
+    fill = g.get("fill_value")
+    separator = "/" if axes else _check.choice("separator", g.get("separator", "."), (".", "/"))
+    timeout = g.get("timeout")
+    chunks = _check.chunks(g["chunks"], shape, dt)
+    return {
+        "dtype": dt, "shape": shape, "chunks": chunks,
+        "fill_given": fill is not None,
+        "fill_value": _check.fill_value(dt.type(0) if fill is None else fill, dt),
+        "dims": tuple(axes) if axes else _check.dims(g.get("dims"), rank), "axes": axes,
+        "units": _check.units(g.get("units"), axes) if axes else None,
+        "scale": _check.reals("scale", g.get("scale"), rank, 1.0, True),
+        "translation": _check.reals("translation", g.get("translation"), rank, 0.0, False),
+        "kind": kind, "separator": separator,
+        "compressor": _codecs.from_config(g.get("compressor", _codecs.Blosc())),
+        "n5_compressor": _codecs.from_config(g.get("n5_compressor", _codecs.Gzip(1)), n5=True),
+        "precomputed_encoding": _images.precomputed_encoding(g.get("precomputed_encoding"), dt, chunks,
+                                                             axes),
+        "channels": _images.channels(g.get("channels"), axes, shape, dt, kind),
+        "labels_of": _images.labels_of(g.get("labels_of"), kind),
+        "attributes": _check.attributes(g.get("attributes")),
+        "timeout": _check.seconds("timeout", DEFAULT_TIMEOUT if timeout is None else timeout),
+        "first_timeout": DEFAULT_FIRST_TIMEOUT if timeout is None else float(timeout),
+        "on_abandon": _check.choice("on_abandon", g.get("on_abandon", "interrupt"),
+                                    ("interrupt", "finish")),
+        "version": None if g.get("version") is None else str(g["version"]),
+        "depends": tuple(g.get("depends") or ()),
+        "deterministic": bool(g.get("deterministic", True)),
+        "slots": slots(g.get("slots")),
+    }
+
+
+def _place(out: dict, g: dict, inputs: list, is_source: bool, inherited: list) -> None:
+    """levels, pyramid and inputs: which depend on each other."""
+    rank = len(out["shape"])
+    steps = _levels.steps(g.get("levels"), g.get("factors"), out["axes"], rank, inherited)
+    pyramid = _levels.check_pyramid(g.get("pyramid"), out["dtype"], is_source)
+
+    def levels(shifted: bool) -> tuple:
+        return _levels.make(out["shape"], out["chunks"], out["scale"], out["translation"], steps,
+                            shifted)
+
+    def placed(runs: int) -> tuple:
+        made = []
+        for one in inputs:
+            try:
+                made.append(_inputs.place(one, one.array, out["dims"], levels(True), runs,
+                                          g.get("halo", 0), g.get("boundary", "constant")))
+            except StoreError as e:
+                raise StoreError(f'input "{one.array.path}": {e}') from None
+        return tuple(made)
+
+    out["inputs"] = placed(len(steps) + 1 if pyramid == "each" else 1)
+    if not steps:
+        pyramid = None
+    elif pyramid is None:
+        pyramid = "mode" if out["kind"] == "labels" else "mean"
+        if inputs:
+            try:
+                out["inputs"], pyramid = placed(len(steps) + 1), "each"
+            except StoreError:
+                pass  # an input hasn't the levels: they are made of this array's own finest
+    if pyramid == "mean" and out["dtype"].kind not in "biufc":
+        raise StoreError(f"pyramid 'mean' needs numbers, got {out['dtype'].name}")
+    out["pyramid"] = pyramid
+    out["shifted"] = pyramid != "stride" and not (
+        pyramid == "each" and inputs and not inputs[0].array.shifted)
+    out["levels"] = levels(out["shifted"])
+    _check_bytes(out)
+
+
+def _check_bytes(out: dict) -> None:
+    """A block and its inputs must fit into a worker's slot."""
+    for k, level in enumerate(out["levels"] if out["pyramid"] == "each" else out["levels"][:1]):
+        extent = tuple(min(n, c) for n, c in zip(level.shape, level.chunks))
+        size = math.prod(level.chunks) * out["dtype"].itemsize
+        for p in out["inputs"]:
+            size += p.array.dtype.itemsize * math.prod(
+                b - a for a, b in p.region((0,) * len(extent), extent, k))
+        if size > _inputs.MAX_JOB_BYTES:
+            raise StoreError(f"a block with its inputs takes {size} bytes, above the limit of "
+                             f"{_inputs.MAX_JOB_BYTES}: smaller chunks or a smaller halo are needed")
