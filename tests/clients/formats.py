@@ -1,0 +1,153 @@
+"""What N5, Neuroglancer precomputed and OME-NGFF are tested with: dtype x codec x shape and images of
+every kind. Like matrix.py only NumPy is needed, so that the store, the readers and the checks compute
+the same values from the position alone.
+
+    formats.SPECS                   the arrays
+    formats.values(spec)            all values of one, as the user's function makes them
+    formats.n5(spec)                what N5 shows: the values, x last as in NumPy; or why there is nothing
+    formats.precomputed(spec)       {name: values as t, c, z, y, x without t}; or why there is nothing
+"""
+from collections import namedtuple
+
+import matrix
+import numpy as np
+
+# axes: of an image, None of a plain array. more: what else lazarr.array gets.
+Spec = namedtuple("Spec", "name shape chunks dtype n5 axes more")
+
+N5_CODECS = ["raw", "gzip", "zstd", "blosc", "lz4"]
+SHAPES = [s for s in matrix.SHAPES if len(s[0]) <= 5]
+# x, y, z of labels: below, at and above compressed_segmentation's boxes of 8, and chunks across them.
+LABEL_SHAPES = [((1, 1, 1), (8, 8, 8)), ((8, 8, 8), (8, 8, 8)), ((9, 7, 17), (64, 64, 64)),
+                ((20, 21, 23), (8, 16, 24)), ((13, 30, 11), (5, 7, 3)), ((2, 40, 40), (1, 32, 32))]
+UM = "micrometer"
+
+
+def _specs():
+    out = []
+
+    def add(name, shape, chunks, dtype, n5="gzip", axes=None, **more):
+        d = np.dtype(dtype)
+        out.append(Spec(name, tuple(shape), tuple(chunks), d if d.str[0] == ">" else d.newbyteorder("<"),
+                        n5, axes, more))
+
+    for d in matrix.DTYPES:
+        for codec in N5_CODECS:
+            add(f"dtype/{d}_{codec}", (13, 10), (5, 4), d, codec)
+        add(f"box/{d}", (9, 10, 11), (4, 5, 6), d)
+        if np.dtype(d).itemsize > 1:
+            for codec in ("raw", "blosc"):
+                add(f"big/{d}_{codec}", (9, 6, 5), (4, 4, 4), np.dtype(d).newbyteorder(">").str, codec)
+    for shape, chunks in SHAPES:
+        name = "x".join(map(str, shape)) or "scalar"
+        at = "x".join(map(str, chunks)) or "scalar"
+        for d, codec in (("uint8", "raw"), ("int32", "gzip")):
+            add(f"shape/s{name}_c{at}_{d}", shape, chunks, d, codec)
+    for d in ("uint8", "uint16", "float32"):
+        add(f"image/zyx_{d}", (20, 30, 40), (8, 16, 32), d, axes="zyx", units=UM, scale=(2, 0.5, 0.25),
+            translation=(10, 20, -30))
+    add("image/yx", (33, 47), (16, 16), "uint8", axes="yx", units="nanometer", scale=(4, 8))
+    add("image/czyx", (3, 9, 20, 21), (2, 4, 16, 8), "uint16", "zstd", "czyx", units=UM, scale=(1, 3, 2, 1),
+        channels=["red", "green", {"label": "blue", "color": "0000FF", "active": False,
+                                   "window": {"min": 0, "max": 4095, "start": 100, "end": 2000}}])
+    add("image/tczyx", (3, 2, 5, 6, 7), (1, 1, 4, 4, 4), "int16", "raw", "tczyx",
+        units=("second", None, UM, UM, UM), scale=(0.5, 1, 3, 2, 1), channels=["a", "b"])
+    add("image/tyx", (2, 12, 13), (1, 8, 8), "float64", "blosc", "tyx")
+    add("image/cyx", (2, 30, 31), (1, 16, 16), "float32", "gzip", "cyx", channels=["a", "b"])
+    for d in ("uint16", "uint32", "uint64"):
+        add(f"seg/of_{d}", (20, 30, 40), (8, 16, 32), d, axes="zyx", units=UM, scale=(2, 0.5, 0.25),
+            translation=(10, 20, -30), kind="labels", labels_of="image/zyx_uint8")
+    for d in ("uint32", "uint64"):
+        for i, (shape, chunks) in enumerate(LABEL_SHAPES):
+            add(f"seg/{d}_{i}", shape, chunks, d, axes="zyx", kind="labels")
+        add(f"seg/many_{d}", (24, 24, 24), (16, 16, 16), d, axes="zyx", kind="labels")
+        add(f"seg/one_{d}", (20, 20, 20), (16, 16, 16), d, axes="zyx", kind="labels")
+        add(f"seg/channels_{d}", (3, 9, 17, 12), (1, 8, 16, 8), d, axes="czyx", kind="labels")
+        add(f"seg/flat_{d}", (30, 41), (16, 16), d, axes="yx", kind="labels")
+        add(f"seg/raw_{d}", (20, 20, 20), (16, 16, 16), d, axes="zyx", kind="labels",
+            precomputed_encoding="raw")
+    add("seg/plain", (20, 20, 20), (16, 16, 16), "uint32", precomputed_encoding="compressed_segmentation")
+    return out
+
+
+def values(spec, start=None, stop=None):
+    """The values of a box of an array, all of it unless told. Labels come in small boxes, but for those
+    of "many", which are all different, and "one", which are all one."""
+    if "seg/" not in spec.name or spec.name.startswith("seg/many"):
+        return matrix.values(spec, start, stop)
+    start, stop = start or (0,) * len(spec.shape), stop or spec.shape
+    if spec.name.startswith("seg/one"):
+        return np.full([b - a for a, b in zip(start, stop)], np.iinfo(spec.dtype).max, spec.dtype)
+    index = np.indices([b - a for a, b in zip(start, stop)], dtype=np.uint64)
+    index += np.reshape(np.array(start, np.uint64), (-1,) + (1,) * len(spec.shape))
+    box = sum((index[-1 - i] // np.uint64(3 + i)) * np.uint64(7 ** i) for i in range(len(spec.shape)))
+    box[box % np.uint64(4) == 0] = 0
+    big = {2: 1, 4: 40503, 8: 2**40 + 977}[spec.dtype.itemsize]
+    return (box * np.uint64(big)).astype(spec.dtype)
+
+
+def image(spec):
+    return spec.axes is not None
+
+
+def _widened(v):
+    v = v.astype(v.dtype.newbyteorder("="))
+    return v.astype("u1") if v.dtype.kind == "b" else v.astype("f4") if v.dtype == "f2" else v
+
+
+def n5(spec):
+    if spec.dtype.kind == "c":
+        return f"N5 has no {spec.dtype.newbyteorder('=').name}"
+    if not spec.shape:
+        return "N5 has no arrays without axes"
+    return _widened(values(spec))
+
+
+def bdv(spec):
+    if not image(spec):
+        return "BigDataViewer shows images only (give it axes=)"
+    return n5(spec)
+
+
+def precomputed(spec):
+    """Values with a channel axis and three spatial ones, by the name that they have there."""
+    v = values(spec)
+    if spec.dtype.kind == "c":
+        return f"Neuroglancer precomputed has no {spec.dtype.newbyteorder('=').name}"
+    if image(spec) and "t" in spec.axes:
+        return "Neuroglancer precomputed has no time axis"
+    if not image(spec) and len(spec.shape) not in (2, 3):
+        return "Neuroglancer precomputed has two or three axes"
+    if 0 in spec.shape:
+        return "Neuroglancer precomputed has no empty arrays"
+    name, v = spec.name, _widened(v)
+    if v.dtype == "f8":
+        with np.errstate(over="ignore"):
+            name, v = name + "~float32", v.astype("f4")
+    elif v.dtype == "i8":
+        name, v = name + "~uint64", v.view("u8")
+    channels = v.shape[:1] if image(spec) and "c" in spec.axes else (1,)
+    spatial = v.shape[len(v.shape) - (len(v.shape) - (image(spec) and "c" in spec.axes)):]
+    return name, v.reshape(channels + (1,) * (3 - len(spatial)) + spatial)
+
+
+def encoding(spec):
+    """Of the volume's chunks in precomputed."""
+    want = spec.more.get("precomputed_encoding")
+    labels = spec.more.get("kind") == "labels" and spec.dtype.itemsize >= 4
+    return want or ("compressed_segmentation" if labels else "raw")
+
+
+def chunks(spec):
+    """How many chunks an array has."""
+    return int(np.prod([-(-s // c) for s, c in zip(spec.shape, spec.chunks)], dtype=int))
+
+
+def level(spec):
+    """The key behind the array's path of its finest level: of Zarr, of N5."""
+    return ("/0", "/s0") if image(spec) else ("", "")
+
+
+SPECS = _specs()
+BY_NAME = {s.name: s for s in SPECS}
+assert len(BY_NAME) == len(SPECS)
