@@ -142,6 +142,8 @@ struct lzr_array {
                                * nonce */
 };
 
+/* "mean" .. "each", as the manifest has it; NULL for NONE. */
+const char *lzr_pyramid_name(enum lzr_pyramid p);
 /* Levels that the function runs on: all of them with LZR_PYRAMID_EACH, else the first. */
 unsigned lzr_array_run_levels(const struct lzr_array *a);
 /* The level's chunks are reduced from those of the level below (pyramid.h). */

@@ -140,7 +140,7 @@ static void write_setup(struct lzr_json *j, const struct lzr_array *a, const str
         lzr_json_open(j, '[');
         for (unsigned i = 0; i < 3; i++) {
             unsigned axis = v->grid.rank - 1 - i;
-            lzr_json_number(j, i < v->spatial ? lzr_axis_factor(a, k, axis) : 1);
+            lzr_json_u64(j, i < v->spatial ? a->levels[k].factor[axis] : 1);
         }
         lzr_json_close(j, ']');
     }
@@ -169,7 +169,7 @@ static void write_level(struct lzr_json *j, const struct lzr_tree_item *item,
     lzr_json_open(j, '[');
     for (unsigned i = 0; i < 3; i++) {
         unsigned axis = v->grid.rank - 1 - i;
-        lzr_json_number(j, i < v->spatial ? lzr_axis_factor(item->array, item->level, axis) : 1);
+        lzr_json_u64(j, i < v->spatial ? item->array->levels[item->level].factor[axis] : 1);
     }
     lzr_json_close(j, ']');
 }

@@ -95,6 +95,15 @@ void lzr_grid_block(const struct lzr_grid *g, const uint64_t pos[], uint64_t sta
     }
 }
 
+const char *lzr_pyramid_name(enum lzr_pyramid p)
+{
+    static const char *const NAMES[] = {
+        [LZR_PYRAMID_NONE] = NULL,  [LZR_PYRAMID_MEAN] = "mean", [LZR_PYRAMID_MODE] = "mode",
+        [LZR_PYRAMID_MAX] = "max",  [LZR_PYRAMID_MIN] = "min",   [LZR_PYRAMID_STRIDE] = "stride",
+        [LZR_PYRAMID_EACH] = "each"};
+    return NAMES[p];
+}
+
 unsigned lzr_array_run_levels(const struct lzr_array *a)
 {
     return a->pyramid == LZR_PYRAMID_EACH ? a->nlevels : 1;

@@ -138,16 +138,13 @@ static enum lzr_code check_step(const struct lzr_array *a, unsigned k, struct lz
 
 static enum lzr_code read_pyramid(const cJSON *object, struct lzr_array *a, struct lzr_err *err)
 {
-    static const char *const NAMES[] = {
-        [LZR_PYRAMID_MEAN] = "mean", [LZR_PYRAMID_MODE] = "mode",     [LZR_PYRAMID_MAX] = "max",
-        [LZR_PYRAMID_MIN] = "min",   [LZR_PYRAMID_STRIDE] = "stride", [LZR_PYRAMID_EACH] = "each"};
     const cJSON *v = lzr_field(object, "pyramid");
     a->pyramid = LZR_PYRAMID_NONE;
     if (v == NULL && a->nlevels == 1) {
         return LZR_OK;
     }
     for (enum lzr_pyramid p = LZR_PYRAMID_MEAN; cJSON_IsString(v) && p <= LZR_PYRAMID_EACH; p++) {
-        if (strcmp(v->valuestring, NAMES[p]) == 0) {
+        if (strcmp(v->valuestring, lzr_pyramid_name(p)) == 0) {
             a->pyramid = p;
         }
     }
@@ -162,7 +159,7 @@ static enum lzr_code read_pyramid(const cJSON *object, struct lzr_array *a, stru
     if (a->dtype.kind == 'c' && a->pyramid >= LZR_PYRAMID_MODE && a->pyramid <= LZR_PYRAMID_MIN) {
         return lzr_err_set(err, LZR_E_INVAL,
                            "pyramid \"%s\" needs values that have an order, %s has none",
-                           NAMES[a->pyramid], lzr_dtype_name(a->dtype));
+                           lzr_pyramid_name(a->pyramid), lzr_dtype_name(a->dtype));
     }
     if (a->nlevels == 1) {
         a->pyramid = LZR_PYRAMID_NONE;

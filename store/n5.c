@@ -77,7 +77,7 @@ void lzr_n5_factors(struct lzr_json *j, const struct lzr_array *a, unsigned leve
     unsigned rank = a->levels[0].grid.rank;
     lzr_json_open(j, '[');
     for (unsigned i = 0; i < axes; i++) {
-        lzr_json_number(j, i < rank ? lzr_axis_factor(a, level, rank - 1 - i) : 1);
+        lzr_json_u64(j, i < rank ? a->levels[level].factor[rank - 1 - i] : 1);
     }
     lzr_json_close(j, ']');
 }

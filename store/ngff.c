@@ -78,6 +78,10 @@ static void write_multiscales(struct lzr_json *j, const struct lzr_array *a, con
     }
     lzr_json_key(j, "name");
     lzr_json_string(j, slash != NULL ? slash + 1 : a->path);
+    if (a->lzr_level_reduced(a, a->nlevels - 1)) {
+        lzr_json_key(j, "type"); /* how the levels were made */
+        lzr_json_string(j, lzr_pyramid_name(a->pyramid));
+    }
     write_axes(j, a);
     write_datasets(j, a);
     lzr_json_close(j, '}');

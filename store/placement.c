@@ -52,11 +52,6 @@ double lzr_axis_translation(const struct lzr_array *a, unsigned level, unsigned 
     return a->levels[level].translation[axis] * factor_to_shown(a, axis);
 }
 
-double lzr_axis_factor(const struct lzr_array *a, unsigned level, unsigned axis)
-{
-    return a->levels[level].scale[axis] / a->levels[0].scale[axis];
-}
-
 double lzr_axis_nanometres(const struct lzr_array *a, unsigned level, unsigned axis)
 {
     struct lzr_unit u = unit_of(a, axis);
@@ -65,7 +60,11 @@ double lzr_axis_nanometres(const struct lzr_array *a, unsigned level, unsigned a
 
 bool lzr_axis_offset(const struct lzr_array *a, unsigned level, unsigned axis, int64_t *voxels)
 {
-    double v = a->levels[level].translation[axis] / a->levels[level].scale[axis];
+    const struct lzr_level *l = &a->levels[level], *first = &a->levels[0];
+    /* Where level 0's translation would be if this level began with its first voxel: the level's
+     * own is (factor - 1) / 2 finer voxels further. */
+    double corner = l->translation[axis] - (l->scale[axis] - first->scale[axis]) / 2;
+    double v = corner / l->scale[axis];
     if (!(fabs(v) < 1e15)) {
         return false;
     }

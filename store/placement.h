@@ -21,11 +21,9 @@ const char *lzr_spatial_symbol(const struct lzr_array *a);
 /* Voxel size and translation of an axis at a level in that unit; of t and c in their own. */
 double lzr_axis_scale(const struct lzr_array *a, unsigned level, unsigned axis);
 double lzr_axis_translation(const struct lzr_array *a, unsigned level, unsigned axis);
-/* Level-0 voxels in a voxel of the level. */
-double lzr_axis_factor(const struct lzr_array *a, unsigned level, unsigned axis);
-
-/* Precomputed: nanometres a voxel (1 a unit where there is none), and how many whole voxels the
- * first one is from the origin; false if that is more than can be counted. */
+/* Precomputed: nanometres a voxel (1 a unit where there is none), and how many whole voxels of the
+ * level the corner of the array is from the origin (level 0's translation, in the level's voxels,
+ * rounded); false if that is more than can be counted. */
 double lzr_axis_nanometres(const struct lzr_array *a, unsigned level, unsigned axis);
 bool lzr_axis_offset(const struct lzr_array *a, unsigned level, unsigned axis, int64_t *voxels);
 

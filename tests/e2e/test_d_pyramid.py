@@ -1,0 +1,177 @@
+"""Levels that the server makes out of the level below: values, counters, failures, memory."""
+import numpy as np
+import pytest
+
+import lzr
+import pyramids
+
+STORE = """
+import os, lazarr, numpy as np
+rng = np.random.default_rng(7)
+HERE = os.path.dirname(__file__)
+
+def values(dtype, shape):
+    d = np.dtype(dtype)
+    if d.kind == "b":
+        return rng.random(shape) < 0.5
+    if d.kind in "iu":
+        few = rng.integers(0, 3, shape).astype(d)          # ties, windows of one value
+        info = np.iinfo(d)
+        any_ = rng.integers(info.min, info.max, shape, d.newbyteorder("="), endpoint=True)
+        return np.where(rng.random(shape) < 0.5, few, any_).astype(d)
+    v = rng.standard_normal(shape) * 100
+    if d.kind == "c":
+        return (v + 1j * rng.standard_normal(shape)).astype(d)
+    v[rng.random(shape) < 0.01] = np.nan
+    return np.where(rng.random(shape) < 0.3, np.round(v / 50), v).astype(d)
+
+CASES = {case!r}
+for name, dtype, shape, chunks, axes, factors, levels, how, codec in CASES:
+    whole = values(dtype, shape)
+    np.save(os.path.join(HERE, name + ".npy"), whole)
+    def block(b, whole=whole):
+        b.data[...] = whole[b.slices]
+    lazarr.array(name, shape=shape, chunks=chunks, dtype=dtype, axes=axes, levels=levels,
+                 factors=factors, pyramid=how, compressor=codec and lazarr.Blosc(cname=codec),
+                 fill_value=None if np.dtype(dtype).kind == "b" else 7)(block)
+"""
+
+
+def cases():
+    out = []
+    hows = ("mean", "mode", "max", "min", "stride")
+    for i, dtype in enumerate(("|b1", "|u1", "|i1", "<u2", ">i2", "<i4", ">u4", "<u8", ">i8", "<f2",
+                               "<f4", ">f8", "<c8", ">c16")):
+        for k, how in enumerate(hows):
+            if np.dtype(dtype).kind == "c" and how in ("mode", "max", "min"):
+                continue
+            n = i * 5 + k
+            shape, chunks, axes, factors = [
+                ((21, 34, 19), (8, 8, 8), "zyx", 2),               # windows cut at each end
+                ((33, 47), (10, 7), "yx", [(2, 3), (3, 1)]),       # chunks that no window fits into
+                ((2, 9, 26, 30), (1, 4, 8, 16), "czyx", [(1, 1, 2, 2), (1, 2, 2, 2)]),  # anisotropic
+                ((16, 16), (64, 64), "yx", 2),                     # a chunk larger than the array
+            ][n % 4]
+            out.append((f"a{n}", dtype, shape, chunks, axes, factors, 3, how, "lz4" if n % 3 else None))
+    return out
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pyramid")
+    (folder / "s.py").write_text(STORE.replace("{case!r}", repr(cases())))
+    with lzr.Server(folder / "s.py", "--workers", "2") as srv:
+        yield srv, folder
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda c: f"{c[1]}-{c[7]}")
+def test_equals_the_reference(served, case):
+    srv, folder = served
+    name, dtype, shape, chunks, axes, factors, levels, how, _ = case
+    want = np.load(folder / f"{name}.npy")
+    for level in range(levels):
+        got = pyramids.read(srv, f"/zarr3/s.zarr/{name}/{level}")
+        assert got.dtype == np.dtype(dtype)
+        np.testing.assert_array_equal(got, want)
+        step = factors if isinstance(factors, int) else factors[min(level, 1)]
+        want = pyramids.downsample(want, [step] * want.ndim if isinstance(step, int) else step, how)
+
+
+# A volume whose blocks are their own flat number, chunk by chunk: level k's are means of them.
+COUNTED = """
+import lazarr, numpy as np
+def volume(name, **more):
+    @lazarr.array(name, shape=(64, 64, 64), chunks=16, dtype="uint16", axes="zyx", compressor=None, **more)
+    def numbers(block):
+        if name == "broken" and block.index == 5:
+            raise ValueError("no such slice")
+        z, y, x = block.coords()
+        return (z * 100 + y * 10 + x).astype("u2")
+volume("v", levels=3)
+volume("broken", levels=3)
+volume("deep", levels=7, pyramid="max")
+volume("each", levels=3, pyramid="each")
+"""
+
+
+def grid():
+    z, y, x = np.ogrid[:64, :64, :64]
+    return (z * 100 + y * 10 + x).astype("u2")
+
+
+def test_what_a_level_costs(serve):
+    """Each block below is computed once, each chunk between is made once, and none for another format."""
+    srv = serve(COUNTED, "--workers", "2")
+    want = pyramids.downsample(pyramids.downsample(grid(), (2, 2, 2), "mean"), (2, 2, 2), "mean")
+    with srv.delta() as d:
+        body = srv.chunk("/zarr3/s.zarr/v/2/c/0/0/0")
+    np.testing.assert_array_equal(np.frombuffer(body, "<u2").reshape(16, 16, 16), want)
+    assert (d["computed_total"], d["made_total"], d["transcoded_total"]) == (64, 9, 0)
+    with srv.delta() as d:
+        assert srv.chunk("/zarr2/s.zarr/v/2/0/0/0") == body
+        srv.chunk("/n5/s.n5/v/s2/0/0/0")
+        srv.chunk("/precomputed/s/v/2/0-16_0-16_0-16")
+        for i in np.ndindex(2, 2, 2):
+            srv.chunk("/zarr3/s.zarr/v/1/c/" + "/".join(map(str, i)))
+    assert (d["computed_total"], d["made_total"], d["transcoded_total"]) == (0, 0, 2)
+
+
+def test_each_costs_its_own_chunks(serve):
+    srv = serve(COUNTED, "--workers", "1")
+    with srv.delta() as d:
+        srv.chunk("/zarr3/s.zarr/each/2/c/0/0/0")
+    assert (d["computed_total"], d["made_total"]) == (1, 0)
+
+
+def test_asked_for_by_many_at_once(serve, gate):
+    """Thirty clients want a coarse chunk and what it is made of: everything is made once."""
+    srv = serve(gate.code + COUNTED.replace("z, y, x = block", "block.index or gate(name); z, y, x = block"),
+                "--workers", "1")
+    with srv.delta() as d:
+        first = srv.begin("/zarr3/s.zarr/v/2/c/0/0/0")
+        call = gate.next()  # the worker is busy with the first block
+        others = [srv.begin(f"/zarr3/s.zarr/v/{k}/c/0/0/0") for k in (0, 1, 2) for _ in range(10)]
+        srv.wait_metric("waiting", 31)
+        call.go()
+        bodies = {p.result().body for p in [first] + others[20:]}
+        assert len(bodies) == 1 and all(p.result().status == 200 for p in others[:20])
+    assert (d["computed_total"], d["made_total"]) == (64, 9)
+
+
+def test_a_block_that_fails_fails_what_is_made_of_it(serve):
+    srv = serve(COUNTED, "--workers", "1")
+    r = srv.get("/zarr3/s.zarr/broken/2/c/0/0/0")
+    assert r.status == 500 and "no such slice" in r.text.splitlines()[0]
+    # Block 5 is (0, 1, 1): level 1's chunk (0, 0, 0) is made of it, (1, 0, 0) isn't.
+    with srv.delta() as d:
+        r = srv.get("/zarr3/s.zarr/broken/1/c/0/0/0")
+        assert r.status == 500 and "no such slice" in r.text.splitlines()[0]
+    assert d["computed_total"] == 0  # remembered
+    fine = pyramids.downsample(grid()[32:, :32, :32], (2, 2, 2), "mean")
+    body = srv.chunk("/zarr3/s.zarr/broken/1/c/1/0/0")
+    np.testing.assert_array_equal(np.frombuffer(body, "<u2").reshape(16, 16, 16), fine)
+
+
+@pytest.mark.parametrize("cache", ["0", "300KiB"])
+def test_with_little_memory(serve, cache):
+    """Seven levels, one worker, a cache that keeps nothing or not enough: still right, and within the
+    budget that it says."""
+    srv = serve(COUNTED, "--workers", "1", "--cache", cache)
+    body = srv.chunk("/zarr3/s.zarr/deep/6/c/0/0/0")
+    chunk = np.frombuffer(body, "<u2").reshape(16, 16, 16)
+    assert chunk[0, 0, 0] == grid().max() and not chunk.ravel()[1:].any()
+    m = srv.metrics()
+    assert m["queued"] == 0 and m["running"] == 0
+    assert m["budget_bytes"] <= m["budget_limit_bytes"]
+
+
+def test_conditions(serve):
+    """A level's chunk has an ETag of its own before it is made, and a 304 makes nothing."""
+    srv = serve(COUNTED, "--workers", "1")
+    tags = {k: srv.get(f"/zarr3/s.zarr/v/{k}/c/0/0/0")["ETag"] for k in (0, 1, 2)}
+    assert len(set(tags.values())) == 3
+    with srv.delta() as d:
+        r = srv.get("/zarr3/s.zarr/deep/6/c/0/0/0", {"If-None-Match": "*"})
+        assert r.status == 304
+        assert srv.get("/zarr3/s.zarr/v/2/c/0/0/0", {"If-None-Match": tags[2]}).status == 304
+    assert d["computed_total"] == 0 and d["made_total"] == 0
