@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/public.h"
+
 static const char help[] =
     "usage: lazarr serve STORE... [options]   serve stores over HTTP\n"
     "       lazarr describe STORE             print a store's manifest as JSON\n"
@@ -22,7 +24,11 @@ static const char help[] =
     "  --python PREFIX         environment that stores import from\n"
     "                          ($VIRTUAL_ENV, $CONDA_PREFIX, else the system's)\n"
     "  --allow-origin ORIGIN   a web page that may read, or *; may be repeated\n"
-    "  --public-url URL        what printed URLs begin with\n"
+    "  --public-url URL        what printed and embedded URLs begin with\n"
+    "  --trusted-proxy RANGE   whose X-Forwarded-* counts beside this machine's, e.g. 10.0.0.0/8;\n"
+    "                          may be repeated\n"
+    "  --neuroglancer URL      the page that links to the viewer open\n"
+    "                          (" LZR_NEUROGLANCER ")\n"
     "  --first-byte SECONDS    a request that waits longer is answered 503 (100)\n"
     "  --head-wait SECONDS     the same for a Java client's HEAD (3)\n"
     "  --http-threads N        threads that answer (2)\n"
@@ -111,6 +117,7 @@ enum {
     PYTHON,
     ORIGIN,
     PUBLIC,
+    PROXY,
     NEUROGLANCER,
     FIRST_BYTE,
     HEAD_WAIT,
@@ -127,6 +134,7 @@ static const struct option serve_options[] = {{"host", required_argument, NULL, 
                                               {"python", required_argument, NULL, PYTHON},
                                               {"allow-origin", required_argument, NULL, ORIGIN},
                                               {"public-url", required_argument, NULL, PUBLIC},
+                                              {"trusted-proxy", required_argument, NULL, PROXY},
                                               {"neuroglancer", required_argument, NULL,
                                                NEUROGLANCER},
                                               {"first-byte", required_argument, NULL, FIRST_BYTE},
@@ -137,6 +145,42 @@ static const struct option serve_options[] = {{"host", required_argument, NULL, 
                                               {"no-access-log", no_argument, NULL, NO_ACCESS_LOG},
                                               {"quiet", no_argument, NULL, QUIET},
                                               {NULL, 0, NULL, 0}};
+
+/* An absolute URL without what would end it in a page or a header. */
+static bool web_address(const char *url)
+{
+    size_t n = strncasecmp(url, "http://", 7) == 0    ? 7
+               : strncasecmp(url, "https://", 8) == 0 ? 8
+                                                      : 0;
+    if (n == 0 || strlen(url) > 900 || url[n] == '\0' || url[n] == '/') {
+        return false;
+    }
+    for (const char *p = url; *p != '\0'; p++) {
+        if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f || strchr("<>\"'\\^`{|}", *p)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The page that shows is also one that may read. */
+static int take_viewer(struct lzr_options *o, const char *url)
+{
+    if (!web_address(url)) {
+        return wrong("--neuroglancer must begin with http:// or https://, got", url);
+    }
+    size_t n = (size_t)(strstr(url, "://") + 3 - url);
+    n += strcspn(url + n, "/?#");
+    if (o->server.norigins == sizeof o->origins / sizeof o->origins[0] ||
+        n >= sizeof o->viewer_origin) {
+        return wrong("--neuroglancer is too long, or there are too many --allow-origin, at", url);
+    }
+    memcpy(o->viewer_origin, url, n);
+    o->viewer_origin[n] = '\0';
+    o->origins[o->server.norigins++] = o->viewer_origin;
+    o->server.neuroglancer = url;
+    return 0;
+}
 
 /* One option; 0, or 2 for a value that makes no sense. */
 static int take(struct lzr_options *o, int c)
@@ -172,6 +216,9 @@ static int take(struct lzr_options *o, int c)
         o->origins[o->server.norigins++] = optarg;
         return 0;
     case PUBLIC:
+        if (!web_address(optarg)) {
+            return wrong("--public-url must begin with http:// or https://, got", optarg);
+        }
         o->server.public_url = optarg;
         return 0;
     case FIRST_BYTE:
@@ -199,8 +246,17 @@ static int take(struct lzr_options *o, int c)
         o->quiet = true;
         o->server.access_log = false;
         return 0;
+    case PROXY:
+        if (!lzr_proxy_range_ok(optarg)) {
+            return wrong("--trusted-proxy must be an address or a range of them, got", optarg);
+        }
+        if (o->server.nproxies == sizeof o->proxies / sizeof o->proxies[0]) {
+            return wrong("too many --trusted-proxy, at", optarg);
+        }
+        o->proxies[o->server.nproxies++] = optarg;
+        return 0;
     case NEUROGLANCER:
-        return wrong("--neuroglancer is not supported yet, got", optarg);
+        return take_viewer(o, optarg);
     default:
         return 2;
     }
@@ -210,6 +266,7 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
 {
     *o = (struct lzr_options){.driver = LZR_DRIVER_DEFAULTS, .server = LZR_SERVER_DEFAULTS};
     o->server.origins = o->origins;
+    o->server.proxies = o->proxies;
     if (argc < 2) {
         return wrong("expected serve, describe or get, not", "");
     }

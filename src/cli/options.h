@@ -16,7 +16,8 @@ struct lzr_options {
     struct lzr_server_options server;
     const char *key; /* of get */
     bool quiet;
-    const char *origins[64];
+    const char *origins[64], *proxies[64];
+    char viewer_origin[256]; /* of --neuroglancer: may read, too */
 };
 
 /* Reads argv into *o. 0, or 2 for wrong usage, said on stderr. Pointers into argv are kept. */

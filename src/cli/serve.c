@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "cli/commands.h"
+#include "http/look.h"
 #include "http/viewer.h"
 
 struct lzr_driver *lzr_open_driver(const struct lzr_options *o, const struct lzr_log *log)
@@ -45,22 +46,54 @@ static void base_url(const struct lzr_options *o, uint16_t port, char *out, size
                    port);
 }
 
+/* One line an array: its URL in every face that holds it, and why the others don't. */
+static void print_array(const struct lzr_array *a, const char *url)
+{
+    static const enum lzr_face faces[] = {LZR_FACE_ZARR3, LZR_FACE_ZARR2, LZR_FACE_N5,
+                                          LZR_FACE_PRECOMPUTED, LZR_FACE_BDV};
+    const char *cast = lzr_view_cast(a);
+    struct lzr_buf reasons;
+    lzr_buf_init(&reasons, 4096);
+    (void)printf("%s/%s", a->store->name, a->path);
+    for (size_t i = 0; i < sizeof faces / sizeof faces[0]; i++) {
+        char why[LZR_WHY_BYTES];
+        struct lzr_buf key;
+        bool held = lzr_face_holds(a, faces[i], why);
+        bool through_cast = false;
+        if (faces[i] == LZR_FACE_PRECOMPUTED && !held) {
+            held = lzr_look_shows(a, faces[i], &through_cast) && through_cast;
+        }
+        if (!held) {
+            /* A plain array isn't expected in BigDataViewer: no line is made longer for that. */
+            if (faces[i] != LZR_FACE_BDV || a->kind != LZR_PLAIN) {
+                lzr_buf_printf(&reasons, "; %s", why);
+            }
+            continue;
+        }
+        lzr_buf_init(&key, LZR_MAX_KEY);
+        lzr_array_key(&key, a, faces[i], true);
+        (void)printf("  %s/%s%s", url, key.data, through_cast ? cast : "");
+        lzr_buf_release(&key);
+    }
+    if (!lzr_viewer_neuroglancer_has(a->dtype)) {
+        lzr_buf_printf(&reasons, "; Neuroglancer lacks %s in Zarr", lzr_dtype_name(a->dtype));
+    }
+    if (reasons.len > 0) {
+        (void)printf("  (%s)", reasons.data + 2);
+    }
+    (void)printf("\n");
+    lzr_buf_release(&reasons);
+}
+
 static void print_arrays(const struct lzr_catalog *c, const char *url)
 {
+    struct lzr_look look;
     for (size_t i = 0; i < lzr_catalog_narrays(c); i++) {
-        const struct lzr_array *a = lzr_catalog_array(c, i);
-        struct lzr_buf k2, k3;
-        lzr_buf_init(&k2, LZR_MAX_KEY);
-        lzr_buf_init(&k3, LZR_MAX_KEY);
-        lzr_array_key(&k2, a, LZR_FACE_ZARR2, true);
-        lzr_array_key(&k3, a, LZR_FACE_ZARR3, true);
-        (void)printf("%s/%s  %s/%s  %s/%s", a->store->name, a->path, url, k3.data, url, k2.data);
-        if (!lzr_viewer_neuroglancer_has(a->dtype)) {
-            (void)printf("  (Neuroglancer lacks %s)", lzr_dtype_name(a->dtype));
-        }
-        (void)printf("\n");
-        lzr_buf_release(&k2);
-        lzr_buf_release(&k3);
+        print_array(lzr_catalog_array(c, i), url);
+    }
+    if (lzr_look_choose(c, NULL, NULL, &look)) {
+        (void)printf("lazarr: all of it in Neuroglancer: %s/view/%s\n", url,
+                     lzr_catalog_nstores(c) == 1 ? lzr_catalog_store(c, 0)->name : "");
     }
 }
 

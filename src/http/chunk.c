@@ -141,22 +141,15 @@ void lzr_chunk_left(void *req)
 }
 
 /* Suspends first, then makes the wish known: the answer may come before the call returns. */
-static enum MHD_Result wait_for(struct lzr_http_req *r)
+enum MHD_Result lzr_chunk_wait(struct lzr_http_req *r, uint64_t deadline_us)
 {
     struct lzr_server *s = r->server;
     struct MHD_Connection *conn = r->conn;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
-    uint64_t patience = s->o.first_byte_us;
-    if (retries(r) && patience > LZR_FIRST_BYTE_RETRIERS_US) {
-        patience = LZR_FIRST_BYTE_RETRIERS_US;
-    }
-    if (r->head && is_java(r)) {
-        patience = s->o.head_wait_us;
-    }
     r->wish.done = done;
     r->wish.ctx = r;
-    r->wish.deadline_us = lzr_now_us() + patience;
+    r->wish.deadline_us = deadline_us;
     atomic_store(&r->state, LZR_REQ_WAITING);
     atomic_fetch_add(&s->suspended, 1);
     MHD_suspend_connection(conn);
@@ -169,6 +162,18 @@ static enum MHD_Result wait_for(struct lzr_http_req *r)
      * only. */
     r->ticket = info != NULL ? lzr_watch_add(s->watch, info->connect_fd, r) : 0;
     return MHD_YES;
+}
+
+static enum MHD_Result wait_for(struct lzr_http_req *r)
+{
+    uint64_t patience = r->server->o.first_byte_us;
+    if (retries(r) && patience > LZR_FIRST_BYTE_RETRIERS_US) {
+        patience = LZR_FIRST_BYTE_RETRIERS_US;
+    }
+    if (r->head && is_java(r)) {
+        patience = r->server->o.head_wait_us;
+    }
+    return lzr_chunk_wait(r, lzr_now_us() + patience);
 }
 
 void lzr_chunk_unwatch(struct lzr_http_req *r)

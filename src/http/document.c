@@ -33,14 +33,19 @@ static void listing(struct lzr_buf *b, const struct lzr_dir *dir)
     lzr_buf_puts(b, "</ul>\n<hr />\n</body>\n</html>\n");
 }
 
-/* A directory asked for without its slash: to where its relative links work. */
+/* A directory asked for without its slash: to where its relative links work. Behind a proxy that
+ * has us in a folder only a relative Location is right for all who ask. */
 static enum MHD_Result redirect(struct lzr_http_req *r)
 {
     struct lzr_buf b;
     const char *q = memchr(r->raw, '?', r->nraw);
-    size_t path = q != NULL ? (size_t)(q - r->raw) : r->nraw;
+    size_t path = q != NULL ? (size_t)(q - r->raw) : r->nraw, from = 0;
+    bool relative = lzr_request_prefixed(r);
+    for (size_t i = 0; relative && i < path; i++) {
+        from = r->raw[i] == '/' ? i + 1 : from;
+    }
     lzr_buf_init(&b, 8192);
-    lzr_buf_add(&b, r->raw, path);
+    lzr_buf_add(&b, r->raw + from, path - from);
     lzr_buf_putc(&b, '/');
     lzr_buf_add(&b, r->raw + path, r->nraw - path);
     if (lzr_buf_failed(&b)) {

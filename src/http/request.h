@@ -12,6 +12,8 @@
 #include <stdint.h>
 
 #include "http/cors.h"
+#include "http/glance.h"
+#include "http/public.h"
 #include "http/server.h"
 #include "http/target.h"
 #include "http/watch.h"
@@ -22,12 +24,13 @@ struct lzr_server {
     struct MHD_Daemon *daemon;
     struct lzr_watch *watch;
     struct lzr_cors cors;
+    struct lzr_glances glances;
     uint64_t nonce;
     uint16_t port;
     bool loopback; /* bound to a loopback address only: tracebacks may be shown */
     atomic_bool stopping;
     _Atomic uint64_t suspended, connections, active; /* active: requests whose
-                                                    * headers came, not yet completed */
+                                                      * headers came, not yet completed */
     _Atomic uint64_t by_status[600];
     _Atomic uint64_t bytes, gone;
 };
@@ -40,17 +43,20 @@ enum lzr_req_state {
     LZR_REQ_LEFT,    /* the client is gone */
 };
 
+struct lzr_view_job;
+
 struct lzr_http_req {
     struct lzr_server *server;
     struct MHD_Connection *conn;
     char *raw; /* the target as it came, NUL-terminated */
     size_t nraw;
     bool head;
-    char method[16]; /* for the log, cut to fit */
+    char method[16];   /* for the log, cut to fit */
     _Atomic int state; /* enum lzr_req_state */
     struct lzr_chunk chunk;
     struct lzr_request wish;
-    uint64_t ticket; /* of the watch; the connection's own thread's */
+    struct lzr_view_job *view; /* of a request for /view/: what the chunk is waited for */
+    uint64_t ticket;           /* of the watch; the connection's own thread's */
     uint64_t begun_us;
     unsigned status; /* what was answered, for the log */
     uint64_t sent;
@@ -91,6 +97,9 @@ unsigned lzr_precondition(struct lzr_http_req *r, const char *etag);
 const char *lzr_header(const struct lzr_http_req *r, const char *name);
 
 /* chunk.c */
+/* Suspends the connection until the driver has r->chunk or the time (lzr_now_us) has come, for one
+ * whose lzr_driver_try was false. The handler is called again then: LZR_REQ_READY. */
+enum MHD_Result lzr_chunk_wait(struct lzr_http_req *r, uint64_t deadline_us);
 enum MHD_Result lzr_chunk_begin(struct lzr_http_req *r);
 void lzr_chunk_unwatch(struct lzr_http_req *r);        /* first of all after a resume */
 enum MHD_Result lzr_chunk_end(struct lzr_http_req *r); /* the wish has its result */
@@ -101,6 +110,13 @@ void lzr_chunk_left(void *req);
 enum MHD_Result lzr_serve_doc(struct lzr_http_req *r, const struct lzr_doc *doc);
 enum MHD_Result lzr_serve_dir(struct lzr_http_req *r, const struct lzr_dir *dir,
                               const struct lzr_target *t);
+
+/* view.c */
+enum MHD_Result lzr_serve_view(struct lzr_http_req *r, const struct lzr_target *t);
+enum MHD_Result lzr_view_end(struct lzr_http_req *r); /* the wish has its result */
+/* What URLs in the answer begin with, and whether a proxy has us in a folder (public.h). */
+void lzr_request_base(const struct lzr_http_req *r, char out[LZR_PUBLIC_BYTES]);
+bool lzr_request_prefixed(const struct lzr_http_req *r);
 
 /* pages.c, stats.c: the pages for people and operators; false if the key is none of them. */
 bool lzr_serve_page(struct lzr_http_req *r, const struct lzr_target *t, enum MHD_Result *out);

@@ -76,6 +76,7 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
     /* A result that came when the client had left is given back here. */
     lzr_blob_unref(&r->wish.result.blob);
     lzr_free(r->wish.result.text);
+    lzr_free(r->view);
     bool counted = atomic_load_explicit(&r->state, memory_order_relaxed) != LZR_REQ_NEW;
     lzr_free(r->raw);
     lzr_free(r);
@@ -240,7 +241,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn, const char
         return route(r);
     case LZR_REQ_READY:
         lzr_chunk_unwatch(r);
-        return lzr_chunk_end(r);
+        return r->view != NULL ? lzr_view_end(r) : lzr_chunk_end(r);
     case LZR_REQ_WAITING:
         return MHD_YES;
     case LZR_REQ_LEFT:
@@ -340,11 +341,16 @@ enum lzr_code lzr_server_start(const struct lzr_server_options *o, struct lzr_dr
     s->o = *o;
     s->driver = d;
     s->nonce = lzr_driver_nonce(d);
+    if (!lzr_glances_init(&s->glances, lzr_catalog_narrays(lzr_driver_catalog(d)))) {
+        lzr_free(s);
+        return lzr_err_set(err, LZR_E_NOMEM, "no memory to start");
+    }
     int fd = listen_on(s, err);
     if (fd < 0 || lzr_watch_new(lzr_chunk_gone, lzr_chunk_left, &s->watch, err) != LZR_OK) {
         if (fd >= 0) {
             close(fd);
         }
+        lzr_glances_release(&s->glances);
         lzr_free(s);
         return LZR_E_SYS;
     }
@@ -367,6 +373,7 @@ enum lzr_code lzr_server_start(const struct lzr_server_options *o, struct lzr_dr
         close(fd);
         lzr_watch_free(&s->watch);
         lzr_cors_release(&s->cors);
+        lzr_glances_release(&s->glances);
         lzr_free(s);
         return LZR_E_SYS;
     }
@@ -401,5 +408,6 @@ void lzr_server_stop(struct lzr_server **sp)
     }
     lzr_watch_free(&s->watch);
     lzr_cors_release(&s->cors);
+    lzr_glances_release(&s->glances);
     lzr_free(s);
 }

@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "http/look.h"
 #include "lazarr/driver.h"
 
 struct lzr_server;
@@ -25,9 +26,12 @@ struct lzr_server_options {
     unsigned threads;           /* that answer; at least 2 */
     const char *const *origins; /* --allow-origin; borrowed for the server's life */
     size_t norigins;
-    const char *public_url; /* what printed and embedded URLs begin with, or NULL; borrowed */
-    uint64_t first_byte_us; /* a request that waits longer is answered 503 */
-    uint64_t head_wait_us;  /* a Java client's HEAD that waits longer is answered without length */
+    const char *public_url;     /* what printed and embedded URLs begin with, or NULL; borrowed */
+    const char *const *proxies; /* --trusted-proxy (public.h); borrowed */
+    size_t nproxies;
+    const char *neuroglancer; /* the page that /view/ sends to; borrowed */
+    uint64_t first_byte_us;   /* a request that waits longer is answered 503 */
+    uint64_t head_wait_us; /* a Java client's HEAD that waits longer is answered without length */
     bool access_log;
     const struct lzr_log *log; /* borrowed */
 };
@@ -36,7 +40,8 @@ struct lzr_server_options {
     (struct lzr_server_options)                                                                    \
     {                                                                                              \
         .host = "127.0.0.1", .port = 8080, .threads = 2, .first_byte_us = UINT64_C(100) * 1000000, \
-        .head_wait_us = UINT64_C(3) * 1000000, .access_log = true                                  \
+        .head_wait_us = UINT64_C(3) * 1000000, .access_log = true,                                 \
+        .neuroglancer = LZR_NEUROGLANCER                                                           \
     }
 
 /* Clients that ask again by themselves get their 503 earlier than this (design 3). */

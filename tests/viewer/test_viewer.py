@@ -266,7 +266,7 @@ def test_view_link(browser, viewing):
     first = look.all_requests[0]
     assert first["status"] in (302, 307)
     look.all_requests.remove(first)
-    look.check(look.missing())
+    look.check(look.missing(), aborts=True)
     assert not {p for p in look.missing() if not p.endswith((".zarray", ".zattrs"))}
     assert {(p["corner"][0], p["units"][0]) for p in look.placement.values()} == {
         (look.placement["t1"]["corner"][0], "m")}  # all layers through one face
@@ -282,7 +282,7 @@ def test_view_link_of_one(browser, viewing, name):
     look = browser.open(f"{viewing.url}/view/brain/{name}", viewing.url, f"view-{name}",
                         size=(1000, 800))
     look.all_requests.pop(0)
-    look.check(look.missing())
+    look.check(look.missing(), aborts=True)
     assert [x["name"] for x in look.state["layers"]] == [name]
     panels = [p[..., :3].astype(int) for p in look.panels]
     fitted(panels)

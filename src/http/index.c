@@ -1,0 +1,222 @@
+/* The page at / for a person: each array, and what to paste into which reader. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "http/look.h"
+#include "http/request.h"
+#include "http/viewer.h"
+
+enum { MAX_INDEX = 16 << 20, MAX_SHOWN = 1000 };
+
+static const char head[] = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" "
+                           "/>\n<title>lazarr</title>\n"
+                           "<style>\n"
+                           "body{font:15px/1.5 system-ui,sans-serif;max-width:64em;margin:2em "
+                           "auto;padding:0 1em;color:#222}\n"
+                           "code{background:#f3f3f0;padding:.1em .3em;border-radius:3px}\n"
+                           "section{border-top:1px solid #ddd;padding:.6em 0}\n"
+                           "td{padding:.1em 1em .1em 0;vertical-align:top}\n"
+                           "#live{color:#666}\n"
+                           "</style>\n</head>\n<body>\n<h1>lazarr</h1>\n<p id=\"live\"></p>\n";
+
+/* Live figures; textContent only, nothing is interpreted. */
+static const char tail[] =
+    "<script>\n"
+    "async function live(){try{\n"
+    "  const s=await(await fetch('api/stats')).json();\n"
+    "  document.getElementById('live').textContent=\n"
+    "   `${s.workers} workers · ${s.queued} queued · ${s.running} running · `+\n"
+    "   `${s.cache_entries} chunks in the cache (${(s.cache_bytes/2**20).toFixed(1)} MiB) · `+\n"
+    "   `${s.cache_hits_total} hits · ${s.computed_total} blocks computed`;\n"
+    "  for(const a of s.arrays){const e=document.getElementById('a-'+a.store+'/'+a.path);\n"
+    "   if(e)e.textContent=`${a.computed} computed, ${(a.mean_compute_us/1e3).toFixed(1)} ms each, "
+    "`+\n"
+    "    `${a.hits} hits, ${a.failed} failed`}\n"
+    "}catch(e){document.getElementById('live').textContent='lazarr does not answer'}\n"
+    "setTimeout(live,2000)}\n"
+    "live()\n</script>\n</body>\n</html>\n";
+
+static void numbers(struct lzr_buf *b, const uint64_t *v, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        lzr_buf_printf(b, "%s%" PRIu64, i > 0 ? " × " : "", v[i]);
+    }
+    if (n == 0) {
+        lzr_buf_puts(b, "a scalar");
+    }
+}
+
+/* Where the page's own lines go, and what its URLs begin with. */
+struct page {
+    struct lzr_buf *b;
+    char base[LZR_PUBLIC_BYTES]; /* escaped: nothing of it is markup */
+};
+
+/* What an operator or a client gave, as text. */
+static void escape(const char *text, char *out, size_t n)
+{
+    size_t k = 0;
+    for (; *text != '\0'; text++) {
+        const char *as = *text == '<'   ? "&lt;"
+                         : *text == '&' ? "&amp;"
+                         : *text == '"' ? "&quot;"
+                                        : NULL;
+        size_t len = as != NULL ? strlen(as) : 1;
+        if (k + len + 1 > n) {
+            break;
+        }
+        memcpy(out + k, as != NULL ? as : text, len);
+        k += len;
+    }
+    out[k] = '\0';
+}
+
+/* One line to paste: before and after stand around the URL of a key. */
+static void paste(const struct page *p, const char *reader, const char *before, const char *key,
+                  const char *after)
+{
+    lzr_buf_printf(p->b, "<tr><td>%s</td><td><code data-key='%s'>%s%s/%s%s</code></td></tr>\n",
+                   reader, key, before, p->base, key, after);
+}
+
+static void absent(const struct page *p, const char *reader, const char *why)
+{
+    lzr_buf_printf(p->b, "<tr><td>%s</td><td>absent: %s</td></tr>\n", reader, why);
+}
+
+/* The key of an array in a face; level: of its finest level. Into text of LZR_MAX_KEY + 1. */
+static const char *key_of(const struct lzr_array *a, enum lzr_face face, bool level, char *text)
+{
+    struct lzr_buf b;
+    lzr_buf_init(&b, LZR_MAX_KEY);
+    lzr_array_key(&b, a, face, level);
+    (void)snprintf(text, LZR_MAX_KEY + 1, "%s", b.data);
+    lzr_buf_release(&b);
+    return text;
+}
+
+static void zarr_rows(const struct page *p, const struct lzr_array *a)
+{
+    char key[LZR_MAX_KEY + 1];
+    key_of(a, LZR_FACE_ZARR3, true, key);
+    paste(p, "zarr-python 3", "zarr.open(\"", key, "\", mode=\"r\")");
+    paste(p, "dask", "dask.array.from_zarr(\"", key, "\")");
+    paste(p, "tensorstore", "tensorstore.open({\"driver\": \"zarr3\", \"kvstore\": \"", key,
+          "/\"}).result()");
+    paste(p, "zarrita.js", "await zarr.open(new zarr.FetchStore(\"", key, "\"))");
+    if (a->kind != LZR_PLAIN) {
+        paste(p, "OME-Zarr 0.5 (ngff-zarr, napari, vizarr ...)", "",
+              key_of(a, LZR_FACE_ZARR3, false, key), "");
+        paste(p, "OME-Zarr 0.4", "", key_of(a, LZR_FACE_ZARR2, false, key), "");
+    }
+    paste(p, "zarr-python 2", "zarr.open(\"", key_of(a, LZR_FACE_ZARR2, true, key),
+          "\", mode=\"r\")");
+}
+
+static void java_rows(const struct page *p, const struct lzr_array *a)
+{
+    char key[LZR_MAX_KEY + 1], why[LZR_WHY_BYTES], path[LZR_MAX_PATH + 2];
+    if (lzr_face_holds(a, LZR_FACE_N5, why)) {
+        paste(p, "tensorstore, N5", "tensorstore.open({\"driver\": \"n5\", \"kvstore\": \"",
+              key_of(a, LZR_FACE_N5, true, key), "/\"}).result()");
+        (void)snprintf(key, sizeof key, "n5/%s.n5", a->store->name);
+        (void)snprintf(path, sizeof path, "?%s", a->path);
+        paste(p, "Fiji, n5-viewer, MoBIE", "", key, path);
+    } else {
+        absent(p, "N5", why);
+    }
+    if (lzr_face_holds(a, LZR_FACE_BDV, why)) {
+        paste(p, "BigDataViewer", "", key_of(a, LZR_FACE_BDV, false, key), "");
+    } else {
+        absent(p, "BigDataViewer", why);
+    }
+}
+
+/* Neuroglancer's own two ways, and a link that opens it. */
+static void neuroglancer_rows(const struct page *p, const struct lzr_array *a)
+{
+    char key[LZR_MAX_KEY + 1], why[LZR_WHY_BYTES];
+    bool cast = false, shown = lzr_look_shows(a, LZR_FACE_PRECOMPUTED, &cast);
+    size_t n = strlen(key_of(a, LZR_FACE_PRECOMPUTED, false, key));
+    if (cast && shown) {
+        (void)snprintf(key + n, sizeof key - n, "%s", lzr_view_cast(a));
+        lzr_buf_printf(
+            p->b, "<tr><td>Neuroglancer precomputed</td><td>has no %s; shown as %s:</td></tr>\n",
+            lzr_dtype_name(a->dtype), lzr_view_cast(a) + 1);
+    } else if (!lzr_face_holds(a, LZR_FACE_PRECOMPUTED, why)) {
+        absent(p, "Neuroglancer precomputed", why);
+    }
+    if (lzr_face_holds(a, LZR_FACE_PRECOMPUTED, NULL) || (cast && shown)) {
+        paste(p, "cloud-volume", "CloudVolume(\"precomputed://", key, "\")");
+        paste(p, "Neuroglancer", "precomputed://", key, "");
+    }
+    if (!lzr_viewer_neuroglancer_has(a->dtype)) {
+        lzr_buf_printf(p->b, "<tr><td>Neuroglancer, Zarr</td><td>lacks %s</td></tr>\n",
+                       lzr_dtype_name(a->dtype));
+    } else {
+        paste(p, "Neuroglancer, Zarr", "zarr3://", key_of(a, LZR_FACE_ZARR3, false, key), "/");
+    }
+    if (lzr_look_shows(a, LZR_FACE_ZARR3, NULL) || shown) {
+        lzr_buf_printf(
+            p->b,
+            "<tr><td></td><td><a href=\"view/%s/%s\">look at it in Neuroglancer</a></td></tr>\n",
+            a->store->name, a->path);
+    }
+}
+
+static void array_section(const struct page *p, const struct lzr_array *a)
+{
+    const struct lzr_grid *g = &a->levels[0].grid;
+    lzr_buf_printf(p->b, "<section>\n<h2>%s / %s</h2>\n<p>%s, ", a->store->name, a->path,
+                   lzr_dtype_name(a->dtype));
+    numbers(p->b, g->shape, g->rank);
+    lzr_buf_puts(p->b, " in chunks of ");
+    numbers(p->b, g->chunks, g->rank);
+    if (a->nlevels > 1) {
+        lzr_buf_printf(p->b, ", %u levels", a->nlevels);
+    }
+    lzr_buf_printf(p->b, " · <span id=\"a-%s/%s\"></span></p>\n<table>\n", a->store->name, a->path);
+    zarr_rows(p, a);
+    java_rows(p, a);
+    neuroglancer_rows(p, a);
+    lzr_buf_puts(p->b, "</table>\n</section>\n");
+}
+
+enum MHD_Result lzr_serve_index(struct lzr_http_req *r)
+{
+    const struct lzr_catalog *c = lzr_driver_catalog(r->server->driver);
+    size_t n = lzr_catalog_narrays(c);
+    struct lzr_buf b;
+    struct page p = {.b = &b};
+    char base[LZR_PUBLIC_BYTES];
+    lzr_request_base(r, base);
+    escape(base, p.base, sizeof p.base);
+    lzr_buf_init(&b, MAX_INDEX);
+    lzr_buf_puts(&b, head);
+    lzr_buf_puts(&b, "<p>Folders: <a href=\"zarr2/\">zarr2/</a> <a href=\"zarr3/\">zarr3/</a> "
+                     "<a href=\"n5/\">n5/</a> <a href=\"precomputed/\">precomputed/</a> "
+                     "<a href=\"bdv/\">bdv/</a></p>\n"
+                     "<p><a href=\"view/\">look at all of it in Neuroglancer</a></p>\n");
+    for (size_t i = 0; i < n && i < MAX_SHOWN; i++) {
+        array_section(&p, lzr_catalog_array(c, i));
+    }
+    if (n > MAX_SHOWN) {
+        lzr_buf_printf(&b, "<p>and %zu more arrays</p>\n", n - MAX_SHOWN);
+    }
+    lzr_buf_puts(&b, tail);
+    if (lzr_buf_failed(&b)) {
+        lzr_buf_release(&b);
+        return lzr_respond_text(r, 500, "out of memory\n");
+    }
+    struct lzr_answer a = {.status = 200,
+                           .type = "text/html; charset=utf-8",
+                           .body = b.data,
+                           .len = b.len,
+                           .copy = true,
+                           .cache_control = "no-cache"};
+    enum MHD_Result ok = lzr_respond(r, &a);
+    lzr_buf_release(&b);
+    return ok;
+}

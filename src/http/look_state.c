@@ -1,0 +1,485 @@
+/* A look as Neuroglancer's state: dimensions, position, zoom, layers and their shaders. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "http/look.h"
+#include "store/json_span.h"
+#include "store/json_writer.h"
+#include "store/placement.h"
+#include "store/units.h"
+
+/* A panel as it is in a window of medium size, in pixels; what fits there fits larger ones. */
+enum { PANEL_WIDTH = 460, PANEL_HEIGHT = 330, ALONE_WIDTH = 900, ALONE_HEIGHT = 600 };
+/* More chunks than this in one panel are not asked for by opening a link: it begins zoomed in. */
+enum { MAX_CHUNKS_SHOWN = 256 };
+enum { MAX_AXES = LZR_MAX_RANK + 4, MAX_STATE = 1 << 20 };
+
+/* Of the world, in m, s or nothing. A layer's own axis has the same form. */
+struct axis {
+    struct lzr_span name; /* JSON, with its quotes */
+    const char *unit;
+    double scale, low, high;   /* of the layers together: the finest voxel, from border to border */
+    double own_scale, own_low; /* of the first layer that has it */
+    uint64_t own_voxels;
+    double chunk; /* the smallest chunk's length among the layers' coarsest levels */
+};
+
+struct space {
+    struct axis axes[MAX_AXES];
+    size_t n;
+};
+
+static void set_extent(struct axis *x, const struct lzr_array *a, unsigned i, double scale,
+                       double low)
+{
+    const struct lzr_level *last = &a->levels[a->nlevels - 1];
+    uint64_t n = a->levels[0].grid.shape[i];
+    x->scale = x->own_scale = scale;
+    x->low = x->own_low = low;
+    x->high = low + scale * (double)n;
+    x->own_voxels = n;
+    x->chunk = (double)last->grid.chunks[i] * scale * (last->scale[i] / a->levels[0].scale[i]);
+}
+
+static void precomputed_axis(const struct lzr_array *a, unsigned i, struct axis *x)
+{
+    int64_t offset = 0;
+    double scale = lzr_axis_nanometres(a, 0, i) / 1e9;
+    (void)lzr_axis_offset(a, 0, i, &offset);
+    x->unit = "m";
+    set_extent(x, a, i, scale, scale * (double)offset);
+}
+
+/* OME-Zarr's translation is the centre of voxel 0, and Neuroglancer counts from its border. */
+static void zarr_axis(const struct lzr_array *a, unsigned i, struct axis *x)
+{
+    struct lzr_unit u = lzr_unit_of(a->units[i]);
+    double si = *u.symbol != '\0' ? u.factor * u.nano / 1e9 : 1;
+    double scale = a->levels[0].scale[i] * si;
+    x->unit = *u.symbol == '\0' ? "" : u.length ? "m" : "s";
+    set_extent(x, a, i, scale, a->levels[0].translation[i] * si - scale / 2);
+}
+
+/* An image's axis of that letter; precomputed gives a 2-D image a z of one voxel. */
+static bool image_axis(const struct lzr_look *look, const struct lzr_array *a, const char *letter,
+                       struct axis *x)
+{
+    int i = lzr_axis_of(a, letter[1]);
+    *x = (struct axis){.name = {letter, 3}};
+    if (i < 0) {
+        if (look->face != LZR_FACE_PRECOMPUTED || letter[1] != 'z') {
+            return false;
+        }
+        double size = lzr_axis_nanometres(a, 0, a->levels[0].grid.rank - 1) / 1e9;
+        *x = (struct axis){.name = {letter, 3},
+                           .unit = "m",
+                           .scale = size,
+                           .own_scale = size,
+                           .high = size,
+                           .own_voxels = 1,
+                           .chunk = size};
+        return true;
+    }
+    if (look->face == LZR_FACE_PRECOMPUTED) {
+        precomputed_axis(a, (unsigned)i, x);
+    } else {
+        zarr_axis(a, (unsigned)i, x);
+    }
+    return true;
+}
+
+static void merge(struct space *s, const struct axis *x)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        struct axis *w = &s->axes[i];
+        if (w->name.n == x->name.n && memcmp(w->name.p, x->name.p, x->name.n) == 0) {
+            w->scale = fmin(w->scale, x->scale);
+            w->low = fmin(w->low, x->low);
+            w->high = fmax(w->high, x->high);
+            w->chunk = fmin(w->chunk, x->chunk);
+            return;
+        }
+    }
+    if (s->n < MAX_AXES) {
+        s->axes[s->n++] = *x;
+    }
+}
+
+static void add_image(const struct lzr_look *look, const struct lzr_array *a, struct space *s)
+{
+    static const char *const letters[] = {"\"x\"", "\"y\"", "\"z\"", "\"t\""};
+    for (size_t i = 0; i < sizeof letters / sizeof letters[0]; i++) {
+        struct axis x;
+        if (image_axis(look, a, letters[i], &x)) {
+            merge(s, &x);
+        }
+    }
+}
+
+/* A plain array's axes: voxels of no unit from 0 in Zarr, of 1 nm in precomputed; the fastest is
+ * shown across the screen. */
+static void add_plain(const struct lzr_look *look, const struct lzr_array *a, struct lzr_span names,
+                      struct space *s)
+{
+    static const char *const letters[] = {"\"x\"", "\"y\"", "\"z\""};
+    unsigned rank = a->levels[0].grid.rank;
+    struct lzr_span name[LZR_MAX_RANK] = {0}, key;
+    struct lzr_json_iter it;
+    lzr_json_iter_init(&it, names);
+    for (unsigned i = 0; i < rank && lzr_json_next(&it, &key, &name[i]); i++) {
+    }
+    for (unsigned k = 0; k < rank; k++) {
+        unsigned i = rank - 1 - k;
+        struct axis x = {.name = name[i], .unit = ""};
+        if (look->face == LZR_FACE_PRECOMPUTED && k < 3) {
+            x.name = (struct lzr_span){letters[k], 3};
+            precomputed_axis(a, i, &x);
+        } else {
+            set_extent(&x, a, i, 1, 0);
+        }
+        if (x.name.n > 0) {
+            merge(s, &x);
+        }
+    }
+    struct axis z;
+    if (look->face == LZR_FACE_PRECOMPUTED && rank == 2 && image_axis(look, a, "\"z\"", &z)) {
+        merge(s, &z);
+    }
+}
+
+static struct lzr_span dimension_names(const struct lzr_look *look, const struct lzr_array *a)
+{
+    struct lzr_span names = {"[]", 2};
+    struct lzr_buf key;
+    lzr_buf_init(&key, LZR_MAX_KEY);
+    lzr_array_key(&key, a, LZR_FACE_ZARR3, true);
+    lzr_buf_puts(&key, "/zarr.json");
+    struct lzr_hit hit = lzr_catalog_lookup(look->catalog, key.data, key.len);
+    if (hit.node == LZR_NODE_DOC) {
+        (void)lzr_json_member((struct lzr_span){hit.doc->data, hit.doc->len}, "dimension_names",
+                              &names);
+    }
+    lzr_buf_release(&key);
+    return names;
+}
+
+/* How many axes are on the screen. */
+static size_t shown_axes(const struct space *s)
+{
+    size_t n = s->n < 3 ? s->n : 3;
+    return n == 3 && s->axes[2].own_voxels == 1 && s->axes[2].unit[0] != '\0' &&
+                   s->axes[2].high - s->axes[2].low <= s->axes[2].scale * 1.5
+               ? 2
+               : n;
+}
+
+static double voxel(const struct space *s, size_t shown)
+{
+    double v = s->axes[0].scale;
+    for (size_t i = 1; i < shown; i++) {
+        v = fmin(v, s->axes[i].scale);
+    }
+    return v;
+}
+
+/* Voxels a pixel at which all of it is seen in every panel, or as much of it as has not too many
+ * chunks. */
+static double fit(const struct space *s, size_t shown)
+{
+    static const unsigned panels[3][2] = {{0, 1}, {0, 2}, {2, 1}};
+    double v = voxel(s, shown), zoom = 0, crowd = 1;
+    double wide = shown == 3 ? PANEL_WIDTH : ALONE_WIDTH;
+    double high = shown == 3 ? PANEL_HEIGHT : ALONE_HEIGHT;
+    if (shown < 2) {
+        return (s->axes[0].high - s->axes[0].low) / v / wide;
+    }
+    for (size_t p = 0; p < (shown == 3 ? 3u : 1u); p++) {
+        const struct axis *x = &s->axes[panels[p][0]], *y = &s->axes[panels[p][1]];
+        zoom = fmax(zoom, fmax((x->high - x->low) / v / wide, (y->high - y->low) / v / high));
+    }
+    for (size_t p = 0; p < (shown == 3 ? 3u : 1u); p++) {
+        double chunks = 1;
+        for (size_t i = 0; i < 2; i++) {
+            const struct axis *x = &s->axes[panels[p][i]];
+            chunks *= fmax(1, fmin(x->high - x->low, zoom * v * (i == 0 ? wide : high)) / x->chunk);
+        }
+        crowd = fmax(crowd, chunks / MAX_CHUNKS_SHOWN);
+    }
+    return zoom / sqrt(crowd);
+}
+
+/* The middle of the whole, in the middle of a voxel of the first layer. Time begins at its start.
+ */
+static double place(const struct axis *x, bool on_screen)
+{
+    double middle = (x->low + x->high) / 2, i = 0;
+    if (on_screen) {
+        i = floor((middle - x->own_low) / x->own_scale);
+        if (i < 0 || i >= (double)x->own_voxels) {
+            return middle / x->scale;
+        }
+    }
+    return (x->own_low + (i + 0.5) * x->own_scale) / x->scale;
+}
+
+static void write_space(struct lzr_json *j, const struct space *s)
+{
+    size_t shown = shown_axes(s);
+    lzr_json_key(j, "dimensions");
+    lzr_json_open(j, '{');
+    for (size_t i = 0; i < s->n; i++) {
+        lzr_json_raw(j, s->axes[i].name.p, s->axes[i].name.n);
+        lzr_buf_putc(j->out, ':');
+        j->comma = false;
+        lzr_json_open(j, '[');
+        lzr_json_real(j, s->axes[i].scale);
+        lzr_json_string(j, s->axes[i].unit);
+        lzr_json_close(j, ']');
+    }
+    lzr_json_close(j, '}');
+    lzr_json_key(j, "position");
+    lzr_json_open(j, '[');
+    for (size_t i = 0; i < s->n; i++) {
+        lzr_json_real(j, rint(place(&s->axes[i], i < 3) * 1e4) / 1e4);
+    }
+    lzr_json_close(j, ']');
+    double zoom = fit(s, shown);
+    lzr_json_key(j, "crossSectionScale");
+    lzr_json_value(j);
+    lzr_buf_printf(j->out, "%.4g", zoom);
+    lzr_json_key(j, "projectionScale");
+    lzr_json_value(j);
+    lzr_buf_printf(j->out, "%.4g", zoom * PANEL_HEIGHT * 1.5);
+    lzr_json_key(j, "layout");
+    lzr_json_string(j, shown == 3 ? "4panel" : "xy");
+}
+
+/* What a user said of a channel: its colour, label, whether it is on. Spans of JSON. */
+struct channel {
+    struct lzr_span label, color, active;
+};
+
+static struct channel channel_of(const struct lzr_look_layer *l)
+{
+    struct channel c = {0};
+    struct lzr_json_iter it;
+    struct lzr_span key, value;
+    int i = l->channel < 0 ? 0 : l->channel;
+    if (l->array->channels == NULL) {
+        return c;
+    }
+    lzr_json_iter_init(&it, (struct lzr_span){l->array->channels, strlen(l->array->channels)});
+    while (lzr_json_next(&it, &key, &value)) {
+        if (i-- == 0) {
+            (void)lzr_json_member(value, "label", &c.label);
+            (void)lzr_json_member(value, "color", &c.color);
+            (void)lzr_json_member(value, "active", &c.active);
+            break;
+        }
+    }
+    return c;
+}
+
+static void write_name(struct lzr_json *j, const struct lzr_look *look,
+                       const struct lzr_look_layer *l, const struct channel *c)
+{
+    lzr_json_key(j, "name");
+    lzr_json_value(j);
+    /* Names of stores and arrays need no escaping; a label is JSON already. */
+    lzr_buf_printf(j->out, "\"%s%s%s", look->store == NULL ? l->array->store->name : "",
+                   look->store == NULL ? "/" : "", l->array->path);
+    if (l->channel >= 0 && c->label.n > 2 && c->label.n <= 66) {
+        lzr_buf_putc(j->out, ' ');
+        lzr_buf_add(j->out, c->label.p + 1, c->label.n - 2);
+    } else if (l->channel >= 0) {
+        lzr_buf_printf(j->out, " %d", l->channel);
+    }
+    lzr_buf_putc(j->out, '"');
+    j->comma = true;
+}
+
+static void write_source(struct lzr_json *j, const struct lzr_look *look,
+                         const struct lzr_look_layer *l, const char *base)
+{
+    lzr_json_key(j, "source");
+    lzr_json_value(j);
+    lzr_buf_printf(j->out, "\"%s://%s/",
+                   look->face == LZR_FACE_PRECOMPUTED ? "precomputed" : "zarr3", base);
+    lzr_array_key(j->out, l->array, look->face, false);
+    lzr_buf_printf(j->out, "%s/\"", l->cast ? lzr_view_cast(l->array) : "");
+    j->comma = true;
+}
+
+/* A range in the numbers of the type that Neuroglancer sees. */
+static void write_range(struct lzr_buf *b, const struct lzr_look_layer *l)
+{
+    struct lzr_dtype d = l->array->dtype;
+    double low = 0, high = 1;
+    if (d.kind == 'f') {
+        if (l->range.known) {
+            low = l->range.low;
+            high = l->range.high;
+        }
+        lzr_buf_printf(b, "[%.7g,%.7g]", low, high);
+        return;
+    }
+    if (d.kind == 'u' || d.kind == 'i') {
+        unsigned bits = d.size * 8u - (d.kind == 'i' && !l->cast);
+        double least = d.kind == 'i' && !l->cast ? -ldexp(1, (int)bits) : 0;
+        double most = bits == 64 ? 9007199254740992.0 : ldexp(1, (int)bits) - 1;
+        low = l->range.known ? fmax(least, floor(l->range.low)) : least;
+        high = l->range.known ? fmin(most, ceil(l->range.high)) : most;
+        high = high <= low ? low + 1 : high;
+    }
+    lzr_buf_printf(b, "[%.0f,%.0f]", low, high);
+}
+
+static void write_shader(struct lzr_json *j, const struct lzr_look *look,
+                         const struct lzr_look_layer *l, const char *color)
+{
+    struct lzr_buf code;
+    lzr_buf_init(&code, 1024);
+    lzr_buf_puts(&code, "#uicontrol invlerp normalized(range=");
+    write_range(&code, l);
+    if (l->channel >= 0 && look->face == LZR_FACE_PRECOMPUTED) {
+        lzr_buf_printf(&code, ",channel=[%d]", l->channel);
+    }
+    lzr_buf_puts(&code, ")\n");
+    if (color != NULL) {
+        lzr_buf_printf(&code,
+                       "#uicontrol vec3 color color(default=\"#%s\")\n"
+                       "void main(){emitRGB(color*normalized());}",
+                       color);
+    } else {
+        lzr_buf_puts(&code, "void main(){emitGrayscale(normalized());}");
+    }
+    lzr_json_key(j, "shader");
+    lzr_json_string_n(j, code.data, code.len);
+    lzr_buf_release(&code);
+}
+
+static void write_layer(struct lzr_json *j, const struct lzr_look *look, size_t at, size_t images,
+                        const char *base)
+{
+    static const char *const colors[] = {"00ff00", "ff00ff", "00ffff",
+                                         "ffff00", "ff0000", "0000ff"};
+    const struct lzr_look_layer *l = &look->layers[at];
+    struct channel c = channel_of(l);
+    char color[8] = "";
+    lzr_json_open(j, '{');
+    lzr_json_key(j, "type");
+    lzr_json_string(j, l->array->kind == LZR_LABELS ? "segmentation" : "image");
+    write_source(j, look, l, base);
+    write_name(j, look, l, &c);
+    if (l->array->kind != LZR_LABELS) {
+        if (c.color.n == 8) {
+            (void)snprintf(color, sizeof color, "%.6s", c.color.p + 1);
+        } else if (images > 1 && (at > 0 || l->channel >= 0)) {
+            (void)snprintf(color, sizeof color, "%s",
+                           colors[(at + 6 - (l->channel < 0)) % (sizeof colors / sizeof *colors)]);
+        }
+        if (l->channel >= 0 && look->face == LZR_FACE_ZARR3) {
+            lzr_json_key(j, "localDimensions");
+            lzr_json_raw(j, "{\"c'\":[1,\"\"]}", 13);
+            lzr_json_key(j, "localPosition");
+            lzr_json_open(j, '[');
+            lzr_json_int(j, l->channel);
+            lzr_json_close(j, ']');
+        }
+        lzr_json_key(j, "opacity");
+        lzr_json_int(j, 1);
+        if (at > 0) {
+            lzr_json_key(j, "blend");
+            lzr_json_string(j, "additive");
+        }
+        write_shader(j, look, l, color[0] != '\0' && strcmp(color, "FFFFFF") != 0 ? color : NULL);
+        if (at >= LZR_LOOK_VISIBLE || (c.active.n > 0 && c.active.p[0] == 'f')) {
+            lzr_json_key(j, "visible");
+            lzr_json_bool(j, false);
+        }
+    }
+    lzr_json_close(j, '}');
+}
+
+static void write_state(struct lzr_buf *out, const struct lzr_look *look, size_t n,
+                        const char *base)
+{
+    struct lzr_json j;
+    struct space s = {.n = 0};
+    size_t images = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct lzr_array *a = look->layers[i].array;
+        images += a->kind != LZR_LABELS;
+        if (a->kind == LZR_PLAIN) {
+            add_plain(look, a, dimension_names(look, a), &s);
+        } else {
+            add_image(look, a, &s);
+        }
+    }
+    lzr_json_init(&j, out);
+    lzr_json_open(&j, '{');
+    if (s.n > 0) {
+        write_space(&j, &s);
+    }
+    lzr_json_key(&j, "layers");
+    lzr_json_open(&j, '[');
+    for (size_t i = 0; i < n; i++) {
+        write_layer(&j, look, i, images, base);
+    }
+    lzr_json_close(&j, ']');
+    /* A browser aborts a request only for a better one when all of these are taken: few, so that
+     * what is out of sight makes room at once. */
+    lzr_json_key(&j, "concurrentDownloads");
+    lzr_json_int(&j, 8);
+    lzr_json_close(&j, '}');
+}
+
+void lzr_look_state(struct lzr_buf *out, const struct lzr_look *look, const char *base)
+{
+    write_state(out, look, look->n, base);
+}
+
+/* As a fragment may hold it (RFC 3986); an apostrophe or a quote would end an HTML attribute. */
+static void put_encoded(struct lzr_buf *out, const char *text, size_t n)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                "-._~:/?@!$()*+,;=";
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] != '\0' && strchr(plain, text[i]) != NULL) {
+            lzr_buf_putc(out, text[i]);
+        } else {
+            lzr_buf_printf(out, "%%%02X", (unsigned)(unsigned char)text[i]);
+        }
+    }
+}
+
+void lzr_look_url(struct lzr_buf *out, const struct lzr_look *look, const char *base,
+                  const char *neuroglancer)
+{
+    struct lzr_buf state, url;
+    lzr_buf_init(&state, MAX_STATE);
+    lzr_buf_init(&url, 3 * (size_t)MAX_STATE);
+    for (size_t n = look->n; n > 0; n--) {
+        lzr_buf_clear(&state);
+        lzr_buf_clear(&url);
+        write_state(&state, look, n, base);
+        lzr_buf_printf(&url, "%.*s#!", (int)strcspn(neuroglancer, "#"), neuroglancer);
+        put_encoded(&url, state.data, state.len);
+        if (lzr_buf_failed(&state) || lzr_buf_failed(&url) || url.len <= LZR_LOOK_URL_BYTES) {
+            break;
+        }
+    }
+    if (lzr_buf_failed(&state)) {
+        url.failed = true;
+    }
+    if (url.failed) {
+        out->failed = true;
+    } else {
+        lzr_buf_add(out, url.data, url.len);
+    }
+    lzr_buf_release(&state);
+    lzr_buf_release(&url);
+}

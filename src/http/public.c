@@ -1,0 +1,153 @@
+#include "http/public.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#define HOST_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]"
+#define PATH_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_~/%!$&()*+=@"
+
+/* The first of a list, cut of blanks: its start and length; 0 if it has other characters. */
+static size_t first_of(const char *list, const char *chars, const char **start)
+{
+    if (list == NULL) {
+        return 0;
+    }
+    list += strspn(list, " \t");
+    size_t n = strcspn(list, ", \t");
+    *start = list;
+    return strspn(list, chars) >= n && n < 512 ? n : 0;
+}
+
+/* A proxy's folder without slashes at its end; 0 if it has none. */
+static size_t prefix_of(const struct lzr_asked *asked, const char **start)
+{
+    size_t n = first_of(asked->prefix, PATH_CHARS, start);
+    while (n > 0 && (*start)[n - 1] == '/') {
+        n--;
+    }
+    return n > 0 && (*start)[0] == '/' && (n < 2 || (*start)[1] != '/') ? n : 0;
+}
+
+void lzr_public_base(const char *public_url, const struct lzr_asked *asked,
+                     const char *fallback_host, char out[LZR_PUBLIC_BYTES])
+{
+    const char *host = NULL, *proto = "http", *said, *prefix = "";
+    if (public_url != NULL) {
+        size_t n = strlen(public_url);
+        while (n > 0 && public_url[n - 1] == '/') {
+            n--;
+        }
+        (void)snprintf(out, LZR_PUBLIC_BYTES, "%.*s", (int)n, public_url);
+        return;
+    }
+    size_t n = first_of(asked->proto, HOST_CHARS, &said);
+    if (n == 5 && strncasecmp(said, "https", 5) == 0) {
+        proto = "https";
+    }
+    n = first_of(asked->forwarded_host, HOST_CHARS, &host);
+    if (n == 0) {
+        n = first_of(asked->host, HOST_CHARS, &host);
+    }
+    if (n == 0) {
+        host = fallback_host;
+        n = strlen(host);
+    }
+    size_t folder = prefix_of(asked, &prefix);
+    (void)snprintf(out, LZR_PUBLIC_BYTES, "%s://%.*s%.*s", proto, (int)n, host, (int)folder,
+                   prefix);
+}
+
+bool lzr_public_has_prefix(const char *public_url, const struct lzr_asked *asked)
+{
+    const char *start;
+    if (public_url == NULL) {
+        return prefix_of(asked, &start) > 0;
+    }
+    const char *host = strstr(public_url, "://");
+    const char *path = host != NULL ? strchr(host + 3, '/') : NULL;
+    return path != NULL && strspn(path, "/") < strlen(path);
+}
+
+/* An address of either family as 16 bytes, IPv4 as IPv6 maps it. */
+static bool parse_address(const char *text, uint8_t out[16])
+{
+    struct in_addr four;
+    if (inet_pton(AF_INET, text, &four) == 1) {
+        memset(out, 0, 10);
+        memset(out + 10, 0xff, 2);
+        memcpy(out + 12, &four, 4);
+        return true;
+    }
+    return inet_pton(AF_INET6, text, out) == 1;
+}
+
+/* Its address and how many of its bits count. */
+static bool parse_range(const char *range, uint8_t out[16], unsigned *bits)
+{
+    char address[64], *end;
+    const char *slash = strchr(range, '/');
+    size_t n = slash != NULL ? (size_t)(slash - range) : strlen(range);
+    if (n >= sizeof address) {
+        return false;
+    }
+    memcpy(address, range, n);
+    address[n] = '\0';
+    if (!parse_address(address, out)) {
+        return false;
+    }
+    unsigned most = strchr(address, ':') != NULL ? 128 : 32;
+    *bits = 128;
+    if (slash != NULL) {
+        unsigned long v = strtoul(slash + 1, &end, 10);
+        if (slash[1] < '0' || slash[1] > '9' || *end != '\0' || v > most) {
+            return false;
+        }
+        *bits = (unsigned)v + 128 - most;
+    }
+    return true;
+}
+
+bool lzr_proxy_range_ok(const char *range)
+{
+    uint8_t address[16];
+    unsigned bits;
+    return parse_range(range, address, &bits);
+}
+
+static bool same_bits(const uint8_t a[16], const uint8_t b[16], unsigned bits)
+{
+    unsigned whole = bits / 8, rest = bits % 8;
+    return memcmp(a, b, whole) == 0 && (rest == 0 || ((a[whole] ^ b[whole]) >> (8 - rest)) == 0);
+}
+
+bool lzr_proxy_trusted(const struct sockaddr *peer, const char *const *ranges, size_t n)
+{
+    static const char *const here[] = {"127.0.0.0/8", "::1"};
+    uint8_t address[16], range[16];
+    unsigned bits;
+    if (peer == NULL) {
+        return false;
+    }
+    if (peer->sa_family == AF_INET) {
+        memset(address, 0, 10);
+        memset(address + 10, 0xff, 2);
+        memcpy(address + 12, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, 4);
+    } else if (peer->sa_family == AF_INET6) {
+        memcpy(address, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, 16);
+    } else {
+        return false;
+    }
+    for (size_t i = 0; i < n + 2; i++) {
+        if (parse_range(i < 2 ? here[i] : ranges[i - 2], range, &bits) &&
+            same_bits(address, range, bits)) {
+            return true;
+        }
+    }
+    return false;
+}
