@@ -78,7 +78,7 @@ static void write_multiscales(struct lzr_json *j, const struct lzr_array *a, con
     }
     lzr_json_key(j, "name");
     lzr_json_string(j, slash != NULL ? slash + 1 : a->path);
-    if (a->lzr_level_reduced(a, a->nlevels - 1)) {
+    if (lzr_level_reduced(a, a->nlevels - 1)) {
         lzr_json_key(j, "type"); /* how the levels were made */
         lzr_json_string(j, lzr_pyramid_name(a->pyramid));
     }
