@@ -72,7 +72,8 @@ static struct lzr_hit look(const struct lzr_catalog *c, const char *key)
     "\"shuffle\",\"typesize\":2,\"blocksize\":0}}],\"dimension_names\":[\"dim_0\",\"dim_1\"],"     \
     "\"attributes\":{\"big\":9007199254740993}}"
 #define MULTISCALES(version)                                                                       \
-    "\"multiscales\":[{" version "\"name\":\"t1\",\"axes\":[{\"name\":\"z\",\"type\":\"space\"},"  \
+    "\"multiscales\":[{" version                                                                   \
+    "\"name\":\"t1\",\"type\":\"mean\",\"axes\":[{\"name\":\"z\",\"type\":\"space\"},"             \
     "{\"name\":\"y\",\"type\":\"space\",\"unit\":\"millimeter\"},{\"name\":\"x\",\"type\":"        \
     "\"space\",\"unit\":\"millimeter\"}],\"datasets\":[{\"path\":\"0\","                           \
     "\"coordinateTransformations\":[{\"type\":\"scale\",\"scale\":[1.0,0.1,0.1]},{\"type\":"       \
