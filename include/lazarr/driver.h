@@ -38,6 +38,7 @@ struct lzr_driver_options {
     const struct lzr_log *log; /* borrowed for the driver's life */
     uint64_t first_byte_us;    /* unused by the driver itself; see lzr_request.deadline_us */
     uint64_t start_timeout_us; /* until a worker must have loaded the stores */
+    unsigned order;            /* enum lzr_order of engine/queue.h: 0 unless it is measured */
 };
 
 #define LZR_DRIVER_DEFAULTS                                                                        \
@@ -64,12 +65,13 @@ struct lzr_result {
 };
 
 /* A wish for one chunk; the caller's storage, which must stay until done was called or
- * lzr_driver_cancel returned true. Zero it, set the first three fields. */
+ * lzr_driver_cancel returned true. Zero it, set the first four fields. */
 struct lzr_request {
     void (*done)(struct lzr_request *req); /* called once, result is filled; never NULL */
     void *ctx;                             /* the caller's */
     uint64_t deadline_us;                  /* lzr_now_us() clock; 0: none. Past it: E_BUSY, and the
                                             * flight is held for 60 s so that the work isn't lost */
+    uint64_t client;                       /* who asks: clients take turns (engine/queue.h) */
     struct lzr_result result;
     struct lzr_request *prev, *next; /* the driver's */
     struct lzr_flight *flight;       /* the driver's */

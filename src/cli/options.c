@@ -123,6 +123,7 @@ enum {
     HEAD_WAIT,
     THREADS,
     START_TIMEOUT,
+    ORDER,
     NO_ACCESS_LOG,
     QUIET
 };
@@ -142,6 +143,7 @@ static const struct option serve_options[] = {{"host", required_argument, NULL, 
                                               {"http-threads", required_argument, NULL, THREADS},
                                               {"start-timeout", required_argument, NULL,
                                                START_TIMEOUT},
+                                              {"order", required_argument, NULL, ORDER},
                                               {"no-access-log", no_argument, NULL, NO_ACCESS_LOG},
                                               {"quiet", no_argument, NULL, QUIET},
                                               {NULL, 0, NULL, 0}};
@@ -180,6 +182,22 @@ static int take_viewer(struct lzr_options *o, const char *url)
     o->origins[o->server.norigins++] = o->viewer_origin;
     o->server.neuroglancer = url;
     return 0;
+}
+
+/* One that says how workers are treated. */
+static int take_worker(struct lzr_options *o, int c)
+{
+    unsigned long n = 0;
+    switch (c) {
+    case ORDER: /* for bench/order.py; not in the help */
+        if (!integer(optarg, 0, 2, &n)) {
+            return wrong("--order must be 0 (bursts), 1 (arrival) or 2 (newest), got", optarg);
+        }
+        o->driver.order = (unsigned)n;
+        return 0;
+    default:
+        return 2;
+    }
 }
 
 /* One option; 0, or 2 for a value that makes no sense. */
@@ -258,7 +276,7 @@ static int take(struct lzr_options *o, int c)
     case NEUROGLANCER:
         return take_viewer(o, optarg);
     default:
-        return 2;
+        return take_worker(o, c);
     }
 }
 

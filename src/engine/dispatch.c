@@ -115,7 +115,7 @@ static void assign(struct lzr_driver *d, struct lzr_worker *w, struct lzr_flight
     m.rank = g->rank;
     m.total = f->index;
     m.slot = s->id;
-    lzr_queue_remove(&d->queue, f);
+    lzr_queue_take(&d->queue, f);
     f->state = LZR_RUNNING;
     f->started_us = now;
     d->active++;

@@ -28,6 +28,8 @@ const char *lzr_driver_manifest(const struct lzr_driver *d, size_t i, size_t *le
     return d->manifests[i];
 }
 
+static const char too_many[] = "too many chunks are waiting to be computed";
+
 static bool now_with(struct lzr_request *req, struct lzr_blob *b, struct lzr_digest digest)
 {
     req->result = (struct lzr_result){.code = LZR_OK, .hit = true, .blob = b, .digest = digest};
@@ -50,9 +52,22 @@ static struct lzr_result remembered(const struct lzr_failure *fail)
     return (struct lzr_result){.code = fail->code, .remembered = true, .text = lzr_why_text(&why)};
 }
 
+/* Room in a full queue for one more flight of a client: another client, one that has more there,
+ * loses its last one. False: this client has most itself. With mu. */
+static bool make_way(struct lzr_driver *d, uint64_t client, struct lzr_request **list)
+{
+    struct lzr_flight *f = lzr_queue_victim(&d->queue, client);
+    if (f == NULL) {
+        return false;
+    }
+    f->why = (struct lzr_why){.code = LZR_E_BUSY, .again = true, .text = lzr_strdup(too_many)};
+    lzr_needs_fail(d, f, list);
+    return true;
+}
+
 /* What can be answered at once although it isn't cached. With mu. */
 static bool answer_now(struct lzr_driver *d, const struct lzr_chunk *c, struct lzr_flight *f,
-                       struct lzr_request *req)
+                       struct lzr_request *req, struct lzr_request **list)
 {
     if (d->draining) {
         fail_now(req, LZR_E_CANCELLED, "lazarr is stopping");
@@ -71,10 +86,12 @@ static bool answer_now(struct lzr_driver *d, const struct lzr_chunk *c, struct l
         req->result = remembered(fail);
         return true;
     }
-    if (d->queue.roots.n >= LZR_MAX_WAITING) {
+    if (d->queue.nroots >= LZR_MAX_WAITING) {
         d->stats.refused_total++;
-        fail_now(req, LZR_E_BUSY, "too many chunks are waiting to be computed");
-        return true;
+        if (!make_way(d, req->client, list)) {
+            fail_now(req, LZR_E_BUSY, too_many);
+            return true;
+        }
     }
     return false;
 }
@@ -122,11 +139,15 @@ static enum lzr_got board(struct lzr_driver *d, const struct lzr_chunk *c, struc
             return LZR_GOT_NOW;
         }
     }
-    if (answer_now(d, c, f, req)) {
+    if (answer_now(d, c, f, req, list)) {
         return LZR_GOT_NOW;
     }
+    uint64_t burst = lzr_queue_burst(&d->queue, req->client, lzr_now_us());
     if (f != NULL) {
         d->stats.joined_total++;
+        if (f->state == LZR_QUEUED) {
+            lzr_queue_renew(&d->queue, f, req->client, burst);
+        }
         lzr_flight_join(f, req);
         d->waiting++;
         return LZR_GOT_LATER;
@@ -136,6 +157,8 @@ static enum lzr_got board(struct lzr_driver *d, const struct lzr_chunk *c, struc
         fail_now(req, LZR_E_NOMEM, "out of memory");
         return LZR_GOT_NOW;
     }
+    f->client = req->client;
+    f->burst = burst;
     lzr_flight_join(f, req);
     d->waiting++;
     if (f->recipe->list != NULL && f->recipe->eager) {

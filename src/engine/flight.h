@@ -68,11 +68,14 @@ struct lzr_flight {
                                      * it) or the list of held ones (HELD) */
     struct lzr_flight *work_next;   /* in a list of flights that fail, or are dropped, together */
     bool urgent;                    /* which list of the queue it is in */
-    bool unstarted;                 /* has needs that it hasn't begun to gather */
-    bool stacked;                   /* is in the stack */
-    bool ending;                    /* is in a work list: about to fail or to be dropped */
-    struct lzr_needs *needs;        /* once started; NULL for a chunk made from nothing */
-    struct lzr_why why;             /* while it fails */
+    struct lzr_queue_client *place; /* queue.c's, of a queued root, as are the next two */
+    struct lzr_flight *older, *newer;
+    uint64_t client, burst;  /* of the newest request that wants it (queue.h) */
+    bool unstarted;          /* has needs that it hasn't begun to gather */
+    bool stacked;            /* is in the stack */
+    bool ending;             /* is in a work list: about to fail or to be dropped */
+    struct lzr_needs *needs; /* once started; NULL for a chunk made from nothing */
+    struct lzr_why why;      /* while it fails */
 
     struct lzr_request *waiters; /* doubly linked, newest first */
     uint32_t nwaiters;

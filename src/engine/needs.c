@@ -116,15 +116,18 @@ static bool from_cache(struct lzr_driver *d, struct lzr_need *need)
 
 /* A need's chunk has no flight: one that is more urgent than any root, unless it is asked for in
  * the place of a request. */
-static struct lzr_flight *take_off(struct lzr_driver *d, const struct lzr_chunk *c, bool eager)
+static struct lzr_flight *take_off(struct lzr_driver *d, const struct lzr_chunk *c,
+                                   const struct lzr_flight *f)
 {
     struct lzr_flight *g = lzr_flight_new(d, c);
     if (g == NULL) {
         return NULL;
     }
+    g->client = f->client;
+    g->burst = f->burst;
     if (g->recipe->list == NULL && !g->recipe->worker) {
         lzr_task_push(d, g);
-    } else if (eager) {
+    } else if (f->recipe->eager) {
         lzr_queue_push(&d->queue, g);
     } else if (g->unstarted) {
         stack(d, g);
@@ -195,7 +198,7 @@ static bool ask(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request *
             lzr_needs_fail(d, f, list);
             return false;
         }
-        g = take_off(d, &c, f->recipe->eager);
+        g = take_off(d, &c, f);
         if (g == NULL) {
             fail_with(d, f, LZR_E_NOMEM, "out of memory", list);
             return false;
@@ -204,6 +207,8 @@ static bool ask(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request *
         d->stats.joined_total++;
         if (!f->recipe->eager) {
             promote(d, g);
+        } else if (g->state == LZR_QUEUED) {
+            lzr_queue_renew(&d->queue, g, f->client, f->burst);
         }
     }
     s->pending++;
@@ -286,7 +291,7 @@ static struct lzr_flight *top(struct lzr_driver *d, struct lzr_request **list)
         struct lzr_flight *f = d->stack.head;
         struct lzr_err err = {.code = LZR_OK};
         if (f == NULL) {
-            f = lzr_queue_root(&d->queue);
+            f = lzr_queue_root(&d->queue, lzr_now_us());
         }
         if (f == NULL || (f->state == LZR_QUEUED && !f->unstarted)) {
             return NULL; /* a root that only needs a worker */
@@ -305,7 +310,7 @@ static struct lzr_flight *top(struct lzr_driver *d, struct lzr_request **list)
             return NULL;
         }
         if (f->state == LZR_QUEUED) {
-            lzr_queue_remove(&d->queue, f);
+            lzr_queue_take(&d->queue, f);
             stack(d, f);
         }
         return f;

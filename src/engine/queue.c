@@ -1,7 +1,25 @@
 #include "engine/queue.h"
 
 #include "base/check.h"
+#include "base/mem.h"
 #include "engine/flight.h"
+
+/* One client's flights of the arrays that hash here: newest burst first, each by arrival. */
+struct lane {
+    struct lzr_flight *head, *tail;
+    struct lzr_flight *newest_end; /* the last of head's burst, where new ones go; NULL: unknown */
+    uint64_t turn;                 /* when it last had its turn */
+};
+
+struct lzr_queue_client {
+    uint64_t id;
+    uint64_t last_us; /* of its last request */
+    uint64_t burst;   /* of that */
+    uint64_t turns;
+    uint32_t n;
+    struct lane lanes[LZR_QUEUE_LANES];
+    struct lzr_queue_client *prev, *next; /* while it has flights */
+};
 
 void lzr_list_push(struct lzr_list *l, struct lzr_flight *f)
 {
@@ -47,10 +65,144 @@ void lzr_list_remove(struct lzr_list *l, struct lzr_flight *f)
     l->n--;
 }
 
+enum lzr_code lzr_queue_init(struct lzr_queue *q, enum lzr_order order, struct lzr_err *err)
+{
+    *q = (struct lzr_queue){.order = order};
+    q->clients = lzr_calloc(LZR_QUEUE_CLIENTS, sizeof *q->clients);
+    return q->clients != NULL ? LZR_OK : lzr_err_set(err, LZR_E_NOMEM, "no memory for a queue");
+}
+
+void lzr_queue_release(struct lzr_queue *q)
+{
+    lzr_free(q->clients);
+    q->clients = NULL;
+}
+
+/* The client's place in the table; one that it hasn't yet is that of the client that was heard of
+ * longest ago and has nothing queued, or, with all of them busy, one that it shares. */
+static struct lzr_queue_client *place(struct lzr_queue *q, uint64_t id)
+{
+    struct lzr_queue_client *best = NULL;
+    for (uint32_t i = 0; i < LZR_QUEUE_CLIENTS; i++) {
+        struct lzr_queue_client *c = &q->clients[i];
+        if (c->id == id && c->last_us != 0) {
+            return c;
+        }
+        if (c->n == 0 && (best == NULL || c->last_us < best->last_us)) {
+            best = c;
+        }
+    }
+    if (best == NULL) {
+        return &q->clients[id % LZR_QUEUE_CLIENTS];
+    }
+    *best = (struct lzr_queue_client){.id = id, .last_us = 1};
+    return best;
+}
+
+uint64_t lzr_queue_burst(struct lzr_queue *q, uint64_t client, uint64_t now_us)
+{
+    struct lzr_queue_client *c = place(q, client);
+    if (c->burst == 0 || now_us - c->last_us >= LZR_BURST_PAUSE_US) {
+        c->burst = ++q->last_burst;
+    }
+    c->last_us = now_us > 0 ? now_us : 1;
+    return c->burst;
+}
+
+static void client_unlink(struct lzr_queue *q, struct lzr_queue_client *c)
+{
+    *(c->prev != NULL ? &c->prev->next : &q->first) = c->next;
+    *(c->next != NULL ? &c->next->prev : &q->last) = c->prev;
+    c->prev = c->next = NULL;
+}
+
+static void client_append(struct lzr_queue *q, struct lzr_queue_client *c)
+{
+    c->next = NULL;
+    c->prev = q->last;
+    *(q->last != NULL ? &q->last->next : &q->first) = c;
+    q->last = c;
+}
+
+static struct lane *lane_of(struct lzr_queue_client *c, const struct lzr_flight *f)
+{
+    return &c->lanes[f->array->id % LZR_QUEUE_LANES];
+}
+
+/* The flight after which one of this burst goes; NULL: at the head. */
+static struct lzr_flight *lane_before(struct lane *l, uint64_t burst)
+{
+    struct lzr_flight *at = NULL, *next = l->head;
+    if (l->head == NULL || l->head->burst < burst) {
+        return NULL;
+    }
+    if (l->head->burst == burst && l->newest_end != NULL) {
+        return l->newest_end;
+    }
+    while (next != NULL && next->burst >= burst) {
+        at = next;
+        next = next->next;
+    }
+    return at;
+}
+
+static void lane_insert(struct lane *l, struct lzr_flight *f)
+{
+    struct lzr_flight *before = lane_before(l, f->burst);
+    f->prev = before;
+    f->next = before != NULL ? before->next : l->head;
+    *(before != NULL ? &before->next : &l->head) = f;
+    *(f->next != NULL ? &f->next->prev : &l->tail) = f;
+    if (f->burst == l->head->burst) {
+        l->newest_end = f;
+    }
+}
+
+static void lane_remove(struct lane *l, struct lzr_flight *f)
+{
+    if (l->newest_end == f) {
+        l->newest_end = f->prev; /* of the same burst, the newest, or nothing */
+    }
+    *(f->prev != NULL ? &f->prev->next : &l->head) = f->next;
+    *(f->next != NULL ? &f->next->prev : &l->tail) = f->prev;
+    f->prev = f->next = NULL;
+}
+
+static void enter(struct lzr_queue *q, struct lzr_flight *f)
+{
+    struct lzr_queue_client *c = place(q, f->client);
+    f->place = c;
+    lane_insert(lane_of(c, f), f);
+    if (c->n++ == 0) {
+        client_append(q, c);
+    }
+}
+
+static struct lzr_queue_client *leave(struct lzr_queue *q, struct lzr_flight *f)
+{
+    struct lzr_queue_client *c = f->place;
+    lane_remove(lane_of(c, f), f);
+    f->place = NULL;
+    if (--c->n == 0) {
+        client_unlink(q, c);
+    }
+    return c;
+}
+
 void lzr_queue_push(struct lzr_queue *q, struct lzr_flight *f)
 {
+    enter(q, f);
+    /* By age: one that comes back keeps its own, and those are few. */
+    struct lzr_flight *after = q->newest;
+    while (after != NULL && after->queued_us > f->queued_us) {
+        after = after->older;
+    }
+    f->older = after;
+    f->newer = after != NULL ? after->newer : q->oldest;
+    *(after != NULL ? &after->newer : &q->oldest) = f;
+    *(f->newer != NULL ? &f->newer->older : &q->newest) = f;
     f->urgent = false;
-    lzr_list_push(&q->roots, f);
+    q->nroots++;
 }
 
 void lzr_queue_push_urgent(struct lzr_queue *q, struct lzr_flight *f)
@@ -65,19 +217,77 @@ void lzr_queue_push_front(struct lzr_queue *q, struct lzr_flight *f)
     lzr_list_push_front(&q->urgent, f);
 }
 
+void lzr_queue_renew(struct lzr_queue *q, struct lzr_flight *f, uint64_t client, uint64_t burst)
+{
+    if (f->urgent || burst <= f->burst) {
+        return;
+    }
+    (void)leave(q, f);
+    f->client = client;
+    f->burst = burst;
+    enter(q, f);
+}
+
+static void drop(struct lzr_queue *q, struct lzr_flight *f, bool served)
+{
+    if (f->urgent) {
+        lzr_list_remove(&q->urgent, f);
+        return;
+    }
+    LZR_CHECK(q->nroots > 0);
+    q->nroots--;
+    *(f->older != NULL ? &f->older->newer : &q->oldest) = f->newer;
+    *(f->newer != NULL ? &f->newer->older : &q->newest) = f->older;
+    f->older = f->newer = NULL;
+    struct lzr_queue_client *c = leave(q, f);
+    if (served) {
+        lane_of(c, f)->turn = ++c->turns;
+        if (c->n > 0) {
+            client_unlink(q, c);
+            client_append(q, c);
+        }
+    }
+}
+
 void lzr_queue_remove(struct lzr_queue *q, struct lzr_flight *f)
 {
-    lzr_list_remove(f->urgent ? &q->urgent : &q->roots, f);
+    drop(q, f, false);
+}
+
+void lzr_queue_take(struct lzr_queue *q, struct lzr_flight *f)
+{
+    drop(q, f, true);
+}
+
+/* The lane of the newest burst whose turn is longest ago. */
+static struct lzr_flight *client_next(const struct lzr_queue_client *c)
+{
+    const struct lane *best = NULL;
+    for (unsigned i = 0; i < LZR_QUEUE_LANES; i++) {
+        const struct lane *l = &c->lanes[i];
+        if (l->head != NULL &&
+            (best == NULL || l->head->burst > best->head->burst ||
+             (l->head->burst == best->head->burst &&
+              (l->turn < best->turn ||
+               (l->turn == best->turn && l->head->queued_us < best->head->queued_us))))) {
+            best = l;
+        }
+    }
+    return best != NULL ? best->head : NULL;
 }
 
 uint32_t lzr_queue_n(const struct lzr_queue *q)
 {
-    return q->urgent.n + q->roots.n;
+    return q->urgent.n + q->nroots;
 }
 
-struct lzr_flight *lzr_queue_root(const struct lzr_queue *q)
+struct lzr_flight *lzr_queue_root(const struct lzr_queue *q, uint64_t now_us)
 {
-    return q->roots.head;
+    if (q->oldest == NULL || q->order == LZR_ORDER_ARRIVAL ||
+        now_us >= q->oldest->queued_us + LZR_QUEUE_PATIENCE_US) {
+        return q->oldest;
+    }
+    return q->order == LZR_ORDER_NEWEST ? q->newest : client_next(q->first);
 }
 
 struct lzr_flight *lzr_queue_next(const struct lzr_queue *q, bool fresh, uint64_t now_us)
@@ -88,7 +298,29 @@ struct lzr_flight *lzr_queue_next(const struct lzr_queue *q, bool fresh, uint64_
         f = f->next;
     }
     if (f == NULL) {
-        f = lzr_queue_root(q);
+        f = lzr_queue_root(q, now_us);
     }
     return f != NULL && f->unstarted ? NULL : f;
+}
+
+struct lzr_flight *lzr_queue_victim(const struct lzr_queue *q, uint64_t client)
+{
+    const struct lzr_queue_client *most = q->first;
+    const struct lzr_flight *last = NULL;
+    uint32_t mine = 0;
+    for (const struct lzr_queue_client *c = q->first; c != NULL; c = c->next) {
+        most = c->n > most->n ? c : most;
+        mine = c->id == client ? c->n : mine;
+    }
+    if (most == NULL || most->n <= mine + 1) {
+        return NULL;
+    }
+    for (unsigned i = 0; i < LZR_QUEUE_LANES; i++) {
+        const struct lzr_flight *tail = most->lanes[i].tail;
+        if (tail != NULL && (last == NULL || tail->burst < last->burst ||
+                             (tail->burst == last->burst && tail->queued_us > last->queued_us))) {
+            last = tail;
+        }
+    }
+    return (struct lzr_flight *)(uintptr_t)last;
 }

@@ -1,21 +1,37 @@
 /* queue.h: in which order flights get what they wait for: a worker, or the start of their
  * gathering.
  *
- * Two lists. `urgent`: what a started flight waits for, blocks whose inputs are all there, retries.
- * `roots`: what requests ask for, in the order of arrival; a root that has needs of its own stands
- * here, holding nothing, until its turn to start comes. Urgent ones go first: they end what has
- * been begun and free what it holds, and they are never more than a few, since a gathering flight
- * is asked for its next need only while few are waiting (needs.c).
+ *   1. Urgent flights: what a started flight waits for, blocks whose inputs are all there, retries.
+ *      They end what has been begun and free what it holds, and are never more than a few, since a
+ *      gathering flight is asked for its next need only while few are waiting (needs.c).
+ *   2. Roots, what requests ask for; one that has needs of its own stands here, holding nothing,
+ *      until its turn to start comes. Of roots,
+ *      a. what has waited for LZR_QUEUE_PATIENCE_US, oldest first: nothing overtakes it;
+ *      b. clients take turns; of a client, its newest burst of requests (viewers pan: what was
+ *         asked last is on the screen); in a burst, arrays take turns; of an array, the order of
+ *         arrival (viewers ask for the centre first).
  *
- * This file is the one place for the policy: which root is next (newest burst first, fairness
- * between clients and arrays: design 4). Guarded by the driver's mutex. */
+ * This is design 4, measured by bench/order.py. A burst is what one client asks without pausing for
+ * LZR_BURST_PAUSE_US; a client is a number that the HTTP front makes of address and User-Agent.
+ * Numbers of bursts only grow, over all clients.
+ *
+ * Nothing here allocates after init: flights carry the links, clients live in a fixed table (more
+ * clients than it has places share them: they then take turns as one). Every call is O(1) but for
+ * rare ones that walk one client's flights of one array. Guarded by the driver's mutex. */
 #ifndef LZR_ENGINE_QUEUE_H
 #define LZR_ENGINE_QUEUE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/err.h"
+
 struct lzr_flight;
+
+#define LZR_QUEUE_PATIENCE_US (UINT64_C(5) * 1000000)
+#define LZR_BURST_PAUSE_US UINT64_C(50000)
+#define LZR_QUEUE_CLIENTS 256 /* places for clients */
+#define LZR_QUEUE_LANES 8     /* a client's flights by array, hashed */
 
 /* Flights in a row, linked by their prev and next: a flight is in one list at most. */
 struct lzr_list {
@@ -29,20 +45,48 @@ void lzr_list_push_front(struct lzr_list *l, struct lzr_flight *f);
 void lzr_list_insert(struct lzr_list *l, struct lzr_flight *f, struct lzr_flight *before);
 void lzr_list_remove(struct lzr_list *l, struct lzr_flight *f);
 
-struct lzr_queue {
-    struct lzr_list urgent, roots;
+/* How roots are ordered; the last two are there to be measured against. */
+enum lzr_order {
+    LZR_ORDER_BURSTS, /* as above */
+    LZR_ORDER_ARRIVAL,
+    LZR_ORDER_NEWEST /* last in, first out */
 };
 
-void lzr_queue_push(struct lzr_queue *q, struct lzr_flight *f); /* a root */
+struct lzr_queue_client; /* queue.c */
+
+struct lzr_queue {
+    enum lzr_order order;
+    uint32_t nroots;
+    struct lzr_list urgent;
+    struct lzr_flight *oldest, *newest;    /* roots by arrival */
+    struct lzr_queue_client *clients;      /* LZR_QUEUE_CLIENTS of them */
+    struct lzr_queue_client *first, *last; /* those with flights, whose turn is next first */
+    uint64_t last_burst;
+};
+
+enum lzr_code lzr_queue_init(struct lzr_queue *q, enum lzr_order order, struct lzr_err *err);
+void lzr_queue_release(struct lzr_queue *q); /* flights that are still in it stay the caller's */
+
+/* The burst to which a request that this client makes now belongs. */
+uint64_t lzr_queue_burst(struct lzr_queue *q, uint64_t client, uint64_t now_us);
+void lzr_queue_push(struct lzr_queue *q, struct lzr_flight *f); /* a root, by client and burst */
 void lzr_queue_push_urgent(struct lzr_queue *q,
                            struct lzr_flight *f);                     /* behind other urgent ones */
 void lzr_queue_push_front(struct lzr_queue *q, struct lzr_flight *f); /* before all others */
+/* A request of a newer burst wants a flight that is queued: it moves there, but keeps its age. */
+void lzr_queue_renew(struct lzr_queue *q, struct lzr_flight *f, uint64_t client, uint64_t burst);
+/* Takes a flight out that will not be run. */
 void lzr_queue_remove(struct lzr_queue *q, struct lzr_flight *f);
+/* The same for one that gets a worker or is started: its client's and its array's turn is over. */
+void lzr_queue_take(struct lzr_queue *q, struct lzr_flight *f);
 uint32_t lzr_queue_n(const struct lzr_queue *q);
 /* The next flight for a worker (fresh: it has run nothing yet), still queued; NULL if none fits, or
  * if it is a root's turn that has to be started first. */
 struct lzr_flight *lzr_queue_next(const struct lzr_queue *q, bool fresh, uint64_t now_us);
 /* The root whose turn is next, still queued. */
-struct lzr_flight *lzr_queue_root(const struct lzr_queue *q);
+struct lzr_flight *lzr_queue_root(const struct lzr_queue *q, uint64_t now_us);
+/* Of a full queue: the root that has to give way to one of this client, the last one of the
+ * client that has most, or NULL when that is this client itself. */
+struct lzr_flight *lzr_queue_victim(const struct lzr_queue *q, uint64_t client);
 
 #endif

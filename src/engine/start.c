@@ -85,7 +85,8 @@ static enum lzr_code make_tables(struct lzr_driver *d, const struct lzr_driver_o
             lzr_buf_init(&w->manifests[k], LZR_MAX_MANIFEST);
         }
     }
-    return lzr_flights_init(&d->flights, err);
+    enum lzr_code code = lzr_queue_init(&d->queue, (enum lzr_order)o->order, err);
+    return code == LZR_OK ? lzr_flights_init(&d->flights, err) : code;
 }
 
 static enum lzr_code start_threads(struct lzr_driver *d, struct lzr_err *err)
@@ -391,6 +392,7 @@ void lzr_driver_close(struct lzr_driver **dp)
     if (d->flights.buckets != NULL) {
         lzr_flights_release(&d->flights);
     }
+    lzr_queue_release(&d->queue);
     for (unsigned i = 0; d->workers != NULL && i < d->nworkers; i++) {
         for (size_t k = 0; d->workers[i].manifests != NULL && k < d->nstores; k++) {
             lzr_buf_release(&d->workers[i].manifests[k]);

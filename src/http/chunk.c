@@ -1,9 +1,12 @@
 /* Chunks: conditions first, then the cache, then waiting for the driver without holding a thread.
  */
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "http/request.h"
 
@@ -140,6 +143,24 @@ void lzr_chunk_left(void *req)
     atomic_fetch_sub(&s->suspended, 1);
 }
 
+/* Who asks: requests of one address and User-Agent are one client, whatever its port. */
+static uint64_t client_of(const struct lzr_http_req *r)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *a = info != NULL ? info->client_addr : NULL;
+    const char *agent = lzr_header(r, "User-Agent");
+    uint64_t h = agent != NULL ? lzr_hash64(agent, strlen(agent), 1) : 0;
+    if (a != NULL && a->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)a;
+        h = lzr_hash64(&in->sin_addr, sizeof in->sin_addr, h);
+    } else if (a != NULL && a->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)a;
+        h = lzr_hash64(&in6->sin6_addr, sizeof in6->sin6_addr, h);
+    }
+    return h;
+}
+
 /* Suspends first, then makes the wish known: the answer may come before the call returns. */
 enum MHD_Result lzr_chunk_wait(struct lzr_http_req *r, uint64_t deadline_us)
 {
@@ -149,6 +170,7 @@ enum MHD_Result lzr_chunk_wait(struct lzr_http_req *r, uint64_t deadline_us)
         MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
     r->wish.done = done;
     r->wish.ctx = r;
+    r->wish.client = client_of(r);
     r->wish.deadline_us = deadline_us;
     atomic_store(&r->state, LZR_REQ_WAITING);
     atomic_fetch_add(&s->suspended, 1);

@@ -1,0 +1,332 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "engine/flight.h"
+#include "engine/queue.h"
+
+enum { A = 11, B = 22, C = 33 }; /* clients */
+#define MS UINT64_C(1000)
+
+struct world {
+    struct lzr_queue q;
+    struct lzr_array arrays[3];
+    struct lzr_flight f[64];
+    unsigned n;
+};
+
+static struct world *world_of(enum lzr_order order)
+{
+    struct world *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    assert_int_equal(lzr_queue_init(&w->q, order, NULL), LZR_OK);
+    for (uint32_t i = 0; i < 3; i++) {
+        w->arrays[i] = (struct lzr_array){.id = i};
+    }
+    return w;
+}
+
+static void end(struct world *w)
+{
+    assert_int_equal(lzr_queue_n(&w->q), 0);
+    assert_null(w->q.oldest);
+    assert_null(w->q.newest);
+    assert_null(w->q.first);
+    assert_null(w->q.last);
+    assert_null(w->q.urgent.head);
+    lzr_queue_release(&w->q);
+    free(w);
+}
+
+/* A client asks for the next chunk of an array; its index is its number here. */
+static struct lzr_flight *ask(struct world *w, uint64_t client, unsigned array, uint64_t now)
+{
+    struct lzr_flight *f = &w->f[w->n];
+    f->array = &w->arrays[array];
+    f->index = w->n++;
+    f->client = client;
+    f->burst = lzr_queue_burst(&w->q, client, now);
+    f->queued_us = now;
+    lzr_queue_push(&w->q, f);
+    return f;
+}
+
+/* What a worker that is free at this time gets, until the queue is empty. */
+static void expect(struct world *w, uint64_t now, const char *numbers)
+{
+    char got[512] = "";
+    while (lzr_queue_n(&w->q) > 0) {
+        struct lzr_flight *f = lzr_queue_next(&w->q, true, now);
+        assert_non_null(f);
+        lzr_queue_take(&w->q, f);
+        size_t len = strlen(got);
+        snprintf(got + len, sizeof got - len, "%s%llu", len > 0 ? " " : "",
+                 (unsigned long long)f->index);
+    }
+    assert_string_equal(got, numbers);
+}
+
+static void arrival_inside_a_burst(void **state)
+{
+    (void)state;
+    struct world *w = world_of(LZR_ORDER_BURSTS);
+    for (int i = 0; i < 5; i++) {
+        (void)ask(w, A, 0, 1000 * MS + (uint64_t)i * 40 * MS); /* never a pause of 50 ms */
+    }
+    expect(w, 1200 * MS, "0 1 2 3 4");
+    end(w);
+}
+
+static void the_newest_burst_first(void **state)
+{
+    (void)state;
+    struct world *w = world_of(LZR_ORDER_BURSTS);
+    for (int burst = 0; burst < 3; burst++) {
+        for (int i = 0; i < 3; i++) {
+            (void)ask(w, A, 0, 1000 * MS + (uint64_t)burst * 100 * MS + (uint64_t)i * MS);
+        }
+    }
+    expect(w, 1500 * MS, "6 7 8 3 4 5 0 1 2");
+    end(w);
+    /* Asked for while others are served. */
+    w = world_of(LZR_ORDER_BURSTS);
+    (void)ask(w, A, 0, 1000 * MS);
+    (void)ask(w, A, 0, 1001 * MS);
+    (void)ask(w, A, 0, 1100 * MS);
+    lzr_queue_take(&w->q, lzr_queue_next(&w->q, false, 1101 * MS));
+    (void)ask(w, A, 0, 1120 * MS); /* still the second burst, though nothing of it is queued */
+    expect(w, 1130 * MS, "3 0 1");
+    end(w);
+}
+
+static void nothing_overtakes_the_old(void **state)
+{
+    (void)state;
+    struct world *w = world_of(LZR_ORDER_BURSTS);
+    (void)ask(w, A, 0, 1000 * MS);
+    (void)ask(w, A, 0, 3000 * MS);
+    (void)ask(w, B, 0, 5900 * MS);
+    struct lzr_flight *f = lzr_queue_next(&w->q, false, 5999 * MS);
+    assert_int_equal(f->index, 1);
+    f = lzr_queue_next(&w->q, false, 6000 * MS);
+    assert_int_equal(f->index, 0);
+    expect(w, 6000 * MS, "0 2 1"); /* by then it is the other client's turn */
+    end(w);
+}
+
+static void clients_and_arrays_take_turns(void **state)
+{
+    (void)state;
+    struct world *w = world_of(LZR_ORDER_BURSTS);
+    for (int i = 0; i < 4; i++) {
+        (void)ask(w, A, 0, 1000 * MS);
+    }
+    for (int i = 0; i < 2; i++) {
+        (void)ask(w, B, 0, 1001 * MS);
+    }
+    (void)ask(w, C, 0, 1002 * MS);
+    expect(w, 1010 * MS, "0 4 6 1 5 2 3");
+    end(w);
+    w = world_of(LZR_ORDER_BURSTS);
+    for (unsigned i = 0; i < 6; i++) {
+        (void)ask(w, A, i < 3 ? 0 : i < 5 ? 1 : 2, 1000 * MS + i);
+    }
+    expect(w, 1010 * MS, "0 3 5 1 4 2");
+    end(w);
+}
+
+static void urgent_ones_come_first(void **state)
+{
+    (void)state;
+    struct world *w = world_of(LZR_ORDER_BURSTS);
+    struct lzr_flight retry = {.needs_fresh = true, .fresh_until_us = 2000 * MS, .index = 99};
+    struct lzr_flight input = {.index = 98};
+    (void)ask(w, A, 0, 1000 * MS);
+    lzr_queue_push_front(&w->q, &retry);
+    assert_int_equal(lzr_queue_next(&w->q, true, 1500 * MS)->index, 99);
+    assert_int_equal(lzr_queue_next(&w->q, false, 1500 * MS)->index, 0);
+    assert_int_equal(lzr_queue_next(&w->q, false, 2000 * MS)->index, 99); /* any will do by now */
+    lzr_queue_push_front(&w->q, &input);
+    expect(w, 9000 * MS, "98 99 0");
+    end(w);
+}
+
+static void a_root_that_has_to_be_started(void **state)
+{
+    (void)state;
+    struct world *w = world_of(LZR_ORDER_BURSTS);
+    struct lzr_flight input = {.index = 98}, other = {.index = 99};
+    struct lzr_flight *f = ask(w, A, 0, 1000 * MS);
+    f->unstarted = true;
+    (void)ask(w, A, 0, 1001 * MS);
+    assert_null(lzr_queue_next(&w->q, true, 1010 * MS)); /* none passes it */
+    assert_ptr_equal(lzr_queue_root(&w->q, 1010 * MS), f);
+    lzr_queue_push_urgent(&w->q, &input);
+    lzr_queue_push_urgent(&w->q, &other);
+    assert_ptr_equal(lzr_queue_next(&w->q, true, 1010 * MS), &input);
+    lzr_queue_take(&w->q, &input);
+    assert_ptr_equal(lzr_queue_next(&w->q, true, 1010 * MS), &other);
+    f->unstarted = false;
+    expect(w, 1020 * MS, "99 0 1");
+    end(w);
+}
+
+static void a_newer_wish_renews(void **state)
+{
+    (void)state;
+    struct world *w = world_of(LZR_ORDER_BURSTS);
+    struct lzr_flight *old = ask(w, A, 0, 1000 * MS);
+    (void)ask(w, A, 0, 1001 * MS);
+    (void)ask(w, A, 0, 1100 * MS);
+    lzr_queue_renew(&w->q, old, A, lzr_queue_burst(&w->q, A, 1101 * MS));
+    expect(w, 1110 * MS, "2 0 1");
+    end(w);
+    w = world_of(LZR_ORDER_BURSTS); /* by another client; its age stays */
+    old = ask(w, A, 0, 1000 * MS);
+    (void)ask(w, B, 0, 2000 * MS);
+    lzr_queue_renew(&w->q, old, B, lzr_queue_burst(&w->q, B, 5900 * MS));
+    lzr_queue_renew(&w->q, old, A, 1); /* nothing newer: stays where it is */
+    assert_int_equal(lzr_queue_next(&w->q, false, 5950 * MS)->index, 0);
+    expect(w, 6100 * MS, "0 1");
+    end(w);
+}
+
+static void who_gives_way(void **state)
+{
+    (void)state;
+    struct world *w = world_of(LZR_ORDER_BURSTS);
+    assert_null(lzr_queue_victim(&w->q, A));
+    for (unsigned i = 0; i < 6; i++) {
+        (void)ask(w, A, i % 2, 1000 * MS + (uint64_t)(i / 3) * 100 * MS + i);
+    }
+    assert_null(lzr_queue_victim(&w->q, A)); /* has most itself */
+    (void)ask(w, B, 0, 1200 * MS);
+    struct lzr_flight *v = lzr_queue_victim(&w->q, B);
+    assert_int_equal(v->index, 2); /* the oldest burst, the last of it */
+    lzr_queue_remove(&w->q, v);
+    v = lzr_queue_victim(&w->q, C);
+    assert_int_equal(v->index, 1);
+    lzr_queue_remove(&w->q, v);
+    expect(w, 1300 * MS, "3 6 4 5 0");
+    end(w);
+}
+
+static void more_clients_than_places(void **state)
+{
+    (void)state;
+    enum { N = 3 * LZR_QUEUE_CLIENTS };
+    struct lzr_queue q;
+    struct lzr_array a = {.id = 5};
+    struct lzr_flight *f = calloc(N, sizeof *f);
+    assert_non_null(f);
+    assert_int_equal(lzr_queue_init(&q, LZR_ORDER_BURSTS, NULL), LZR_OK);
+    for (unsigned i = 0; i < N; i++) {
+        f[i] = (struct lzr_flight){.array = &a, .client = 1000 + i, .queued_us = 10 + i};
+        f[i].burst = lzr_queue_burst(&q, f[i].client, 10 + i);
+        lzr_queue_push(&q, &f[i]);
+    }
+    assert_int_equal(q.nroots, N);
+    for (unsigned i = 0; i < N; i++) { /* each comes once */
+        struct lzr_flight *next = lzr_queue_next(&q, false, 1000);
+        assert_non_null(next);
+        assert_true(next->burst != 0);
+        next->burst = 0;
+        if (i % 3 == 0) {
+            lzr_queue_take(&q, next);
+        } else {
+            lzr_queue_remove(&q, next);
+        }
+    }
+    assert_int_equal(lzr_queue_n(&q), 0);
+    assert_null(lzr_queue_next(&q, true, 1000));
+    lzr_queue_release(&q);
+    free(f);
+}
+
+static void at_random(void **state)
+{
+    (void)state;
+    struct world *w = world_of(LZR_ORDER_BURSTS);
+    bool in[64] = {false};
+    unsigned seed = 7;
+    w->n = 64;
+    uint64_t now = 1000 * MS;
+    for (int step = 0; step < 200000; step++) {
+        unsigned r = (unsigned)rand_r(&seed), i = r % 64;
+        struct lzr_flight *f = &w->f[i];
+        now += (r >> 8) % 20 * MS;
+        if (!in[i]) {
+            *f = (struct lzr_flight){.array = &w->arrays[r / 64 % 3],
+                                     .index = i,
+                                     .client = 1 + r / 512 % 5,
+                                     .queued_us = now};
+            f->burst = lzr_queue_burst(&w->q, f->client, now);
+            if (r % 7 == 0) {
+                lzr_queue_push_front(&w->q, f);
+            } else {
+                lzr_queue_push(&w->q, f);
+            }
+            in[i] = true;
+        } else if (r % 5 == 0) {
+            uint64_t client = 1 + r / 4096 % 5;
+            lzr_queue_renew(&w->q, f, client, lzr_queue_burst(&w->q, client, now));
+        } else if (r % 5 == 1) {
+            lzr_queue_remove(&w->q, f);
+            in[i] = false;
+        } else {
+            struct lzr_flight *next = lzr_queue_next(&w->q, true, now);
+            assert_true(next != NULL && in[next->index]);
+            lzr_queue_take(&w->q, next);
+            in[next->index] = false;
+        }
+        unsigned n = 0;
+        for (unsigned k = 0; k < 64; k++) {
+            n += in[k];
+        }
+        assert_int_equal(lzr_queue_n(&w->q), n);
+    }
+    while (lzr_queue_n(&w->q) > 0) {
+        lzr_queue_take(&w->q, lzr_queue_next(&w->q, true, now));
+    }
+    end(w);
+}
+
+static void the_orders_it_is_measured_against(void **state)
+{
+    (void)state;
+    struct world *w = world_of(LZR_ORDER_ARRIVAL);
+    for (int i = 0; i < 4; i++) {
+        (void)ask(w, i % 2 ? A : B, 0, 1000 * MS + (uint64_t)i * 100 * MS);
+    }
+    expect(w, 1500 * MS, "0 1 2 3");
+    end(w);
+    w = world_of(LZR_ORDER_NEWEST);
+    for (int i = 0; i < 4; i++) {
+        (void)ask(w, i % 2 ? A : B, 0, 1000 * MS + (uint64_t)i * 100 * MS);
+    }
+    expect(w, 1500 * MS, "3 2 1 0");
+    end(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(arrival_inside_a_burst),
+        cmocka_unit_test(the_newest_burst_first),
+        cmocka_unit_test(nothing_overtakes_the_old),
+        cmocka_unit_test(clients_and_arrays_take_turns),
+        cmocka_unit_test(urgent_ones_come_first),
+        cmocka_unit_test(a_root_that_has_to_be_started),
+        cmocka_unit_test(a_newer_wish_renews),
+        cmocka_unit_test(who_gives_way),
+        cmocka_unit_test(more_clients_than_places),
+        cmocka_unit_test(at_random),
+        cmocka_unit_test(the_orders_it_is_measured_against),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
