@@ -324,6 +324,8 @@ class Array(_Indexed):
         return ArrayLevel(self, k)
 
     def __repr__(self) -> str:
+        if not self._settled:
+            return f"<lazarr.Array {self.path!r}, whose inputs aren't there yet>"
         return (f"<lazarr.Array {self.path!r} shape={self.shape} chunks={self.chunks} "
                 f"dtype={self.dtype}>")
 

@@ -154,7 +154,7 @@ def axes(value: Any, rank: int) -> Optional[tuple]:
         raise StoreError(f"axes must stand in the order t, c, z, y, x, got {value!r}")
     if len(out) != rank:
         raise StoreError(f"axes {''.join(out)!r} name {len(out)} axes, the shape has {rank}")
-    if sum(a in "zyx" for a in out) < 2:
+    if not {"y", "x"} <= set(out):
         raise StoreError(f"axes must hold y and x at least, got {value!r}")
     return out
 

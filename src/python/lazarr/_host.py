@@ -108,6 +108,8 @@ def compute(store: int, array: int, level: int, index: int, start: tuple, extent
     """Runs an array's function for one block. inputs: each input's region, writable. Returns its
     result, or WRITTEN."""
     a = _stores[store][array]
+    if len(inputs) != len(a.inputs):
+        raise RuntimeError(f"{len(inputs)} input regions came for {len(a.inputs)} inputs")
     chunk = tuple([s // c for s, c in zip(start, a.levels[level].chunks)])
     block = Block(a, start, extent, chunk, index, level=level, make_data=make_data,
                   fill=a.fill_value, inputs=inputs)

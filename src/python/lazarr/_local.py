@@ -47,5 +47,4 @@ def gather(p: "Placed", start: tuple, stop: tuple, k: int) -> np.ndarray:
     if part.size:
         to = np.ix_(*(np.flatnonzero(i >= 0) for i in places))
         out[to] = part[np.ix_(*(i - s.start for i, s in zip(inside, spans)))]
-    return out[tuple(0 if d else slice(None) for d in p.drop)].reshape(
-        [len(i) for i, d in zip(places, p.drop) if not d])
+    return out.reshape([len(i) for i, d in zip(places, p.drop) if not d])  # dropped ones are 1 long

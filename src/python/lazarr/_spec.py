@@ -94,23 +94,26 @@ def _named(one: Input, e: StoreError) -> StoreError:
 def _inherit(g: dict, first: Input) -> list:
     """Completes g with what the first input has; returns its steps from level to level."""
     a = first.array
-    level = a.levels[_inputs.check_level(first.level, a)]
+    above = a.levels[_inputs.check_level(first.level, a):]
+    level = above[0]
     names = g.get("axes") or g.get("dims")
     names = (names,) if isinstance(names, str) and "axes" not in g else names
     if names is not None:
         names = tuple(names)
         rank = len(names)
-    elif "shape" in g:
-        rank = len(_check.shape(g["shape"]))
     else:
-        own = _inputs.own_axes(first, a)
-        rank = len(own)
-        _inherit_names(g, a, tuple(n for _, n in own))
-        names = g.get("axes") or g.get("dims")
+        try:
+            own = _inputs.own_axes(first, a)
+        except StoreError:
+            if "shape" not in g:
+                raise
+            own = []  # of axes that the first input doesn't have there may be more
+        rank = len(_check.shape(g["shape"])) if "shape" in g else len(own)
+        if rank == len(own):
+            _inherit_names(g, a, tuple(n for _, n in own))
+            names = g.get("axes") or g.get("dims")
     axes, _ = _inputs.follow(first, a, names, rank)
     source = [axes.index(k) if k in axes else None for k in range(rank)]
-    if names is None and None not in source and a.dims:
-        _inherit_names(g, a, tuple(a.dims[i] for i in source))
     for name in ("shape", "chunks"):
         if name not in g:
             for k, i in enumerate(source):
@@ -126,8 +129,7 @@ def _inherit(g: dict, first: Input) -> list:
         g.setdefault("units", units)
     g.setdefault("scale", tuple(1.0 if i is None else level.scale[i] for i in source))
     g.setdefault("translation", tuple(0.0 if i is None else level.translation[i] for i in source))
-    above = a.levels[a.levels.index(level):]
-    return [tuple(1 if i is None else fine.factor[i] and coarse.factor[i] // fine.factor[i]
+    return [tuple(1 if i is None else coarse.factor[i] // fine.factor[i]
                   for i in source) for fine, coarse in zip(above, above[1:])]
 
 
