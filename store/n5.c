@@ -127,12 +127,12 @@ static void write_resolution(struct lzr_json *j, const struct lzr_array *a, unsi
     lzr_json_close(j, '}');
 }
 
-/* N5's own words have no translation; where an image has one, COSEM's `transform` says it to the
- * Java readers (of three axes, z y x). */
+/* N5's own words have no translation, and their levels have a corner in common; where an image lies
+ * elsewhere, COSEM's `transform` says it to the Java readers (of three axes, z y x). */
 static void write_transform(struct lzr_json *j, const struct lzr_array *a, unsigned level)
 {
     unsigned rank = a->levels[0].grid.rank;
-    bool moved = false;
+    bool moved = a->pyramid == LZR_PYRAMID_STRIDE;
     for (unsigned i = 0; i < rank; i++) {
         moved = moved || a->levels[0].translation[i] != 0;
     }

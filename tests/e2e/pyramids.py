@@ -5,8 +5,6 @@ import itertools
 
 import numpy as np
 
-import lzr
-
 _BLOSC = []
 
 
