@@ -16,6 +16,7 @@
 #ifndef LAZARR_DRIVER_H
 #define LAZARR_DRIVER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,6 +40,7 @@ struct lzr_driver_options {
     uint64_t first_byte_us;    /* unused by the driver itself; see lzr_request.deadline_us */
     uint64_t start_timeout_us; /* until a worker must have loaded the stores */
     unsigned order;            /* enum lzr_order of engine/queue.h: 0 unless it is measured */
+    const atomic_bool *cancel; /* NULL, or opening is given up soon after it became true */
 };
 
 #define LZR_DRIVER_DEFAULTS                                                                        \
@@ -88,6 +90,9 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
 void lzr_driver_close(struct lzr_driver **d);
 /* Makes every waiting request end with E_CANCELLED now, and every later one at once. */
 void lzr_driver_drain(struct lzr_driver *d);
+/* Another driver takes its place: the cache is emptied and keeps nothing from now on; whoever still
+ * waits is answered as before. */
+void lzr_driver_retire(struct lzr_driver *d);
 
 const struct lzr_catalog *lzr_driver_catalog(const struct lzr_driver *d);
 uint64_t lzr_driver_nonce(const struct lzr_driver *d); /* of this start: part of ETags */

@@ -6,7 +6,7 @@
 
 #include "cli/options.h"
 
-/* signals: SIGTERM and SIGINT, blocked already; serve waits for them. */
+/* signals: SIGTERM, SIGINT and SIGHUP, blocked already; serve waits for them. */
 int lzr_serve(const struct lzr_options *o, const sigset_t *signals);
 int lzr_describe(const struct lzr_options *o);
 int lzr_get(const struct lzr_options *o);

@@ -37,11 +37,12 @@ int main(int argc, char **argv)
     if (o.command == LZR_GET) {
         return lzr_get(&o);
     }
-    /* Blocked before any thread starts, so that only main ever sees them. */
+    /* Blocked before any thread starts, so that only the one that waits for them sees them. */
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     return lzr_serve(&o, &signals);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/access.h"
 #include "http/public.h"
 
 static const char help[] =
@@ -24,6 +25,13 @@ static const char help[] =
     "  --python PREFIX         environment that stores import from\n"
     "                          ($VIRTUAL_ENV, $CONDA_PREFIX, else the system's)\n"
     "  --allow-origin ORIGIN   a web page that may read, or *; may be repeated\n"
+    "  --allow-host NAME       a name in the Host header that is answered to, or *; may be "
+    "repeated\n"
+    "                          (when bound to a loopback address: localhost and --public-url's)\n"
+    "  --token TOKEN           only who knows it may ask: /t/TOKEN/... or 'Authorization: "
+    "Bearer';\n"
+    "                          16 to 256 letters, digits, -._~\n"
+    "  --token-file FILE       the token is the file's first line\n"
     "  --public-url URL        what printed and embedded URLs begin with\n"
     "  --trusted-proxy RANGE   whose X-Forwarded-* counts beside this machine's, e.g. 10.0.0.0/8;\n"
     "                          may be repeated\n"
@@ -116,6 +124,9 @@ enum {
     CACHE,
     PYTHON,
     ORIGIN,
+    ALLOW_HOST,
+    TOKEN,
+    TOKEN_FILE,
     PUBLIC,
     PROXY,
     NEUROGLANCER,
@@ -134,6 +145,9 @@ static const struct option serve_options[] = {{"host", required_argument, NULL, 
                                               {"cache", required_argument, NULL, CACHE},
                                               {"python", required_argument, NULL, PYTHON},
                                               {"allow-origin", required_argument, NULL, ORIGIN},
+                                              {"allow-host", required_argument, NULL, ALLOW_HOST},
+                                              {"token", required_argument, NULL, TOKEN},
+                                              {"token-file", required_argument, NULL, TOKEN_FILE},
                                               {"public-url", required_argument, NULL, PUBLIC},
                                               {"trusted-proxy", required_argument, NULL, PROXY},
                                               {"neuroglancer", required_argument, NULL,
@@ -200,6 +214,29 @@ static int take_worker(struct lzr_options *o, int c)
     }
 }
 
+/* A file's first line as the token; 0, or 2 if it can't be had. */
+static int read_token(struct lzr_options *o, const char *path)
+{
+    char line[LZR_TOKEN_MAX + 3];
+    FILE *f = fopen(path, "re");
+    if (f == NULL) {
+        return wrong("--token-file can't be read:", path);
+    }
+    bool ok = fgets(line, sizeof line, f) != NULL;
+    (void)fclose(f);
+    if (ok) {
+        line[strcspn(line, "\r\n")] = '\0';
+    }
+    if (!ok || !lzr_token_is_valid(line)) {
+        return wrong("the first line must be 16 to 256 of the letters, digits and -._~ in "
+                     "--token-file",
+                     path);
+    }
+    memcpy(o->token, line, strlen(line) + 1);
+    o->server.token = o->token;
+    return 0;
+}
+
 /* One option; 0, or 2 for a value that makes no sense. */
 static int take(struct lzr_options *o, int c)
 {
@@ -231,8 +268,31 @@ static int take(struct lzr_options *o, int c)
         if (o->server.norigins == sizeof o->origins / sizeof o->origins[0]) {
             return wrong("too many --allow-origin, at", optarg);
         }
+        if (!lzr_origin_is_valid(optarg)) {
+            return wrong("--allow-origin must be scheme://host[:port] without a path, or *, got",
+                         optarg);
+        }
         o->origins[o->server.norigins++] = optarg;
         return 0;
+    case ALLOW_HOST:
+        if (o->server.nhosts == sizeof o->hosts / sizeof o->hosts[0]) {
+            return wrong("too many --allow-host, at", optarg);
+        }
+        if (!lzr_allow_host_is_valid(optarg)) {
+            return wrong("--allow-host must be a name or an address without a port, or *, got",
+                         optarg);
+        }
+        o->hosts[o->server.nhosts++] = optarg;
+        return 0;
+    case TOKEN:
+        if (!lzr_token_is_valid(optarg)) { /* it isn't shown: it may be nearly right */
+            return wrong("--token must be 16 to 256 of the letters, digits and -._~, got", "***");
+        }
+        (void)snprintf(o->token, sizeof o->token, "%s", optarg);
+        o->server.token = o->token;
+        return 0;
+    case TOKEN_FILE:
+        return read_token(o, optarg);
     case PUBLIC:
         if (!web_address(optarg)) {
             return wrong("--public-url must begin with http:// or https://, got", optarg);
@@ -285,6 +345,7 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
     *o = (struct lzr_options){.driver = LZR_DRIVER_DEFAULTS, .server = LZR_SERVER_DEFAULTS};
     o->server.origins = o->origins;
     o->server.proxies = o->proxies;
+    o->server.hosts = o->hosts;
     if (argc < 2) {
         return wrong("expected serve, describe or get, not", "");
     }

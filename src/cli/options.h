@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "http/access.h"
 #include "http/server.h"
 #include "lazarr/driver.h"
 
@@ -16,11 +17,13 @@ struct lzr_options {
     struct lzr_server_options server;
     const char *key; /* of get */
     bool quiet;
-    const char *origins[64], *proxies[64];
+    const char *origins[64], *hosts[64], *proxies[64];
     char viewer_origin[256]; /* of --neuroglancer: may read, too */
+    char token[LZR_TOKEN_MAX + 1];
 };
 
-/* Reads argv into *o. 0, or 2 for wrong usage, said on stderr. Pointers into argv are kept. */
+/* Reads argv into *o. 0, or 2 for wrong usage, said on stderr. Pointers into argv and into *o
+ * itself are kept: *o must not move. */
 int lzr_options_parse(int argc, char **argv, struct lzr_options *o);
 void lzr_options_help(void);
 

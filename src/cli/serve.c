@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -97,83 +98,144 @@ static void print_arrays(const struct lzr_catalog *c, const char *url)
     }
 }
 
-/* Waits for SIGTERM or SIGINT from before the stores are loaded: a store that takes long to load
- * can be stopped too. */
+/* Waits for signals from before the stores are loaded: a store that takes long to load can be
+ * stopped too. */
 struct stopper {
     const sigset_t *signals;
+    bool had_terminal, hup_ignored; /* at the start */
     pthread_mutex_t mu;
     pthread_cond_t cond;
-    bool serving, stop; /* guarded by mu */
+    /* Guarded by mu. */
+    struct lzr_server *server; /* while it serves */
+    bool stop;
+    bool reload; /* wished before it served */
 };
 
-static void *wait_for_signal(void *arg)
+static bool has_terminal(void)
 {
-    struct stopper *s = arg;
-    int sig = 0;
-    while (sigwait(s->signals, &sig) != 0) {
+    int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0) {
+        return false;
     }
+    close(fd);
+    return true;
+}
+
+/* SIGHUP asks for a reload, unless it says that the terminal is gone: then there is nobody to serve
+ * any more, except for one who started us with nohup. */
+static bool hangs_up(const struct stopper *s)
+{
+    return s->had_terminal && !s->hup_ignored && !has_terminal();
+}
+
+/* One signal; true once it is time to stop. */
+static bool take_signal(struct stopper *s, int sig)
+{
+    bool stop = sig != SIGHUP || hangs_up(s);
     pthread_mutex_lock(&s->mu);
-    if (!s->serving) {
+    if (!stop && s->server != NULL) {
+        lzr_server_reload(s->server);
+    }
+    s->reload = s->reload || !stop;
+    if (stop && s->server == NULL) {
         _exit(0); /* nothing is served yet; the workers go with this process */
     }
-    s->stop = true;
+    s->stop = stop;
     pthread_cond_signal(&s->cond);
     pthread_mutex_unlock(&s->mu);
-    /* From now on a second signal ends the process at once. */
+    return stop;
+}
+
+static void *wait_for_signals(void *arg)
+{
+    struct stopper *s = arg;
+    sigset_t last;
+    int sig = 0;
+    while (sigwait(s->signals, &sig) != 0 || !take_signal(s, sig)) {
+    }
+    /* From now on a second signal ends the process at once; one that asks for a reload doesn't. */
+    sigemptyset(&last);
+    sigaddset(&last, SIGTERM);
+    sigaddset(&last, SIGINT);
     (void)signal(SIGTERM, SIG_DFL);
     (void)signal(SIGINT, SIG_DFL);
-    (void)pthread_sigmask(SIG_UNBLOCK, s->signals, NULL);
-    for (;;) {
-        (void)pause();
+    (void)pthread_sigmask(SIG_UNBLOCK, &last, NULL);
+    while (pause() != 0) {
     }
+    return NULL;
 }
 
 /* Returns when it is time to stop. */
-static void serve_until_stopped(struct stopper *s)
+static void serve_until_stopped(struct stopper *s, struct lzr_server *server)
 {
     pthread_mutex_lock(&s->mu);
-    s->serving = true;
+    s->server = server;
+    if (s->reload) {
+        lzr_server_reload(server);
+    }
     while (!s->stop) {
         pthread_cond_wait(&s->cond, &s->mu);
     }
     pthread_mutex_unlock(&s->mu);
 }
 
+/* The URLs to copy and the line that says that requests are accepted. */
+static void announce(const struct lzr_options *o, const struct lzr_catalog *c, uint16_t port)
+{
+    struct lzr_options plain = *o;
+    char url[2048], own[2048];
+    base_url(o, port, url, sizeof url);
+    plain.server.public_url = NULL;
+    base_url(&plain, port, own, sizeof own);
+    if (o->server.token != NULL) {
+        /* For whoever reads it, not for a journal: standard output may be one. */
+        size_t n = strlen(url);
+        (void)snprintf(url + n, sizeof url - n, "/t/%s",
+                       isatty(STDOUT_FILENO) ? o->server.token : "***");
+    }
+    print_arrays(c, url);
+    (void)printf("lazarr: listening on %s/\n", own);
+    (void)fflush(stdout);
+}
+
 int lzr_serve(const struct lzr_options *o, const sigset_t *signals)
 {
     struct lzr_log log = {.fd = STDERR_FILENO, .level = o->quiet ? LZR_LOG_WARN : LZR_LOG_INFO};
+    struct sigaction hup;
     struct stopper stopper = {.signals = signals,
+                              .had_terminal = has_terminal(),
+                              .hup_ignored =
+                                  sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler == SIG_IGN,
                               .mu = PTHREAD_MUTEX_INITIALIZER,
                               .cond = PTHREAD_COND_INITIALIZER};
     struct lzr_server *server = NULL;
     struct lzr_err err = {.code = LZR_OK};
     struct lzr_server_options so = o->server;
-    struct lzr_options plain = *o;
-    char url[2048], own[2048];
+    struct lzr_driver_options again = o->driver;
     pthread_t thread;
-    so.log = &log;
-    if (pthread_create(&thread, NULL, wait_for_signal, &stopper) != 0) {
+    so.log = again.log = &log;
+    if (pthread_create(&thread, NULL, wait_for_signals, &stopper) != 0) {
         (void)fputs("lazarr: cannot start a thread\n", stderr);
+        return 1;
+    }
+    if (lzr_server_new(&so, &server, &err) != LZR_OK) {
+        (void)fprintf(stderr, "lazarr: %s\n", err.msg);
         return 1;
     }
     struct lzr_driver *d = lzr_open_driver(o, &log);
     if (d == NULL) {
+        lzr_server_free(&server);
         return 1;
     }
-    if (lzr_server_start(&so, d, &server, &err) != LZR_OK) {
+    const struct lzr_catalog *catalog = lzr_driver_catalog(d);
+    if (lzr_server_start(server, &d, &again, &err) != LZR_OK) {
         (void)fprintf(stderr, "lazarr: %s\n", err.msg);
-        lzr_driver_close(&d);
+        lzr_server_free(&server);
         return 1;
     }
-    base_url(o, lzr_server_port(server), url, sizeof url);
-    plain.server.public_url = NULL;
-    base_url(&plain, lzr_server_port(server), own, sizeof own);
-    print_arrays(lzr_driver_catalog(d), url);
-    (void)printf("lazarr: listening on %s/\n", own);
-    (void)fflush(stdout);
-    serve_until_stopped(&stopper);
+    announce(o, catalog, lzr_server_port(server));
+    serve_until_stopped(&stopper, server);
     lzr_log(&log, LZR_LOG_INFO, "stopping");
-    lzr_server_stop(&server);
-    lzr_driver_close(&d);
+    lzr_server_free(&server);
     return 0;
 }

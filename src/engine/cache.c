@@ -30,6 +30,7 @@ struct lzr_cache {
     void *order;
     struct entry **buckets;
     uint64_t nbuckets; /* a power of two */
+    bool retired;      /* keeps nothing */
     struct lzr_cache_stats stats;
 };
 
@@ -153,6 +154,14 @@ void lzr_cache_clear(struct lzr_cache *c)
     bury(dead);
 }
 
+void lzr_cache_retire(struct lzr_cache *c)
+{
+    pthread_mutex_lock(&c->mu);
+    c->retired = true;
+    pthread_mutex_unlock(&c->mu);
+    lzr_cache_clear(c);
+}
+
 void lzr_cache_free(struct lzr_cache **cp)
 {
     struct lzr_cache *c = *cp;
@@ -231,7 +240,8 @@ bool lzr_cache_put(struct lzr_cache *c, const struct lzr_cache_key *k, struct lz
         unlink_entry(c, old, &dead);
     }
     /* The blob is charged already; only the bookkeeping is new to the budget. */
-    bool ok = bytes <= c->most / 8 && make_room(c, LZR_CACHE_ENTRY_BYTES, bytes, &dead);
+    bool ok =
+        !c->retired && bytes <= c->most / 8 && make_room(c, LZR_CACHE_ENTRY_BYTES, bytes, &dead);
     if (ok) {
         if (c->stats.entries >= c->nbuckets) {
             grow(c);

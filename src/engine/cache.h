@@ -55,6 +55,8 @@ bool lzr_cache_put(struct lzr_cache *c, const struct lzr_cache_key *k, struct lz
 /* Evicts until need more bytes fit into the budget. False if they still don't. */
 bool lzr_cache_make_room(struct lzr_cache *c, uint64_t need);
 void lzr_cache_clear(struct lzr_cache *c);
+/* Empties it, and from now on nothing is kept. */
+void lzr_cache_retire(struct lzr_cache *c);
 struct lzr_cache_stats lzr_cache_stats(struct lzr_cache *c);
 
 #endif

@@ -16,6 +16,11 @@ const struct lzr_catalog *lzr_driver_catalog(const struct lzr_driver *d)
     return d->catalog;
 }
 
+void lzr_driver_retire(struct lzr_driver *d)
+{
+    lzr_cache_retire(d->cache);
+}
+
 uint64_t lzr_driver_nonce(const struct lzr_driver *d)
 {
     return d->nonce;

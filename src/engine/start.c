@@ -15,7 +15,8 @@
 #include "engine/engine.h"
 #include "store/codec.h"
 
-#define QUIT_US 2500000 /* what workers may take to end by themselves */
+#define QUIT_US 2500000          /* what workers may take to end by themselves */
+#define CANCEL_LOOK_NS 100000000 /* how often an opening looks whether it is given up */
 
 /* 0, 1 and 2 are a worker's standard descriptors and 3 its socket: what the server opens for it
  * must lie above, even when the server itself was started with them closed. */
@@ -108,8 +109,25 @@ static enum lzr_code start_threads(struct lzr_driver *d, struct lzr_err *err)
     return LZR_OK;
 }
 
+/* With mu: until something may have changed. The supervisor enforces the start-up deadline, so this
+ * always ends; who may cancel is looked at now and then. */
+static void await_news(struct lzr_driver *d, const atomic_bool *cancel)
+{
+    struct timespec ts;
+    if (cancel == NULL) {
+        pthread_cond_wait(&d->started, &d->mu);
+        return;
+    }
+    LZR_CHECK(clock_gettime(CLOCK_MONOTONIC, &ts) == 0);
+    ts.tv_nsec += CANCEL_LOOK_NS;
+    ts.tv_sec += ts.tv_nsec / 1000000000;
+    ts.tv_nsec %= 1000000000;
+    (void)pthread_cond_clockwait(&d->started, &d->mu, CLOCK_MONOTONIC, &ts);
+}
+
 /* Waits until every worker has loaded the stores, or one has failed to. */
-static enum lzr_code await_workers(struct lzr_driver *d, char **traceback, struct lzr_err *err)
+static enum lzr_code await_workers(struct lzr_driver *d, const atomic_bool *cancel,
+                                   char **traceback, struct lzr_err *err)
 {
     enum lzr_code code = LZR_OK;
     pthread_mutex_lock(&d->mu);
@@ -129,8 +147,11 @@ static enum lzr_code await_workers(struct lzr_driver *d, char **traceback, struc
         if (code != LZR_OK || ready == d->nworkers) {
             break;
         }
-        /* The supervisor enforces the start-up deadline: this always ends. */
-        pthread_cond_wait(&d->started, &d->mu);
+        if (cancel != NULL && atomic_load(cancel)) {
+            code = lzr_err_set(err, LZR_E_CANCELLED, "given up while the stores were loaded");
+            break;
+        }
+        await_news(d, cancel);
     }
     pthread_mutex_unlock(&d->mu);
     return code;
@@ -208,7 +229,7 @@ static void settle_budget(struct lzr_driver *d, uint64_t given)
 static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options *o,
                           char **traceback, struct lzr_err *err)
 {
-    enum lzr_code code = await_workers(d, traceback, err);
+    enum lzr_code code = await_workers(d, o->cancel, traceback, err);
     if (code != LZR_OK) {
         return code;
     }

@@ -129,7 +129,7 @@ static void done(struct lzr_request *wish)
 bool lzr_chunk_gone(void *req)
 {
     struct lzr_http_req *r = req;
-    return lzr_driver_cancel(r->server->driver, &r->wish, false);
+    return lzr_driver_cancel(r->edition->driver, &r->wish, false);
 }
 
 void lzr_chunk_left(void *req)
@@ -175,7 +175,7 @@ enum MHD_Result lzr_chunk_wait(struct lzr_http_req *r, uint64_t deadline_us)
     atomic_store(&r->state, LZR_REQ_WAITING);
     atomic_fetch_add(&s->suspended, 1);
     MHD_suspend_connection(conn);
-    if (lzr_driver_start(s->driver, &r->chunk, &r->wish) == LZR_GOT_NOW) {
+    if (lzr_driver_start(r->edition->driver, &r->chunk, &r->wish) == LZR_GOT_NOW) {
         done(&r->wish);
         return MHD_YES;
     }
@@ -208,7 +208,7 @@ void lzr_chunk_unwatch(struct lzr_http_req *r)
 static enum MHD_Result head_raw(struct lzr_http_req *r, uint64_t length)
 {
     static const char never_read[1] = "";
-    if (lzr_driver_recall(r->server->driver, &r->chunk, &r->wish.result)) {
+    if (lzr_driver_recall(r->edition->driver, &r->chunk, &r->wish.result)) {
         return respond_failure(r);
     }
     struct lzr_answer ans = {.type = "application/octet-stream",
@@ -222,7 +222,7 @@ enum MHD_Result lzr_chunk_begin(struct lzr_http_req *r)
 {
     const struct lzr_array *a = r->chunk.array;
     if (a->deterministic) {
-        set_etag(r, lzr_chunk_digest(&r->chunk, r->server->nonce));
+        set_etag(r, lzr_chunk_digest(&r->chunk, r->edition->nonce));
         unsigned early = lzr_precondition(r, r->etag);
         if (early != 0) {
             struct lzr_answer ans = {.status = early,
@@ -236,7 +236,7 @@ enum MHD_Result lzr_chunk_begin(struct lzr_http_req *r)
     if (r->head && a->deterministic && lzr_chunk_length(&r->chunk, &length)) {
         return head_raw(r, length);
     }
-    if (lzr_driver_try(r->server->driver, &r->chunk, &r->wish)) {
+    if (lzr_driver_try(r->edition->driver, &r->chunk, &r->wish)) {
         return lzr_chunk_end(r);
     }
     return wait_for(r);

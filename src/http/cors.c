@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-#include "base/check.h"
-#include "base/mem.h"
+#include "base/clock.h"
+#include "http/access.h"
 
-/* Viewers that read public data in the user's browser (README, "Limits"). */
+/* Viewers that read public data in the user's browser (docs/operations.md lists them). */
 static const char *const viewers[] = {
     "https://neuroglancer-demo.appspot.com",
     "https://hms-dbmi.github.io",
@@ -25,43 +25,24 @@ void lzr_cors_init(struct lzr_cors *c, const char *const *allowed, size_t nallow
                    const struct lzr_log *log)
 {
     *c = (struct lzr_cors){.allowed = allowed, .nallowed = nallowed, .log = log};
-    LZR_ZERO(pthread_mutex_init(&c->mu, NULL));
+    lzr_once_init(&c->told);
 }
 
 void lzr_cors_release(struct lzr_cors *c)
 {
-    for (size_t i = 0; i < c->nrefused; i++) {
-        lzr_free(c->refused[i]);
-    }
-    LZR_ZERO(pthread_mutex_destroy(&c->mu));
+    lzr_once_release(&c->told);
 }
 
 bool lzr_origin_is_loopback(const char *origin)
 {
-    static const char *const schemes[] = {"http://", "https://"};
-    const char *host = NULL;
-    for (size_t i = 0; i < 2; i++) {
-        size_t n = strlen(schemes[i]);
-        if (strncmp(origin, schemes[i], n) == 0) {
-            host = origin + n;
-        }
-    }
-    if (host == NULL) {
+    const char *host = strncmp(origin, "http://", 7) == 0    ? origin + 7
+                       : strncmp(origin, "https://", 8) == 0 ? origin + 8
+                                                             : NULL;
+    if (host == NULL || !lzr_host_is_valid(host, strlen(host))) {
         return false;
     }
-    size_t len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
-    const char *port = host + (len <= strlen(host) ? len : strlen(host));
-    if (*port != '\0' &&
-        (*port != ':' || port[1] == '\0' || strspn(port + 1, "0123456789") != strlen(port + 1))) {
-        return false;
-    }
-    if ((len == 9 && strncmp(host, "localhost", 9) == 0) ||
-        (len == 5 && strncmp(host, "[::1]", 5) == 0)) {
-        return true;
-    }
-    /* 127.a.b.c, digits and dots only: "127.0.0.1.example" is somebody else's. */
-    return len >= 9 && len <= 15 && strncmp(host, "127.", 4) == 0 &&
-           strspn(host, "0123456789.") >= len;
+    size_t n = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+    return host[strlen(host) - 1] != ':' && lzr_host_is_loopback(host, n);
 }
 
 static bool known(const struct lzr_cors *c, const char *origin)
@@ -79,30 +60,6 @@ static bool known(const struct lzr_cors *c, const char *origin)
     return lzr_origin_is_loopback(origin);
 }
 
-/* One line an origin. */
-static void tell(struct lzr_cors *c, const char *origin)
-{
-    bool fresh = true;
-    pthread_mutex_lock(&c->mu);
-    for (size_t i = 0; i < c->nrefused; i++) {
-        fresh = fresh && strcmp(c->refused[i], origin) != 0;
-    }
-    if (fresh && c->nrefused < LZR_CORS_REFUSED_MAX) {
-        char *copy = lzr_strndup(origin, 256);
-        if (copy != NULL) {
-            c->refused[c->nrefused++] = copy;
-        }
-    } else {
-        fresh = false;
-    }
-    pthread_mutex_unlock(&c->mu);
-    if (fresh) {
-        lzr_log(c->log, LZR_LOG_WARN,
-                "a page of %.256s may not read this server; to allow it: --allow-origin %.256s",
-                origin, origin);
-    }
-}
-
 const char *lzr_cors_allow(struct lzr_cors *c, const char *origin)
 {
     if (origin == NULL) {
@@ -111,7 +68,11 @@ const char *lzr_cors_allow(struct lzr_cors *c, const char *origin)
     if (known(c, origin)) {
         return origin;
     }
-    tell(c, origin);
+    if (lzr_once_due(&c->told, origin, lzr_now_us())) {
+        lzr_log(c->log, LZR_LOG_WARN,
+                "a page of %.256s may not read this server; to allow it: --allow-origin %.256s",
+                origin, origin);
+    }
     return NULL;
 }
 

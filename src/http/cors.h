@@ -6,21 +6,17 @@
 #ifndef LZR_HTTP_CORS_H
 #define LZR_HTTP_CORS_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/log.h"
-
-#define LZR_CORS_REFUSED_MAX 64 /* origins that are remembered, so that each is logged once */
+#include "http/once.h"
 
 struct lzr_cors {
     const char *const *allowed; /* of --allow-origin; borrowed */
     size_t nallowed;
     const struct lzr_log *log;
-    pthread_mutex_t mu; /* guards the two below */
-    char *refused[LZR_CORS_REFUSED_MAX];
-    size_t nrefused;
+    struct lzr_once told; /* refused origins that the log knows */
 };
 
 void lzr_cors_init(struct lzr_cors *c, const char *const *allowed, size_t nallowed,

@@ -35,7 +35,7 @@ static void listing(struct lzr_buf *b, const struct lzr_dir *dir)
 
 /* A directory asked for without its slash: to where its relative links work. Behind a proxy that
  * has us in a folder only a relative Location is right for all who ask. */
-static enum MHD_Result redirect(struct lzr_http_req *r)
+enum MHD_Result lzr_redirect_to_slash(struct lzr_http_req *r)
 {
     struct lzr_buf b;
     const char *q = memchr(r->raw, '?', r->nraw);
@@ -66,7 +66,7 @@ enum MHD_Result lzr_serve_dir(struct lzr_http_req *r, const struct lzr_dir *dir,
         return lzr_respond_404(r);
     }
     if (!t->slash) {
-        return redirect(r);
+        return lzr_redirect_to_slash(r);
     }
     struct lzr_buf b;
     lzr_buf_init(&b, MAX_LISTING);

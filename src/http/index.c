@@ -186,7 +186,7 @@ static void array_section(const struct page *p, const struct lzr_array *a)
 
 enum MHD_Result lzr_serve_index(struct lzr_http_req *r)
 {
-    const struct lzr_catalog *c = lzr_driver_catalog(r->server->driver);
+    const struct lzr_catalog *c = lzr_driver_catalog(r->edition->driver);
     size_t n = lzr_catalog_narrays(c);
     struct lzr_buf b;
     struct page p = {.b = &b};

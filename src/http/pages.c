@@ -17,6 +17,8 @@ bool lzr_serve_page(struct lzr_http_req *r, const struct lzr_target *t, enum MHD
         *out = lzr_serve_stats(r);
     } else if (strcmp(t->key, "api/workers") == 0) {
         *out = lzr_serve_workers(r);
+    } else if (strcmp(t->key, "api/reload") == 0) {
+        *out = lzr_action_begin(r);
     } else {
         return false;
     }

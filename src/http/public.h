@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define LZR_PUBLIC_BYTES 1024
+#define LZR_PUBLIC_BYTES 1536
 
 struct sockaddr;
 

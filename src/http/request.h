@@ -11,8 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "http/access.h"
 #include "http/cors.h"
-#include "http/glance.h"
+#include "http/edition.h"
+#include "http/once.h"
 #include "http/public.h"
 #include "http/server.h"
 #include "http/target.h"
@@ -20,12 +22,13 @@
 
 struct lzr_server {
     struct lzr_server_options o;
-    struct lzr_driver *driver;
+    struct lzr_editions *editions;
+    int listener; /* bound; MHD's once it runs */
     struct MHD_Daemon *daemon;
     struct lzr_watch *watch;
     struct lzr_cors cors;
-    struct lzr_glances glances;
-    uint64_t nonce;
+    struct lzr_access access;
+    struct lzr_once strange_hosts; /* that the log knows */
     uint16_t port;
     bool loopback; /* bound to a loopback address only: tracebacks may be shown */
     atomic_bool stopping;
@@ -33,6 +36,7 @@ struct lzr_server {
                                                       * headers came, not yet completed */
     _Atomic uint64_t by_status[600];
     _Atomic uint64_t bytes, gone;
+    _Atomic uint64_t refused_hosts, refused_tokens;
 };
 
 enum lzr_req_state {
@@ -50,6 +54,12 @@ struct lzr_http_req {
     struct MHD_Connection *conn;
     char *raw; /* the target as it came, NUL-terminated */
     size_t nraw;
+    const char *path; /* in raw: where the key begins, its slash included */
+    size_t npath;
+    size_t prefix;               /* bytes of "/t/<token>" before path, which URLs keep */
+    bool trusted;                /* it showed the token */
+    struct lzr_edition *edition; /* what it is answered from; NULL until it is routed */
+    struct lzr_reload *reload;   /* of POST /api/reload, else NULL */
     bool head;
     char method[16];   /* for the log, cut to fit */
     _Atomic int state; /* enum lzr_req_state */
@@ -76,6 +86,7 @@ struct lzr_answer {
     const char *cache_control;
     const char *location;
     const char *allow;                 /* the Allow header of a 405 */
+    const char *authenticate;          /* WWW-Authenticate of a 401 */
     const char *timing;                /* Server-Timing */
     unsigned retry_after;              /* seconds; 0: no such header */
     uint64_t range_first, range_total; /* of a 206 and 416 */
@@ -95,6 +106,24 @@ enum MHD_Result lzr_respond_key(struct lzr_http_req *r, struct lzr_answer *a);
 unsigned lzr_precondition(struct lzr_http_req *r, const char *etag);
 /* A request header's value, or NULL. */
 const char *lzr_header(const struct lzr_http_req *r, const char *name);
+
+/* admit.c: what is refused before anything is routed. Each false (or true of refuse_early): *out is
+ * the refusal, queued. */
+/* In the handler's first call, before a body could come: refusing there closes the connection, so
+ * that nothing can be smuggled behind it. */
+bool lzr_refuse_early(struct lzr_http_req *r, const char *method, const char *version,
+                      enum MHD_Result *out);
+/* Target, Host, preflight, token; sets path, prefix and trusted. */
+bool lzr_admit(struct lzr_http_req *r, enum MHD_Result *out);
+/* What changes something: POST, by the token or from this machine, not by another origin's page. */
+bool lzr_admit_action(struct lzr_http_req *r, enum MHD_Result *out);
+enum MHD_Result lzr_respond_options(struct lzr_http_req *r);
+bool lzr_is_loopback(const struct sockaddr *a); /* server.c */
+
+/* action.c */
+bool lzr_is_action(const struct lzr_http_req *r); /* POST is allowed there */
+enum MHD_Result lzr_action_begin(struct lzr_http_req *r);
+enum MHD_Result lzr_action_end(struct lzr_http_req *r);
 
 /* chunk.c */
 /* Suspends the connection until the driver has r->chunk or the time (lzr_now_us) has come, for one
@@ -117,6 +146,8 @@ enum MHD_Result lzr_view_end(struct lzr_http_req *r); /* the wish has its result
 /* What URLs in the answer begin with, and whether a proxy has us in a folder (public.h). */
 void lzr_request_base(const struct lzr_http_req *r, char out[LZR_PUBLIC_BYTES]);
 bool lzr_request_prefixed(const struct lzr_http_req *r);
+/* A directory asked for without its slash: to where its relative links work. */
+enum MHD_Result lzr_redirect_to_slash(struct lzr_http_req *r);
 
 /* pages.c, stats.c: the pages for people and operators; false if the key is none of them. */
 bool lzr_serve_page(struct lzr_http_req *r, const struct lzr_target *t, enum MHD_Result *out);

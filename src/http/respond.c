@@ -17,10 +17,36 @@ const char *lzr_header(const struct lzr_http_req *r, const char *name)
     return MHD_lookup_connection_value(r->conn, MHD_HEADER_KIND, name);
 }
 
-static void free_blob(void *blob)
+/* Bytes of an edition that are being sent: they keep it, longer than their request may. */
+struct sending {
+    struct lzr_blob *blob; /* or NULL: a document of the catalog */
+    struct lzr_edition *edition;
+};
+
+static void sent(void *cls)
 {
-    struct lzr_blob *b = blob;
-    lzr_blob_unref(&b);
+    struct sending *s = cls;
+    lzr_blob_unref(&s->blob);
+    lzr_edition_drop(&s->edition);
+    lzr_free(s);
+}
+
+static struct MHD_Response *lend(struct lzr_http_req *r, struct lzr_answer *a, void *body)
+{
+    struct sending *s = lzr_malloc(sizeof *s);
+    if (s == NULL) {
+        return NULL;
+    }
+    *s = (struct sending){.blob = a->blob, .edition = lzr_edition_ref(r->edition)};
+    struct MHD_Response *resp =
+        MHD_create_response_from_buffer_with_free_callback_cls(a->len, body, sent, s);
+    if (resp == NULL) {
+        s->blob = NULL; /* still the answer's */
+        sent(s);
+    } else {
+        a->blob = NULL;
+    }
+    return resp;
 }
 
 static ssize_t no_body(void *cls, uint64_t pos, char *buf, size_t max)
@@ -41,16 +67,9 @@ static struct MHD_Response *make_response(struct lzr_http_req *r, struct lzr_ans
          */
         return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, no_body, NULL, NULL);
     }
-    if (a->blob != NULL) {
-        struct MHD_Response *resp =
-            MHD_create_response_from_buffer_with_free_callback_cls(a->len, body, free_blob,
-                                                                   a->blob);
-        if (resp != NULL) {
-            a->blob = NULL; /* the response's now */
-        }
-        return resp;
+    if (a->blob != NULL || (a->len > 0 && !a->copy && r->edition != NULL)) {
+        return lend(r, a, body);
     }
-    (void)r;
     return MHD_create_response_from_buffer(a->len, body,
                                            a->copy ? MHD_RESPMEM_MUST_COPY
                                                    : MHD_RESPMEM_PERSISTENT);
@@ -86,6 +105,11 @@ static void add_headers(struct lzr_http_req *r, const struct lzr_answer *a,
     add(resp, "Cache-Control", a->cache_control);
     add(resp, "Location", a->location);
     add(resp, "Allow", a->allow);
+    add(resp, "WWW-Authenticate", a->authenticate);
+    if (a->type != NULL && (a->status >= 400 || strncmp(a->type, "text/html", 9) == 0)) {
+        add(resp, "X-Content-Type-Options", "nosniff");
+        add(resp, "Referrer-Policy", "no-referrer"); /* a URL may hold the token */
+    }
     add(resp, "Server-Timing", a->timing);
     if (a->ranges) {
         add(resp, "Accept-Ranges", "bytes");

@@ -47,8 +47,10 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *conn, char *text)
 
 static void log_access(const struct lzr_http_req *r)
 {
-    lzr_log(r->server->o.log, LZR_LOG_INFO, "%s %.1024s %u %llu %.3f ms%s", r->method, r->raw,
-            r->status, (unsigned long long)r->sent, (double)(lzr_now_us() - r->begun_us) / 1e3,
+    char target[1024]; /* without the token */
+    lzr_target_mask(r->raw, r->nraw, r->server->access.token, target, sizeof target);
+    lzr_log(r->server->o.log, LZR_LOG_INFO, "%s %s %u %llu %.3f ms%s", r->method, target, r->status,
+            (unsigned long long)r->sent, (double)(lzr_now_us() - r->begun_us) / 1e3,
             r->hit ? " hit" : "");
 }
 
@@ -77,6 +79,11 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
     lzr_blob_unref(&r->wish.result.blob);
     lzr_free(r->wish.result.text);
     lzr_free(r->view);
+    lzr_edition_drop(&r->edition);
+    if (r->reload != NULL) {
+        lzr_free(r->reload->traceback);
+        lzr_free(r->reload);
+    }
     bool counted = atomic_load_explicit(&r->state, memory_order_relaxed) != LZR_REQ_NEW;
     lzr_free(r->raw);
     lzr_free(r);
@@ -98,92 +105,14 @@ static void connection_changed(void *cls, struct MHD_Connection *conn, void **so
     }
 }
 
-static enum MHD_Result respond_options(struct lzr_http_req *r)
-{
-    struct MHD_Response *resp =
-        MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
-    if (resp == NULL) {
-        return MHD_NO;
-    }
-    const char *origin = lzr_header(r, "Origin");
-    const char *allow = lzr_cors_allow(&r->server->cors, origin);
-    const char *asked = lzr_header(r, "Access-Control-Request-Headers");
-    (void)MHD_add_response_header(resp, "Allow", "GET, HEAD, OPTIONS");
-    if (origin != NULL) {
-        (void)MHD_add_response_header(resp, "Vary", "Origin, Access-Control-Request-Headers");
-    }
-    if (allow != NULL) {
-        (void)MHD_add_response_header(resp, "Access-Control-Allow-Origin", allow);
-        (void)MHD_add_response_header(resp, "Access-Control-Allow-Methods", "GET, HEAD, OPTIONS");
-        (void)MHD_add_response_header(resp, "Access-Control-Max-Age", "86400");
-        (void)MHD_add_response_header(resp, "Access-Control-Allow-Headers",
-                                      asked != NULL && *asked != '\0' &&
-                                              lzr_cors_headers_safe(asked)
-                                          ? asked
-                                          : "Range, Authorization, If-None-Match, If-Match, "
-                                            "If-Range, Cache-Control, Content-Type");
-        if (lzr_header(r, "Access-Control-Request-Private-Network") != NULL) {
-            (void)MHD_add_response_header(resp, "Access-Control-Allow-Private-Network", "true");
-        }
-    }
-    r->status = 204;
-    enum MHD_Result ok = MHD_queue_response(r->conn, 204, resp);
-    MHD_destroy_response(resp);
-    return ok;
-}
-
-/* What of the headers says where a request ends and whose it is. */
-struct framing {
-    unsigned hosts, lengths;
-    bool body; /* one follows, or may */
-};
-
-static enum MHD_Result take_framing(void *cls, enum MHD_ValueKind kind, const char *key,
-                                    const char *value)
-{
-    struct framing *f = cls;
-    (void)kind;
-    if (strcasecmp(key, "Host") == 0) {
-        f->hosts++;
-    } else if (strcasecmp(key, "Content-Length") == 0) {
-        f->lengths++;
-        f->body = f->body || value == NULL || strcmp(value, "0") != 0;
-    } else if (strcasecmp(key, "Transfer-Encoding") == 0) {
-        f->body = true;
-    }
-    return MHD_YES;
-}
-
-/* What is refused before a body could come; refusing here closes the connection, so nothing can be
- * smuggled behind it. False: it goes on. */
-static bool refuse_early(struct lzr_http_req *r, const char *method, enum MHD_Result *out)
-{
-    struct framing f = {0};
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
-        strcmp(method, "OPTIONS") != 0) {
-        struct lzr_answer a = {.status = 405,
-                               .allow = "GET, HEAD, OPTIONS",
-                               .cache_control = "no-store"};
-        *out = lzr_respond(r, &a);
-        return true;
-    }
-    (void)MHD_get_connection_values(r->conn, MHD_HEADER_KIND, take_framing, &f);
-    if (f.hosts > 1 || f.lengths > 1) { /* the library would take the first, a proxy the last */
-        *out = lzr_respond_text(r, 400, "more than one Host or Content-Length\n");
-        return true;
-    }
-    if (f.body) {
-        *out = lzr_respond_text(r, 413, "a request has no body here\n");
-        return true;
-    }
-    return false;
-}
-
 static enum MHD_Result route(struct lzr_http_req *r)
 {
     struct lzr_target t;
     enum MHD_Result out;
-    lzr_target_parse(r->raw, r->nraw, &t);
+    if (r->npath == 0 || r->path[0] == '?') {
+        return lzr_redirect_to_slash(r); /* "/t/<token>" or "http://host" */
+    }
+    lzr_target_parse(r->path, r->npath, &t);
     if (t.kind == LZR_TARGET_BAD) {
         return lzr_respond_text(r, 400, "the request target makes no sense\n");
     }
@@ -193,7 +122,7 @@ static enum MHD_Result route(struct lzr_http_req *r)
     if (lzr_serve_page(r, &t, &out)) {
         return out;
     }
-    struct lzr_hit hit = lzr_catalog_lookup(lzr_driver_catalog(r->server->driver), t.key, t.len);
+    struct lzr_hit hit = lzr_catalog_lookup(lzr_driver_catalog(r->edition->driver), t.key, t.len);
     switch (hit.node) {
     case LZR_NODE_DOC:
         return lzr_serve_doc(r, hit.doc);
@@ -217,7 +146,6 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn, const char
     (void)cls;
     (void)conn;
     (void)url;
-    (void)version;
     (void)upload;
     if (r == NULL || *nupload != 0) {
         return MHD_NO;
@@ -230,16 +158,20 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn, const char
         r->head = strcmp(method, "HEAD") == 0;
         (void)snprintf(r->method, sizeof r->method, "%s", method);
         /* An answer queued in this first call would close the connection. */
-        return refuse_early(r, method, &out) ? out : MHD_YES;
+        return lzr_refuse_early(r, method, version, &out) ? out : MHD_YES;
     case LZR_REQ_SEEN:
-        if (strcmp(method, "OPTIONS") == 0) {
-            return respond_options(r);
+        if (!lzr_admit(r, &out)) {
+            return out;
         }
         if (atomic_load(&r->server->stopping)) {
             return lzr_respond_text(r, 503, "lazarr is stopping\n");
         }
+        r->edition = lzr_edition_take(r->server->editions);
         return route(r);
     case LZR_REQ_READY:
+        if (r->reload != NULL) {
+            return lzr_action_end(r);
+        }
         lzr_chunk_unwatch(r);
         return r->view != NULL ? lzr_view_end(r) : lzr_chunk_end(r);
     case LZR_REQ_WAITING:
@@ -261,7 +193,7 @@ static void log_mhd(void *cls, const char *fmt, va_list ap)
     lzr_log(s->o.log, LZR_LOG_DEBUG, "http: %s", text);
 }
 
-static bool is_loopback(const struct sockaddr *a)
+bool lzr_is_loopback(const struct sockaddr *a)
 {
     if (a->sa_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)a;
@@ -271,8 +203,9 @@ static bool is_loopback(const struct sockaddr *a)
     return a->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
 }
 
-/* Our own listening socket, for clear errors and the choice of address. */
-static int listen_on(struct lzr_server *s, struct lzr_err *err)
+/* Our own listening socket, for clear errors and the choice of address. It is bound, so that an
+ * occupied port is told before anything is loaded, but doesn't listen yet. */
+static int bind_to(struct lzr_server *s, struct lzr_err *err)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC,
                              .ai_socktype = SOCK_STREAM,
@@ -293,7 +226,7 @@ static int listen_on(struct lzr_server *s, struct lzr_err *err)
             continue;
         }
         (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-        if (bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, 1024) != 0) {
+        if (bind(fd, a->ai_addr, a->ai_addrlen) != 0) {
             lzr_err_sys(err, "cannot listen on %s port %u%s", s->o.host, s->o.port,
                         errno == EADDRINUSE
                             ? " (is another lazarr running? --port 0 picks a free one)"
@@ -302,7 +235,7 @@ static int listen_on(struct lzr_server *s, struct lzr_err *err)
             fd = -1;
             continue;
         }
-        s->loopback = is_loopback(a->ai_addr);
+        s->loopback = lzr_is_loopback(a->ai_addr);
     }
     freeaddrinfo(list);
     return fd;
@@ -331,53 +264,72 @@ static unsigned connection_limit(void)
     return n > 65536 ? 65536 : n < 4 ? 4 : (unsigned)n;
 }
 
-enum lzr_code lzr_server_start(const struct lzr_server_options *o, struct lzr_driver *d,
-                               struct lzr_server **out, struct lzr_err *err)
+static void set_access(struct lzr_server *s)
+{
+    const struct lzr_server_options *o = &s->o;
+    s->access = (struct lzr_access){.check_hosts = s->loopback || o->nhosts > 0,
+                                    .hosts = o->hosts,
+                                    .nhosts = o->nhosts,
+                                    .host = o->host,
+                                    .public_url = o->public_url,
+                                    .token = o->token};
+}
+
+enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_server **out,
+                             struct lzr_err *err)
 {
     struct lzr_server *s = lzr_calloc(1, sizeof *s);
     if (s == NULL) {
         return lzr_err_set(err, LZR_E_NOMEM, "no memory to start");
     }
     s->o = *o;
-    s->driver = d;
-    s->nonce = lzr_driver_nonce(d);
-    if (!lzr_glances_init(&s->glances, lzr_catalog_narrays(lzr_driver_catalog(d)))) {
-        lzr_free(s);
-        return lzr_err_set(err, LZR_E_NOMEM, "no memory to start");
-    }
-    int fd = listen_on(s, err);
-    if (fd < 0 || lzr_watch_new(lzr_chunk_gone, lzr_chunk_left, &s->watch, err) != LZR_OK) {
-        if (fd >= 0) {
-            close(fd);
-        }
-        lzr_glances_release(&s->glances);
+    s->listener = bind_to(s, err);
+    if (s->listener < 0) {
         lzr_free(s);
         return LZR_E_SYS;
     }
-    s->port = port_of(fd);
+    if (lzr_watch_new(lzr_chunk_gone, lzr_chunk_left, &s->watch, err) != LZR_OK) {
+        close(s->listener);
+        lzr_free(s);
+        return LZR_E_SYS;
+    }
+    s->port = port_of(s->listener);
+    set_access(s);
     lzr_cors_init(&s->cors, o->origins, o->norigins, o->log);
+    lzr_once_init(&s->strange_hosts);
+    *out = s;
+    return LZR_OK;
+}
+
+static struct MHD_Daemon *start_daemon(struct lzr_server *s)
+{
     /* MHD_OPTION_EXTERNAL_LOGGER must come first. */
-    s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC |
-                                     MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
-                                 0, NULL, NULL, handle, s, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, s,
-                                 MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE,
-                                 o->threads < 2 ? 2u : o->threads, MHD_OPTION_CONNECTION_LIMIT,
-                                 connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, 120u,
-                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LZR_CONNECTION_POOL,
-                                 MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
-                                 begin, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, s,
-                                 MHD_OPTION_NOTIFY_CONNECTION, connection_changed, s,
-                                 MHD_OPTION_NOTIFY_COMPLETED, completed, s, MHD_OPTION_END);
-    if (s->daemon == NULL) {
-        lzr_err_set(err, LZR_E_SYS, "the HTTP server can't start");
-        close(fd);
-        lzr_watch_free(&s->watch);
-        lzr_cors_release(&s->cors);
-        lzr_glances_release(&s->glances);
-        lzr_free(s);
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC |
+                                MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+                            0, NULL, NULL, handle, s, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, s,
+                            MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_THREAD_POOL_SIZE,
+                            s->o.threads < 2 ? 2u : s->o.threads, MHD_OPTION_CONNECTION_LIMIT,
+                            connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, 120u,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LZR_CONNECTION_POOL,
+                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, begin, s,
+                            MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, s,
+                            MHD_OPTION_NOTIFY_CONNECTION, connection_changed, s,
+                            MHD_OPTION_NOTIFY_COMPLETED, completed, s, MHD_OPTION_END);
+}
+
+enum lzr_code lzr_server_start(struct lzr_server *s, struct lzr_driver **d,
+                               const struct lzr_driver_options *again, struct lzr_err *err)
+{
+    if (lzr_editions_new(d, again, &s->editions, err) != LZR_OK) {
         return LZR_E_SYS;
     }
-    *out = s;
+    if (listen(s->listener, 1024) != 0) { /* the port may have been taken since it was bound */
+        return lzr_err_sys(err, "cannot listen on %s port %u", s->o.host, s->port);
+    }
+    s->daemon = start_daemon(s);
+    if (s->daemon == NULL) {
+        return lzr_err_set(err, LZR_E_SYS, "the HTTP server can't start");
+    }
     return LZR_OK;
 }
 
@@ -386,28 +338,43 @@ uint16_t lzr_server_port(const struct lzr_server *s)
     return s->port;
 }
 
-void lzr_server_stop(struct lzr_server **sp)
+void lzr_server_reload(struct lzr_server *s)
 {
-    struct lzr_server *s = *sp;
+    lzr_editions_reload(s->editions, NULL);
+}
+
+/* New requests get 503; waiting ones are ended; what is being sent goes on. Stopping the library
+ * while a connection is suspended would abort the process, so that count must reach 0. */
+static void stop_daemon(struct lzr_server *s)
+{
     uint64_t until = lzr_now_us() + LZR_STOP_US;
-    *sp = NULL;
-    /* New requests get 503; waiting ones are ended; what is being sent goes on. Stopping the
-     * library while a connection is suspended would abort the process, so that count must reach 0.
-     */
-    atomic_store(&s->stopping, true);
-    MHD_socket listener = MHD_quiesce_daemon(s->daemon);
-    lzr_driver_drain(s->driver);
     const struct timespec pause = {.tv_nsec = 5000000};
+    atomic_store(&s->stopping, true);
+    s->listener = MHD_quiesce_daemon(s->daemon);
+    lzr_editions_drain(s->editions);
     while (atomic_load(&s->suspended) > 0 ||
            (atomic_load(&s->active) > 0 && lzr_now_us() < until)) {
         (void)nanosleep(&pause, NULL);
     }
     MHD_stop_daemon(s->daemon);
-    if (listener != MHD_INVALID_SOCKET) {
-        close(listener);
+}
+
+void lzr_server_free(struct lzr_server **sp)
+{
+    struct lzr_server *s = *sp;
+    *sp = NULL;
+    if (s == NULL) {
+        return;
     }
+    if (s->daemon != NULL) {
+        stop_daemon(s);
+    }
+    if (s->listener != MHD_INVALID_SOCKET) {
+        close(s->listener);
+    }
+    lzr_editions_free(&s->editions);
     lzr_watch_free(&s->watch);
+    lzr_once_release(&s->strange_hosts);
     lzr_cors_release(&s->cors);
-    lzr_glances_release(&s->glances);
     lzr_free(s);
 }

@@ -1,11 +1,12 @@
 /* server.h: the HTTP front of a driver. The only module that knows libmicrohttpd.
  *
- *   lzr_server_start(&options, driver, &server, &err);   answers from now on
- *   lzr_server_port(server)
- *   lzr_server_stop(&server);                             finishes what is being sent, within a
+ *   lzr_server_new(&options, &server, &err);             has its port, answers nobody yet
+ *   lzr_server_start(server, &driver, &again, &err);     answers from now on
+ *   lzr_server_reload(server);                           loads the stores anew (http/edition.h)
+ *   lzr_server_free(&server);                            finishes what is being sent, within a
  * limit
  *
- * start and stop from one thread. The driver must outlive the server. */
+ * new, start and free from one thread, reload from any. The server owns the driver. */
 #ifndef LZR_HTTP_SERVER_H
 #define LZR_HTTP_SERVER_H
 
@@ -26,6 +27,9 @@ struct lzr_server_options {
     unsigned threads;           /* that answer; at least 2 */
     const char *const *origins; /* --allow-origin; borrowed for the server's life */
     size_t norigins;
+    const char *const *hosts; /* --allow-host; borrowed */
+    size_t nhosts;
+    const char *token;      /* --token, or NULL; borrowed */
     const char *public_url;     /* what printed and embedded URLs begin with, or NULL; borrowed */
     const char *const *proxies; /* --trusted-proxy (public.h); borrowed */
     size_t nproxies;
@@ -51,9 +55,17 @@ struct lzr_server_options {
 /* Memory of one connection: request line, headers, answer's head. */
 #define LZR_CONNECTION_POOL 16384
 
-enum lzr_code lzr_server_start(const struct lzr_server_options *o, struct lzr_driver *d,
-                               struct lzr_server **out, struct lzr_err *err);
+/* Binds the socket, so that an occupied port is told before the stores are loaded. */
+enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_server **out,
+                             struct lzr_err *err);
+/* Takes *d over, also on failure, after which lzr_server_free is all that is left to do. again: how
+ * a reload opens the stores, borrowed; NULL: there is none. */
+enum lzr_code lzr_server_start(struct lzr_server *s, struct lzr_driver **d,
+                               const struct lzr_driver_options *again, struct lzr_err *err);
 uint16_t lzr_server_port(const struct lzr_server *s);
-void lzr_server_stop(struct lzr_server **s);
+/* Returns at once; the outcome is logged and counted. Only between start and free. */
+void lzr_server_reload(struct lzr_server *s);
+/* NULL is fine. */
+void lzr_server_free(struct lzr_server **s);
 
 #endif

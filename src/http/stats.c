@@ -32,12 +32,22 @@ static void metric(struct lzr_buf *b, const char *type, const char *name, const 
                    help, name, type, name, v);
 }
 
+/* A counter of two kinds. */
+static void labelled(struct lzr_buf *b, const char *name, const char *help, const char *label,
+                     const char *one, uint64_t v1, const char *two, uint64_t v2)
+{
+    lzr_buf_printf(b, "# HELP lazarr_%s %s\n# TYPE lazarr_%s counter\n", name, help, name);
+    lzr_buf_printf(b, "lazarr_%s{%s=\"%s\"} %" PRIu64 "\nlazarr_%s{%s=\"%s\"} %" PRIu64 "\n", name,
+                   label, one, v1, name, label, two, v2);
+}
+
 enum MHD_Result lzr_serve_metrics(struct lzr_http_req *r)
 {
     struct lzr_server *s = r->server;
     struct lzr_stats st;
     struct lzr_buf b;
-    lzr_driver_stats(s->driver, &st);
+    struct lzr_reload_counts rc = lzr_editions_counts(s->editions);
+    lzr_editions_stats(s->editions, &st);
     lzr_buf_init(&b, MAX_PAGE);
 #define METRIC(type, name, help) metric(&b, #type, #name, help, st.name);
     LZR_DRIVER_STATS(METRIC)
@@ -48,6 +58,12 @@ enum MHD_Result lzr_serve_metrics(struct lzr_http_req *r)
     metric(&b, "counter", "http_bytes_total", "bytes of answers' bodies", atomic_load(&s->bytes));
     metric(&b, "counter", "http_gone_total", "clients that left while they waited",
            atomic_load(&s->gone));
+    metric(&b, "gauge", "editions", "loaded stores: the current ones, and replaced ones in use",
+           rc.editions);
+    labelled(&b, "reloads_total", "reloads of the stores", "result", "ok", rc.ok, "failed",
+             rc.failed);
+    labelled(&b, "http_refused_total", "requests refused for who asked", "reason", "host",
+             atomic_load(&s->refused_hosts), "token", atomic_load(&s->refused_tokens));
     lzr_buf_puts(&b, "# HELP lazarr_http_requests_total answered requests\n"
                      "# TYPE lazarr_http_requests_total counter\n");
     for (unsigned code = 100; code < 600; code++) {
@@ -87,12 +103,12 @@ static void array_stats(struct lzr_json *j, struct lzr_driver *d, const struct l
 
 enum MHD_Result lzr_serve_stats(struct lzr_http_req *r)
 {
-    struct lzr_driver *d = r->server->driver;
+    struct lzr_driver *d = r->edition->driver;
     const struct lzr_catalog *c = lzr_driver_catalog(d);
     struct lzr_stats st;
     struct lzr_json j;
     struct lzr_buf b;
-    lzr_driver_stats(d, &st);
+    lzr_editions_stats(r->server->editions, &st);
     lzr_buf_init(&b, MAX_PAGE);
     lzr_json_init(&j, &b);
     lzr_json_open(&j, '{');
@@ -118,7 +134,7 @@ enum MHD_Result lzr_serve_workers(struct lzr_http_req *r)
     struct lzr_worker_info info[LZR_MAX_WORKERS];
     struct lzr_json j;
     struct lzr_buf b;
-    size_t n = lzr_driver_workers(r->server->driver, info, LZR_MAX_WORKERS);
+    size_t n = lzr_driver_workers(r->edition->driver, info, LZR_MAX_WORKERS);
     lzr_buf_init(&b, MAX_PAGE);
     lzr_json_init(&j, &b);
     lzr_json_open(&j, '[');

@@ -30,9 +30,7 @@ static bool canonical(const char *key, size_t n)
     return true;
 }
 
-/* Bytes of "http://host:port" before the path: whoever takes us for a proxy asks so, and RFC 9112
- * (3.2.2) wants it understood. */
-static size_t authority(const char *raw, size_t n)
+size_t lzr_target_authority(const char *raw, size_t n)
 {
     size_t i = n >= 7 && strncasecmp(raw, "http://", 7) == 0    ? 7
                : n >= 8 && strncasecmp(raw, "https://", 8) == 0 ? 8
@@ -43,9 +41,20 @@ static size_t authority(const char *raw, size_t n)
     return i;
 }
 
+bool lzr_target_is_clean(const char *raw, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)raw[i];
+        if (c < 0x21 || c >= 0x7f || c == '#') {
+            return false;
+        }
+    }
+    return n > 0;
+}
+
 void lzr_target_parse(const char *raw, size_t n, struct lzr_target *out)
 {
-    size_t skip = authority(raw, n);
+    size_t skip = lzr_target_authority(raw, n);
     raw += skip;
     n -= skip;
     const char *q = memchr(raw, '?', n);

@@ -23,6 +23,11 @@ struct lzr_target {
     const char *query; /* in the raw target, behind the '?'; NULL if there is none */
 };
 
+/* Bytes of "http://host:port" before the path, 0 if it begins with the path: whoever takes us for a
+ * proxy asks so, and RFC 9112 (3.2.2) wants it understood. */
+size_t lzr_target_authority(const char *raw, size_t n);
+/* Whether every byte, the query's too, may stand in a target at all. */
+bool lzr_target_is_clean(const char *raw, size_t n);
 void lzr_target_parse(const char *raw, size_t n, struct lzr_target *out);
 /* Whether the query holds this name as a parameter (with or without a value). */
 bool lzr_query_has(const char *query, const char *name);

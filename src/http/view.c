@@ -43,6 +43,10 @@ void lzr_request_base(const struct lzr_http_req *r, char out[LZR_PUBLIC_BYTES])
     (void)snprintf(own, sizeof own, strchr(o->host, ':') != NULL ? "[%.255s]:%u" : "%.255s:%u",
                    o->host, r->server->port);
     lzr_public_base(o->public_url, &asked, own, out);
+    if (r->trusted) { /* whoever follows the URL needs it */
+        size_t n = strlen(out);
+        (void)snprintf(out + n, LZR_PUBLIC_BYTES - n, "/t/%s", o->token);
+    }
 }
 
 bool lzr_request_prefixed(const struct lzr_http_req *r)
@@ -79,7 +83,7 @@ static void take(struct lzr_http_req *r)
     struct lzr_result *res = &r->wish.result;
     struct lzr_look_layer *l = &job->look.layers[job->at++];
     if (res->code == LZR_OK && lzr_glance_range(l, &r->chunk, res->blob->data, res->blob->len)) {
-        lzr_glances_keep(&r->server->glances, l);
+        lzr_glances_keep(&r->edition->glances, l);
     }
     lzr_blob_unref(&res->blob);
     lzr_free(res->text);
@@ -91,13 +95,13 @@ static enum MHD_Result go_on(struct lzr_http_req *r)
     struct lzr_view_job *job = r->view;
     while (job->at < job->look.n) {
         struct lzr_look_layer *l = &job->look.layers[job->at];
-        if (l->array->kind == LZR_LABELS || lzr_glances_recall(&r->server->glances, l) ||
+        if (l->array->kind == LZR_LABELS || lzr_glances_recall(&r->edition->glances, l) ||
             !lzr_glance_chunk(l, &r->chunk)) {
             job->at++;
             continue;
         }
         r->wish = (struct lzr_request){0};
-        if (lzr_driver_try(r->server->driver, &r->chunk, &r->wish)) {
+        if (lzr_driver_try(r->edition->driver, &r->chunk, &r->wish)) {
             take(r);
         } else if (lzr_now_us() < job->until_us) {
             return lzr_chunk_wait(r, job->until_us);
@@ -163,7 +167,7 @@ static bool choose(const struct lzr_catalog *c, const char *key, size_t n, struc
 
 enum MHD_Result lzr_serve_view(struct lzr_http_req *r, const struct lzr_target *t)
 {
-    const struct lzr_catalog *c = lzr_driver_catalog(r->server->driver);
+    const struct lzr_catalog *c = lzr_driver_catalog(r->edition->driver);
     r->view = lzr_calloc(1, sizeof *r->view);
     if (r->view == NULL) {
         return lzr_respond_text(r, 500, "out of memory\n");

@@ -1,0 +1,260 @@
+#include "http/access.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define ALNUM "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+/* Bytes at the start of s[0..n) that are of this set. */
+static size_t span(const char *s, size_t n, const char *set)
+{
+    size_t i = 0;
+    while (i < n && s[i] != '\0' && strchr(set, s[i]) != NULL) {
+        i++;
+    }
+    return i;
+}
+
+static bool same(const char *a, size_t n, const char *b)
+{
+    return strlen(b) == n && strncasecmp(a, b, n) == 0;
+}
+
+/* Bytes of an authority's host, brackets included; what follows is ":port" or nothing. */
+static size_t host_length(const char *authority, size_t n)
+{
+    if (n > 0 && authority[0] == '[') {
+        const char *end = memchr(authority, ']', n);
+        return end != NULL ? (size_t)(end - authority) + 1 : n;
+    }
+    const char *colon = memchr(authority, ':', n);
+    return colon != NULL ? (size_t)(colon - authority) : n;
+}
+
+bool lzr_host_is_loopback(const char *host, size_t n)
+{
+    static const char tail[] = ".localhost";
+    size_t t = sizeof tail - 1;
+    if (same(host, n, "localhost") || same(host, n, "localhost.") || same(host, n, "[::1]") ||
+        (n > t && strncasecmp(host + n - t, tail, t) == 0)) {
+        return true;
+    }
+    /* Four numbers and nothing else: "127.0.0.1.example" is somebody else's. */
+    if (n < 9 || n > 15 || strncmp(host, "127.", 4) != 0 || span(host, n, "0123456789.") != n) {
+        return false;
+    }
+    unsigned dots = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (host[i] == '.') {
+            dots++;
+            if (i + 1 == n || host[i + 1] == '.') {
+                return false;
+            }
+        }
+    }
+    return dots == 3;
+}
+
+bool lzr_host_is_valid(const char *authority, size_t n)
+{
+    size_t h = host_length(authority, n);
+    if (h == 0 || n > 255 + 6) {
+        return false;
+    }
+    if (authority[0] == '[') {
+        if (h < 4 || authority[h - 1] != ']' ||
+            span(authority + 1, h - 2, "0123456789abcdefABCDEF:.") != h - 2) {
+            return false;
+        }
+    } else if (span(authority, h, ALNUM "-._~") != h) {
+        return false;
+    }
+    if (h == n) {
+        return true;
+    }
+    size_t digits = n - h - 1;
+    return authority[h] == ':' && digits <= 5 &&
+           span(authority + h + 1, digits, "0123456789") == digits;
+}
+
+/* The authority of "scheme://authority[/...]"; false if there is none. */
+static bool authority_of(const char *url, const char **out, size_t *n)
+{
+    size_t scheme = span(url, strlen(url), ALNUM "+-.");
+    if (scheme == 0 || strncmp(url + scheme, "://", 3) != 0) {
+        return false;
+    }
+    *out = url + scheme + 3;
+    *n = strcspn(*out, "/?#");
+    return *n > 0;
+}
+
+bool lzr_access_host(const struct lzr_access *a, const char *authority, size_t n)
+{
+    size_t h = host_length(authority, n);
+    if (!a->check_hosts || lzr_host_is_loopback(authority, h)) {
+        return true;
+    }
+    for (size_t i = 0; i < a->nhosts; i++) {
+        if (strcmp(a->hosts[i], "*") == 0 || same(authority, h, a->hosts[i])) {
+            return true;
+        }
+    }
+    if (a->host != NULL && (same(authority, h, a->host) || (h > 2 && authority[0] == '[' &&
+                                                            same(authority + 1, h - 2, a->host)))) {
+        return true;
+    }
+    const char *public;
+    size_t len;
+    if (a->public_url != NULL && authority_of(a->public_url, &public, &len)) {
+        size_t p = host_length(public, len);
+        return p == h && strncasecmp(public, authority, h) == 0;
+    }
+    return false;
+}
+
+bool lzr_token_is_valid(const char *token)
+{
+    size_t n = strlen(token);
+    return n >= LZR_TOKEN_MIN && n <= LZR_TOKEN_MAX && span(token, n, ALNUM "-._~") == n;
+}
+
+/* Whether n bytes are the token; looks at all of them whatever they are, so that the time tells
+ * nothing but their number. */
+static bool is_token(const char *token, const char *s, size_t n)
+{
+    size_t len = strlen(token);
+    volatile unsigned char different = 0;
+    if (n != len) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        different = (unsigned char)(different | ((unsigned char)token[i] ^ (unsigned char)s[i]));
+    }
+    return different == 0;
+}
+
+size_t lzr_access_path(const struct lzr_access *a, const char *path, size_t n)
+{
+    if (a->token == NULL || n < 3 || memcmp(path, "/t/", 3) != 0) {
+        return 0;
+    }
+    size_t i = 3;
+    while (i < n && path[i] != '/' && path[i] != '?') {
+        i++;
+    }
+    return is_token(a->token, path + 3, i - 3) ? i : 0;
+}
+
+bool lzr_access_bearer(const struct lzr_access *a, const char *authorization)
+{
+    if (a->token == NULL || authorization == NULL ||
+        strncasecmp(authorization, "Bearer ", 7) != 0) {
+        return false;
+    }
+    const char *t = authorization + 7;
+    t += strspn(t, " ");
+    return is_token(a->token, t, strlen(t));
+}
+
+bool lzr_access_same_origin(const struct lzr_access *a, const char *origin, const char *host)
+{
+    const char *theirs, *public;
+    size_t n, len;
+    if (!authority_of(origin, &theirs, &n) || theirs[n] != '\0') {
+        return false; /* "null" among others */
+    }
+    if (host != NULL && same(theirs, n, host)) {
+        return true;
+    }
+    if (a->public_url == NULL || !authority_of(a->public_url, &public, &len)) {
+        return false;
+    }
+    len = (size_t)(public - a->public_url) + len; /* with the scheme */
+    return strlen(origin) == len && strncasecmp(origin, a->public_url, len) == 0;
+}
+
+bool lzr_origin_is_valid(const char *origin)
+{
+    const char *authority;
+    size_t n;
+    if (strcmp(origin, "*") == 0 || strcmp(origin, "null") == 0) {
+        return true;
+    }
+    return authority_of(origin, &authority, &n) && authority[n] == '\0' &&
+           lzr_host_is_valid(authority, n);
+}
+
+bool lzr_allow_host_is_valid(const char *host)
+{
+    size_t n = strlen(host);
+    return strcmp(host, "*") == 0 || (lzr_host_is_valid(host, n) && host_length(host, n) == n);
+}
+
+static int hex(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* The byte at *i, percent-decoded where it can be; advances. */
+static char next_byte(const char *s, size_t n, size_t *i)
+{
+    if (s[*i] == '%' && *i + 2 < n && hex(s[*i + 1]) >= 0 && hex(s[*i + 2]) >= 0) {
+        char c = (char)(hex(s[*i + 1]) * 16 + hex(s[*i + 2]));
+        *i += 3;
+        return c;
+    }
+    return s[(*i)++];
+}
+
+/* Whether the token stands anywhere in it, in any spelling. */
+static bool holds_token(const char *raw, size_t n, const char *token)
+{
+    for (size_t start = 0; token != NULL && start < n; start++) {
+        size_t i = start, k = 0;
+        while (i < n && token[k] != '\0' && next_byte(raw, n, &i) == token[k]) {
+            k++;
+        }
+        if (token[k] == '\0') {
+            return true;
+        }
+    }
+    return false;
+}
+
+void lzr_target_mask(const char *raw, size_t n, const char *token, char *out, size_t size)
+{
+    static const char hidden[] = "/t/***";
+    size_t i = 0, at = 0, len = 0;
+    /* The path begins behind "scheme://authority", if that is there. */
+    const char *scheme = n > 8 ? memmem(raw, 8, "://", 3) : NULL;
+    if (scheme != NULL) {
+        at = (size_t)(scheme - raw) + 3;
+        while (at < n && raw[at] != '/' && raw[at] != '?') {
+            at++;
+        }
+    }
+    while (at < n && raw[at] == '/') {
+        at++;
+    }
+    i = at;
+    if (at > 0 && i < n && next_byte(raw, n, &i) == 't' && i < n && next_byte(raw, n, &i) == '/') {
+        while (i < n && raw[i] != '/' && raw[i] != '?') {
+            i++;
+        }
+        len = sizeof hidden - 1 < size ? sizeof hidden - 1 : size - 1;
+        memcpy(out, hidden, len);
+        raw += i;
+        n -= i;
+    }
+    if (holds_token(raw, n, token)) {
+        raw = "(the token)";
+        n = strlen(raw);
+    }
+    n = n < size - 1 - len ? n : size - 1 - len;
+    memcpy(out + len, raw, n);
+    out[len + n] = '\0';
+}

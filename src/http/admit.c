@@ -1,0 +1,270 @@
+/* What a request may look like and who may ask: everything that is refused before it is routed. */
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "http/request.h"
+
+#define METHODS "GET, HEAD, OPTIONS"
+
+/* What the headers say of where a request ends, whose it is, and whether they are headers at all.
+ */
+struct head {
+    unsigned hosts, lengths, origins, authorizations;
+    bool body;   /* one follows, or may */
+    bool expect; /* "100-continue" and the like */
+    bool broken; /* a name or a value with bytes that have no place there */
+};
+
+/* RFC 9110 5.6.2; the library lets "Name :" and control bytes through. */
+static bool is_token(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if (c <= 0x20 || c >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", c) != NULL) {
+            return false;
+        }
+    }
+    return n > 0;
+}
+
+static bool is_value(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const char *key, size_t nkey,
+                                   const char *value, size_t nvalue)
+{
+    struct head *h = cls;
+    (void)kind;
+    if (!is_token(key, nkey) || (value != NULL && !is_value(value, nvalue))) {
+        h->broken = true;
+    } else if (strcasecmp(key, "Host") == 0) {
+        h->hosts++;
+    } else if (strcasecmp(key, "Content-Length") == 0) {
+        h->lengths++;
+        h->body = h->body || value == NULL || strcmp(value, "0") != 0;
+    } else if (strcasecmp(key, "Transfer-Encoding") == 0) {
+        h->body = true;
+    } else if (strcasecmp(key, "Expect") == 0) {
+        h->expect = true;
+    } else if (strcasecmp(key, "Origin") == 0) {
+        h->origins++;
+    } else if (strcasecmp(key, "Authorization") == 0) {
+        h->authorizations++;
+    }
+    return MHD_YES;
+}
+
+static enum MHD_Result respond_405(struct lzr_http_req *r, const char *allow)
+{
+    struct lzr_answer a = {.status = 405, .allow = allow, .cache_control = "no-store"};
+    return lzr_respond(r, &a);
+}
+
+bool lzr_refuse_early(struct lzr_http_req *r, const char *method, const char *version,
+                      enum MHD_Result *out)
+{
+    struct head h = {0};
+    if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0) {
+        *out = lzr_respond_text(r, 505, "HTTP/1.1 or HTTP/1.0, please\n");
+        return true;
+    }
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
+        strcmp(method, "OPTIONS") != 0 && !(strcmp(method, "POST") == 0 && lzr_is_action(r))) {
+        *out = respond_405(r, METHODS);
+        return true;
+    }
+    (void)MHD_get_connection_values_n(r->conn, MHD_HEADER_KIND, take_header, &h);
+    if (h.broken) {
+        *out = lzr_respond_text(r, 400, "a header makes no sense\n");
+    } else if (h.hosts > 1 || h.lengths > 1 || h.origins > 1 || h.authorizations > 1) {
+        /* The library would take the first, a proxy perhaps the last. */
+        *out = lzr_respond_text(r, 400,
+                                "more than one Host, Content-Length, Origin or Authorization\n");
+    } else if (h.body) {
+        *out = lzr_respond_text(r, 413, "a request has no body here\n");
+    } else if (h.expect) {
+        *out = lzr_respond_text(r, 417, "nothing is expected here\n");
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void add(struct MHD_Response *resp, const char *name, const char *value)
+{
+    (void)MHD_add_response_header(resp, name, value);
+}
+
+enum MHD_Result lzr_respond_options(struct lzr_http_req *r)
+{
+    struct MHD_Response *resp =
+        MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
+    if (resp == NULL) {
+        return MHD_NO;
+    }
+    const char *origin = lzr_header(r, "Origin");
+    const char *allow = lzr_cors_allow(&r->server->cors, origin);
+    const char *asked = lzr_header(r, "Access-Control-Request-Headers");
+    add(resp, "Allow", METHODS);
+    if (origin != NULL) {
+        add(resp, "Vary", "Origin, Access-Control-Request-Headers");
+    }
+    if (allow != NULL) {
+        add(resp, "Access-Control-Allow-Origin", allow);
+        add(resp, "Access-Control-Allow-Methods", METHODS);
+        add(resp, "Access-Control-Max-Age", "86400");
+        add(resp, "Access-Control-Allow-Headers",
+            asked != NULL && *asked != '\0' && lzr_cors_headers_safe(asked)
+                ? asked
+                : "Range, Authorization, If-None-Match, If-Match, If-Range, Cache-Control, "
+                  "Content-Type");
+        if (lzr_header(r, "Access-Control-Request-Private-Network") != NULL) {
+            add(resp, "Access-Control-Allow-Private-Network", "true");
+        }
+    }
+    r->status = 204;
+    enum MHD_Result ok = MHD_queue_response(r->conn, 204, resp);
+    MHD_destroy_response(resp);
+    return ok;
+}
+
+/* 421 rather than 403: some readers take a 403 for a missing chunk. */
+static enum MHD_Result refuse_host(struct lzr_http_req *r, const char *host, size_t n)
+{
+    struct lzr_server *s = r->server;
+    char text[600];
+    (void)snprintf(text, sizeof text, "%.*s", (int)(n < 256 ? n : 256), host);
+    atomic_fetch_add_explicit(&s->refused_hosts, 1, memory_order_relaxed);
+    if (lzr_once_due(&s->strange_hosts, text, lzr_now_us())) {
+        lzr_log(s->o.log, LZR_LOG_WARN,
+                "a request for the host '%s' was refused; to answer to it: --allow-host %.*s", text,
+                (int)strcspn(text, ":"), text);
+    }
+    (void)snprintf(text, sizeof text,
+                   "this server does not answer to the host '%.*s' (--allow-host adds names)\n",
+                   (int)(n < 256 ? n : 256), host);
+    return lzr_respond_text(r, 421, text);
+}
+
+/* The Host header and the authority of a target in absolute form. False: *out is the refusal. */
+static bool admit_host(struct lzr_http_req *r, enum MHD_Result *out)
+{
+    const struct lzr_access *a = &r->server->access;
+    const char *hosts[2] = {lzr_header(r, "Host"), NULL};
+    size_t lens[2] = {hosts[0] != NULL ? strlen(hosts[0]) : 0, 0};
+    size_t skip = lzr_target_authority(r->raw, r->nraw);
+    if (skip > 0) {
+        hosts[1] = strstr(r->raw, "://") + 3;
+        lens[1] = skip - (size_t)(hosts[1] - r->raw);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        if (hosts[i] == NULL) {
+            continue; /* HTTP/1.0 has none; the library refuses an HTTP/1.1 request without */
+        }
+        if (!lzr_host_is_valid(hosts[i], lens[i])) {
+            *out = lzr_respond_text(r, 400, "the Host makes no sense\n");
+            return false;
+        }
+        if (!lzr_access_host(a, hosts[i], lens[i])) {
+            *out = refuse_host(r, hosts[i], lens[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum MHD_Result refuse_token(struct lzr_http_req *r)
+{
+    static const char text[] = "a token is needed: /t/TOKEN/... or 'Authorization: Bearer TOKEN'\n";
+    struct lzr_answer a = {.status = 401,
+                           .type = "text/plain; charset=utf-8",
+                           .body = text,
+                           .len = sizeof text - 1,
+                           .authenticate = "Bearer",
+                           .cache_control = "no-store"};
+    atomic_fetch_add_explicit(&r->server->refused_tokens, 1, memory_order_relaxed);
+    return lzr_respond(r, &a);
+}
+
+/* Where the key begins in the raw target, and which prefix URLs keep. */
+static void find_path(struct lzr_http_req *r)
+{
+    size_t skip = lzr_target_authority(r->raw, r->nraw);
+    size_t prefix = lzr_access_path(&r->server->access, r->raw + skip, r->nraw - skip);
+    r->path = r->raw + skip + prefix;
+    r->npath = r->nraw - skip - prefix;
+    r->prefix = prefix;
+    r->trusted = prefix > 0;
+}
+
+bool lzr_admit(struct lzr_http_req *r, enum MHD_Result *out)
+{
+    const struct lzr_access *a = &r->server->access;
+    bool options = strcmp(r->method, "OPTIONS") == 0;
+    find_path(r);
+    if (!lzr_target_is_clean(r->raw, r->nraw) && !(options && strcmp(r->raw, "*") == 0)) {
+        *out = lzr_respond_text(r, 400, "the request target makes no sense\n");
+        return false;
+    }
+    if (!admit_host(r, out)) {
+        return false;
+    }
+    if (options) { /* a preflight carries no credentials */
+        *out = lzr_respond_options(r);
+        return false;
+    }
+    r->trusted = r->trusted || lzr_access_bearer(a, lzr_header(r, "Authorization"));
+    if (a->token != NULL && !r->trusted && strcmp(r->path, "/healthz") != 0) {
+        *out = refuse_token(r);
+        return false;
+    }
+    return true;
+}
+
+/* The peer is this machine itself, not a proxy that speaks for somebody. */
+static bool is_local_peer(const struct lzr_http_req *r)
+{
+    static const char *const proxies[] = {"Forwarded",        "X-Forwarded-For",
+                                          "X-Forwarded-Host", "X-Forwarded-Proto",
+                                          "X-Real-IP",        "Via"};
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    for (size_t i = 0; i < sizeof proxies / sizeof proxies[0]; i++) {
+        if (lzr_header(r, proxies[i]) != NULL) {
+            return false;
+        }
+    }
+    return info != NULL && lzr_is_loopback(info->client_addr);
+}
+
+bool lzr_admit_action(struct lzr_http_req *r, enum MHD_Result *out)
+{
+    const char *origin = lzr_header(r, "Origin");
+    const char *site = lzr_header(r, "Sec-Fetch-Site");
+    if (strcmp(r->method, "POST") != 0) {
+        *out = respond_405(r, "POST");
+        return false;
+    }
+    if (!r->trusted && !is_local_peer(r)) {
+        *out = lzr_respond_text(r, 403, "only with a token, or from the machine itself\n");
+        return false;
+    }
+    if ((origin != NULL &&
+         !lzr_access_same_origin(&r->server->access, origin, lzr_header(r, "Host"))) ||
+        (site != NULL && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)) {
+        *out = lzr_respond_text(r, 403, "a page of another origin may not ask for this\n");
+        return false;
+    }
+    return true;
+}
