@@ -237,6 +237,42 @@ static int read_token(struct lzr_options *o, const char *path)
     return 0;
 }
 
+/* Who may ask; 0, or 2 for a value that makes no sense. */
+static int take_access(struct lzr_options *o, int c)
+{
+    switch (c) {
+    case ORIGIN:
+        if (o->server.norigins == sizeof o->origins / sizeof o->origins[0]) {
+            return wrong("too many --allow-origin, at", optarg);
+        }
+        if (!lzr_origin_is_valid(optarg)) {
+            return wrong("--allow-origin must be scheme://host[:port] without a path, or *, got",
+                         optarg);
+        }
+        o->origins[o->server.norigins++] = optarg;
+        return 0;
+    case ALLOW_HOST:
+        if (o->server.nhosts == sizeof o->hosts / sizeof o->hosts[0]) {
+            return wrong("too many --allow-host, at", optarg);
+        }
+        if (!lzr_allow_host_is_valid(optarg)) {
+            return wrong("--allow-host must be a name or an address without a port, or *, got",
+                         optarg);
+        }
+        o->hosts[o->server.nhosts++] = optarg;
+        return 0;
+    case TOKEN:
+        if (!lzr_token_is_valid(optarg)) { /* it isn't shown: it may be nearly right */
+            return wrong("--token must be 16 to 256 of the letters, digits and -._~, got", "***");
+        }
+        (void)snprintf(o->token, sizeof o->token, "%s", optarg);
+        o->server.token = o->token;
+        return 0;
+    default:
+        return read_token(o, optarg);
+    }
+}
+
 /* One option; 0, or 2 for a value that makes no sense. */
 static int take(struct lzr_options *o, int c)
 {
@@ -265,34 +301,10 @@ static int take(struct lzr_options *o, int c)
         o->driver.python = optarg;
         return 0;
     case ORIGIN:
-        if (o->server.norigins == sizeof o->origins / sizeof o->origins[0]) {
-            return wrong("too many --allow-origin, at", optarg);
-        }
-        if (!lzr_origin_is_valid(optarg)) {
-            return wrong("--allow-origin must be scheme://host[:port] without a path, or *, got",
-                         optarg);
-        }
-        o->origins[o->server.norigins++] = optarg;
-        return 0;
     case ALLOW_HOST:
-        if (o->server.nhosts == sizeof o->hosts / sizeof o->hosts[0]) {
-            return wrong("too many --allow-host, at", optarg);
-        }
-        if (!lzr_allow_host_is_valid(optarg)) {
-            return wrong("--allow-host must be a name or an address without a port, or *, got",
-                         optarg);
-        }
-        o->hosts[o->server.nhosts++] = optarg;
-        return 0;
     case TOKEN:
-        if (!lzr_token_is_valid(optarg)) { /* it isn't shown: it may be nearly right */
-            return wrong("--token must be 16 to 256 of the letters, digits and -._~, got", "***");
-        }
-        (void)snprintf(o->token, sizeof o->token, "%s", optarg);
-        o->server.token = o->token;
-        return 0;
     case TOKEN_FILE:
-        return read_token(o, optarg);
+        return take_access(o, c);
     case PUBLIC:
         if (!web_address(optarg)) {
             return wrong("--public-url must begin with http:// or https://, got", optarg);

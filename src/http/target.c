@@ -45,7 +45,7 @@ bool lzr_target_is_clean(const char *raw, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)raw[i];
-        if (c < 0x21 || c >= 0x7f || c == '#') {
+        if (c < 0x21 || c == 0x7f || c == '#') { /* bytes above are merely no key */
             return false;
         }
     }

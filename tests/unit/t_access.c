@@ -179,8 +179,7 @@ static void test_clean(void **state)
     assert_true(lzr_target_is_clean("/a?b=c%00", 9) && lzr_target_is_clean("*", 1));
     assert_false(lzr_target_is_clean("", 0) || lzr_target_is_clean("/a b", 4) ||
                  lzr_target_is_clean("/a?b\r", 5) || lzr_target_is_clean("/a\0", 3) ||
-                 lzr_target_is_clean("/\x80", 2) || lzr_target_is_clean("/a#b", 4) ||
-                 lzr_target_is_clean("/\x7f", 2));
+                 lzr_target_is_clean("/a#b", 4) || lzr_target_is_clean("/\x7f", 2));
     assert_int_equal(lzr_target_authority("http://h:1/a", 12), 10);
     assert_int_equal(lzr_target_authority("/http://h:1/a", 13), 0);
 }
