@@ -4,9 +4,12 @@ the same values from the position alone.
 
     formats.SPECS                   the arrays
     formats.values(spec)            all values of one, as the user's function makes them
-    formats.n5(spec)                what N5 shows: the values, x last as in NumPy; or why there is nothing
-    formats.precomputed(spec)       {name: values as t, c, z, y, x without t}; or why there is nothing
+    formats.levels(spec)            those of each level
+    formats.items(face)             what a format shows, level by level: name, key below the store and
+                                    values in NumPy's order (precomputed: c, z, y, x); or why there is
+                                    nothing
 """
+import itertools
 from collections import namedtuple
 
 import matrix
@@ -54,6 +57,11 @@ def _specs():
         units=("second", None, UM, UM, UM), scale=(0.5, 1, 3, 2, 1), channels=["a", "b"])
     add("image/tyx", (2, 12, 13), (1, 8, 8), "float64", "blosc", "tyx")
     add("image/cyx", (2, 30, 31), (1, 16, 16), "float32", "gzip", "cyx", channels=["a", "b"])
+    add("image/pyramid", (21, 30, 41), (8, 16, 16), "uint16", axes="zyx", units=UM, scale=(2, 0.5, 0.25),
+        translation=(10, 20, -30), levels=3)
+    add("image/pyramid_f", (2, 30, 41), (1, 16, 16), "float32", "raw", "cyx", channels=["a", "b"], levels=3)
+    add("seg/pyramid", (21, 30, 41), (8, 16, 16), "uint32", axes="zyx", units=UM, scale=(2, 0.5, 0.25),
+        translation=(10, 20, -30), kind="labels", labels_of="image/pyramid", levels=3)
     for d in ("uint16", "uint32", "uint64"):
         add(f"seg/of_{d}", (20, 30, 40), (8, 16, 32), d, axes="zyx", units=UM, scale=(2, 0.5, 0.25),
             translation=(10, 20, -30), kind="labels", labels_of="image/zyx_uint8")
@@ -86,6 +94,30 @@ def values(spec, start=None, stop=None):
     return (box * np.uint64(big)).astype(spec.dtype)
 
 
+def _reduce(v, how, factors):
+    """A level from the one below it, voxel by voxel as the design says it."""
+    out = np.empty([-(-n // f) for n, f in zip(v.shape, factors)], v.dtype)
+    for at in np.ndindex(out.shape):
+        box = v[tuple(slice(i * f, (i + 1) * f) for i, f in zip(at, factors))].ravel()
+        if how == "mean" and v.dtype.kind == "f":
+            with np.errstate(invalid="ignore"):  # infinities of both signs: NaN
+                out[at] = box.astype("f8").sum() / box.size
+        elif how == "mean":
+            out[at] = (2 * sum(map(int, box)) + box.size) // (2 * box.size)
+        else:  # mode
+            seen, counts = np.unique(box, return_counts=True)
+            out[at] = seen[counts.argmax()]
+    return out
+
+
+def levels(spec):
+    out = [values(spec)]
+    how = "mode" if spec.more.get("kind") == "labels" else "mean"
+    while len(out) < spec.more.get("levels", 1):
+        out.append(_reduce(out[-1], how, [2 if a in "zyx" else 1 for a in spec.axes]))
+    return out
+
+
 def image(spec):
     return spec.axes is not None
 
@@ -95,40 +127,58 @@ def _widened(v):
     return v.astype("u1") if v.dtype.kind == "b" else v.astype("f4") if v.dtype == "f2" else v
 
 
-def n5(spec):
-    if spec.dtype.kind == "c":
-        return f"N5 has no {spec.dtype.newbyteorder('=').name}"
-    if not spec.shape:
-        return "N5 has no arrays without axes"
-    return _widened(values(spec))
+def absent(spec, face):
+    """Why a format doesn't show an array, as the server says it; None where it does."""
+    d = spec.dtype.newbyteorder("=")
+    if face in ("n5", "bdv"):
+        if face == "bdv" and not image(spec):
+            return "BigDataViewer shows images only (give it axes=)"
+        if d.kind == "c":
+            return f"N5 has no {d.name}"
+        if not spec.shape:
+            return "N5 has no arrays without axes"
+    if face == "precomputed":
+        if d.kind == "c":
+            return f"Neuroglancer precomputed has no {d.name}"
+        if image(spec) and "t" in spec.axes:
+            return "Neuroglancer precomputed has no time axis"
+        if not image(spec) and len(spec.shape) not in (2, 3):
+            return "Neuroglancer precomputed has two or three axes"
+        if 0 in spec.shape:
+            return "Neuroglancer precomputed has no empty arrays"
+    return None
 
 
-def bdv(spec):
-    if not image(spec):
-        return "BigDataViewer shows images only (give it axes=)"
-    return n5(spec)
+def cast(spec):
+    """The ending of the name in precomputed under which there is a type that Neuroglancer has."""
+    return {"f8": "~float32", "i8": "~uint64"}.get(spec.dtype.newbyteorder("=").str[1:], "")
 
 
-def precomputed(spec):
-    """Values with a channel axis and three spatial ones, by the name that they have there."""
-    v = values(spec)
-    if spec.dtype.kind == "c":
-        return f"Neuroglancer precomputed has no {spec.dtype.newbyteorder('=').name}"
-    if image(spec) and "t" in spec.axes:
-        return "Neuroglancer precomputed has no time axis"
-    if not image(spec) and len(spec.shape) not in (2, 3):
-        return "Neuroglancer precomputed has two or three axes"
-    if 0 in spec.shape:
-        return "Neuroglancer precomputed has no empty arrays"
-    name, v = spec.name, _widened(v)
-    if v.dtype == "f8":
+def _as_precomputed(spec, v):
+    v = _widened(v)
+    if cast(spec):
         with np.errstate(over="ignore"):
-            name, v = name + "~float32", v.astype("f4")
-    elif v.dtype == "i8":
-        name, v = name + "~uint64", v.view("u8")
-    channels = v.shape[:1] if image(spec) and "c" in spec.axes else (1,)
-    spatial = v.shape[len(v.shape) - (len(v.shape) - (image(spec) and "c" in spec.axes)):]
-    return name, v.reshape(channels + (1,) * (3 - len(spatial)) + spatial)
+            v = v.astype("f4") if v.dtype.kind == "f" else v.view("u8")
+    channels = v.shape[:1] if image(spec) and "c" in spec.axes else ()
+    spatial = v.shape[len(channels):]
+    return v.reshape((channels or (1,)) + (1,) * (3 - len(spatial)) + spatial)
+
+
+Item = namedtuple("Item", "name spec level key want why")
+
+
+def items(face):
+    """want is None where the format shows nothing: why says it."""
+    for spec in SPECS:
+        why = absent(spec, face)
+        for k, v in enumerate([None] if why else levels(spec)):
+            name = spec.name if k == 0 else f"{spec.name} level {k}"
+            if face == "precomputed":
+                key, v = spec.name + cast(spec), None if why else _as_precomputed(spec, v)
+            else:
+                key = spec.name + (f"/{'s' if face == 'n5' else ''}{k}" if image(spec) else "")
+                v = v if why or face != "n5" else _widened(v)
+            yield Item(name, spec, k, key, v, why)
 
 
 def encoding(spec):
@@ -139,13 +189,8 @@ def encoding(spec):
 
 
 def chunks(spec):
-    """How many chunks an array has."""
+    """How many chunks the function computes; further levels are made of them."""
     return int(np.prod([-(-s // c) for s, c in zip(spec.shape, spec.chunks)], dtype=int))
-
-
-def level(spec):
-    """The key behind the array's path of its finest level: of Zarr, of N5."""
-    return ("/0", "/s0") if image(spec) else ("", "")
 
 
 SPECS = _specs()

@@ -11,20 +11,15 @@ import z5py
 
 url, face, folder = sys.argv[1:4]
 report = matrix.Report()
-specs = []
-for spec in formats.SPECS:
-    want = formats.n5(spec)
-    if isinstance(want, str):
-        report.exclude(spec.name, want)
-    else:
-        specs.append((spec, want))
-blocks = mirror.n5(f"{url}/n5/formats_store.n5", folder, [s.name + formats.level(s)[1] for s, _ in specs])
+items = list(formats.items("n5"))
+blocks = mirror.n5(f"{url}/n5/formats_store.n5", folder, [i.key for i in items if not i.why])
 with z5py.File(folder, mode="r", use_zarr_format=False) as f:
-    for spec, want in specs:
-        def read():
-            return f[spec.name + formats.level(spec)[1]][...]
-        if spec.n5 == "lz4":
-            report.cannot(spec.name, "z5py's lz4 is another framing than Java's", read, want)
+    for item in items:
+        if item.why:
+            report.exclude(item.name, item.why)
+        elif item.spec.n5 == "lz4":
+            report.cannot(item.name, "z5py's lz4 is another framing than Java's", lambda: f[item.key][...],
+                          item.want)
         else:
-            report.check(spec.name, read, want)
+            report.check(item.name, lambda: f[item.key][...], item.want)
 report.end({"z5py": version("z5py"), "numpy": np.__version__, "blocks": blocks})
