@@ -217,7 +217,7 @@ static double place(const struct axis *x, bool on_screen)
 {
     double middle = (x->low + x->high) / 2, i = 0;
     if (on_screen) {
-        i = floor((middle - x->own_low) / x->own_scale);
+        i = floor((middle - x->own_low) / x->own_scale + 1e-6);
         if (i < 0 || i >= (double)x->own_voxels) {
             return middle / x->scale;
         }

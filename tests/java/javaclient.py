@@ -25,7 +25,7 @@ class Java:
     """A JVM that runs one command at a time: call(), or begin() and, later, result()."""
 
     def __init__(self, folder):
-        lzr.need(lzr.which("java"), "java (apt-get install default-jdk-headless)")
+        lzr.need(lzr.which("java"), "java (apt-get install openjdk-17-jdk-headless)")
         lzr.need((HOME / "classes" / "Main.class").exists(),
                  "the Java client (tests/java/setup.sh compiles it)")
         env = lzr.environment()

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fetches the decoders of pom.xml from Maven Central into $LZR_ENVS/java/lib and compiles the client
 # into $LZR_ENVS/java/classes (LZR_ENVS: default build/envs of the checkout). A second run takes a
-# fraction of a second. Needs: default-jdk-headless, maven, libblosc1 (jblosc calls it through JNA).
+# fraction of a second. Needs: openjdk-17-jdk-headless, maven, libblosc1 (jblosc calls it through JNA).
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -21,7 +21,7 @@ missing() {
     exit 0
 }
 
-command -v javac >/dev/null || missing "javac (apt-get install default-jdk-headless)"
+command -v javac >/dev/null || missing "javac (apt-get install openjdk-17-jdk-headless)"
 ldconfig -p 2>/dev/null | grep -q 'libblosc\.so\.1' ||
     /sbin/ldconfig -p | grep -q 'libblosc\.so\.1' || missing "libblosc (apt-get install libblosc1)"
 
