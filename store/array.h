@@ -113,6 +113,7 @@ struct lzr_array {
     const struct lzr_store *store;
     uint32_t id;       /* its place among all arrays of the catalog */
     uint32_t local_id; /* its place among the arrays of its store: what the worker is told */
+    uint32_t order;    /* another place among them: its inputs have smaller ones */
     const char *path;  /* "a/b/c" in its store, canonical */
     enum lzr_array_kind kind;
     struct lzr_dtype dtype;

@@ -396,8 +396,9 @@ static enum lzr_code refuse_cycle(const struct step *way, size_t depth,
 }
 
 /* All inputs are final: so is what depends on them. */
-static void finish(struct lzr_array *a)
+static void finish(struct lzr_array *a, uint32_t order)
 {
+    a->order = order;
     for (unsigned i = 0; i < a->ninputs; i++) {
         const struct lzr_array *from = a->inputs[i].array;
         a->digest = lzr_digest_join(a->digest, &from->digest, sizeof from->digest);
@@ -408,7 +409,7 @@ static void finish(struct lzr_array *a)
 
 /* Depth first, without recursion: a chain may be as long as there are arrays. */
 static enum lzr_code walk(struct lzr_array *root, unsigned char *seen, struct step *way,
-                          struct lzr_err *err)
+                          uint32_t *finished, struct lzr_err *err)
 {
     size_t depth = 0;
     if (seen[root->local_id] == DONE) {
@@ -419,7 +420,7 @@ static enum lzr_code walk(struct lzr_array *root, unsigned char *seen, struct st
     while (depth > 0) {
         struct step *top = &way[depth - 1];
         if (top->next == top->array->ninputs) {
-            finish(top->array);
+            finish(top->array, (*finished)++);
             seen[top->array->local_id] = DONE;
             depth--;
             continue;
@@ -440,9 +441,10 @@ static enum lzr_code check_graph(struct lzr_store *s, struct lzr_err *err)
 {
     unsigned char *seen = lzr_calloc(s->narrays + 1, 1);
     struct step *way = lzr_calloc(s->narrays + 1, sizeof *way);
+    uint32_t finished = 0;
     enum lzr_code code = seen == NULL || way == NULL ? no_memory(err) : LZR_OK;
     for (size_t i = 0; code == LZR_OK && i < s->narrays; i++) {
-        code = walk(&s->arrays[i], seen, way, err);
+        code = walk(&s->arrays[i], seen, way, &finished, err);
     }
     lzr_free(seen);
     lzr_free(way);

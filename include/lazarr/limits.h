@@ -15,6 +15,7 @@
 #define LZR_MAX_INPUTS 256                        /* inputs of an array */
 #define LZR_MAX_BLOCK_BYTES (UINT64_C(2) << 30)   /* raw bytes of one block and of its inputs */
 #define LZR_MAX_NEEDS 65536                       /* chunks that one block is made of */
+#define LZR_COSTLY_BLOCKS 512                     /* of one coarsest chunk: more is said at start */
 #define LZR_MAX_PATH 1024                         /* bytes of an array's path in its store */
 #define LZR_MAX_NAME 200                          /* bytes of one path segment */
 #define LZR_MAX_KEY 2048                          /* bytes of a key: face, store, path, chunk */

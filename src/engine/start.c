@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "engine/engine.h"
 #include "store/codec.h"
+#include "store/cost.h"
 
 #define QUIT_US 2500000          /* what workers may take to end by themselves */
 #define CANCEL_LOOK_NS 100000000 /* how often an opening looks whether it is given up */
@@ -226,6 +227,34 @@ static void settle_budget(struct lzr_driver *d, uint64_t given)
     }
 }
 
+/* A viewer's first picture is of the coarsest levels: where those cost much, their author is told.
+ */
+static void say_cost(void *ctx, const struct lzr_cost *c)
+{
+    struct lzr_driver *d = ctx;
+    bool own = c->most == c->array;
+    lzr_log(
+        d->log, LZR_LOG_WARN,
+        "%s/%s: a chunk of its coarsest level takes %llu blocks%s%s%s; %s%s%s (this is said from "
+        "%d on)",
+        c->array->store->name, c->array->path, (unsigned long long)c->blocks,
+        own ? "" : ", most of \"", own ? "" : c->most->path, own ? "" : "\"",
+        own ? "pyramid=\"each\" computes each level by itself" : "levels of \"",
+        own ? "" : c->most->path, own ? "" : "\" that don't come from its finest one spare them",
+        LZR_COSTLY_BLOCKS + 1);
+}
+
+static void say_costs(struct lzr_driver *d)
+{
+    struct lzr_err err;
+    for (size_t i = 0; i < d->nstores; i++) {
+        if (lzr_cost_check(lzr_catalog_store(d->catalog, i), LZR_COSTLY_BLOCKS, say_cost, d,
+                           &err) != LZR_OK) {
+            lzr_log(d->log, LZR_LOG_WARN, "%s", err.msg);
+        }
+    }
+}
+
 static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options *o,
                           char **traceback, struct lzr_err *err)
 {
@@ -245,6 +274,9 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
     pthread_mutex_unlock(&d->mu);
     for (unsigned i = 0; i < d->nworkers && code == LZR_OK; i++) {
         lzr_worker_provide_slots(d, &d->workers[i]);
+    }
+    if (code == LZR_OK) {
+        say_costs(d);
     }
     return code;
 }

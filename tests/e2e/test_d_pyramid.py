@@ -175,3 +175,25 @@ def test_conditions(serve):
         assert r.status == 304
         assert srv.get("/zarr3/s.zarr/v/2/c/0/0/0", {"If-None-Match": tags[2]}).status == 304
     assert d["computed_total"] == 0 and d["made_total"] == 0
+
+
+def test_a_costly_coarsest_level_is_said(serve):
+    """One line at start-up, naming the array, the number and what to do; nothing where it is cheap."""
+    srv = serve("""
+import lazarr
+def zeros(block, *inputs):
+    return 0
+big = dict(shape=(1024, 1024), chunks=32, dtype="uint8", axes="yx")
+raw = lazarr.array("raw", **big, levels=6)(zeros)
+lazarr.array("cheap", **big, levels=5)(zeros)
+lazarr.array("each", **big, levels=6, pyramid="each")(zeros)
+lazarr.array("derived", inputs=[raw])(zeros)
+""", "--workers", "1")
+    said = [line for line in srv.log.splitlines() if "coarsest" in line]
+    assert len(said) == 2, said
+    assert "s/raw: a chunk of its coarsest level takes 1024 blocks" in said[0]
+    assert 'pyramid="each"' in said[0] and "from 513 on" in said[0]
+    assert 's/derived: a chunk of its coarsest level takes 1025 blocks, most of "raw"' in said[1]
+    with srv.delta() as d:
+        srv.chunk("/zarr3/s.zarr/raw/5/c/0/0")
+    assert d["computed_total"] == 1024  # as it was said
