@@ -59,12 +59,26 @@ enum lzr_pyramid {
     LZR_PYRAMID_EACH
 };
 
+/* A level of a source that the server reads itself: element [i, j, ..] is at offset + i *
+ * strides[0]
+ * + j * strides[1] + ..; all of them lie within bytes. */
+struct lzr_data {
+    struct lzr_dtype dtype; /* as it is stored: the array's but for the byte order */
+    uint64_t offset;
+    int64_t strides[LZR_MAX_RANK]; /* bytes; may be 0 or negative */
+    const char *file;              /* absolute path; NULL: a memfd that the worker hands over */
+    uint64_t bytes;                /* length of file or memfd when it was opened */
+    int64_t mtime_ns;              /* of the file then */
+    uint64_t inode;                /* without its highest bit */
+};
+
 struct lzr_level {
     struct lzr_grid grid;
     double scale[LZR_MAX_RANK];       /* units per voxel, per axis; 1 where none was given */
     double translation[LZR_MAX_RANK]; /* centre of voxel 0, in units */
     uint64_t factor[LZR_MAX_RANK];    /* level-0 voxels per voxel; 1s at level 0. In a C pyramid a
                                        * multiple of the level below's (lzr_level_step) */
+    const struct lzr_data *data;      /* read from there, whatever pyramid says; NULL: it is made */
 };
 
 /* What lies outside an input: numpy.pad's words and rules; CONSTANT is the input's fill value. */
@@ -94,19 +108,6 @@ struct lzr_input {
     enum lzr_boundary boundary;
 };
 
-/* Level 0 of a source that the server reads itself: element [i, j, ..] is at offset + i *
- * strides[0]
- * + j * strides[1] + ..; all of them lie within bytes. */
-struct lzr_data {
-    struct lzr_dtype dtype; /* as it is stored: the array's but for the byte order */
-    uint64_t offset;
-    int64_t strides[LZR_MAX_RANK]; /* bytes; may be 0 or negative */
-    const char *file;              /* absolute path; NULL: a memfd that the worker hands over */
-    uint64_t bytes;                /* length of file or memfd when it was opened */
-    int64_t mtime_ns;              /* of the file then */
-    uint64_t inode;
-};
-
 struct lzr_store;
 
 struct lzr_array {
@@ -124,8 +125,7 @@ struct lzr_array {
     enum lzr_pyramid pyramid;
     unsigned ninputs; /* at most LZR_MAX_INPUTS; no cycle leads through them */
     const struct lzr_input *inputs;
-    unsigned slots;              /* workers that may compute it at once; 0: any number */
-    const struct lzr_data *data; /* NULL: its blocks are computed by workers */
+    unsigned slots; /* workers that may compute it at once; 0: any number */
     bool has_dims;
     const char *dims[LZR_MAX_RANK];    /* names of the axes; for images the axis letters */
     const char *units[LZR_MAX_RANK];   /* NULL where none */

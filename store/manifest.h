@@ -7,14 +7,15 @@
  *       "dtype": "|u1", "fill_value": null | "0" | ["re", "im"] | true,
  *       "dims": ["z","y","x"] | null, "units": ["millimeter", null, ...] | null,
  *       "levels": [{"shape": [..], "chunks": [..], "scale": [..], "translation": [..],
- *                   "factor": [..]}],                          (factor may be absent at level 0)
+ *                   "factor": [..],                            (may be absent at level 0)
+ *                   "data": null | {"dtype": ">u2", "offset": 0, "strides": [2, ..],
+ *                       "file": "/abs/path" | null, "bytes": 10, "mtime_ns": 0, "inode": 0}}],
  *       "pyramid": null | "mean" | "mode" | "max" | "min" | "stride" | "each"; null: one level,
  *       "inputs": [{"array": "path", "levels": [0, ..], "axes": [0, null, ..],
  *                   "fixed": [null, [[3, 4], ..], ..], "drop": [false, true, ..],
  *                   "halo": [[8, 8], [0, 0], ..], "boundary": "constant" | "edge" | "reflect" |
  *                   "symmetric" | "wrap"}] | null,             (struct lzr_input)
- *       "slots": null | 1, "data": null | {"dtype": ">u2", "offset": 0, "strides": [2, ..],
- *           "file": "/abs/path" | null, "bytes": 10, "mtime_ns": 0, "inode": 0},
+ *       "slots": null | 1,
  *       "separator": ".", "compressor": null | {"id": "blosc", "cname": "lz4", "clevel": 5,
  *       "shuffle": "noshuffle" | "shuffle" | "bitshuffle"} | {"id": "zstd"|"gzip", "level": 3},
  *       "n5_compressor": as compressor, or {"id": "lz4"}; absent: gzip 1,

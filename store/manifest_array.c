@@ -239,9 +239,6 @@ enum lzr_code lzr_manifest_array(struct lzr_arena *arena, const cJSON *object, s
         code = lzr_manifest_levels(arena, object, a, err);
     }
     if (code == LZR_OK) {
-        code = lzr_manifest_data(arena, object, a, err);
-    }
-    if (code == LZR_OK) {
         code = read_dims(arena, object, a, err);
     }
     if (code == LZR_OK) {

@@ -1,8 +1,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "store/manifest_fields.h"
+#include "store/strided.h"
 
 static enum lzr_code read_strides(const cJSON *object, unsigned rank, int64_t out[],
                                   struct lzr_err *err)
@@ -29,18 +29,10 @@ static enum lzr_code read_strides(const cJSON *object, unsigned rank, int64_t ou
 /* Every element lies within the bytes that are there. */
 static bool within(const struct lzr_data *d, const struct lzr_grid *g)
 {
-    uint64_t before = 0, behind = d->dtype.size; /* bytes used on both sides of the first element */
-    for (unsigned i = 0; i < g->rank; i++) {
-        uint64_t step = d->strides[i] < 0 ? 0 - (uint64_t)d->strides[i] : (uint64_t)d->strides[i];
-        uint64_t reach, *side = d->strides[i] < 0 ? &before : &behind;
-        if (g->shape[i] == 0) {
-            return true; /* there is no element */
-        }
-        if (!lzr_mul_u64(step, g->shape[i] - 1, &reach) || !lzr_add_u64(*side, reach, side)) {
-            return false;
-        }
-    }
-    return before <= d->offset && lzr_add_u64(d->offset, behind, &behind) && behind <= d->bytes;
+    int64_t low, high, first = (int64_t)d->offset;
+    return lzr_strided_bounds(g->rank, d->dtype.size, g->shape, d->strides, &low, &high) &&
+           low + first >= 0 && !__builtin_add_overflow(high, first, &high) &&
+           (uint64_t)high <= d->bytes;
 }
 
 static enum lzr_code read_file(struct lzr_arena *arena, const cJSON *v, struct lzr_data *d,
@@ -88,10 +80,10 @@ static enum lzr_code read_numbers(const cJSON *v, struct lzr_data *d, struct lzr
 }
 
 static enum lzr_code read_data(struct lzr_arena *arena, const cJSON *v, const struct lzr_array *a,
-                               struct lzr_data *d, struct lzr_err *err)
+                               unsigned level, struct lzr_data *d, struct lzr_err *err)
 {
     const char *dtype;
-    const struct lzr_grid *g = &a->levels[0].grid;
+    const struct lzr_grid *g = &a->levels[level].grid;
     if (!cJSON_IsObject(v)) {
         return lzr_err_set(err, LZR_E_INVAL, "must be an object, got %s", lzr_field_kind(v));
     }
@@ -120,7 +112,7 @@ static enum lzr_code read_data(struct lzr_arena *arena, const cJSON *v, const st
 }
 
 enum lzr_code lzr_manifest_data(struct lzr_arena *arena, const cJSON *object, struct lzr_array *a,
-                                struct lzr_err *err)
+                                unsigned level, struct lzr_err *err)
 {
     const cJSON *v = lzr_field(object, "data");
     if (v == NULL) {
@@ -130,11 +122,11 @@ enum lzr_code lzr_manifest_data(struct lzr_arena *arena, const cJSON *object, st
     if (d == NULL) {
         return lzr_err_set(err, LZR_E_NOMEM, "out of memory");
     }
-    enum lzr_code code = read_data(arena, v, a, d, err);
+    enum lzr_code code = read_data(arena, v, a, level, d, err);
     if (code != LZR_OK) {
         lzr_err_prefix(err, "data");
         return code;
     }
-    a->data = d;
+    a->levels[level].data = d;
     return LZR_OK;
 }

@@ -56,9 +56,10 @@ enum lzr_code lzr_manifest_codecs(const cJSON *object, struct lzr_array *a, stru
 /* Its levels and pyramid (manifest_levels.c); kind and dtype are read. */
 enum lzr_code lzr_manifest_levels(struct lzr_arena *arena, const cJSON *object, struct lzr_array *a,
                                   struct lzr_err *err);
-/* What the server reads itself, if anything (manifest_data.c); levels are read. */
+/* Where a level lies that the server reads itself, if it is one (manifest_data.c): object is the
+ * level's, whose grid is read. */
 enum lzr_code lzr_manifest_data(struct lzr_arena *arena, const cJSON *object, struct lzr_array *a,
-                                struct lzr_err *err);
+                                unsigned level, struct lzr_err *err);
 /* manifest_inputs.c, once all arrays of the store are read: their inputs, which may come later in
  * the list, without cycles; what that means for digests. Error texts begin with the array. */
 enum lzr_code lzr_manifest_inputs(struct lzr_arena *arena, const cJSON *arrays, struct lzr_store *s,

@@ -167,8 +167,8 @@ static enum lzr_code read_pyramid(const cJSON *object, struct lzr_array *a, stru
     return LZR_OK;
 }
 
-static enum lzr_code read_level(const cJSON *v, struct lzr_array *a, unsigned k,
-                                struct lzr_err *err)
+static enum lzr_code read_level(struct lzr_arena *arena, const cJSON *v, struct lzr_array *a,
+                                unsigned k, struct lzr_err *err)
 {
     struct lzr_level *level = &a->levels[k];
     if (!cJSON_IsObject(v)) {
@@ -197,6 +197,9 @@ static enum lzr_code read_level(const cJSON *v, struct lzr_array *a, unsigned k,
     if (code == LZR_OK) {
         code = read_factor(v, a, k, err);
     }
+    if (code == LZR_OK) {
+        code = lzr_manifest_data(arena, v, a, k, err);
+    }
     return code;
 }
 
@@ -222,7 +225,7 @@ enum lzr_code lzr_manifest_levels(struct lzr_arena *arena, const cJSON *object, 
     const cJSON *v;
     cJSON_ArrayForEach(v, list)
     {
-        code = read_level(v, a, k, err);
+        code = read_level(arena, v, a, k, err);
         if (code == LZR_OK && k > 0 && lzr_level_reduced(a, k)) {
             code = check_step(a, k, err);
         }

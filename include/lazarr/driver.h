@@ -127,6 +127,7 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
     X(counter, computed_total, "blocks that a function computed, failures included")               \
     X(counter, compute_failures_total, "functions that raised or gave a wrong result")             \
     X(counter, compute_us_total, "microseconds spent in functions")                                \
+    X(counter, source_reads_total, "chunks read from arrays and files without a worker")           \
     X(counter, encoded_total, "chunks encoded")                                                    \
     X(counter, encoded_bytes_total, "bytes of encoded chunks")                                     \
     X(counter, encode_us_total, "microseconds spent encoding")                                     \
@@ -147,6 +148,7 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
     X(gauge, cache_bytes, "bytes of the cache, bookkeeping included")                              \
     X(gauge, budget_bytes, "bytes charged to the budget")                                          \
     X(gauge, budget_limit_bytes, "the budget")                                                     \
+    X(gauge, source_bytes, "bytes of sources in memory, beside the budget")                        \
     X(gauge, queued, "flights that wait for a worker")                                             \
     X(gauge, running, "flights that a worker runs")                                                \
     X(gauge, waiting, "requests that wait for a flight")                                           \
@@ -160,7 +162,9 @@ struct lzr_stats {
 };
 
 struct lzr_array_stats {
-    uint64_t computed, failed, compute_us, encoded, encoded_bytes, hits, misses;
+    uint64_t computed, failed, compute_us; /* blocks that a function was run for */
+    uint64_t read, read_us;                /* chunks that the server read itself */
+    uint64_t encoded, encoded_bytes, hits, misses;
 };
 
 struct lzr_worker_info {

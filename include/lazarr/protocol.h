@@ -7,7 +7,8 @@
  *
  * Order:
  *
- *   server  CONFIG         text: "name\0path\0" for each store, all in one packet
+ *   server  CONFIG         text: "name\0path\0" for each store, all in one packet; behind them
+ *                          "\0module:function\0" for each --op
  *   worker  MANIFEST_PART  for each store its parts in order (store, total), then
  *           READY          or LOAD_FAILED (text: message, NUL, traceback)
  *   server  SLOT           with a descriptor: a sealed memfd of `bytes` bytes and
@@ -17,6 +18,14 @@
  *   worker  UNPINNED       the last reference that user code kept to a slot is gone
  *   server  DROP_SLOT      the worker unmaps it and forgets it; never while it is pinned
  *   server  QUIT           finish the running job, run atexit functions, end
+ *
+ * Sources. One worker, the loader (LZR_CONFIG_LOADER), calls the functions that open sources.
+ * Before READY it sends two sealed memfds: DATA with the bytes of all NumPy arrays among them (not
+ * sent when there are none), where the manifests' "data" say which is where; and FACTS, which the
+ * server passes on unread to all workers that were told to expect them (LZR_CONFIG_FACTS): what
+ * those need to know of such sources without opening them. A worker that needs them waits for them
+ * while it loads; others drop them. With LZR_READY_END the loader is done: it opened what nobody
+ * needs to keep, and is told to QUIT; a fresh worker takes its place.
  *
  * Claiming: the 64-bit word at offset `capacity` of the slot's memfd holds the number of the job
  * that may run. The worker compares it with seq and sets it to 0 in one atomic step; if it held
@@ -52,7 +61,15 @@ enum lzr_msg_type {
     LZR_MSG_FAILED,
     LZR_MSG_UNPINNED,
     LZR_MSG_QUIT,
+    LZR_MSG_FACTS,
+    LZR_MSG_DATA,
 };
+
+/* Flags of CONFIG; without one of them a worker opens all sources itself. */
+#define LZR_CONFIG_LOADER 1u
+#define LZR_CONFIG_FACTS 2u
+/* Flags of READY. */
+#define LZR_READY_END 1u
 
 /* Flags of DONE. */
 #define LZR_DONE_PINNED                                                                            \
@@ -64,7 +81,7 @@ struct lzr_msg {
     uint32_t type;    /* enum lzr_msg_type */
     uint32_t version; /* LZR_PROTOCOL_VERSION */
     uint32_t len;     /* bytes of text behind the header */
-    uint32_t flags;   /* DONE: LZR_DONE_* */
+    uint32_t flags;   /* CONFIG, READY, DONE: LZR_CONFIG_*, LZR_READY_*, LZR_DONE_* */
     uint64_t seq;     /* JOB and its answers: the job's number, unique for the worker's life */
     uint32_t store;   /* JOB, MANIFEST_PART: place of the store in CONFIG */
     uint32_t array;   /* JOB: lzr_array.local_id */
@@ -72,7 +89,8 @@ struct lzr_msg {
     uint32_t rank;    /* JOB */
     uint32_t slot;    /* SLOT, DROP_SLOT, JOB, DONE, FAILED, UNPINNED */
     uint32_t pad;
-    uint64_t bytes; /* SLOT: capacity; JOB and DONE: bytes of the block in the slot */
+    uint64_t bytes; /* SLOT: capacity; JOB and DONE: bytes of the block in the slot; DATA, FACTS:
+                     * bytes of the memfd */
     uint64_t total; /* MANIFEST_PART: bytes of the whole manifest; JOB: flat chunk index */
     uint64_t start[LZR_MAX_RANK];  /* JOB: first voxel of the block */
     uint64_t extent[LZR_MAX_RANK]; /* JOB: voxels of the block, cut to the array */

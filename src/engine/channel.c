@@ -85,12 +85,42 @@ enum lzr_code lzr_channel_send(struct lzr_channel *c, struct lzr_msg *msg, const
     return lzr_err_set(err, LZR_E_WORKER, "a worker's socket is closed");
 }
 
+/* Keeps one descriptor of what came along, and closes the rest. */
+static int take_descriptor(struct msghdr *mh)
+{
+    int kept = -1;
+    for (struct cmsghdr *cm = CMSG_FIRSTHDR(mh); cm != NULL; cm = CMSG_NXTHDR(mh, cm)) {
+        if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS) {
+            continue;
+        }
+        size_t n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < n; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(cm) + i * sizeof fd, sizeof fd);
+            if (kept >= 0) {
+                close(kept);
+            }
+            kept = fd;
+        }
+    }
+    return kept;
+}
+
 enum lzr_received lzr_channel_receive(struct lzr_channel *c, struct lzr_packet *p)
 {
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))]; /* for one; the kernel drops what a hostile one sends
+                                              * beyond it (MSG_CTRUNC) */
+        struct cmsghdr align;
+    } control;
     struct iovec iov[2] = {{.iov_base = &p->msg, .iov_len = sizeof p->msg},
                            {.iov_base = p->text, .iov_len = sizeof p->text - 1}};
-    struct msghdr mh = {.msg_iov = iov, .msg_iovlen = 2};
+    struct msghdr mh = {.msg_iov = iov,
+                        .msg_iovlen = 2,
+                        .msg_control = control.bytes,
+                        .msg_controllen = sizeof control.bytes};
     ssize_t n;
+    p->fd = -1;
     /* A worker that ended with a message of ours unread resets the socket: that is reported once,
      * and before what it still had to say. */
     int resets = 0;
@@ -103,12 +133,23 @@ enum lzr_received lzr_channel_receive(struct lzr_channel *c, struct lzr_packet *
     if (n == 0) {
         return LZR_RECEIVED_END;
     }
-    /* No control buffer is offered, so descriptors that a hostile worker sends are dropped by the
-     * kernel (MSG_CTRUNC). */
+    p->fd = take_descriptor(&mh);
+    bool wanted =
+        (size_t)n >= sizeof p->msg && (p->msg.type == LZR_MSG_DATA || p->msg.type == LZR_MSG_FACTS);
     if ((size_t)n < sizeof p->msg || (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
-        p->msg.version != LZR_PROTOCOL_VERSION || p->msg.len != (size_t)n - sizeof p->msg) {
+        p->msg.version != LZR_PROTOCOL_VERSION || p->msg.len != (size_t)n - sizeof p->msg ||
+        wanted != (p->fd >= 0)) {
+        lzr_packet_close(p);
         return LZR_RECEIVED_GARBAGE;
     }
     p->text[p->msg.len] = '\0';
     return LZR_RECEIVED;
+}
+
+void lzr_packet_close(struct lzr_packet *p)
+{
+    if (p->fd >= 0) {
+        close(p->fd);
+        p->fd = -1;
+    }
 }

@@ -20,6 +20,7 @@ struct lzr_channel {
 /* A message as it was received: text has `msg.len` bytes and a NUL behind them. */
 struct lzr_packet {
     struct lzr_msg msg;
+    int fd; /* that came along with a DATA or FACTS, or -1; the receiver's to close */
     char text[LZR_MAX_MESSAGE - sizeof(struct lzr_msg) + 1];
 };
 
@@ -35,7 +36,10 @@ enum lzr_code lzr_channel_send(struct lzr_channel *c, struct lzr_msg *msg, const
 
 enum lzr_received { LZR_RECEIVED, LZR_RECEIVED_NOTHING, LZR_RECEIVED_END, LZR_RECEIVED_GARBAGE };
 
-/* Takes one message, never blocking. GARBAGE is a packet of a wrong size, version or length. */
+/* Takes one message, never blocking. GARBAGE is a packet of a wrong size, version or length, or one
+ * with a descriptor where none belongs or without one where it does. */
 enum lzr_received lzr_channel_receive(struct lzr_channel *c, struct lzr_packet *p);
+/* Closes the descriptor of a packet, if it still has one. */
+void lzr_packet_close(struct lzr_packet *p);
 
 #endif

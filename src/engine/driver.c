@@ -91,6 +91,11 @@ static bool answer_now(struct lzr_driver *d, const struct lzr_chunk *c, struct l
         req->result = remembered(fail);
         return true;
     }
+    if (d->tasks.n >= LZR_MAX_WAITING) {
+        d->stats.refused_total++;
+        fail_now(req, LZR_E_BUSY, too_many);
+        return true;
+    }
     if (d->queue.nroots >= LZR_MAX_WAITING) {
         d->stats.refused_total++;
         if (!make_way(d, req->client, list)) {
@@ -259,6 +264,7 @@ void lzr_driver_stats(struct lzr_driver *d, struct lzr_stats *out)
     out->cache_bytes = cs.bytes;
     out->budget_bytes = atomic_load(&d->budget.used);
     out->budget_limit_bytes = d->budget.limit;
+    out->source_bytes = d->handover.bytes;
 }
 
 void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_array_stats *out)
@@ -270,6 +276,8 @@ void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_
     *out = (struct lzr_array_stats){.computed = s->computed,
                                     .failed = s->failed,
                                     .compute_us = s->compute_us,
+                                    .read = s->read,
+                                    .read_us = s->read_us,
                                     .encoded = s->encoded,
                                     .encoded_bytes = s->encoded_bytes,
                                     .hits = __atomic_load_n(&s->hits, __ATOMIC_RELAXED),

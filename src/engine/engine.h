@@ -11,6 +11,7 @@
  *   make.c       codec threads: chunks that are made in C
  *   transcode.c  ... those of other formats, from Zarr chunks
  *   reduce.c     ... levels of images, from the chunks of the level below
+ *   source.c     ... NumPy arrays and mapped files, which the server reads itself
  *   supervise.c  the supervisor thread: deaths, deadlines, respawning, workers' output
  *   worker.c     starting a process; its slots
  *
@@ -37,6 +38,7 @@
 #include "engine/pyenv.h"
 #include "engine/queue.h"
 #include "engine/slot.h"
+#include "engine/source.h"
 #include "lazarr/driver.h"
 
 #define LZR_WORKER_SLOTS 3 /* one computed into, one being encoded, one for the job sent ahead */
@@ -79,6 +81,9 @@ struct lzr_worker {
     unsigned npinned;
     uint32_t next_slot;
     bool loaded; /* this process has been READY */
+    bool loader; /* this process opens the sources for all (protocol.h) */
+    bool facts_sent;
+    bool retired; /* told to end, so its end is no death */
     uint64_t start_deadline_us;
     uint64_t restart_us;
     unsigned failed_starts; /* in a row: back-off */
@@ -103,6 +108,7 @@ struct lzr_driver {
     size_t nstores;
     char **manifests; /* one a store; the reference that every worker is compared with */
     size_t *manifest_lens;
+    struct lzr_handover handover;
     struct lzr_catalog *catalog;
     struct lzr_pyenv pyenv;
     unsigned nworkers;
@@ -190,6 +196,10 @@ void lzr_flight_fail(struct lzr_driver *d, struct lzr_flight *f, enum lzr_code c
  * mu held. */
 void lzr_flight_land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
                      struct lzr_digest digest, struct lzr_request **list);
+/* Encodes a full chunk's raw bytes; without mu. What was reserved for it is the flight's in an
+ * ENCODING one; else it is charged as it comes. */
+enum lzr_code lzr_chunk_encode(struct lzr_driver *d, const struct lzr_array *a, uint32_t level,
+                               const void *raw, struct lzr_blob **out, struct lzr_err *err);
 /* A waiter, whose result is filled and no failure, leaves: to *list, or where it is a need to the
  * flight that has it. With mu held. */
 void lzr_flight_dismiss(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request *req,
@@ -198,6 +208,8 @@ void lzr_flight_dismiss(struct lzr_driver *d, struct lzr_flight *f, struct lzr_r
 void lzr_flight_release(struct lzr_driver *d, struct lzr_flight *f);
 
 /* worker.c */
+/* Passes what the loader said on to all workers that wait for it. With mu. */
+void lzr_send_facts(struct lzr_driver *d);
 /* Starts the process; supervisor only, without mu. */
 void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w);
 /* Makes slots until LZR_WORKER_SLOTS are usable, queueing SLOT messages; without mu. */

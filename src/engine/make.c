@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "engine/needs.h"
 #include "engine/recipe.h"
+#include "store/codec.h"
 
 const struct lzr_recipe lzr_recipe_compute = {.worker = true, .remembers = true};
 
@@ -15,7 +16,49 @@ const struct lzr_recipe *lzr_recipe_of(const struct lzr_chunk *c)
     if (c->encoding != LZR_ENC_ZARR) {
         return &lzr_recipe_transcode;
     }
+    if (c->array->levels[c->level].data != NULL) {
+        return &lzr_recipe_read;
+    }
     return lzr_level_reduced(c->array, c->level) ? &lzr_recipe_reduce : &lzr_recipe_compute;
+}
+
+/* The server distrusts what it gets: a bool is 0 or 1. */
+static bool sane(const struct lzr_array *a, const void *raw, size_t n, struct lzr_err *err)
+{
+    if (a->dtype.kind != 'b') {
+        return true;
+    }
+    const unsigned char *bytes = raw;
+    unsigned char all = 0;
+    for (size_t i = 0; i < n; i++) {
+        all |= bytes[i];
+    }
+    if (all > 1) {
+        lzr_err_set(err, LZR_E_USER, "a block of dtype bool holds a byte other than 0 and 1");
+        return false;
+    }
+    return true;
+}
+
+enum lzr_code lzr_chunk_encode(struct lzr_driver *d, const struct lzr_array *a, uint32_t level,
+                               const void *raw, struct lzr_blob **out, struct lzr_err *err)
+{
+    size_t n = (size_t)(a->levels[level].grid.chunk_elements * a->dtype.size), len = 0;
+    if (!sane(a, raw, n, err)) {
+        return LZR_E_USER;
+    }
+    struct lzr_blob *b = lzr_blob_new(lzr_codec_bound(&a->codec, n), &d->budget);
+    if (b == NULL) {
+        return lzr_err_set(err, LZR_E_NOMEM, "no memory for an encoded chunk");
+    }
+    enum lzr_code code =
+        lzr_codec_encode(&a->codec, a->dtype.size, raw, n, b->data, b->len, &len, err);
+    if (code != LZR_OK) {
+        lzr_blob_unref(&b);
+        return code;
+    }
+    *out = lzr_blob_shrink(b, len);
+    return LZR_OK;
 }
 
 void lzr_task_push(struct lzr_driver *d, struct lzr_flight *f)
@@ -39,6 +82,11 @@ static void count(struct lzr_driver *d, const struct lzr_flight *f, const struct
     }
     d->stats.made_total++;
     d->stats.make_us_total += f->encode_us;
+    if (f->recipe == &lzr_recipe_read) {
+        d->stats.source_reads_total++;
+        as->read++;
+        as->read_us += f->encode_us;
+    }
     as->encoded++;
     as->encoded_bytes += b->len;
     lzr_failures_forget(&d->failures, f->array->id, f->level, f->index);
@@ -51,6 +99,7 @@ static void made(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
     if (b == NULL) {
         lzr_log(d->log, LZR_LOG_ERROR, "%s/%s: chunk %llu: %s", f->array->store->name,
                 f->array->path, (unsigned long long)f->index, err->msg);
+        d->array_stats[f->array->id].failed += f->recipe == &lzr_recipe_read;
         if (f->recipe->remembers) {
             lzr_flight_fail(d, f, err->code, err->msg, list);
             return;
@@ -84,6 +133,16 @@ void lzr_task_run(struct lzr_driver *d)
     struct lzr_flight *f = d->tasks.head;
     LZR_CHECK(f != NULL);
     lzr_list_remove(&d->tasks, f);
+    if (f->needs == NULL && lzr_flight_unwanted(f, t0)) {
+        d->making--;
+        d->stats.dropped_total++;
+        lzr_flight_release(d, f);
+        lzr_flights_remove(&d->flights, &f); /* nobody waits any more, and nothing is lost */
+        lzr_dispatch(d, &list);
+        pthread_mutex_unlock(&d->mu);
+        lzr_complete(list);
+        return;
+    }
     f->started_us = t0;
     lzr_flight_release(d, f); /* what is made is charged as it comes */
     pthread_mutex_unlock(&d->mu);

@@ -38,6 +38,8 @@ struct lzr_recipe {
 extern const struct lzr_recipe lzr_recipe_transcode;
 /* reduce.c: a chunk of a C pyramid, from those of the level below */
 extern const struct lzr_recipe lzr_recipe_reduce;
+/* source.c: a chunk that the server reads itself */
+extern const struct lzr_recipe lzr_recipe_read;
 
 const struct lzr_recipe *lzr_recipe_of(const struct lzr_chunk *c);
 

@@ -167,14 +167,43 @@ static bool apply_unpinned(struct lzr_worker *w, uint32_t id)
     return true;
 }
 
+/* The loader has said all: its manifests are those that every other worker's are compared with. If
+ * it opened what nobody needs to keep, a fresh worker takes its place. */
+static bool apply_loaded(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_packet *p)
+{
+    if (d->handover.facts_fd < 0) {
+        return false;
+    }
+    for (size_t i = 0; i < d->nstores; i++) {
+        d->manifests[i] = lzr_buf_detach(&w->manifests[i], &d->manifest_lens[i]);
+        if (d->manifests[i] == NULL) {
+            return false;
+        }
+    }
+    if ((p->msg.flags & LZR_READY_END) != 0) {
+        struct lzr_msg m = {.type = LZR_MSG_QUIT};
+        (void)lzr_channel_send(w->channel, &m, NULL, 0, -1, NULL);
+        w->state = LZR_WORKER_ENDING;
+        w->retired = true;
+    }
+    return true;
+}
+
 /* Keeps what a starting worker says of its stores. */
-static bool apply_load(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_packet *p)
+static bool apply_load(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet *p)
 {
     if (w->state == LZR_WORKER_ENDING) {
         return true; /* it was told to end, or killed, while it said this */
     }
     if (w->state != LZR_WORKER_STARTING) {
         return false;
+    }
+    if (p->msg.type == LZR_MSG_DATA || p->msg.type == LZR_MSG_FACTS) {
+        if (!w->loader || !lzr_handover_take(&d->handover, p)) {
+            return false;
+        }
+        lzr_send_facts(d);
+        return true;
     }
     if (p->msg.type == LZR_MSG_MANIFEST_PART) {
         if (p->msg.store >= d->nstores) {
@@ -213,6 +242,9 @@ static bool apply_load(struct lzr_driver *d, struct lzr_worker *w, const struct 
     w->state = LZR_WORKER_READY;
     w->loaded = true;
     w->failed_starts = 0;
+    if (w->loader && !apply_loaded(d, w, p)) {
+        return false;
+    }
     pthread_cond_broadcast(&d->started);
     return true;
 }
@@ -225,6 +257,8 @@ static bool apply(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet 
     case LZR_MSG_MANIFEST_PART:
     case LZR_MSG_READY:
     case LZR_MSG_LOAD_FAILED:
+    case LZR_MSG_DATA:
+    case LZR_MSG_FACTS:
         return apply_load(d, w, p);
     case LZR_MSG_DONE:
         return apply_done(d, w, p, fin);
@@ -261,52 +295,19 @@ static const void *snapshot(const struct finished *fin, void **copy)
     return *copy;
 }
 
-/* The server distrusts what it gets: a bool is 0 or 1. */
-static bool sane(const struct lzr_array *a, const void *raw, size_t n, struct lzr_err *err)
-{
-    if (a->dtype.kind != 'b') {
-        return true;
-    }
-    const unsigned char *bytes = raw;
-    unsigned char all = 0;
-    for (size_t i = 0; i < n; i++) {
-        all |= bytes[i];
-    }
-    if (all > 1) {
-        lzr_err_set(err, LZR_E_USER, "a block of dtype bool holds a byte other than 0 and 1");
-        return false;
-    }
-    return true;
-}
-
+/* What was reserved for the result becomes its own charge. f->reserved is this thread's alone while
+ * the flight is ENCODING; further encodings are charged as they come. */
 static enum lzr_code encode(struct lzr_driver *d, struct lzr_flight *f, const void *raw,
                             struct lzr_blob **out, struct lzr_err *err)
 {
     const struct lzr_array *a = f->array;
     size_t n = (size_t)(a->levels[f->level].grid.chunk_elements * a->dtype.size);
-    if (!sane(a, raw, n, err)) {
-        return LZR_E_USER;
-    }
-    size_t len = 0;
-    /* What was reserved for this becomes the blob's own charge. f->reserved is this thread's alone
-     * while the flight is ENCODING; further encodings are charged as they come. */
     uint64_t charge = lzr_blob_charge(lzr_codec_bound(&a->codec, n));
     if (f->reserved >= charge) {
         lzr_budget_sub(&d->budget, charge);
         f->reserved -= charge;
     }
-    struct lzr_blob *b = lzr_blob_new(lzr_codec_bound(&a->codec, n), &d->budget);
-    if (b == NULL) {
-        return lzr_err_set(err, LZR_E_NOMEM, "no memory for an encoded chunk");
-    }
-    enum lzr_code code =
-        lzr_codec_encode(&a->codec, a->dtype.size, raw, n, b->data, b->len, &len, err);
-    if (code != LZR_OK) {
-        lzr_blob_unref(&b);
-        return code;
-    }
-    *out = lzr_blob_shrink(b, len);
-    return LZR_OK;
+    return lzr_chunk_encode(d, a, f->level, raw, out, err);
 }
 
 void lzr_flight_land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
@@ -418,6 +419,7 @@ static enum lzr_received read_one(struct lzr_driver *d, struct lzr_worker *w, st
         if (!apply(d, w, p, fin, &list)) {
             got = LZR_RECEIVED_GARBAGE;
         }
+        lzr_packet_close(p);
         ready = d->opened && p->msg.type == LZR_MSG_READY;
         lzr_dispatch(d, &list);
         pthread_mutex_unlock(&d->mu);

@@ -158,30 +158,25 @@ static enum lzr_code await_workers(struct lzr_driver *d, const atomic_bool *canc
     return code;
 }
 
-/* The first worker's manifests become the reference; all others must equal them. With mu. */
-static enum lzr_code take_manifests(struct lzr_driver *d, struct lzr_err *err)
+/* The loader's manifests are the reference (reply.c); all others must equal them. With mu. */
+static enum lzr_code compare_manifests(struct lzr_driver *d, struct lzr_err *err)
 {
-    struct lzr_buf *first = d->workers[0].manifests;
-    for (unsigned i = 1; i < d->nworkers; i++) {
-        struct lzr_buf *other = d->workers[i].manifests;
-        for (size_t k = 0; k < d->nstores; k++) {
-            if (other[k].len != first[k].len ||
-                memcmp(other[k].data, first[k].data, first[k].len) != 0) {
+    for (size_t k = 0; k < d->nstores; k++) {
+        if (d->manifests[k] == NULL) {
+            return lzr_err_set(err, LZR_E_INVAL, "%s: the worker reported no manifest",
+                               d->stores[k].path);
+        }
+        for (unsigned i = 0; i < d->nworkers; i++) {
+            struct lzr_worker *w = &d->workers[i];
+            if (!w->loader &&
+                (w->manifests[k].len != d->manifest_lens[k] ||
+                 memcmp(w->manifests[k].data, d->manifests[k], d->manifest_lens[k]) != 0)) {
                 return lzr_err_set(err, LZR_E_INVAL,
                                    "%s: two workers see different manifests: the arrays of a store "
                                    "must not depend on time, chance or the process",
                                    d->stores[k].path);
             }
-        }
-    }
-    for (size_t k = 0; k < d->nstores; k++) {
-        d->manifests[k] = lzr_buf_detach(&first[k], &d->manifest_lens[k]);
-        if (d->manifests[k] == NULL) {
-            return lzr_err_set(err, LZR_E_INVAL, "%s: the worker reported no manifest",
-                               d->stores[k].path);
-        }
-        for (unsigned i = 1; i < d->nworkers; i++) {
-            lzr_buf_release(&d->workers[i].manifests[k]);
+            lzr_buf_release(&w->manifests[k]);
         }
     }
     return LZR_OK;
@@ -263,9 +258,12 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
         return code;
     }
     pthread_mutex_lock(&d->mu);
-    code = take_manifests(d, err);
+    code = compare_manifests(d, err);
     if (code == LZR_OK) {
         code = make_catalog(d, err);
+    }
+    if (code == LZR_OK) {
+        code = lzr_handover_check(d, err);
     }
     if (code == LZR_OK) {
         settle_budget(d, o->cache_bytes);
@@ -302,6 +300,7 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     LZR_ZERO(pthread_mutex_init(&d->mu, NULL));
     LZR_ZERO(pthread_cond_init(&d->started, NULL));
     lzr_failures_init(&d->failures);
+    lzr_handover_init(&d->handover);
     enum lzr_code code = lzr_stores_find(o->stores, o->nstores, &d->stores, &d->nstores, err);
     if (code == LZR_OK) {
         code = lzr_pyenv_choose(o->python, exe, &d->pyenv, err);
@@ -455,6 +454,7 @@ void lzr_driver_close(struct lzr_driver **dp)
     }
     lzr_cache_free(&d->cache);
     lzr_catalog_free(&d->catalog);
+    lzr_handover_release(&d->handover);
     lzr_failures_release(&d->failures);
     lzr_stores_free(d->stores, d->nstores);
     for (size_t k = 0; d->manifests != NULL && k < d->nstores; k++) {

@@ -137,7 +137,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     pthread_mutex_lock(&w->read_mu); /* nobody is between taking a message and applying it */
     pthread_mutex_lock(&d->mu);
     bool starting = !w->loaded; /* its state may say ENDING by now */
-    if (!d->closing) {
+    if (!d->closing && !w->retired) {
         d->stats.worker_deaths_total += !w->killed_for_deadline;
         w->deaths++;
     }

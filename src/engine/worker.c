@@ -221,11 +221,12 @@ static int spawn(const struct lzr_driver *d, int socket_fd, int output_fd, pid_t
     return rc;
 }
 
-/* CONFIG: "name\0path\0" a store. */
-static enum lzr_code send_config(struct lzr_driver *d, struct lzr_channel *c, struct lzr_err *err)
+/* CONFIG: "name\0path\0" a store, "\0text\0" a computed array beside data files. */
+static enum lzr_code send_config(struct lzr_driver *d, struct lzr_channel *c, uint32_t flags,
+                                 struct lzr_err *err)
 {
     struct lzr_buf b;
-    struct lzr_msg m = {.type = LZR_MSG_CONFIG};
+    struct lzr_msg m = {.type = LZR_MSG_CONFIG, .flags = flags};
     lzr_buf_init(&b, LZR_MAX_MESSAGE - sizeof m);
     for (size_t i = 0; i < d->nstores; i++) {
         lzr_buf_add(&b, d->stores[i].name, strlen(d->stores[i].name) + 1);
@@ -236,6 +237,30 @@ static enum lzr_code send_config(struct lzr_driver *d, struct lzr_channel *c, st
                              : lzr_channel_send(c, &m, b.data, (uint32_t)b.len, -1, err);
     lzr_buf_release(&b);
     return code;
+}
+
+/* With mu. */
+static void send_facts(struct lzr_driver *d, struct lzr_worker *w)
+{
+    struct lzr_err err;
+    struct lzr_msg m = {.type = LZR_MSG_FACTS, .bytes = d->handover.facts_bytes};
+    if (w->loader || w->facts_sent || w->state != LZR_WORKER_STARTING || w->channel == NULL ||
+        d->handover.facts_fd < 0) {
+        return;
+    }
+    w->facts_sent = true;
+    if (lzr_channel_send(w->channel, &m, NULL, 0, d->handover.facts_fd, &err) != LZR_OK) {
+        /* It waits for them: without, it is of no use. One that is gone is noticed by its end. */
+        lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s", w->number, err.msg);
+        lzr_worker_kill(d, w);
+    }
+}
+
+void lzr_send_facts(struct lzr_driver *d)
+{
+    for (unsigned i = 0; i < d->nworkers; i++) {
+        send_facts(d, &d->workers[i]);
+    }
 }
 
 static void start_failed(struct lzr_driver *d, struct lzr_worker *w, const char *text)
@@ -257,6 +282,9 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
     int theirs = -1, output[2] = {-1, -1};
     pid_t pid = -1;
     release_manifests(d, w);
+    pthread_mutex_lock(&d->mu);
+    bool loader = w->number == 0 && d->handover.facts_fd < 0;
+    pthread_mutex_unlock(&d->mu);
     if (lzr_channel_new(&c, &theirs, &err) != LZR_OK) {
         start_failed(d, w, err.msg);
         return;
@@ -272,7 +300,8 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
         close(output[1]);
     }
     close(theirs);
-    if (pid > 0 && send_config(d, c, &err) == LZR_E_LIMIT) {
+    if (pid > 0 &&
+        send_config(d, c, loader ? LZR_CONFIG_LOADER : LZR_CONFIG_FACTS, &err) == LZR_E_LIMIT) {
         kill(pid, SIGKILL);
     }
     if (pid <= 0) {
@@ -291,10 +320,12 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
     w->channel = c;
     w->state = LZR_WORKER_STARTING;
     w->jobs_done = 0;
-    w->loaded = false;
+    w->loaded = w->facts_sent = w->retired = false;
+    w->loader = loader;
     w->next_slot = 0;
     w->start_deadline_us = lzr_now_us() + d->start_timeout_us;
     d->stats.worker_starts_total++;
+    send_facts(d, w);
     struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = w};
     LZR_ZERO(epoll_ctl(d->codec_epoll, EPOLL_CTL_ADD, c->fd, &ev));
     pthread_mutex_unlock(&d->mu);

@@ -209,6 +209,7 @@ static bool import_lazarr(struct lzr_interp *in, const char *package)
            (in->flush = attribute("lazarr._host", "flush")) != NULL &&
            (in->dtype = attribute("lazarr._host", "dtype")) != NULL &&
            (in->load = attribute("lazarr._host", "load")) != NULL &&
+           (in->handover = attribute("lazarr._host", "handover")) != NULL &&
            (in->written = attribute("lazarr._host", "WRITTEN")) != NULL &&
            (in->assign = attribute("lazarr._cast", "assign")) != NULL &&
            (in->gc_collect = attribute("gc", "collect")) != NULL &&

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "worker/cast.h"
+#include "worker/handover.h"
 #include "worker/slots.h"
 #include "worker/wire.h"
 
@@ -300,7 +301,8 @@ static enum next send_manifest(struct worker *w, uint32_t store, PyObject *manif
 /* CONFIG: runs the stores' files and reports their manifests. */
 static enum next load(struct worker *w)
 {
-    bool sensible = false;
+    bool sensible = false, end = false;
+    uint32_t flags = w->packet.msg.flags;
     if (w->loaded) {
         return BROKEN;
     }
@@ -308,7 +310,7 @@ static enum next load(struct worker *w)
     if (!sensible) {
         return BROKEN;
     }
-    PyObject *manifests = list != NULL ? PyObject_CallOneArg(w->in.load, list) : NULL;
+    PyObject *manifests = list != NULL ? lzr_call_load(&w->in, &w->packet, list, flags) : NULL;
     Py_XDECREF(list);
     if (manifests != NULL && !PyList_Check(manifests)) {
         PyErr_SetString(PyExc_TypeError, "lazarr._host.load returned no list");
@@ -325,8 +327,12 @@ static enum next load(struct worker *w)
         next = send_manifest(w, (uint32_t)i, PyList_GET_ITEM(manifests, i));
     }
     Py_DECREF(manifests);
+    if (next == GO_ON && (flags & LZR_CONFIG_LOADER) != 0) {
+        int sent = lzr_hand_over(&w->in, w->fd, &end);
+        next = sent > 0 ? GO_ON : sent < 0 ? load_failed(w) : END;
+    }
     w->loaded = true;
-    struct lzr_msg ready = {.type = LZR_MSG_READY};
+    struct lzr_msg ready = {.type = LZR_MSG_READY, .flags = end ? LZR_READY_END : 0};
     return next == GO_ON && !lzr_wire_send(w->fd, &ready, NULL, 0) ? END : next;
 }
 
@@ -381,6 +387,11 @@ static enum next handle(struct worker *w)
         return add_slot(w);
     case LZR_MSG_DROP_SLOT:
         return drop_slot(w, w->packet.msg.slot);
+    case LZR_MSG_FACTS:
+        if (w->packet.fd >= 0) {
+            close(w->packet.fd); /* no source asked for them */
+        }
+        return w->loaded && w->packet.fd >= 0 ? GO_ON : BROKEN;
     case LZR_MSG_JOB:
         return job(w);
     case LZR_MSG_QUIT:

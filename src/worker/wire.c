@@ -21,6 +21,32 @@ bool lzr_wire_send(int socket_fd, struct lzr_msg *m, const char *text, size_t le
     return n >= 0;
 }
 
+bool lzr_wire_send_fd(int socket_fd, struct lzr_msg *m, int fd)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec iov = {.iov_base = m, .iov_len = sizeof *m};
+    struct msghdr mh = {.msg_iov = &iov,
+                        .msg_iovlen = 1,
+                        .msg_control = control.bytes,
+                        .msg_controllen = sizeof control.bytes};
+    memset(&control, 0, sizeof control);
+    struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    m->version = LZR_PROTOCOL_VERSION;
+    m->len = 0;
+    ssize_t n;
+    do {
+        n = sendmsg(socket_fd, &mh, MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    return n >= 0;
+}
+
 int lzr_wire_receive(int socket_fd, struct lzr_wire_packet *p)
 {
     union {

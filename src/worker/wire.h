@@ -16,6 +16,8 @@ struct lzr_wire_packet {
 /* False when the server is gone. text may be NULL when len is 0; len is at most
  * LZR_MAX_MESSAGE - sizeof(struct lzr_msg). Any thread. */
 bool lzr_wire_send(int socket_fd, struct lzr_msg *m, const char *text, size_t len);
+/* A message without text that a descriptor goes along with, which stays the caller's. */
+bool lzr_wire_send_fd(int socket_fd, struct lzr_msg *m, int fd);
 /* Waits for a message. 1: one came; 0: the server is gone; -1: it makes no sense. */
 int lzr_wire_receive(int socket_fd, struct lzr_wire_packet *p);
 /* Whether a message is there already. */

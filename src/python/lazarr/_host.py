@@ -13,7 +13,7 @@ from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from . import _array, _block, _manifest
+from . import _array, _block, _handover, _manifest
 from ._array import Array, Registry
 from ._block import Block
 from ._errors import CastError, StoreError
@@ -26,9 +26,21 @@ WRITTEN = object()
 _stores: list[list[Array]] = []
 
 
-def load(stores: Sequence[tuple]) -> list[str]:
-    """Runs each store's file once and returns the manifests, in order."""
-    return [_load(name, path) for name, path in stores]
+def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any = None,
+         make_memfd: Any = None) -> list[str]:
+    """Runs each store's file once and returns the manifests, in order. mode and what follows it:
+    _handover.Handover.start."""
+    _handover.CURRENT.start(mode, receive_facts, make_memfd)
+    manifests = []
+    for i, (name, path) in enumerate(stores):
+        _handover.CURRENT.store = i
+        manifests.append(_load(name, path))
+    return manifests
+
+
+def handover() -> tuple:
+    """What the loader has for the server, once all stores are loaded."""
+    return _handover.CURRENT.finish()
 
 
 def _load(name: str, path: str) -> str:
@@ -66,6 +78,8 @@ def _run(name: str, path: str, content: bytes, registry: Registry) -> None:
         exec(code, module.__dict__)
     finally:
         _array.CURRENT.registry = previous
+    if _handover.CURRENT.mode != _handover.FACTS:
+        _handover.warn_of_large(path, module.__dict__, registry.arrays)
 
 
 def _short(path: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from . import _array, _source
+from . import _array, _handover, _source
 from ._array import Array, Registry
 from ._errors import StoreError
 from ._inputs import Placed
@@ -64,6 +64,10 @@ def entry(a: Array) -> dict:
         "timeout": a.timeout, "first_timeout": a.first_timeout,
         "on_abandon": a.on_abandon, "deterministic": a.deterministic, "version": a.version,
     }
+    for k, level in enumerate(out["levels"] if a.is_source else ()):
+        data = a.source.data[k] if k < len(a.source.data) else None
+        if data is not None:
+            level["data"] = _handover.manifest(data, a.source.transpose)
     return out
 
 
@@ -98,7 +102,11 @@ def _dependency(d: Any, folder: str) -> bytes:
 def array_digest(a: Array, e: dict, store_digest: str, folder: str, inputs: Sequence[str]) -> str:
     """Digest of what makes an array's chunks, its inputs' digests included. With version= only that
     and what it depends on count, so that an edit elsewhere in the file changes nothing."""
-    own = json.dumps(e, sort_keys=True, default=str).encode()
+    # Files with their size and mtime; arrays in memory only for being there: their place depends on
+    # the others, and their values on what the start or version= stands for.
+    levels = [dict(v, data=True) if v.get("data") and v["data"]["file"] is None else v
+              for v in e["levels"]]
+    own = json.dumps(dict(e, levels=levels), sort_keys=True, default=str).encode()
     try:
         depends = [_dependency(d, folder) for d in a.depends]
     except StoreError as err:
@@ -184,7 +192,7 @@ def _load_levels(name: Any, a: dict, levels: list) -> None:
     if not levels or not all(isinstance(v, dict) for v in levels):
         raise StoreError(f'array "{name}": levels must be an integer or a list of objects')
     for k, v in levels[0].items():
-        if k in ("shape", "chunks") or k != "factor" and a.get("kind") in ("image", "labels"):
+        if k in ("shape", "chunks") or k not in ("factor", "data") and a.get("kind") in ("image", "labels"):
             a.setdefault(k, v)
     if len(levels) > 1:
         try:

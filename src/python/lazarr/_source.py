@@ -5,34 +5,64 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from . import _check
+from . import _check, _handover
 from ._array import CURRENT, Array, label
 from ._block import Block
 from ._errors import StoreError
+from ._levels import Level
 
 
 class _Source:
-    """An array-like, opened when first needed in each process, and a function that slices it."""
+    """An array-like, or one for each level, opened when first needed in each process, and a function
+    that slices it."""
 
-    def __init__(self, thing: Any, transpose: Optional[Sequence[int]]):
+    def __init__(self, path: str, thing: Any, transpose: Optional[Sequence[int]]):
+        self.path = path
         self._thing = thing
-        self._open: Any = None if callable(thing) and not hasattr(thing, "shape") else thing
+        self._by_function = callable(thing) and not hasattr(thing, "shape")
+        self._open: Optional[list] = None
         self.transpose = None if transpose is None else tuple(transpose)
+        self.data: list = []  # of each level: where the server reads it, or None
         self.__name__ = getattr(thing, "__name__", type(thing).__name__)
 
-    def open(self) -> Any:
+    def open(self) -> list:
         if self._open is None:
-            self._open = self._thing()
+            opened = self._thing() if self._by_function else self._thing
+            self._open = list(opened) if isinstance(opened, (list, tuple)) else [opened]
         return self._open
 
-    def check(self) -> None:
-        a = self.open()
-        for name in ("shape", "dtype", "__getitem__"):
-            if not hasattr(a, name):
-                raise StoreError(f"a source must be an array-like with shape, dtype and "
-                                 f"__getitem__; {type(a).__name__} has no {name}")
-        if self.transpose is not None and sorted(self.transpose) != list(range(len(a.shape))):
-            raise StoreError(f"transpose must name each of the {len(a.shape)} axes once, "
+    def held(self) -> list:
+        """The NumPy arrays that it was given as they are, not by a function."""
+        return [] if self._by_function else [a for a in self.open() if isinstance(a, np.ndarray)]
+
+    def levels(self) -> list:
+        """The array-likes, or what another worker knows of them (see _handover): shape and dtype."""
+        known = _handover.CURRENT.ask(self.path)
+        if known is not None:
+            self.data = [k.data for k in known]
+            return known
+        opened = self.open()
+        self._check(opened)
+        told = _handover.CURRENT.tell(self.path, opened, self._by_function)
+        self.data = told if told is not None else [None] * len(opened)
+        if told is not None and self._by_function:
+            self._open = None  # the server has it
+        return opened
+
+    def _check(self, opened: list) -> None:
+        if not opened:
+            raise StoreError("a source must be an array-like or a list of them, got none")
+        for a in opened:
+            for name in ("shape", "dtype", "__getitem__"):
+                if not hasattr(a, name):
+                    raise StoreError(f"a source must be an array-like with shape, dtype and "
+                                     f"__getitem__; {type(a).__name__} has no {name}")
+            if len(a.shape) != len(opened[0].shape) or _dtype(a) != _dtype(opened[0]):
+                raise StoreError(f"the levels of a source must have one rank and dtype, got "
+                                 f"{opened[0].shape} of {_dtype(opened[0])} and {a.shape} of {_dtype(a)}")
+        rank = len(opened[0].shape)
+        if self.transpose is not None and sorted(self.transpose) != list(range(rank)):
+            raise StoreError(f"transpose must name each of the {rank} axes once, "
                              f"got {self.transpose!r}")
 
     def order(self, values: Sequence[Any]) -> tuple:
@@ -40,7 +70,7 @@ class _Source:
         return values if self.transpose is None else tuple(values[i] for i in self.transpose)
 
     def __call__(self, block: Block) -> Any:
-        a = self.open()
+        a = self.open()[block.level]
         slices = block.slices
         if self.transpose is None:
             return np.asarray(a[slices])
@@ -48,6 +78,52 @@ class _Source:
         for outer, i in enumerate(self.transpose):
             inner[i] = slices[outer]
         return np.asarray(a[tuple(inner)]).transpose(self.transpose)
+
+
+def _factor(n: int, below: int, first: int, step: int) -> int:
+    """Level-0 voxels per voxel along an axis of n voxels, from `first` at level 0; `below` of them and
+    the factor `step` are the level below's. Twice as many as that where it fits, rounded up or down.
+
+    >>> [_factor(n, 10, 10, 1) for n in (5, 3, 4, 10)], _factor(3, 5, 10, 2)
+    ([2, 3, 3, 1], 4)
+    """
+    if n == below:
+        return step
+    for times in (2, 3, 4, 5, 6, 7, 8):
+        f = step * times
+        if n in (-(-first // f), first // f):
+            return f
+    return max(1, round(first / n)) if n else step
+
+
+def _own_levels(made: Array, shapes: list, scales: Optional[list], translations: Optional[list]) -> tuple:
+    """Where the levels of a source lie that has them itself. What isn't said follows from the shapes
+    (see _factor); voxels are centred on those of level 0 that they stand for."""
+    first = made.levels[0]
+    out = [first]
+    for k, shape in enumerate(shapes[1:], 1):
+        if scales is not None:
+            scale = _check.reals("scale", scales[k], made.ndim, 1.0, True)
+            factor = tuple(max(1, round(s / f)) for s, f in zip(scale, first.scale))
+        else:
+            factor = tuple(_factor(*v) for v in zip(shape, out[-1].shape, first.shape, out[-1].factor))
+            scale = tuple(s * f for s, f in zip(first.scale, factor))
+        if translations is not None:
+            translation = _check.reals("translation", translations[k], made.ndim, 0.0, False)
+        else:
+            translation = tuple(t + (s - f) / 2 for t, s, f in
+                                zip(first.translation, scale, first.scale))
+        out.append(Level(_check.shape(shape), first.chunks, scale, translation, factor))
+    return tuple(out)
+
+
+def _per_level(name: str, value: Any, n: int) -> Optional[list]:
+    """scale and translation may be lists with one entry a level."""
+    if not isinstance(value, (list, tuple)) or not any(isinstance(v, (list, tuple)) for v in value):
+        return None
+    if len(value) != n:
+        raise StoreError(f"{name} must have one entry for each of the {n} levels, got {len(value)}")
+    return list(value)
 
 
 def _dtype(a: Any) -> Any:
@@ -109,41 +185,72 @@ def source(path: Optional[str] = None, thing: Any = None, /, *,
     """Serves an array-like (shape, dtype, ``__getitem__``), or what a function opens.
 
     ``lazarr.source("name", thing)`` with an array, an h5py or zarr dataset, a memory map …, or as a
-    decorator of a function that opens one (called once in each process, and the better way for files
-    and large arrays). transpose: order of the axes, as in ``numpy.transpose``. Shape and dtype are
-    the array-like's; chunks its own regular ones, else 64 per spatial axis in 3-D, 512 in 2-D; the
-    names of the axes those of an xarray DataArray. The other parameters are those of `lazarr.array`;
-    with levels an image gets a lazy pyramid. Raises StoreError.
+    decorator of a function that opens one: the better way for files and large arrays. NumPy arrays
+    and memory maps are handed to the server, which reads them without a worker; the function is then
+    called once in all. Others are opened and sliced by each worker.
+
+    A list of array-likes, finest first, are the levels of an image that has them itself; scale and
+    translation may then be lists with an entry for each, and otherwise follow from the shapes.
+
+    transpose: order of the axes, as in ``numpy.transpose``. Shape and dtype are the array-like's;
+    chunks its own regular ones, else 64 per spatial axis in 3-D, 512 in 2-D; the names of the axes
+    those of an xarray DataArray. The other parameters are those of `lazarr.array`; with levels an
+    image gets a lazy pyramid. Raises StoreError.
 
     >>> import lazarr, numpy as np
     >>> a = lazarr.source("eye", np.eye(3), chunks=2)
     >>> a[1].tolist()
     [0.0, 1.0, 0.0]
+    >>> b = lazarr.source("two", [np.zeros((9, 8)), np.ones((4, 4))], axes="yx")
+    >>> b.levels[1].factor, b.level(1)[3, 3]
+    ((2, 2), 1.0)
     """
     def make(what: Any) -> Array:
         name = path if path is not None else getattr(what, "__name__", None)
         try:
             checked = _check.path(name)
-            src = _Source(what, transpose)
-            src.check()
-            a = src.open()
+            src = _Source(checked, what, transpose)
             for fixed in ("shape", "dtype"):
                 if fixed in parameters:
                     raise StoreError(f"{fixed} is the source's own and can't be given")
             for wrong in ("inputs", "halo", "boundary"):
                 if parameters.get(wrong):
                     raise StoreError(f"{wrong} is for arrays, a source has none")
-            given = dict(parameters, shape=src.order(a.shape), dtype=_dtype(a))
-            if given.get("chunks") is None:
-                own = _regular_chunks(a)
-                given["chunks"] = src.order(own) if own else \
-                    default_chunks(given["shape"], given.get("axes"))
-            if given.get("axes") is None and given.get("dims") is None:
-                given["dims"] = _dims(a, src)
+            levels = src.levels()
+            given = _given(src, levels, parameters)
+            scales, translations = (_per_level(k, given.get(k), len(levels))
+                                    for k in ("scale", "translation"))
+            given.update({k: v[0] for k, v in (("scale", scales), ("translation", translations)) if v})
         except StoreError as e:
             raise StoreError(f"{label('array', name)}: {e}") from None
-        given.pop("inputs", None)
         made = Array(src, checked, given, source=src)
+        if len(levels) > 1:
+            try:
+                made.levels = _own_levels(made, [src.order(a.shape) for a in levels], scales,
+                                          translations)
+            except StoreError as e:
+                raise StoreError(f"{label('array', name)}: {e}") from None
+            made.pyramid = "each"
         CURRENT.add(made)
         return made
     return make if thing is None else make(thing)
+
+
+def _given(src: _Source, levels: list, parameters: dict) -> dict:
+    """The parameters of a source's array, with what the array-like says itself."""
+    a = levels[0]
+    given = dict(parameters, shape=src.order(a.shape), dtype=_dtype(a))
+    if given.get("chunks") is None:
+        own = _regular_chunks(a)
+        given["chunks"] = src.order(own) if own else \
+            default_chunks(given["shape"], given.get("axes"))
+    if given.get("axes") is None and given.get("dims") is None:
+        given["dims"] = _dims(a, src)
+    if len(levels) > 1:
+        if given.get("axes") is None:
+            raise StoreError("a source with levels needs axes")
+        for name in ("levels", "factors", "pyramid"):
+            if given.pop(name, None) is not None:
+                raise StoreError(f"{name} is for sources of one level, this one has {len(levels)}")
+    given.pop("inputs", None)
+    return given

@@ -1,0 +1,249 @@
+#include "engine/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "engine/engine.h"
+#include "engine/recipe.h"
+#include "store/codec.h"
+#include "store/strided.h"
+
+void lzr_handover_init(struct lzr_handover *h)
+{
+    *h = (struct lzr_handover){.facts_fd = -1};
+}
+
+void lzr_handover_release(struct lzr_handover *h)
+{
+    if (h->data != NULL) {
+        (void)munmap((void *)(uintptr_t)h->data, (size_t)h->bytes);
+    }
+    if (h->facts_fd >= 0) {
+        close(h->facts_fd);
+    }
+    lzr_handover_init(h);
+}
+
+/* Nobody can change or cut it any more: reading it can't fault. */
+static bool sealed(int fd, uint64_t bytes)
+{
+    const int all = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
+    struct stat st;
+    int seals = fcntl(fd, F_GET_SEALS);
+    return seals >= 0 && (seals & all) == all && fstat(fd, &st) == 0 && st.st_size > 0 &&
+           (uint64_t)st.st_size == bytes;
+}
+
+bool lzr_handover_take(struct lzr_handover *h, struct lzr_packet *p)
+{
+    if (!sealed(p->fd, p->msg.bytes)) {
+        return false;
+    }
+    if (p->msg.type == LZR_MSG_FACTS) {
+        if (h->facts_fd >= 0) {
+            return false;
+        }
+        h->facts_fd = p->fd;
+        h->facts_bytes = p->msg.bytes;
+        p->fd = -1;
+        return true;
+    }
+    void *map = h->data != NULL ? MAP_FAILED
+                                : mmap(NULL, (size_t)p->msg.bytes, PROT_READ, MAP_SHARED, p->fd, 0);
+    if (map == MAP_FAILED) {
+        return false;
+    }
+    h->data = map;
+    h->bytes = p->msg.bytes;
+    lzr_packet_close(p);
+    return true;
+}
+
+enum lzr_code lzr_handover_check(const struct lzr_driver *d, struct lzr_err *err)
+{
+    for (size_t i = 0; i < lzr_catalog_narrays(d->catalog); i++) {
+        const struct lzr_array *a = lzr_catalog_array(d->catalog, i);
+        for (unsigned k = 0; k < a->nlevels; k++) {
+            const struct lzr_data *data = a->levels[k].data;
+            if (data != NULL && data->file == NULL && data->bytes > d->handover.bytes) {
+                return lzr_err_set(err, LZR_E_INVAL,
+                                   "%s: array \"%.200s\": its data was not handed over",
+                                   a->store->file, a->path);
+            }
+        }
+    }
+    return LZR_OK;
+}
+
+/* Whether the file is the one that the array was described with. */
+static bool unchanged(const struct lzr_data *s, const struct stat *st)
+{
+    return (uint64_t)st->st_size == s->bytes && ((uint64_t)st->st_ino & INT64_MAX) == s->inode &&
+           (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec == s->mtime_ns;
+}
+
+static enum lzr_code check_file(const struct lzr_data *s, int fd, struct lzr_err *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        return lzr_err_sys(err, "'%.300s' can't be read", s->file);
+    }
+    if (!unchanged(s, &st)) {
+        return lzr_err_set(err, LZR_E_USER,
+                           "'%.300s' has changed since it was opened%s: reload the store, or "
+                           "restart lazarr",
+                           s->file, (uint64_t)st.st_size < s->bytes ? " (it is shorter now)" : "");
+    }
+    return LZR_OK;
+}
+
+static enum lzr_code read_all(const struct lzr_data *s, int fd, unsigned char *to, uint64_t n,
+                              uint64_t at, struct lzr_err *err)
+{
+    while (n > 0) {
+        ssize_t got = pread(fd, to, (size_t)n, (off_t)at);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            return lzr_err_sys(err, "'%.300s' can't be read", s->file);
+        }
+        if (got == 0) {
+            return lzr_err_set(err, LZR_E_USER,
+                               "'%.300s' ends before its data does: reload the store, or "
+                               "restart lazarr",
+                               s->file);
+        }
+        to += got;
+        at += (uint64_t)got;
+        n -= (uint64_t)got;
+    }
+    return LZR_OK;
+}
+
+/* What a read is made of: the box's first element lies `offset` bytes into the source, and its
+ * elements go to block in C order. */
+struct reading {
+    const struct lzr_array *array;
+    const struct lzr_data *data;
+    unsigned rank;
+    const uint64_t *extent;
+    uint64_t offset;
+    int64_t to[LZR_MAX_RANK];
+    unsigned char *block;
+};
+
+static enum lzr_code read_spans(const struct reading *r, int fd, struct lzr_err *err)
+{
+    struct lzr_strided_plan p;
+    struct lzr_strided_read at;
+    enum lzr_code code = LZR_OK;
+    lzr_strided_plan(r->rank, r->array->dtype.size, r->extent, r->offset, r->data->strides, r->to,
+                     &p);
+    unsigned char *span = p.direct ? NULL : lzr_malloc((size_t)p.span);
+    if (!p.direct && span == NULL) {
+        return lzr_err_set(err, LZR_E_NOMEM, "no memory to read a file");
+    }
+    for (bool more = lzr_strided_start(&p, &at); more && code == LZR_OK;
+         more = lzr_strided_next(&p, &at)) {
+        code = read_all(r->data, fd, p.direct ? r->block + at.to : span, p.span, at.at, err);
+        if (code == LZR_OK && !p.direct) {
+            lzr_strided_scatter(&p, &at, span, r->block);
+        }
+    }
+    lzr_free(span);
+    return code;
+}
+
+static enum lzr_code read_file(const struct reading *r, struct lzr_err *err)
+{
+    int fd = open(r->data->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) {
+        return lzr_err_sys(err, "'%.300s' can't be opened", r->data->file);
+    }
+    enum lzr_code code = check_file(r->data, fd, err);
+    if (code == LZR_OK) {
+        code = read_spans(r, fd, err);
+    }
+    if (code == LZR_OK) {
+        code = check_file(r->data, fd, err);
+    }
+    close(fd);
+    return code;
+}
+
+/* The block of a flight, cut to the array, in the array's dtype. */
+static enum lzr_code read_block(struct lzr_driver *d, const struct lzr_flight *f,
+                                const uint64_t start[], const uint64_t extent[], uint64_t bytes,
+                                unsigned char *block, struct lzr_err *err)
+{
+    const struct lzr_array *a = f->array;
+    const struct lzr_data *data = a->levels[f->level].data;
+    struct reading r = {.array = a,
+                        .data = data,
+                        .rank = a->levels[f->level].grid.rank,
+                        .extent = extent,
+                        .offset = data->offset,
+                        .block = block};
+    for (unsigned i = 0; i < r.rank; i++) {
+        r.offset += (uint64_t)((int64_t)start[i] * data->strides[i]);
+    }
+    lzr_strided_dense(r.rank, a->dtype.size, extent, r.to);
+    enum lzr_code code = LZR_OK;
+    if (data->file != NULL) {
+        code = read_file(&r, err);
+    } else {
+        lzr_strided_copy(r.rank, a->dtype.size, extent, d->handover.data + r.offset, data->strides,
+                         block, r.to);
+    }
+    if (code == LZR_OK && data->dtype.big != a->dtype.big) {
+        lzr_swap_words(block, bytes, lzr_dtype_word(a->dtype));
+    }
+    return code;
+}
+
+/* Reads and encodes; what it takes beside the result is charged to the budget meanwhile, and there
+ * are as many of these as codec threads. */
+static enum lzr_code make(struct lzr_driver *d, const struct lzr_flight *f, struct lzr_blob **out,
+                          struct lzr_err *err)
+{
+    const struct lzr_array *a = f->array;
+    const struct lzr_grid *g = &a->levels[f->level].grid;
+    uint64_t pos[LZR_MAX_RANK], start[LZR_MAX_RANK], extent[LZR_MAX_RANK];
+    uint64_t chunk = g->chunk_elements * a->dtype.size, bytes = a->dtype.size;
+    lzr_grid_position(g, f->index, pos);
+    lzr_grid_block(g, pos, start, extent);
+    for (unsigned i = 0; i < g->rank; i++) {
+        bytes *= extent[i];
+    }
+    uint64_t room = bytes + LZR_STRIDED_SPAN + (bytes < chunk ? chunk : 0);
+    (void)lzr_cache_make_room(d->cache,
+                              room + lzr_blob_charge(lzr_codec_bound(&a->codec, (size_t)chunk)));
+    lzr_budget_add(&d->budget, room);
+    unsigned char *block = lzr_malloc((size_t)bytes);
+    unsigned char *padded = bytes < chunk ? lzr_malloc((size_t)chunk) : NULL;
+    enum lzr_code code = LZR_OK;
+    if (block == NULL || (bytes < chunk && padded == NULL)) {
+        code = lzr_err_set(err, LZR_E_NOMEM, "no memory for a chunk");
+    }
+    if (code == LZR_OK) {
+        code = read_block(d, f, start, extent, bytes, block, err);
+    }
+    if (code == LZR_OK && padded != NULL) {
+        lzr_chunk_pad(g, extent, block, a->dtype.size, a->fill, padded);
+    }
+    if (code == LZR_OK) {
+        code = lzr_chunk_encode(d, a, f->level, padded != NULL ? padded : block, out, err);
+    }
+    lzr_free(block);
+    lzr_free(padded);
+    lzr_budget_sub(&d->budget, room);
+    return code;
+}
+
+const struct lzr_recipe lzr_recipe_read = {.remembers = true, .make = make};

@@ -1,0 +1,40 @@
+/* source.h: arrays that the server reads itself: NumPy arrays that the loader handed over, and the
+ * files under its memory maps (store/array.h: lzr_level.data); inside of the engine.
+ *
+ * Such a chunk is made by a codec thread (lzr_recipe_read), which reads its box (store/strided.h)
+ * and encodes it. No worker and no Python take part, and no HTTP thread reads.
+ *
+ * Files are read with pread and never mapped, so one that is cut short is an error of its chunks
+ * and never a signal. It is opened for each chunk, and size, mtime and inode are compared with
+ * those that its array was described with, before and after: a file that was changed, replaced or
+ * removed makes its chunks an error, so that old and new bytes are never mixed. What a write within
+ * the clock tick of the file's last change leaves as it is can't be told.
+ *
+ * Arrays in memory lie in one sealed memfd, mapped here; they come on top of the budget. */
+#ifndef LZR_ENGINE_SOURCE_H
+#define LZR_ENGINE_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct lzr_driver;
+struct lzr_packet;
+
+/* What the loader handed over. */
+struct lzr_handover {
+    int facts_fd; /* memfd for the workers; -1 until the loader's FACTS came */
+    uint64_t facts_bytes;
+    const unsigned char *data; /* arrays in memory, read only; NULL without */
+    uint64_t bytes;
+};
+
+void lzr_handover_init(struct lzr_handover *h);
+void lzr_handover_release(struct lzr_handover *h);
+/* A DATA or FACTS message: takes its descriptor. False: it makes no sense. With mu. */
+bool lzr_handover_take(struct lzr_handover *h, struct lzr_packet *p);
+/* Whether all sources of the catalog that lie in memory were handed over. */
+enum lzr_code lzr_handover_check(const struct lzr_driver *d, struct lzr_err *err);
+
+#endif

@@ -1,0 +1,253 @@
+"""What the server reads itself: NumPy arrays and memory maps, handed to it once.
+
+One worker, the loader, calls the functions that open sources. Where one gives a NumPy array, its values
+go into a memfd; where it gives a memory map, the server is told file, offset and strides. All other
+workers are told shape, dtype and chunks of such sources (the *facts*) and don't call the functions,
+unless the store's own code slices the array. See include/lazarr/protocol.h.
+"""
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import sys
+from typing import Any, Callable, NamedTuple, Optional, Sequence
+
+import numpy as np
+
+OPEN, LOADER, FACTS = 0, 1, 2  # the flags of CONFIG
+
+#: A store that makes an array of so many bytes while its file runs is told of the function form.
+LARGE = 64 << 20
+
+ALIGN = 64           # bytes that each array's place in the memfd is a multiple of
+PIECE = 16 << 20     # bytes that are copied at once
+
+
+class Facts(NamedTuple):
+    """A source that another worker has opened: what a store may ask of an array without its values."""
+
+    shape: tuple
+    dtype: np.dtype
+    data: dict
+
+    #: NumPy arrays have none of their own.
+    chunks = None
+
+    def __getitem__(self, key: Any) -> Any:  # an array-like has it; the source opens itself instead
+        raise TypeError("the values are the server's")
+
+
+class Place(NamedTuple):
+    """Where an array lies: the "data" of a manifest's level, in the order of the array-like's axes."""
+
+    dtype: str
+    offset: int
+    strides: tuple
+    file: Optional[str]
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+def _root(a: np.ndarray) -> Any:
+    """The memory map that an array is a view of, or None."""
+    while isinstance(a, np.ndarray):
+        if isinstance(a, np.memmap) and isinstance(a.base, mmap.mmap):
+            return a
+        a = a.base  # type: ignore[assignment]
+    return None
+
+
+def _is_mapped(a: np.ndarray) -> bool:
+    b: Any = a
+    while isinstance(b, np.ndarray):
+        b = b.base
+    if isinstance(b, memoryview):
+        b = b.obj
+    return isinstance(b, mmap.mmap)
+
+
+def _private_bytes(address: int) -> int:
+    """Bytes of the mapping around an address that are not the file's any more (copied on write)."""
+    inside, total = False, 0
+    with open("/proc/self/smaps") as f:
+        for line in f:
+            word = line.split(None, 1)[0]
+            if "-" in word and not word.endswith(":"):
+                low, high = (int(v, 16) for v in word.split("-"))
+                if inside:
+                    break
+                inside = low <= address < high
+            elif inside and word in ("Anonymous:", "Swap:"):
+                total += int(line.split()[1]) * 1024
+    return total if inside else 1
+
+
+def _address(a: np.ndarray) -> int:
+    return int(a.__array_interface__["data"][0])
+
+
+def _file_place(a: np.ndarray) -> Optional[Place]:
+    """Where a view of a memory map lies in its file; None where that can't be said for sure."""
+    root = _root(a)
+    name = getattr(root, "filename", None)
+    if name is None:
+        return None
+    name = os.path.abspath(os.fspath(name))
+    try:
+        name.encode()
+        st = os.stat(name)
+        if root.mode == "c" and _private_bytes(_address(root)):
+            return None  # it was written to: the file doesn't have that
+    except (OSError, UnicodeError):
+        return None
+    return Place(a.dtype.str, root.offset + _address(a) - _address(root), a.strides, name, st.st_size,
+                 st.st_mtime_ns, st.st_ino & (2 ** 63 - 1))
+
+
+def _served(a: Any) -> bool:
+    """Whether the server can read an array-like itself: a NumPy array, nothing that behaves otherwise."""
+    return type(a) in (np.ndarray, np.memmap) and a.size > 0 and a.dtype.kind in "biufc" \
+        and not a.dtype.hasobject and a.dtype.itemsize <= 16
+
+
+class Pool:
+    """The one memfd for all arrays in memory of a loader; make: the C worker's memfd_create, which not
+    every Python has."""
+
+    def __init__(self, make: Callable[[], int]) -> None:
+        self.fd, self.size, self._make = -1, 0, make
+
+    def add(self, a: np.ndarray) -> Place:
+        """Copies an array's values, in the order in which they lie in memory."""
+        if self.fd < 0:
+            self.fd = self._make()
+        once = a[(*[slice(0, 1) if s == 0 else slice(None) for s in a.strides], ...)]  # broadcast axes
+        order = sorted(range(a.ndim), key=lambda i: -abs(once.strides[i]))
+        flipped = once[(*[slice(None, None, -1 if s < 0 else 1) for s in once.strides], ...)]
+        flat = flipped.transpose(order)
+        offset = first = -(-self.size // ALIGN) * ALIGN
+        strides, step = [0] * a.ndim, a.dtype.itemsize
+        for i in reversed(order):
+            sign = -1 if once.strides[i] < 0 else 1
+            first += step * (once.shape[i] - 1) if sign < 0 else 0
+            strides[i] = 0 if a.strides[i] == 0 else sign * step
+            step *= once.shape[i]
+        self._write(flat, offset)
+        self.size = offset + flat.nbytes
+        return Place(a.dtype.str, first, tuple(strides), None, self.size, 0, 0)
+
+    def _write(self, a: np.ndarray, at: int) -> int:
+        if a.nbytes > PIECE and not a.flags.c_contiguous:
+            if len(a) == 1:
+                return self._write(a[0], at)
+            step = max(1, len(a) * PIECE // a.nbytes)
+            for i in range(0, len(a), step):
+                at = self._write(a[i:i + step], at)
+            return at
+        view = memoryview(np.ascontiguousarray(a).reshape(-1).view(np.uint8))
+        while len(view):
+            n = os.pwrite(self.fd, view, at)
+            view, at = view[n:], at + n
+        return at
+
+    def take(self) -> tuple:
+        """The descriptor, which is the caller's from now on, and its bytes; or (-1, 0)."""
+        return self.fd, self.size
+
+
+class Handover:
+    """The state of one worker while it loads its stores."""
+
+    def __init__(self) -> None:
+        self.mode = OPEN
+        self.receive: Optional[Callable[[], tuple]] = None
+        self.make: Callable[[], int] = lambda: -1
+        self.known: Optional[dict] = None  # facts by "store/path"
+        self.pool = Pool(self.make)
+        self.end = False  # the loader opened what nobody needs to keep
+        self.store = 0
+
+    def start(self, mode: int, receive: Optional[Callable[[], tuple]], make: Callable[[], int]) -> None:
+        """receive: waits for what the loader knows, (descriptor, bytes). make: a new memfd."""
+        self.mode, self.receive, self.make = mode, receive, make
+        self.known = {} if mode == LOADER else None
+        self.pool = Pool(make)
+
+    def ask(self, path: str) -> Optional[list]:
+        """What is known of a source's levels without opening it; waits for the loader. None: open it."""
+        if self.mode != FACTS:
+            return None
+        if self.known is None:
+            assert self.receive is not None
+            fd, size = self.receive()
+            try:
+                self.known = json.loads(os.pread(fd, size, 0))
+            finally:
+                os.close(fd)
+        assert self.known is not None
+        known = self.known.get(self._key(path))
+        return None if known is None else [Facts(tuple(k["shape"]), np.dtype(k["dtype"]), k["data"])
+                                           for k in known]
+
+    def tell(self, path: str, levels: list, opened: bool) -> Optional[list]:
+        """The loader opened a source (opened: by a function): the "data" of each level if the server
+        can read all of them, else None."""
+        if self.mode != LOADER or not all(_served(a) for a in levels):
+            return None
+        places = [_file_place(a) for a in levels]
+        if any(p is None and _is_mapped(a) for p, a in zip(places, levels)):
+            return None  # a map of no known file, or one that was written to: it stays
+        places = [p or self.pool.add(a) for p, a in zip(places, levels)]
+        assert self.known is not None
+        self.known[self._key(path)] = [
+            {"shape": list(a.shape), "dtype": a.dtype.str, "data": p._asdict()}
+            for p, a in zip(places, levels) if p is not None]
+        self.end = self.end or opened
+        return [p._asdict() for p in places if p is not None]
+
+    def finish(self) -> tuple:
+        """((descriptor, bytes) of the arrays, the same of the facts, whether the worker is done)."""
+        facts = Pool(self.make)
+        facts.add(np.frombuffer(json.dumps(self.known or {}).encode(), np.uint8))
+        pool, self.pool, self.known = self.pool, Pool(self.make), None
+        return pool.take(), facts.take(), self.end
+
+    def _key(self, path: str) -> str:
+        return f"{self.store}/{path}"
+
+
+CURRENT = Handover()
+
+
+def manifest(data: Optional[dict], transpose: Optional[Sequence[int]]) -> Optional[dict]:
+    """A level's "data" in the manifest: the strides in the order of the served axes."""
+    if data is None:
+        return None
+    def number(v: int) -> Any:
+        return v if abs(v) <= 2 ** 53 else str(v)
+
+    strides = list(data["strides"])
+    if transpose is not None:
+        strides = [strides[i] for i in transpose]
+    size = data["size"]
+    out = {"dtype": data["dtype"], "offset": number(data["offset"]), "strides": strides,
+           "file": data["file"], "bytes": number(size)}
+    if data["file"] is not None:
+        out.update(mtime_ns=number(data["mtime_ns"]), inode=number(data["inode"]))
+    return out
+
+
+def warn_of_large(file: str, names: dict, arrays: list) -> None:
+    """Says which large arrays a store's file made while it ran: each worker has a copy of them."""
+    found = {f'array "{a.path}"': v for a in arrays if a.is_source for v in a.source.held()}
+    found.update({f"'{name}'": v for name, v in names.items()
+                  if isinstance(v, np.ndarray) and not any(v is w for w in found.values())})
+    seen: set = set()
+    for what, a in found.items():
+        if a.nbytes >= LARGE and not _is_mapped(a) and _address(a) not in seen:
+            seen.add(_address(a))
+            print(f"{os.path.basename(file)}: {what}: {a.nbytes >> 20} MiB are made while the file runs, "
+                  "so every worker has a copy; decorate a function that returns the array with "
+                  "lazarr.source instead", file=sys.stderr)
