@@ -63,7 +63,8 @@ struct lzr_result {
     struct lzr_digest digest; /* of the blob's bytes; only where the array is not deterministic */
     char *text; /* failure: one line, then (after '\n') the traceback; lzr_free'd by the
                  * receiver; NULL if memory was out */
-    uint64_t queue_us, compute_us, encode_us;
+    uint64_t queue_us, inputs_us, compute_us, encode_us; /* inputs: waiting for them, and putting
+                                                          * them together */
 };
 
 /* A wish for one chunk; the caller's storage, which must stay until done was called or
@@ -131,6 +132,8 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
     X(counter, encoded_total, "chunks encoded")                                                    \
     X(counter, encoded_bytes_total, "bytes of encoded chunks")                                     \
     X(counter, encode_us_total, "microseconds spent encoding")                                     \
+    X(counter, gathered_total, "blocks whose inputs were put together")                            \
+    X(counter, gather_us_total, "microseconds spent putting inputs together")                      \
     X(counter, made_total, "Zarr chunks made without a function: pyramid levels, sources")         \
     X(counter, make_us_total, "microseconds spent making them")                                    \
     X(counter, transcoded_total, "chunks of N5, BDV and precomputed made from Zarr chunks")        \
@@ -150,6 +153,7 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
     X(gauge, budget_limit_bytes, "the budget")                                                     \
     X(gauge, source_bytes, "bytes of sources in memory, beside the budget")                        \
     X(gauge, queued, "flights that wait for a worker")                                             \
+    X(gauge, gathering, "flights that wait for other chunks")                                      \
     X(gauge, running, "flights that a worker runs")                                                \
     X(gauge, waiting, "requests that wait for a flight")                                           \
     X(gauge, workers, "workers that are ready")                                                    \
@@ -163,7 +167,8 @@ struct lzr_stats {
 
 struct lzr_array_stats {
     uint64_t computed, failed, compute_us; /* blocks that a function was run for */
-    uint64_t read, read_us;                /* chunks that the server read itself */
+    uint64_t inputs_us;     /* waiting for a block's inputs, and putting them together */
+    uint64_t read, read_us; /* chunks that the server read itself */
     uint64_t encoded, encoded_bytes, hits, misses;
 };
 

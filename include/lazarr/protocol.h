@@ -11,8 +11,8 @@
  *                          "\0module:function\0" for each --op
  *   worker  MANIFEST_PART  for each store its parts in order (store, total), then
  *           READY          or LOAD_FAILED (text: message, NUL, traceback)
- *   server  SLOT           with a descriptor: a sealed memfd of `bytes` bytes and
- *                          LZR_SLOT_CONTROL more; its number is `slot`
+ *   server  SLOT           with a descriptor: a sealed memfd of `bytes` bytes, LZR_SLOT_CONTROL
+ *                          more, and then `total` bytes for inputs; its number is `slot`
  *   server  JOB            the worker first claims it, see below
  *   worker  DONE, FAILED   seq, slot
  *   worker  UNPINNED       the last reference that user code kept to a slot is gone
@@ -32,6 +32,11 @@
  * anything else, the server has withdrawn the job, and the worker drops the message without an
  * answer.
  *
+ * Inputs: the text of a JOB is a struct lzr_msg_input for each input of the array, in order. The
+ * server writes their regions behind the control page before it sends the job; the worker maps that
+ * part privately and writably, so what user code writes there is its own, and forgets it
+ * (MADV_DONTNEED) before it uses the slot for another job.
+ *
  * The worker runs jobs one by one in the order they came; the server may send the next JOB while
  * one runs. A worker whose socket is closed ends at once.
  */
@@ -43,7 +48,7 @@
 
 #include "lazarr/limits.h"
 
-#define LZR_PROTOCOL_VERSION 1
+#define LZR_PROTOCOL_VERSION 2
 #define LZR_WORKER_FD 3
 /* Bytes behind a slot's capacity: its memfd is so much longer. The first eight are the claim word.
  */
@@ -99,6 +104,22 @@ struct lzr_msg {
 };
 
 static_assert(sizeof(struct lzr_msg) == 16 + 8 + 24 + 16 + 128 + 16, "wire format");
+
+/* One input of a JOB: a C-ordered array in the machine's byte order, of the dtype that the worker
+ * knows the input has. */
+struct lzr_msg_input {
+    uint64_t offset; /* from where the slot's inputs begin; a multiple of LZR_INPUT_ALIGN */
+    uint64_t extent[LZR_MAX_RANK];
+    uint32_t rank;
+    uint32_t pad;
+};
+
+#define LZR_INPUT_ALIGN 64
+
+static_assert(sizeof(struct lzr_msg_input) == 8 + 8 * LZR_MAX_RANK + 8, "wire format");
+static_assert(LZR_MAX_INPUTS * sizeof(struct lzr_msg_input) + sizeof(struct lzr_msg) <=
+                  LZR_MAX_MESSAGE,
+              "a job with all its inputs is one message");
 
 /* Text of LOAD_FAILED and FAILED: one line for people, a NUL, the whole traceback (may be empty).
  * Both UTF-8, cut to fit a message. */

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "engine/engine.h"
+#include "engine/inputs.h"
 #include "engine/needs.h"
 #include "engine/recipe.h"
 #include "store/codec.h"
@@ -13,10 +14,12 @@
  * which they are in its list; it is one packet on a local socket and never blocks. A worker that is
  * gone is noticed by its end; its jobs are then taken care of. One that doesn't read can only be a
  * broken one: closing its socket makes it end. */
-static void send_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_msg *m)
+static void send_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_msg *m,
+                     const struct lzr_msg_input inputs[], unsigned ninputs)
 {
     struct lzr_err err;
-    if (lzr_channel_send(w->channel, m, NULL, 0, -1, &err) == LZR_E_BUSY) {
+    if (lzr_channel_send(w->channel, m, inputs, (uint32_t)(ninputs * sizeof inputs[0]), -1, &err) ==
+        LZR_E_BUSY) {
         lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s", w->number, err.msg);
         (void)shutdown(w->channel->fd, SHUT_RDWR);
     }
@@ -60,11 +63,12 @@ uint64_t lzr_flight_output_bytes(const struct lzr_flight *f)
 static bool reserve(struct lzr_driver *d, struct lzr_flight *f, struct lzr_slot *s, uint64_t bytes)
 {
     uint64_t need = f->reserved_output ? 0 : reservation(f, bytes);
-    uint64_t more = need + (bytes > s->touched ? bytes - s->touched : 0);
+    uint64_t inputs = f->needs != NULL ? lzr_inputs_layout(f, NULL) : 0;
+    uint64_t more = need + lzr_slot_more(s, bytes, inputs);
     if (!lzr_cache_make_room(d->cache, more) && d->active > 0) {
         return false;
     }
-    lzr_slot_touch(s, bytes);
+    lzr_slot_touch(s, bytes, inputs);
     lzr_budget_add(&d->budget, need);
     f->reserved += need;
     f->reserved_output = true;
@@ -78,23 +82,31 @@ static uint64_t mean_us(const struct lzr_driver *d, const struct lzr_array *a)
     return s->computed == 0 ? UINT64_MAX : s->compute_us / s->computed;
 }
 
+/* Jobs that a worker has, the one included that is being prepared for it. */
+static unsigned load_of(const struct lzr_worker *w)
+{
+    return w->njobs + (w->next.flight != NULL);
+}
+
 /* The worker with the fewest jobs that may take one more and has a slot for it. */
 static struct lzr_worker *pick_worker(struct lzr_driver *d, unsigned most_jobs)
 {
     struct lzr_worker *best = NULL;
     for (unsigned i = 0; i < d->nworkers; i++) {
         struct lzr_worker *w = &d->workers[i];
-        if (w->state == LZR_WORKER_READY && w->njobs < most_jobs &&
-            (best == NULL || w->njobs < best->njobs) && lzr_worker_free_slot(w) != NULL) {
+        if (w->state == LZR_WORKER_READY && load_of(w) < most_jobs &&
+            (best == NULL || load_of(w) < load_of(best)) && lzr_worker_free_slot(w) != NULL) {
             best = w;
         }
     }
     return best;
 }
 
-static void assign(struct lzr_driver *d, struct lzr_worker *w, struct lzr_flight *f,
-                   struct lzr_slot *s, uint64_t now)
+void lzr_send_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_flight *f,
+                  struct lzr_slot *s)
 {
+    uint64_t now = lzr_now_us();
+    struct lzr_msg_input inputs[LZR_MAX_INPUTS];
     const struct lzr_grid *g = &f->array->levels[f->level].grid;
     uint64_t pos[LZR_MAX_RANK], extent[LZR_MAX_RANK];
     struct lzr_msg m = {.type = LZR_MSG_JOB, .seq = ++d->next_seq};
@@ -115,10 +127,11 @@ static void assign(struct lzr_driver *d, struct lzr_worker *w, struct lzr_flight
     m.rank = g->rank;
     m.total = f->index;
     m.slot = s->id;
-    lzr_queue_take(&d->queue, f);
+    if (f->needs != NULL) {
+        (void)lzr_inputs_layout(f, inputs);
+    }
     f->state = LZR_RUNNING;
     f->started_us = now;
-    d->active++;
     s->busy = true;
     lzr_slot_claim(s, m.seq);
     double timeout = w->jobs_done + w->njobs == 0 ? f->array->first_timeout_s : f->array->timeout_s;
@@ -131,7 +144,7 @@ static void assign(struct lzr_driver *d, struct lzr_worker *w, struct lzr_flight
         j->deadline_us = now + j->timeout_us;
     }
     w->njobs++;
-    send_job(d, w, &m);
+    send_job(d, w, &m, inputs, f->needs != NULL ? f->array->ninputs : 0);
 }
 
 void lzr_job_return(struct lzr_driver *d, struct lzr_job *j)
@@ -164,10 +177,50 @@ bool lzr_withdraw(struct lzr_driver *d, struct lzr_flight *f)
 {
     for (unsigned i = 0; i < d->nworkers; i++) {
         struct lzr_worker *w = &d->workers[i];
+        if (w->next.flight == f) {
+            return w->next.ready && lzr_unprepare(d, w);
+        }
         for (unsigned j = 0; j < w->njobs; j++) {
             if (w->jobs[j].flight == f) {
                 return lzr_worker_withdraw(d, w, j);
             }
+        }
+    }
+    return false;
+}
+
+/* Whether a flight may be sent to a worker behind what that has already. */
+static bool may_go_ahead(const struct lzr_driver *d, const struct lzr_worker *w,
+                         const struct lzr_flight *f)
+{
+    const struct lzr_flight *before = w->njobs > 0 ? w->jobs[0].flight : w->next.flight;
+    return w->jobs_done > 0 && f->deaths == 0 && mean_us(d, f->array) <= LZR_AHEAD_US &&
+           mean_us(d, before->array) <= LZR_AHEAD_US;
+}
+
+/* Sends what is prepared and has its turn. */
+static void send_prepared(struct lzr_driver *d)
+{
+    for (unsigned i = 0; i < d->nworkers; i++) {
+        struct lzr_worker *w = &d->workers[i];
+        struct lzr_prepared p = w->next;
+        if (w->state == LZR_WORKER_READY && p.ready &&
+            (w->njobs == 0 || (w->njobs < LZR_PIPELINE && may_go_ahead(d, w, p.flight)))) {
+            w->next = (struct lzr_prepared){0};
+            lzr_send_job(d, w, p.flight, p.slot);
+        }
+    }
+}
+
+/* For a worker that has nothing to do: what waits behind a slow job of another one goes back to the
+ * queue. It has to be prepared again, which is nothing against the time of such a job. */
+static bool take_prepared(struct lzr_driver *d)
+{
+    for (unsigned i = 0; i < d->nworkers; i++) {
+        struct lzr_worker *w = &d->workers[i];
+        if (w->next.ready && w->njobs > 0 &&
+            mean_us(d, w->jobs[0].flight->array) > 16 * LZR_AHEAD_US) {
+            return lzr_unprepare(d, w);
         }
     }
     return false;
@@ -185,13 +238,13 @@ static bool give_one(struct lzr_driver *d)
     if (w == NULL) {
         return false;
     }
-    bool fresh = w->jobs_done == 0 && w->njobs == 0;
+    bool fresh = w->jobs_done == 0 && load_of(w) == 0;
     struct lzr_flight *f = lzr_queue_next(&d->queue, fresh, now);
     if (f == NULL) {
-        return false;
+        return !ahead && take_prepared(d);
     }
-    if (ahead && (w->jobs_done == 0 || f->deaths > 0 || mean_us(d, f->array) > LZR_AHEAD_US ||
-                  mean_us(d, w->jobs[0].flight->array) > LZR_AHEAD_US)) {
+    bool prepare = f->needs != NULL;
+    if (ahead && (prepare ? w->next.flight != NULL || f->deaths > 0 : !may_go_ahead(d, w, f))) {
         return false;
     }
     struct lzr_slot *s = lzr_worker_free_slot(w);
@@ -199,14 +252,24 @@ static bool give_one(struct lzr_driver *d)
         d->starved = true;
         return false;
     }
-    assign(d, w, f, s, now);
+    if (prepare) {
+        lzr_prepare(d, w, f, s);
+    } else {
+        lzr_queue_take(&d->queue, f);
+        d->active++;
+        lzr_send_job(d, w, f, s);
+    }
     return true;
 }
 
 void lzr_dispatch(struct lzr_driver *d, struct lzr_request **list)
 {
     d->starved = false;
+    if (d->closing) {
+        return;
+    }
     do {
+        send_prepared(d);
         lzr_needs_pump(d, list);
-    } while (lzr_queue_n(&d->queue) > 0 && !d->closing && give_one(d));
+    } while (give_one(d));
 }

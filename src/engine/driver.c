@@ -250,6 +250,11 @@ void lzr_driver_stats(struct lzr_driver *d, struct lzr_stats *out)
     *out = d->stats;
     out->queued = lzr_queue_n(&d->queue);
     out->running = d->active - d->encoding;
+    for (uint32_t b = 0; b < d->flights.nbuckets; b++) {
+        for (const struct lzr_flight *f = d->flights.buckets[b]; f != NULL; f = f->hash_next) {
+            out->gathering += f->state == LZR_GATHERING;
+        }
+    }
     out->waiting = d->waiting;
     for (unsigned i = 0; i < d->nworkers; i++) {
         out->workers += d->workers[i].state == LZR_WORKER_READY;
@@ -278,6 +283,7 @@ void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_
                                     .compute_us = s->compute_us,
                                     .read = s->read,
                                     .read_us = s->read_us,
+                                    .inputs_us = s->inputs_us,
                                     .encoded = s->encoded,
                                     .encoded_bytes = s->encoded_bytes,
                                     .hits = __atomic_load_n(&s->hits, __ATOMIC_RELAXED),

@@ -8,6 +8,8 @@
  *   queue.c      the order in which flights start and get workers
  *   needs.c      what flights are made from: asking, waiting, failing, dropping
  *   recipe.h     the ways in which a chunk comes about
+ *   inputs.c     what blocks are computed from: their needs, putting regions together
+ *   prepare.c    ... in a worker's slot, on codec threads
  *   make.c       codec threads: chunks that are made in C
  *   transcode.c  ... those of other formats, from Zarr chunks
  *   reduce.c     ... levels of images, from the chunks of the level below
@@ -66,6 +68,13 @@ struct lzr_job {
     uint64_t deadline_us;  /* counts from when it can run; 0 while another job is before it */
 };
 
+/* The next job of a worker, whose inputs are being put into its slot. */
+struct lzr_prepared {
+    struct lzr_flight *flight; /* PREPARING; NULL: none */
+    struct lzr_slot *slot;     /* borrowed from the worker's list */
+    bool ready;                /* all is there: it can be sent */
+};
+
 struct lzr_worker {
     unsigned number;
     pthread_mutex_t read_mu; /* one thread at a time takes messages and applies them in order */
@@ -76,7 +85,8 @@ struct lzr_worker {
     struct lzr_channel *channel;
     struct lzr_job jobs[LZR_PIPELINE]; /* in the order they were sent */
     unsigned njobs;
-    uint64_t jobs_done; /* of this process */
+    struct lzr_prepared next; /* sent when the jobs before it are done, or nearly */
+    uint64_t jobs_done;       /* of this process */
     struct lzr_slot *slots;
     unsigned npinned;
     uint32_t next_slot;
@@ -114,8 +124,10 @@ struct lzr_driver {
     unsigned nworkers;
     uint64_t start_timeout_us;
     uint64_t nonce;
-    uint64_t slot_bytes; /* capacity of a slot: the largest block */
-    bool keep;           /* false with a cache of 0 bytes */
+    uint64_t slot_bytes;   /* capacity of a slot: the largest block */
+    uint64_t inputs_bytes; /* ... and for the inputs of one */
+    uint64_t needs_bytes;  /* what those are made from takes at most, encoded */
+    bool keep;             /* false with a cache of 0 bytes */
     int codec_epoll, supervisor_epoll;
     int wake_fd; /* eventfd: wakes the supervisor */
     int stop_fd; /* eventfd: ends the codec threads */
@@ -136,7 +148,7 @@ struct lzr_driver {
     struct lzr_stats stats; /* counters; gauges are filled when asked for */
     struct lzr_array_stats *array_stats;
     uint64_t next_seq;
-    unsigned active;   /* flights RUNNING or ENCODING */
+    unsigned active;   /* flights PREPARING, RUNNING or ENCODING */
     unsigned encoding; /* of them, ENCODING */
     unsigned making;   /* flights MAKING */
     uint64_t waiting;  /* requests that wait */
@@ -163,6 +175,21 @@ void lzr_job_return(struct lzr_driver *d, struct lzr_job *j);
 /* Takes the worker's i-th job back if it hasn't begun: its flight is queued again. With mu. */
 bool lzr_worker_withdraw(struct lzr_driver *d, struct lzr_worker *w, unsigned i);
 
+/* Sends a flight to a worker, which has a slot for it. With mu. */
+void lzr_send_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_flight *f,
+                  struct lzr_slot *s);
+
+/* prepare.c; all with mu but for the task itself */
+/* Binds a queued flight, whose needs are all there, to a worker and its slot; a task for the codec
+ * threads. */
+void lzr_prepare(struct lzr_driver *d, struct lzr_worker *w, struct lzr_flight *f,
+                 struct lzr_slot *s);
+/* The task that the flight is; without mu. */
+void lzr_prepare_run(struct lzr_driver *d, struct lzr_flight *f);
+/* The worker's next flight goes back to the queue: its worker is gone, or another can take it. One
+ * that a thread is at goes back when that has finished; then this is false. */
+bool lzr_unprepare(struct lzr_driver *d, struct lzr_worker *w);
+
 /* A list of requests to complete once mu is released. */
 void lzr_complete(struct lzr_request *list);
 
@@ -177,6 +204,8 @@ struct lzr_flight *lzr_flight_new(struct lzr_driver *d, const struct lzr_chunk *
 void lzr_flight_abandon(struct lzr_driver *d, struct lzr_flight *f);
 
 /* make.c */
+/* Wakes a codec thread for a flight, put last or first among the tasks. With mu. */
+void lzr_task_add(struct lzr_driver *d, struct lzr_flight *f, bool first);
 /* Makes a flight whose needs are all there a task. With mu. */
 void lzr_task_push(struct lzr_driver *d, struct lzr_flight *f);
 /* A codec thread's turn after the driver's task_fd woke it: one task, if there is one. */

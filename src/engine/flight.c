@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "engine/needs.h"
+#include "engine/slot.h"
 
 enum { FIRST_BUCKETS = 1024 };
 
@@ -100,6 +101,7 @@ void lzr_flight_free(struct lzr_flight **f)
 {
     lzr_blob_unref(&(*f)->blob);
     lzr_needs_free(&(*f)->needs);
+    lzr_slot_unref(&(*f)->slot);
     lzr_free((*f)->why.path);
     lzr_free((*f)->why.text);
     lzr_free(*f);

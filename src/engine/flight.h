@@ -35,12 +35,14 @@
 enum lzr_flight_state {
     LZR_QUEUED,    /* in the queue: waits for its turn to start, or for a worker */
     LZR_GATHERING, /* started: waits for its needs */
+    LZR_PREPARING, /* bound to a worker; its inputs are being put into the slot, or are there */
     LZR_RUNNING,
     LZR_ENCODING,
     LZR_MAKING, /* a task of the codec threads */
     LZR_HELD
 };
 
+struct lzr_slot;
 struct lzr_needs;  /* needs.h */
 struct lzr_recipe; /* recipe.h */
 
@@ -64,8 +66,8 @@ struct lzr_flight {
     enum lzr_flight_state state;
     struct lzr_flight *hash_next;
     struct lzr_flight *prev, *next; /* in the queue (QUEUED), the stack (GATHERING, while it has
-                                     * needs to ask for), the tasks (MAKING, until a thread takes
-                                     * it) or the list of held ones (HELD) */
+                                     * needs to ask for), the tasks (MAKING and PREPARING, until a
+                                     * thread takes it) or the list of held ones (HELD) */
     struct lzr_flight *work_next;   /* in a list of flights that fail, or are dropped, together */
     bool urgent;                    /* which list of the queue it is in */
     struct lzr_queue_client *place; /* queue.c's, of a queued root, as are the next two */
@@ -75,6 +77,7 @@ struct lzr_flight {
     bool stacked;            /* is in the stack */
     bool ending;             /* is in a work list: about to fail or to be dropped */
     struct lzr_needs *needs; /* once started; NULL for a chunk made from nothing */
+    struct lzr_slot *slot;   /* a reference, while a codec thread prepares it */
     struct lzr_why why;      /* while it fails */
 
     struct lzr_request *waiters; /* doubly linked, newest first */

@@ -19,7 +19,22 @@ const struct lzr_recipe *lzr_recipe_of(const struct lzr_chunk *c)
     if (c->array->levels[c->level].data != NULL) {
         return &lzr_recipe_read;
     }
-    return lzr_level_reduced(c->array, c->level) ? &lzr_recipe_reduce : &lzr_recipe_compute;
+    if (lzr_level_reduced(c->array, c->level)) {
+        return &lzr_recipe_reduce;
+    }
+    return c->array->ninputs > 0 ? &lzr_recipe_inputs : &lzr_recipe_compute;
+}
+
+void lzr_task_add(struct lzr_driver *d, struct lzr_flight *f, bool first)
+{
+    uint64_t one = 1;
+    if (first) {
+        lzr_list_push_front(&d->tasks, f);
+    } else {
+        lzr_list_push(&d->tasks, f);
+    }
+    ssize_t n = write(d->task_fd, &one, sizeof one);
+    LZR_CHECK(n == (ssize_t)sizeof one);
 }
 
 /* The server distrusts what it gets: a bool is 0 or 1. */
@@ -63,12 +78,9 @@ enum lzr_code lzr_chunk_encode(struct lzr_driver *d, const struct lzr_array *a, 
 
 void lzr_task_push(struct lzr_driver *d, struct lzr_flight *f)
 {
-    uint64_t one = 1;
     f->state = LZR_MAKING;
     d->making++;
-    lzr_list_push(&d->tasks, f);
-    ssize_t n = write(d->task_fd, &one, sizeof one);
-    LZR_CHECK(n == (ssize_t)sizeof one);
+    lzr_task_add(d, f, false);
 }
 
 /* The flight's chunk is there: what it counts for. With mu. */
@@ -133,6 +145,11 @@ void lzr_task_run(struct lzr_driver *d)
     struct lzr_flight *f = d->tasks.head;
     LZR_CHECK(f != NULL);
     lzr_list_remove(&d->tasks, f);
+    if (f->state == LZR_PREPARING) {
+        pthread_mutex_unlock(&d->mu);
+        lzr_prepare_run(d, f);
+        return;
+    }
     if (f->needs == NULL && lzr_flight_unwanted(f, t0)) {
         d->making--;
         d->stats.dropped_total++;

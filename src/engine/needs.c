@@ -389,7 +389,7 @@ static void detach(struct lzr_driver *d, struct lzr_flight *f)
 {
     if (f->state == LZR_QUEUED) {
         lzr_queue_remove(&d->queue, f);
-    } else if (f->state == LZR_RUNNING || f->state == LZR_ENCODING) {
+    } else if (f->state == LZR_PREPARING || f->state == LZR_RUNNING || f->state == LZR_ENCODING) {
         d->active--;
         d->encoding -= f->state == LZR_ENCODING;
     } else if (f->state == LZR_MAKING) {
@@ -428,7 +428,7 @@ static void drop_all(struct lzr_driver *d, struct lzr_flight *work)
         work = f->work_next;
         f->ending = false;
         f->work_next = NULL;
-        if (f->state == LZR_RUNNING && !lzr_withdraw(d, f)) {
+        if ((f->state == LZR_RUNNING || f->state == LZR_PREPARING) && !lzr_withdraw(d, f)) {
             continue; /* it has begun: its result goes into the cache */
         }
         if (f->state != LZR_QUEUED && f->state != LZR_GATHERING) {

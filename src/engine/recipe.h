@@ -34,6 +34,8 @@ struct lzr_recipe {
                           struct lzr_err *err);
 };
 
+/* inputs.c: a block that a function computes from other arrays */
+extern const struct lzr_recipe lzr_recipe_inputs;
 /* transcode.c: an encoding of a chunk, from Zarr chunks */
 extern const struct lzr_recipe lzr_recipe_transcode;
 /* reduce.c: a chunk of a C pyramid, from those of the level below */

@@ -107,12 +107,14 @@ static bool apply_done(struct lzr_driver *d, struct lzr_worker *w, const struct 
     }
     struct lzr_flight *f = job.flight;
     uint64_t now = lzr_now_us();
+    lzr_needs_free(&f->needs);
     f->state = LZR_ENCODING;
     d->encoding++;
     f->compute_us = p->msg.run_us < now - f->started_us ? p->msg.run_us : now - f->started_us;
     struct lzr_array_stats *as = &d->array_stats[f->array->id];
     as->computed++;
     as->compute_us += f->compute_us;
+    as->inputs_us += f->inputs_us;
     d->stats.computed_total++;
     d->stats.compute_us_total += f->compute_us;
     *fin = (struct finished){f, lzr_slot_ref(job.slot), w, job.slot->pinned};
@@ -321,7 +323,8 @@ void lzr_flight_land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob
             .code = LZR_OK,
             .blob = lzr_blob_ref(b),
             .digest = digest,
-            .queue_us = f->started_us - f->queued_us,
+            .queue_us = f->started_us - f->queued_us - f->inputs_us,
+            .inputs_us = f->inputs_us,
             .compute_us = f->compute_us,
             .encode_us = f->encode_us,
         };

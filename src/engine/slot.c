@@ -8,36 +8,45 @@
 #include "base/mem.h"
 #include "lazarr/protocol.h"
 
-enum lzr_code lzr_slot_new(uint32_t id, uint64_t capacity, struct lzr_budget *budget,
-                           struct lzr_slot **out, struct lzr_err *err)
+static uint64_t whole_pages(uint64_t n)
+{
+    return (n + 4095) & ~UINT64_C(4095);
+}
+
+static uint64_t length(const struct lzr_slot *s)
+{
+    return s->capacity + LZR_SLOT_CONTROL + s->inputs_capacity;
+}
+
+enum lzr_code lzr_slot_new(uint32_t id, uint64_t capacity, uint64_t inputs_capacity,
+                           struct lzr_budget *budget, struct lzr_slot **out, struct lzr_err *err)
 {
     struct lzr_slot *s = lzr_calloc(1, sizeof *s);
     if (s == NULL) {
         return lzr_err_set(err, LZR_E_NOMEM, "no memory for a slot");
     }
-    capacity = (capacity + 4095) & ~UINT64_C(4095);
-    capacity = capacity == 0 ? 4096 : capacity;
+    s->capacity = capacity == 0 ? 4096 : whole_pages(capacity);
+    s->inputs_capacity = whole_pages(inputs_capacity);
     s->fd = memfd_create("lazarr-slot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (s->fd < 0) {
         lzr_err_sys(err, "cannot make shared memory");
         goto fail;
     }
-    if (ftruncate(s->fd, (off_t)(capacity + LZR_SLOT_CONTROL)) != 0 ||
+    if (ftruncate(s->fd, (off_t)length(s)) != 0 ||
         fcntl(s->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
-        lzr_err_sys(err, "cannot size shared memory of %llu bytes", (unsigned long long)capacity);
+        lzr_err_sys(err, "cannot size shared memory of %llu bytes", (unsigned long long)length(s));
         goto fail;
     }
-    /* Writable here too: only for the hole that lzr_slot_trim punches; codecs read it. */
-    void *map =
-        mmap(NULL, capacity + LZR_SLOT_CONTROL, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
+    /* Writable here too: for the inputs, and for the holes that lzr_slot_trim punches. */
+    void *map = mmap(NULL, length(s), PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
     if (map == MAP_FAILED) {
-        lzr_err_sys(err, "cannot map shared memory of %llu bytes", (unsigned long long)capacity);
+        lzr_err_sys(err, "cannot map shared memory of %llu bytes", (unsigned long long)length(s));
         goto fail;
     }
     atomic_init(&s->refs, 1);
     s->id = id;
     s->map = map;
-    s->capacity = capacity;
+    s->inputs = s->map + s->capacity + LZR_SLOT_CONTROL;
     s->budget = budget;
     *out = s;
     return LZR_OK;
@@ -62,19 +71,24 @@ void lzr_slot_unref(struct lzr_slot **sp)
     if (s == NULL || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
-    munmap(s->map, s->capacity + LZR_SLOT_CONTROL);
+    munmap(s->map, length(s));
     close(s->fd);
-    lzr_budget_sub(s->budget, s->touched);
+    lzr_budget_sub(s->budget, s->touched + s->inputs_touched);
     lzr_free(s);
 }
 
-void lzr_slot_touch(struct lzr_slot *s, uint64_t bytes)
+uint64_t lzr_slot_more(const struct lzr_slot *s, uint64_t bytes, uint64_t inputs)
 {
-    LZR_CHECK(bytes <= s->capacity);
-    if (bytes > s->touched) {
-        lzr_budget_add(s->budget, bytes - s->touched);
-        s->touched = bytes;
-    }
+    return (bytes > s->touched ? bytes - s->touched : 0) +
+           (inputs > s->inputs_touched ? inputs - s->inputs_touched : 0);
+}
+
+void lzr_slot_touch(struct lzr_slot *s, uint64_t bytes, uint64_t inputs)
+{
+    LZR_CHECK(bytes <= s->capacity && inputs <= s->inputs_capacity);
+    lzr_budget_add(s->budget, lzr_slot_more(s, bytes, inputs));
+    s->touched = bytes > s->touched ? bytes : s->touched;
+    s->inputs_touched = inputs > s->inputs_touched ? inputs : s->inputs_touched;
 }
 
 static _Atomic uint64_t *claim_word(struct lzr_slot *s)
@@ -92,13 +106,18 @@ bool lzr_slot_withdraw(struct lzr_slot *s, uint64_t seq)
     return atomic_compare_exchange_strong(claim_word(s), &seq, 0);
 }
 
+/* Gives the memory of a part back if it is large. */
+static void trim(struct lzr_slot *s, uint64_t offset, uint64_t n, uint64_t *touched)
+{
+    if (*touched > LZR_SLOT_KEEP && fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                              (off_t)offset, (off_t)n) == 0) {
+        lzr_budget_sub(s->budget, *touched);
+        *touched = 0;
+    }
+}
+
 void lzr_slot_trim(struct lzr_slot *s)
 {
-    if (s->touched <= LZR_SLOT_KEEP) {
-        return;
-    }
-    if (fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)s->capacity) == 0) {
-        lzr_budget_sub(s->budget, s->touched);
-        s->touched = 0;
-    }
+    trim(s, 0, s->capacity, &s->touched);
+    trim(s, s->capacity + LZR_SLOT_CONTROL, s->inputs_capacity, &s->inputs_touched);
 }

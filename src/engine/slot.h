@@ -24,21 +24,26 @@ struct lzr_slot {
     _Atomic uint32_t refs;
     uint32_t id;        /* unique in its worker's life */
     int fd;             /* the memfd */
-    unsigned char *map; /* capacity bytes, then the page with the claim word */
+    unsigned char *map; /* capacity bytes, the page with the claim word, the inputs */
     uint64_t capacity;
+    unsigned char *inputs; /* in map: what the block is computed from; only the server writes it */
+    uint64_t inputs_capacity;
     uint64_t touched; /* bytes that may be resident, charged to the budget */
+    uint64_t inputs_touched;
     struct lzr_budget *budget;
     bool busy;   /* a job or an encoding uses it */
     bool pinned; /* user code refers to it: its bytes may change at any time */
     struct lzr_slot *next;
 };
 
-enum lzr_code lzr_slot_new(uint32_t id, uint64_t capacity, struct lzr_budget *budget,
-                           struct lzr_slot **out, struct lzr_err *err);
+enum lzr_code lzr_slot_new(uint32_t id, uint64_t capacity, uint64_t inputs_capacity,
+                           struct lzr_budget *budget, struct lzr_slot **out, struct lzr_err *err);
 struct lzr_slot *lzr_slot_ref(struct lzr_slot *s);
 void lzr_slot_unref(struct lzr_slot **s);
-/* Charges for a job of so many bytes before it is sent. */
-void lzr_slot_touch(struct lzr_slot *s, uint64_t bytes);
+/* Bytes that a job of this size would be charged beyond what is charged already. */
+uint64_t lzr_slot_more(const struct lzr_slot *s, uint64_t bytes, uint64_t inputs);
+/* Charges for a job of so many bytes, and of its inputs, before they are written. */
+void lzr_slot_touch(struct lzr_slot *s, uint64_t bytes, uint64_t inputs);
 /* A job sent to a worker may be taken back until the worker begins it: the claim word behind the
  * slot's bytes holds the number of the job that may run, and whoever sets it to 0 first wins
  * (protocol.h). */

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "engine/inputs.h"
 #include "store/codec.h"
 #include "store/cost.h"
 
@@ -203,16 +204,24 @@ static enum lzr_code make_catalog(struct lzr_driver *d, struct lzr_err *err)
         return lzr_err_set(err, LZR_E_NOMEM, "no memory for statistics");
     }
     d->slot_bytes = lzr_catalog_max_chunk_bytes(d->catalog);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t regions, encoded;
+        lzr_inputs_most(lzr_catalog_array(d->catalog, i), &regions, &encoded);
+        d->inputs_bytes = regions > d->inputs_bytes ? regions : d->inputs_bytes;
+        d->needs_bytes = encoded > d->needs_bytes ? encoded : d->needs_bytes;
+    }
     return LZR_OK;
 }
 
-/* The budget is never less than one block a worker: raw in its slot, padded, encoded (design 4). */
+/* The budget is never less than one block with its inputs a worker: raw in its slot, padded,
+ * encoded (design 4). */
 static void settle_budget(struct lzr_driver *d, uint64_t given)
 {
     struct lzr_codec worst = {.id = LZR_CODEC_NONE};
-    uint64_t floor = (2 * d->slot_bytes +
-                      lzr_blob_charge(lzr_codec_bound(&worst, (size_t)d->slot_bytes)) + 4096) *
-                     d->nworkers;
+    uint64_t floor =
+        (2 * d->slot_bytes + lzr_blob_charge(lzr_codec_bound(&worst, (size_t)d->slot_bytes)) +
+         4096 + d->inputs_bytes + d->needs_bytes) *
+        d->nworkers;
     d->budget.limit = given > floor ? given : floor;
     if (given < floor && given > 0) {
         lzr_log(d->log, LZR_LOG_WARN,

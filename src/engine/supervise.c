@@ -141,6 +141,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
         d->stats.worker_deaths_total += !w->killed_for_deadline;
         w->deaths++;
     }
+    (void)lzr_unprepare(d, w);
     for (unsigned i = w->njobs; i > 1; i--) {
         lzr_job_return(d, &w->jobs[i - 1]); /* sent ahead, never begun */
     }
@@ -253,8 +254,9 @@ static void check_holds(struct lzr_driver *d, uint64_t now)
     for (uint32_t b = 0; b < d->flights.nbuckets; b++) {
         for (struct lzr_flight *f = d->flights.buckets[b]; f != NULL; f = next) {
             next = f->hash_next;
-            if ((f->state == LZR_QUEUED || f->state == LZR_GATHERING) && f->held_until_us != 0 &&
-                lzr_flight_unwanted(f, now)) {
+            if ((f->state == LZR_QUEUED || f->state == LZR_GATHERING ||
+                 f->state == LZR_PREPARING) &&
+                f->held_until_us != 0 && lzr_flight_unwanted(f, now)) {
                 lzr_flight_abandon(d, f);
                 /* Its needs may have gone with it, what came next among them: from the start. */
                 next = d->flights.buckets[b];
@@ -301,7 +303,8 @@ static void tick(struct lzr_driver *d)
         pthread_mutex_lock(&d->mu);
         bool start = w->state == LZR_WORKER_DOWN && now >= w->restart_us && !d->closing;
         bool pins = w->state == LZR_WORKER_READY && w->npinned > 0;
-        if (w->state == LZR_WORKER_READY && w->npinned > LZR_WORKER_PINNED && w->njobs == 0) {
+        if (w->state == LZR_WORKER_READY && w->npinned > LZR_WORKER_PINNED && w->njobs == 0 &&
+            w->next.flight == NULL) {
             struct lzr_msg m = {.type = LZR_MSG_QUIT};
             lzr_log(d->log, LZR_LOG_WARN, "worker %u is replaced: the store keeps %u blocks",
                     w->number, w->npinned);

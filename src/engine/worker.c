@@ -102,13 +102,16 @@ void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
         if (!wanted) {
             return;
         }
-        if (lzr_slot_new(id, d->slot_bytes, &d->budget, &fresh, &err) != LZR_OK) {
+        if (lzr_slot_new(id, d->slot_bytes, d->inputs_bytes, &d->budget, &fresh, &err) != LZR_OK) {
             lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s", w->number, err.msg);
             return;
         }
         pthread_mutex_lock(&d->mu);
         if (w->state == LZR_WORKER_READY && w->next_slot == id) {
-            struct lzr_msg m = {.type = LZR_MSG_SLOT, .slot = id, .bytes = fresh->capacity};
+            struct lzr_msg m = {.type = LZR_MSG_SLOT,
+                                .slot = id,
+                                .bytes = fresh->capacity,
+                                .total = fresh->inputs_capacity};
             /* The message must be on its way before a job can name the slot. A send of one packet
              * that never blocks is the one call made under mu, and only here. */
             if (lzr_channel_send(w->channel, &m, NULL, 0, fresh->fd, &err) == LZR_OK) {

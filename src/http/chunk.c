@@ -81,7 +81,7 @@ static enum MHD_Result respond_without_length(struct lzr_http_req *r)
 static enum MHD_Result respond_chunk(struct lzr_http_req *r)
 {
     struct lzr_result *res = &r->wish.result;
-    char timing[128];
+    char timing[160];
     if (!r->chunk.array->deterministic) {
         set_etag(r, res->digest);
     }
@@ -94,9 +94,10 @@ static enum MHD_Result respond_chunk(struct lzr_http_req *r)
     r->hit = res->hit;
     if (!res->hit) {
         (void)snprintf(timing, sizeof timing,
-                       "queue;dur=%.3f, compute;dur=%.3f, encode;dur=%.3f, cache;desc=miss",
-                       (double)res->queue_us / 1e3, (double)res->compute_us / 1e3,
-                       (double)res->encode_us / 1e3);
+                       "queue;dur=%.3f, inputs;dur=%.3f, compute;dur=%.3f, encode;dur=%.3f, "
+                       "cache;desc=miss",
+                       (double)res->queue_us / 1e3, (double)res->inputs_us / 1e3,
+                       (double)res->compute_us / 1e3, (double)res->encode_us / 1e3);
         a.timing = timing;
     }
     res->blob = NULL;

@@ -96,6 +96,7 @@ static void array_stats(struct lzr_json *j, struct lzr_driver *d, const struct l
     number(j, "mean_compute_us", s.computed > 0 ? s.compute_us / s.computed : 0);
     number(j, "read", s.read);
     number(j, "mean_read_us", s.read > 0 ? s.read_us / s.read : 0);
+    number(j, "inputs_us", s.inputs_us);
     number(j, "encoded", s.encoded);
     number(j, "encoded_bytes", s.encoded_bytes);
     number(j, "hits", s.hits);

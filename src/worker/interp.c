@@ -208,6 +208,7 @@ static bool import_lazarr(struct lzr_interp *in, const char *package)
            (in->compute = attribute("lazarr._host", "compute")) != NULL &&
            (in->flush = attribute("lazarr._host", "flush")) != NULL &&
            (in->dtype = attribute("lazarr._host", "dtype")) != NULL &&
+           (in->input_dtypes = attribute("lazarr._host", "input_dtypes")) != NULL &&
            (in->load = attribute("lazarr._host", "load")) != NULL &&
            (in->handover = attribute("lazarr._host", "handover")) != NULL &&
            (in->written = attribute("lazarr._host", "WRITTEN")) != NULL &&

@@ -10,7 +10,7 @@
 
 struct lzr_interp {
     PyObject *compute, *flush, *dtype, *load, *describe, *written; /* of lazarr._host */
-    PyObject *handover;                                            /* of lazarr._host */
+    PyObject *input_dtypes, *handover;                             /* of lazarr._host */
     PyObject *assign;                                              /* of lazarr._cast */
     PyObject *gc_collect;
     PyObject *run_exit; /* atexit._run_exitfuncs */

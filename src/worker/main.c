@@ -18,6 +18,7 @@
 
 #include "worker/cast.h"
 #include "worker/handover.h"
+#include "worker/inputs.h"
 #include "worker/slots.h"
 #include "worker/wire.h"
 
@@ -37,6 +38,7 @@ struct worker {
     PyArray_Descr *descr;
     int rank;
     npy_intp shape[LZR_MAX_RANK];
+    PyObject *inputs;    /* its inputs' arrays, until the function has been called */
     bool pins_collected; /* gc ran since the last job */
     char line[MAX_LINE], trace[MAX_TEXT];
     struct lzr_wire_packet packet;
@@ -79,7 +81,7 @@ static PyObject *make_data(PyObject *self, PyObject *unused)
                         "function runs");
         return NULL;
     }
-    return lzr_wslot_array(w->slot, w->descr, w->rank, w->shape);
+    return lzr_wslot_array(w->slot, w->slot->map, w->descr, w->rank, w->shape);
 }
 
 static PyMethodDef make_data_def = {"make_data", make_data, METH_NOARGS, NULL};
@@ -112,7 +114,7 @@ static PyObject *tuple_of(const uint64_t *v, unsigned n)
 /* Calls lazarr._host.compute. A new reference, or NULL with a Python error. */
 static PyObject *call_function(struct worker *w, const struct lzr_msg *m)
 {
-    PyObject *args[8] = {NULL}; /* the first is the vectorcall's own */
+    PyObject *args[9] = {NULL}; /* the first is the vectorcall's own */
     PyObject *result = NULL;
     bool ok = (args[1] = PyLong_FromUnsignedLong(m->store)) != NULL &&
               (args[2] = PyLong_FromUnsignedLong(m->array)) != NULL &&
@@ -121,11 +123,13 @@ static PyObject *call_function(struct worker *w, const struct lzr_msg *m)
               (args[5] = tuple_of(m->start, m->rank)) != NULL &&
               (args[6] = tuple_of(m->extent, m->rank)) != NULL &&
               (args[7] = make_data_for_job(w)) != NULL;
+    args[8] = w->inputs; /* given away: nobody but the block has them */
+    w->inputs = NULL;
     if (ok) {
         result =
-            PyObject_Vectorcall(w->in.compute, args + 1, 7 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+            PyObject_Vectorcall(w->in.compute, args + 1, 8 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     }
-    for (int i = 1; i < 8; i++) {
+    for (int i = 1; i < 9; i++) {
         Py_XDECREF(args[i]);
     }
     return result;
@@ -137,7 +141,7 @@ static bool store_result(struct worker *w, PyObject *result)
     if (result == w->in.written) {
         return true;
     }
-    PyObject *to = lzr_wslot_array(w->slot, w->descr, w->rank, w->shape);
+    PyObject *to = lzr_wslot_array(w->slot, w->slot->map, w->descr, w->rank, w->shape);
     if (to == NULL) {
         return false;
     }
@@ -170,32 +174,22 @@ static struct lzr_wslot *find_slot(struct worker *w, uint32_t id)
     return s;
 }
 
-/* Whether a block of the extent has so many bytes, without overflow. */
-static bool extent_is(const struct lzr_msg *m, uint64_t itemsize)
+/* Takes the job up if it makes sense: its slot and its array are there, its block and its inputs
+ * fit. */
+static bool accept_job(struct worker *w, const struct lzr_wire_packet *p)
 {
-    uint64_t n = itemsize;
-    bool empty = false;
-    for (unsigned i = 0; i < m->rank; i++) {
-        empty = empty || m->extent[i] == 0;
-        if (m->extent[i] > (uint64_t)NPY_MAX_INTP ||
-            (!empty && __builtin_mul_overflow(n, m->extent[i], &n))) {
-            return false;
-        }
-    }
-    return m->bytes == (empty ? 0 : n);
-}
-
-/* Takes the job up if it makes sense: its slot and its array are there, its block fits. */
-static bool accept_job(struct worker *w, const struct lzr_msg *m)
-{
+    const struct lzr_msg *m = &p->msg;
     struct lzr_wslot *s = find_slot(w, m->slot);
+    uint64_t bytes;
     if (!w->loaded || s == NULL || s->pins > 0 || m->seq == 0 || m->rank > LZR_MAX_RANK ||
         m->bytes > s->capacity) {
         return false;
     }
     PyObject *descr = PyObject_CallFunction(w->in.dtype, "II", m->store, m->array);
     if (descr == NULL || !PyArray_DescrCheck(descr) ||
-        !extent_is(m, (uint64_t)PyDataType_ELSIZE((PyArray_Descr *)descr))) {
+        !lzr_extent_bytes(m->rank, m->extent, (uint64_t)PyDataType_ELSIZE((PyArray_Descr *)descr),
+                          &bytes) ||
+        bytes != m->bytes || (w->inputs = lzr_inputs_of(&w->in, p, s)) == NULL) {
         PyErr_Clear();
         Py_XDECREF(descr);
         return false;
@@ -214,6 +208,7 @@ static void leave_job(struct worker *w)
 {
     w->slot = NULL;
     Py_CLEAR(w->descr);
+    Py_CLEAR(w->inputs);
 }
 
 /* Runs the accepted job and answers. */
@@ -241,6 +236,8 @@ static enum next run_job(struct worker *w, const struct lzr_msg *m)
     if (slot->pins > 0) {
         answer.flags |= LZR_DONE_PINNED;
         slot->announced = true;
+    } else {
+        (void)lzr_wslot_forget(slot); /* its memory; accept_job sees to it again */
     }
     w->pins_collected = false;
     bool sent = ok ? lzr_wire_send(w->fd, &answer, NULL, 0) : send_texts(w, &answer);
@@ -343,7 +340,7 @@ static enum next add_slot(struct worker *w)
         return BROKEN; /* its descriptor goes with the process */
     }
     struct lzr_wslot *s =
-        p->fd >= 0 ? lzr_wslot_new(p->msg.slot, p->fd, p->msg.bytes, w->fd) : NULL;
+        p->fd >= 0 ? lzr_wslot_new(p->msg.slot, p->fd, p->msg.bytes, p->msg.total, w->fd) : NULL;
     if (s == NULL) {
         return BROKEN;
     }
@@ -368,7 +365,7 @@ static enum next drop_slot(struct worker *w, uint32_t id)
 static enum next job(struct worker *w)
 {
     const struct lzr_msg *m = &w->packet.msg;
-    if (!accept_job(w, m)) {
+    if (!accept_job(w, &w->packet)) {
         return BROKEN;
     }
     if (!lzr_wslot_claim(w->slot, m->seq)) {

@@ -11,25 +11,39 @@
 
 static const char pin_name[] = "lazarr.slot";
 
-struct lzr_wslot *lzr_wslot_new(uint32_t id, int fd, uint64_t capacity, int socket_fd)
+struct lzr_wslot *lzr_wslot_new(uint32_t id, int fd, uint64_t capacity, uint64_t inputs_capacity,
+                                int socket_fd)
 {
     struct lzr_wslot *s = calloc(1, sizeof *s);
     struct stat st;
+    uint64_t before = capacity + LZR_SLOT_CONTROL;
     /* The claim word behind the capacity must be aligned, and all of it there: touching what the
      * memory doesn't have would be a SIGBUS. */
-    bool sensible = capacity > 0 && capacity % sizeof(uint64_t) == 0 && capacity <= INT64_MAX / 2 &&
-                    fstat(fd, &st) == 0 && (uint64_t)st.st_size >= capacity + LZR_SLOT_CONTROL;
-    void *map = s == NULL || !sensible ? MAP_FAILED
-                                       : mmap(NULL, capacity + LZR_SLOT_CONTROL,
-                                              PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    bool sensible = s != NULL && capacity > 0 && capacity % sizeof(uint64_t) == 0 &&
+                    capacity <= INT64_MAX / 4 && inputs_capacity <= INT64_MAX / 4 &&
+                    (inputs_capacity == 0 || before % (uint64_t)sysconf(_SC_PAGESIZE) == 0) &&
+                    fstat(fd, &st) == 0 && (uint64_t)st.st_size >= before + inputs_capacity;
+    void *map = MAP_FAILED, *inputs = NULL;
+    if (sensible) {
+        map = mmap(NULL, before, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    }
+    if (map != MAP_FAILED && inputs_capacity > 0) {
+        inputs = mmap(NULL, inputs_capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE,
+                      fd, (off_t)before);
+    }
     close(fd);
-    if (map == MAP_FAILED) {
+    if (map == MAP_FAILED || inputs == MAP_FAILED) {
+        if (map != MAP_FAILED) {
+            munmap(map, before);
+        }
         free(s);
         return NULL;
     }
     s->id = id;
     s->map = map;
     s->capacity = capacity;
+    s->inputs = inputs;
+    s->inputs_capacity = inputs_capacity;
     s->socket_fd = socket_fd;
     return s;
 }
@@ -39,7 +53,19 @@ void lzr_wslot_free(struct lzr_wslot **sp)
     struct lzr_wslot *s = *sp;
     *sp = NULL;
     munmap(s->map, s->capacity + LZR_SLOT_CONTROL);
+    if (s->inputs != NULL) {
+        munmap(s->inputs, s->inputs_capacity);
+    }
     free(s);
+}
+
+bool lzr_wslot_forget(struct lzr_wslot *s)
+{
+    if (s->inputs_used && madvise(s->inputs, s->inputs_capacity, MADV_DONTNEED) != 0) {
+        return false;
+    }
+    s->inputs_used = false;
+    return true;
 }
 
 bool lzr_wslot_claim(struct lzr_wslot *s, uint64_t seq)
@@ -60,7 +86,7 @@ static void unpin(PyObject *capsule)
     }
 }
 
-PyObject *lzr_wslot_array(struct lzr_wslot *s, PyArray_Descr *descr, int rank,
+PyObject *lzr_wslot_array(struct lzr_wslot *s, unsigned char *at, PyArray_Descr *descr, int rank,
                           const npy_intp *shape)
 {
     PyObject *pin = PyCapsule_New(s, pin_name, unpin);
@@ -70,7 +96,7 @@ PyObject *lzr_wslot_array(struct lzr_wslot *s, PyArray_Descr *descr, int rank,
     s->pins++;
     Py_INCREF(descr); /* PyArray_NewFromDescr steals it */
     PyObject *a = PyArray_NewFromDescr(&PyArray_Type, descr, rank, (npy_intp *)(uintptr_t)shape,
-                                       NULL, s->map, NPY_ARRAY_CARRAY, NULL);
+                                       NULL, at, NPY_ARRAY_CARRAY, NULL);
     if (a == NULL) {
         Py_DECREF(pin);
         return NULL;

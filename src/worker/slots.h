@@ -16,22 +16,29 @@ struct lzr_wslot {
     uint32_t id;
     unsigned char *map;
     uint64_t capacity;
-    unsigned pins;  /* capsules alive */
-    bool announced; /* the server was told that it is pinned: tell it when it no longer is */
-    int socket_fd;  /* to tell it */
+    unsigned char *inputs; /* private and writable; NULL: there are none */
+    uint64_t inputs_capacity;
+    bool inputs_used; /* a job may have written to them: forget that before the next */
+    unsigned pins;    /* capsules alive */
+    bool announced;   /* the server was told that it is pinned: tell it when it no longer is */
+    int socket_fd;    /* to tell it */
     struct lzr_wslot *next;
 };
 
-/* Maps a slot of `capacity` bytes (and the control page behind them) from fd, which is closed. NULL
- * and errno on failure. */
-struct lzr_wslot *lzr_wslot_new(uint32_t id, int fd, uint64_t capacity, int socket_fd);
+/* Maps a slot of `capacity` bytes (and the control page and the inputs behind them) from fd, which
+ * is closed. NULL and errno on failure. */
+struct lzr_wslot *lzr_wslot_new(uint32_t id, int fd, uint64_t capacity, uint64_t inputs_capacity,
+                                int socket_fd);
 /* Unmaps and frees; must not be pinned. */
 void lzr_wslot_free(struct lzr_wslot **s);
 /* The job that may run is set to 0 if it is seq: true. False: the server has withdrawn it. */
 bool lzr_wslot_claim(struct lzr_wslot *s, uint64_t seq);
-/* A new ndarray of the descr and shape over the slot's first bytes, pinning it. Steals nothing;
- * NULL with a Python error. */
-PyObject *lzr_wslot_array(struct lzr_wslot *s, PyArray_Descr *descr, int rank,
+/* A new ndarray of the descr and shape over the slot's memory at `at` (its map, or within its
+ * inputs), pinning it. Steals nothing; NULL with a Python error. */
+PyObject *lzr_wslot_array(struct lzr_wslot *s, unsigned char *at, PyArray_Descr *descr, int rank,
                           const npy_intp *shape);
+/* What was written to the slot's inputs here is forgotten, so that the server's bytes are seen;
+ * nobody may use them. False: it can't be done. */
+bool lzr_wslot_forget(struct lzr_wslot *s);
 
 #endif

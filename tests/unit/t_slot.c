@@ -18,21 +18,30 @@ static void sealed_charged_and_trimmed(void **state)
     (void)state;
     struct lzr_budget budget = {.limit = 1};
     struct lzr_slot *s = NULL;
-    assert_int_equal(lzr_slot_new(3, 40 << 20, &budget, &s, NULL), LZR_OK);
+    assert_int_equal(lzr_slot_new(3, 40 << 20, 30 << 20, &budget, &s, NULL), LZR_OK);
     assert_int_equal(budget.used, 0);
     assert_int_equal(ftruncate(s->fd, 0), -1); /* nobody can take the memory away under a reader */
     assert_int_equal(errno, EPERM);
-    lzr_slot_touch(s, 4096);
-    lzr_slot_touch(s, 100);
+    lzr_slot_touch(s, 4096, 0);
+    lzr_slot_touch(s, 100, 0);
     assert_int_equal(budget.used, 4096);
     lzr_slot_trim(s);
     assert_int_equal(budget.used, 4096); /* little memory is kept for the next job */
-    lzr_slot_touch(s, 40 << 20);
+    lzr_slot_touch(s, 40 << 20, 50);
+    assert_int_equal(budget.used, (40 << 20) + 50);
     memset(s->map, 1, 40 << 20);
+    s->inputs[49] = 3;
+    s->map[s->capacity] = 5;
     lzr_slot_trim(s);
-    assert_int_equal(budget.used, 0);
+    assert_int_equal(budget.used, 50); /* little of the inputs' is kept */
+    assert_int_equal(s->inputs[49], 3);
+    assert_int_equal(s->map[s->capacity], 5);
     assert_int_equal(s->map[12345], 0);
-    lzr_slot_touch(s, 7);
+    lzr_slot_touch(s, 7, 30 << 20);
+    assert_int_equal(budget.used, 7 + (30 << 20));
+    s->inputs[(30 << 20) - 1] = 1;
+    lzr_slot_trim(s);
+    assert_int_equal(s->inputs[(30 << 20) - 1], 0);
     lzr_slot_ref(s);
     struct lzr_slot *other = s;
     lzr_slot_unref(&other);
@@ -47,7 +56,7 @@ static void either_side_claims_a_job(void **state)
     (void)state;
     struct lzr_budget budget = {.limit = 1};
     struct lzr_slot *s = NULL;
-    assert_int_equal(lzr_slot_new(0, 100, &budget, &s, NULL), LZR_OK);
+    assert_int_equal(lzr_slot_new(0, 100, 0, &budget, &s, NULL), LZR_OK);
     _Atomic uint64_t *word = (_Atomic uint64_t *)(void *)(s->map + s->capacity);
     lzr_slot_claim(s, 9);
     assert_true(lzr_slot_withdraw(s, 9));

@@ -12,7 +12,7 @@ import pytest
 import lzr
 from cast_cases import CASES
 from wdriver import (CONFIG, CONTROL, DONE, DROP_SLOT, FAILED, FORMAT, JOB, LOAD_FAILED, MAX_MESSAGE,
-                     PINNED, QUIT, SLOT, UNPINNED, Worker, pack)
+                     PINNED, QUIT, SLOT, UNPINNED, VERSION, Worker, pack)
 
 DTYPES = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16",
           "float32", "float64", "complex64", "complex128"]
@@ -462,7 +462,7 @@ def whole(**change):
 NONSENSE = {
     "short": b"x" * 20,
     "empty header": b"\0" * FORMAT.size,
-    "version": pack(QUIT, version=2),
+    "version": pack(QUIT, version=VERSION + 1),
     "length": pack(CONFIG, b"a\0b\0", length=99),
     "type": pack(99),
     "a worker's": pack(DONE),

@@ -21,15 +21,18 @@ import numpy as np
 
 import lzr
 
-VERSION, CONTROL, MAX_MESSAGE = 1, 4096, 32768
+VERSION, CONTROL, MAX_MESSAGE = 2, 4096, 32768
 (CONFIG, MANIFEST_PART, READY, LOAD_FAILED, SLOT, DROP_SLOT, JOB, DONE, FAILED, UNPINNED,
  QUIT) = range(1, 12)
 PINNED = 1
 FORMAT = struct.Struct("=IIIIQIIIIIIQQ8Q8QQQ")
+INPUT = struct.Struct("=Q8QII")
+ALIGN = 64
 FIELDS = ("type version length flags seq store array level rank slot pad bytes total start extent "
           "run_us text")
 Message = collections.namedtuple("Message", FIELDS)
 assert FORMAT.size == 16 + 8 + 24 + 16 + 128 + 16
+assert INPUT.size == 80
 
 
 def pack(kind, text=b"", *, version=VERSION, length=None, flags=0, seq=0, store=0, array=0, level=0,
@@ -44,6 +47,11 @@ def unpack(packet):
     return Message(*f[:13], f[13:21], f[21:29], f[29], packet[FORMAT.size:])
 
 
+def pack_input(offset, extent, rank=None):
+    return INPUT.pack(offset, *(tuple(extent) + (0,) * (8 - len(extent))),
+                      len(extent) if rank is None else rank, 0)
+
+
 def keep_low_descriptors():
     """3 is the worker's socket: nothing that Popen opens for itself may come to lie there."""
     while True:
@@ -54,19 +62,31 @@ def keep_low_descriptors():
 
 
 class Slot:
-    def __init__(self, number, size):
+    def __init__(self, number, size, inputs=0):
         self.number, self.size = number, -(-max(size, 1) // 4096) * 4096
+        self.inputs = inputs
         self.fd = os.memfd_create("slot", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(self.fd, self.size + CONTROL)
+        os.ftruncate(self.fd, self.size + CONTROL + inputs)
         fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS,
                     fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-        self.map = mmap.mmap(self.fd, self.size + CONTROL)
+        self.map = mmap.mmap(self.fd, self.size + CONTROL + inputs)
 
     def claim(self, seq):
         struct.pack_into("=Q", self.map, self.size, seq)
 
     def claimed(self):
         return struct.unpack_from("=Q", self.map, self.size)[0]
+
+    def put(self, *arrays):
+        """Writes inputs' regions; the text of a job that names them."""
+        text, offset = b"", 0
+        for a in arrays:
+            assert offset + a.nbytes <= self.inputs
+            at = self.size + CONTROL + offset
+            self.map[at:at + a.nbytes] = a.tobytes()
+            text += pack_input(offset, a.shape)
+            offset += -(-a.nbytes // ALIGN) * ALIGN
+        return text
 
     def close(self):
         self.map.close()
@@ -114,10 +134,10 @@ class Worker:
         for _ in range(slots):
             self.add_slot(min(largest, 1 << 24))
 
-    def add_slot(self, size):
-        s = Slot(len(self.slots), size)
+    def add_slot(self, size, inputs=0):
+        s = Slot(len(self.slots), size, inputs)
         self.slots.append(s)
-        socket.send_fds(self.socket, [pack(SLOT, slot=s.number, size=s.size)], [s.fd])
+        socket.send_fds(self.socket, [pack(SLOT, slot=s.number, size=s.size, total=inputs)], [s.fd])
 
     def send(self, kind, text=b"", **fields):
         self.socket.send(pack(kind, text, **fields))
@@ -139,14 +159,15 @@ class Worker:
         """Nothing has been said, for so long."""
         return not select.select([self.socket], [], [], seconds)[0]
 
-    def start(self, name, slot=0, *, start=None, extent=None, claim=True):
-        """Sends a job: the whole array unless start and extent are given. Its number."""
+    def start(self, name, slot=0, *, start=None, extent=None, claim=True, inputs=b""):
+        """Sends a job: the whole array unless start and extent are given; inputs: its text. Its
+        number."""
         i, shape, dtype = self.arrays[name]
         extent = shape if extent is None else extent
         self.seq += 1
         if claim:
             self.slots[slot].claim(self.seq)
-        self.send(JOB, seq=self.seq, array=i, rank=len(shape), slot=slot,
+        self.send(JOB, inputs, seq=self.seq, array=i, rank=len(shape), slot=slot,
                   size=int(np.prod(extent, dtype=object)) * dtype.itemsize,
                   start=start or (0,) * len(shape), extent=extent)
         return self.seq
