@@ -105,18 +105,23 @@ class Browser:
 
     def open(self, state, origin, name=None, **more):
         """Opens a state (or a URL) and waits until all is drawn. origin: the data's server; name:
-        the screenshot's; path: positions to pan through."""
+        the screenshot's; path: positions to pan through; keep=True: in a page that stays open, which
+        takes a fraction of the time, but what an earlier look read may be read no more."""
+        if more.pop("keep", False):
+            more["state"] = state
         url = state if isinstance(state, str) else self.url(state)
         return self._do(url, origin, name and f"neuroglancer-{name}", **more)
 
-    def _do(self, url, origin, name, size=(800, 600), seconds=40 * lzr.SLOW, path=None, show=None):
+    def _do(self, url, origin, name, size=(800, 600), seconds=40 * lzr.SLOW, path=None, show=None,
+            state=None):
         screenshot = None
         if name:
             ARTEFACTS.mkdir(parents=True, exist_ok=True)
             screenshot = str(ARTEFACTS / f"{name}.png")
         self.jobs += 1
         job = {"id": self.jobs, "url": url, "width": size[0], "height": size[1],
-               "seconds": seconds, "screenshot": screenshot, "path": path, "show": show}
+               "seconds": seconds, "screenshot": screenshot, "path": path, "show": show,
+               "state": state}
         self.process.stdin.write(json.dumps(job).encode() + b"\n")
         self.process.stdin.flush()
         return Look(self._answer(), origin)

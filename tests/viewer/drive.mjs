@@ -2,7 +2,8 @@
 // line, to standard output. Usage: ENV CHROMIUM, where ENV has node_modules.
 //
 //   {"id": …, "url": …, "width": …, "height": …, "seconds": …, "screenshot": path or null,
-//    "path": positions to pan through or null, "show": arguments for ome.html or null}
+//    "path": positions to pan through or null, "show": arguments for ome.html or null,
+//    "state": where "url" would open it anew, what the page that is open gets instead, or null}
 //   {"id": …, "errors": […], "console": […], "requests": […], "panels": […], "placement": […],
 //    "state": …}
 import { createInterface } from "node:readline";
@@ -19,7 +20,21 @@ const flags = ["--no-sandbox", "--use-angle=swiftshader",
 
 const turn = () => new Promise((done) => setTimeout(done, 10));
 
+// One page stays open for jobs with a state: loading the viewer takes longer than most looks.
+let kept = null;
+
 async function open(browser, job) {
+  if (job.state) {
+    kept ??= await (await browser.newContext()).newPage();
+    await kept.setViewportSize({ width: job.width, height: job.height });
+    try {
+      return await look(kept, job);
+    } catch (e) {
+      await kept.context().close();
+      kept = null;
+      throw e;
+    }
+  }
   const context = await browser.newContext({ viewport: { width: job.width, height: job.height } });
   try {
     return await look(await context.newPage(), job);
@@ -31,14 +46,20 @@ async function open(browser, job) {
 async function look(page, job) {
   const began = Date.now();
   const requests = new Map(), said = [];
+  page.removeAllListeners();
   page.on("console", (m) => said.push(`${m.type()}: ${m.text()}`));
   page.on("pageerror", (e) => said.push(`uncaught: ${e}`));
   page.on("request", (r) => requests.set(r,
     { method: r.method(), url: r.url(), ms: Date.now() - began, status: null }));
-  page.on("response", (a) => (requests.get(a.request()).status = a.status()));
-  page.on("requestfailed", (r) => (requests.get(r).failed = r.failure().errorText));
-  await page.goto(job.url);
-  await page.waitForFunction(() => window.test !== undefined);
+  // What an earlier look at this page asked for may end in this one: it isn't counted.
+  const change = (r, what) => requests.has(r) && Object.assign(requests.get(r), what);
+  page.on("response", (a) => change(a.request(), { status: a.status() }));
+  page.on("requestfailed", (r) => change(r, { failed: r.failure().errorText }));
+  if (!job.state || page.url() === "about:blank") {
+    await page.goto(job.state ? job.url.split("#")[0] : job.url);
+    await page.waitForFunction(() => window.test !== undefined);
+  }
+  if (job.state) await page.evaluate((s) => window.test.restore(s), job.state);
   const result = { errors: [] };
   if (job.show) result.panels = await page.evaluate((a) => window.test.show(...a), job.show);
   else await neuroglancer(page, job, result, began);

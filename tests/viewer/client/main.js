@@ -119,4 +119,10 @@ async function pan(path) {
   }
 }
 
-window.test = { ready, pixels, placement, pan, visibleChunks };
+// Another state for this page, as if it were opened anew.
+function restore(state) {
+  viewer.state.reset();
+  viewer.state.restoreState(state);
+}
+
+window.test = { ready, restore, pixels, placement, pan, visibleChunks };
