@@ -13,6 +13,7 @@ sys.path.insert(0, str(HERE.parent / "e2e"))
 import lzr  # noqa: E402
 import record  # noqa: E402
 from browser import Browser  # noqa: E402
+from nginx import Nginx  # noqa: E402
 
 BRAIN = Path("/usr/share/mricron/templates")
 MM = [0.001, "m"]
@@ -301,6 +302,18 @@ def fitted(panels):
         high, wide = drawn.shape
         assert max((y.max() - y.min()) / high, (x.max() - x.min()) / wide) > 0.4
         assert x.min() > 0 and x.max() < wide - 1 and y.max() < high - 1
+
+
+def test_view_behind_nginx(browser, volumes, tmp_path):
+    """The link through the real nginx, under a path: Neuroglancer reads all of it through there."""
+    with lzr.Server([lzr.ROOT / "examples" / "brain.py"], "--neuroglancer", browser.client.url,
+                    "--no-access-log") as server, Nginx(server.port, tmp_path) as proxy:
+        look = browser.open(f"{proxy.url}/view/brain", proxy.origin, "view-nginx", size=(1000, 800))
+        look.all_requests.pop(0)
+        look.check(look.missing(), aborts=True)
+        asked = [r["url"] for r in look.all_requests if not r["url"].startswith(browser.client.url)]
+        assert len(asked) > 30 and all(u.startswith(proxy.url + "/") for u in asked), asked
+    fitted([p[..., :3].astype(int) for p in look.panels])
 
 
 def test_view_of_nothing(viewing):
