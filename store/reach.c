@@ -127,15 +127,18 @@ static enum lzr_code init_axis(struct lzr_reach_axis *x, enum lzr_boundary mode,
 
 enum lzr_code lzr_reach_init(struct lzr_reach *r, const struct lzr_array *a, unsigned level,
                              const struct lzr_input *in, const uint64_t start[],
-                             const uint64_t extent[], struct lzr_err *err)
+                             const uint64_t extent[], bool whole, struct lzr_err *err)
 {
     const struct lzr_grid *g = &in->array->levels[in->levels[level]].grid;
     *r = (struct lzr_reach){.array = in->array, .level = in->levels[level]};
     r->elements = lzr_reach_extent(a, level, in, extent, r->extent) / in->array->dtype.size;
     r->nchunks = 1;
+    const struct lzr_data *data = in->array->levels[r->level].data;
+    r->big = whole && data != NULL ? data->dtype.big : in->array->dtype.big;
     for (unsigned i = 0; i < g->rank; i++) {
         uint64_t at = in->axis[i] >= 0 ? start[in->axis[i]] : in->fixed[level][i][0];
-        enum lzr_code code = init_axis(&r->axis[i], in->boundary, g->shape[i], g->chunks[i],
+        r->chunk[i] = whole && g->shape[i] > 0 ? g->shape[i] : g->chunks[i];
+        enum lzr_code code = init_axis(&r->axis[i], in->boundary, g->shape[i], r->chunk[i],
                                        (int64_t)at - (int64_t)in->lower[i], r->extent[i], err);
         if (code != LZR_OK) {
             return code;
@@ -181,8 +184,8 @@ bool lzr_reach_direct(const struct lzr_reach *r)
     bool direct = r->nchunks == 1;
     for (unsigned i = 0; i < g->rank && direct; i++) {
         const struct lzr_reach_axis *x = &r->axis[i];
-        direct = x->first[1] == 1 && x->runs[0].n == g->chunks[i] && x->runs[0].step == 1 &&
-                 r->extent[i] == g->chunks[i];
+        direct = x->first[1] == 1 && x->runs[0].n == r->chunk[i] && x->runs[0].step == 1 &&
+                 r->extent[i] == r->chunk[i];
     }
     return direct;
 }
@@ -255,44 +258,47 @@ static void copy_strided(unsigned rank, unsigned itemsize, const struct strided 
     }
 }
 
+bool lzr_reach_box(const struct lzr_reach *r, uint64_t k, uint64_t at, struct lzr_reach_box *out)
+{
+    unsigned rank = r->array->levels[r->level].grid.rank;
+    uint64_t which[LZR_MAX_RANK];
+    places(r, rank, k, which);
+    for (unsigned i = rank; i-- > 0;) {
+        const struct lzr_reach_axis *x = &r->axis[i];
+        uint64_t first = x->first[which[i]], n = x->first[which[i] + 1] - first;
+        const struct lzr_run *run = &x->runs[first + at % n];
+        at /= n;
+        out->from[i] = run->from;
+        out->to[i] = run->to;
+        out->n[i] = run->n;
+        out->step[i] = run->step;
+    }
+    return at == 0;
+}
+
 void lzr_reach_place(const struct lzr_reach *r, uint64_t k, const void *chunk, void *region)
 {
-    const struct lzr_grid *g = &r->array->levels[r->level].grid;
-    unsigned itemsize = r->array->dtype.size, rank = g->rank;
-    uint64_t which[LZR_MAX_RANK], run[LZR_MAX_RANK];
+    unsigned itemsize = r->array->dtype.size, rank = r->array->levels[r->level].grid.rank;
     int64_t src[LZR_MAX_RANK], dst[LZR_MAX_RANK], src_step = itemsize, dst_step = itemsize;
-    places(r, rank, k, which);
+    struct lzr_reach_box box;
     for (unsigned i = rank; i-- > 0;) {
         src[i] = src_step;
         dst[i] = dst_step;
-        src_step *= (int64_t)g->chunks[i];
+        src_step *= (int64_t)r->chunk[i];
         dst_step *= (int64_t)r->extent[i];
-        run[i] = r->axis[i].first[which[i]];
     }
-    for (;;) {
+    for (uint64_t at = 0; lzr_reach_box(r, k, at, &box); at++) {
         struct strided b;
         const unsigned char *s = chunk;
         unsigned char *d = region;
         for (unsigned i = 0; i < rank; i++) {
-            const struct lzr_run *x = &r->axis[i].runs[run[i]];
-            b.n[i] = x->n;
-            b.src[i] = src[i] * x->step;
+            b.n[i] = box.n[i];
+            b.src[i] = src[i] * box.step[i];
             b.dst[i] = dst[i];
-            s += src[i] * (int64_t)x->from;
-            d += dst[i] * (int64_t)x->to;
+            s += src[i] * (int64_t)box.from[i];
+            d += dst[i] * (int64_t)box.to[i];
         }
         copy_strided(rank, itemsize, &b, s, d);
-        unsigned i = rank;
-        for (; i > 0; i--) {
-            const struct lzr_reach_axis *x = &r->axis[i - 1];
-            if (++run[i - 1] < x->first[which[i - 1] + 1]) {
-                break;
-            }
-            run[i - 1] = x->first[which[i - 1]];
-        }
-        if (i == 0) {
-            return;
-        }
     }
 }
 
@@ -303,14 +309,19 @@ void lzr_reach_fill(const struct lzr_reach *r, void *region)
         outside = outside || r->axis[i].outside;
     }
     if (outside && r->elements > 0) {
-        lzr_fill_bytes(region, (size_t)r->elements * r->array->dtype.size, r->array->fill,
+        unsigned char fill[LZR_MAX_ITEMSIZE];
+        memcpy(fill, r->array->fill, sizeof fill);
+        if (r->big != r->array->dtype.big) {
+            lzr_swap_words(fill, r->array->dtype.size, lzr_dtype_word(r->array->dtype));
+        }
+        lzr_fill_bytes(region, (size_t)r->elements * r->array->dtype.size, fill,
                        r->array->dtype.size);
     }
 }
 
 void lzr_reach_finish(const struct lzr_reach *r, void *region)
 {
-    if (r->array->dtype.big) {
+    if (r->big) {
         lzr_swap_words(region, (size_t)(r->elements * r->array->dtype.size),
                        lzr_dtype_word(r->array->dtype));
     }

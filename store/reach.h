@@ -41,6 +41,8 @@ struct lzr_reach {
     uint32_t level;
     uint64_t extent[LZR_MAX_RANK]; /* of the region; its memory is C order, nothing but that */
     uint64_t elements;
+    uint64_t chunk[LZR_MAX_RANK]; /* voxels of a chunk */
+    bool big; /* the byte order of chunks: the array's, or with whole that of its data */
     uint64_t nchunks;
     struct lzr_reach_axis axis[LZR_MAX_RANK];
 };
@@ -52,15 +54,25 @@ struct lzr_reach {
 uint64_t lzr_reach_extent(const struct lzr_array *a, unsigned level, const struct lzr_input *in,
                           const uint64_t extent[], uint64_t out[]);
 
-/* For the block of a's level with this first voxel and extent. To be released, also after failure.
- * LZR_E_NOMEM, or LZR_E_LIMIT beyond LZR_MAX_RUNS. */
+/* For the block of a's level with this first voxel and extent. whole: the input is taken for one
+ * chunk, of which boxes are read. To be released, also after failure. LZR_E_NOMEM, or LZR_E_LIMIT
+ * beyond LZR_MAX_RUNS. */
 enum lzr_code lzr_reach_init(struct lzr_reach *r, const struct lzr_array *a, unsigned level,
                              const struct lzr_input *in, const uint64_t start[],
-                             const uint64_t extent[], struct lzr_err *err);
+                             const uint64_t extent[], bool whole, struct lzr_err *err);
 void lzr_reach_release(struct lzr_reach *r);
 
 /* The k-th chunk: its flat index in the input's grid. */
 uint64_t lzr_reach_chunk(const struct lzr_reach *r, uint64_t k);
+/* A box of a chunk and where it goes: along axis i, voxel `from` and `n - 1` more, each `step` from
+ * the one before, become the region's voxels from `to` on. */
+struct lzr_reach_box {
+    uint64_t from[LZR_MAX_RANK], to[LZR_MAX_RANK], n[LZR_MAX_RANK];
+    int step[LZR_MAX_RANK];
+};
+
+/* The i-th box of the k-th chunk; false: it has fewer. */
+bool lzr_reach_box(const struct lzr_reach *r, uint64_t k, uint64_t i, struct lzr_reach_box *out);
 /* The region is one whole chunk as it is: it may be decoded right into place. */
 bool lzr_reach_direct(const struct lzr_reach *r);
 /* Puts what the region has of the k-th chunk, decoded to `chunk`, in its places. */

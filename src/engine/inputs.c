@@ -5,8 +5,10 @@
 #include "engine/engine.h"
 #include "engine/needs.h"
 #include "engine/recipe.h"
+#include "engine/source.h"
 #include "store/codec.h"
 #include "store/reach.h"
+#include "store/strided.h"
 
 static void block_of(const struct lzr_array *a, unsigned level, uint64_t index, uint64_t start[],
                      uint64_t extent[])
@@ -41,6 +43,12 @@ uint64_t lzr_inputs_layout(const struct lzr_flight *f, struct lzr_msg_input out[
         offset += aligned(bytes);
     }
     return offset;
+}
+
+/* The server reads this input itself: its regions come from there, not from its chunks. */
+static bool is_source(const struct lzr_array *a, uint32_t level)
+{
+    return a->levels[level].data != NULL;
 }
 
 void lzr_inputs_most(const struct lzr_array *a, uint64_t *regions, uint64_t *encoded)
@@ -82,8 +90,9 @@ static enum lzr_code make_reaches(const struct lzr_array *a, unsigned level, uin
         return lzr_err_set(err, LZR_E_NOMEM, "out of memory");
     }
     for (unsigned i = 0; i < a->ninputs; i++) {
-        enum lzr_code code =
-            lzr_reach_init(&(*out)[i], a, level, &a->inputs[i], start, extent, err);
+        const struct lzr_input *in = &a->inputs[i];
+        enum lzr_code code = lzr_reach_init(&(*out)[i], a, level, in, start, extent,
+                                            is_source(in->array, in->levels[level]), err);
         if (code != LZR_OK) {
             return code;
         }
@@ -106,7 +115,7 @@ static enum lzr_code list_inputs(const struct lzr_chunk *c, struct lzr_needs **o
     uint64_t n = 0;
     enum lzr_code code = make_reaches(c->array, c->level, c->index, &r, err);
     for (unsigned i = 0; code == LZR_OK && i < c->array->ninputs; i++) {
-        n += r[i].nchunks; /* bounded where arrays are loaded */
+        n += is_source(r[i].array, r[i].level) ? 0 : r[i].nchunks; /* bounded at load */
     }
     struct lzr_needs *s = code == LZR_OK ? lzr_needs_new(n) : NULL;
     if (code == LZR_OK && s == NULL) {
@@ -114,7 +123,7 @@ static enum lzr_code list_inputs(const struct lzr_chunk *c, struct lzr_needs **o
     }
     n = 0;
     for (unsigned i = 0; code == LZR_OK && i < c->array->ninputs; i++) {
-        for (uint64_t k = 0; k < r[i].nchunks; k++) {
+        for (uint64_t k = 0; !is_source(r[i].array, r[i].level) && k < r[i].nchunks; k++) {
             struct lzr_chunk need = {r[i].array, r[i].level, LZR_ENC_ZARR,
                                      lzr_reach_chunk(&r[i], k)};
             lzr_needs_set(s, n++, &need);
@@ -150,7 +159,6 @@ static enum lzr_code fill_region(const struct lzr_reach *r, const struct lzr_nee
             enum lzr_code code =
                 lzr_codec_decode(&a->codec, b->data, b->len, direct ? region : scratch, bytes, err);
             if (code != LZR_OK) {
-                lzr_err_prefix(err, "input \"%.100s\"", a->path);
                 return code;
             }
         }
@@ -160,6 +168,28 @@ static enum lzr_code fill_region(const struct lzr_reach *r, const struct lzr_nee
     }
     lzr_reach_finish(r, region);
     return LZR_OK;
+}
+
+/* The region of a source: box by box from where it lies. */
+static enum lzr_code read_region(const struct lzr_driver *d, const struct lzr_reach *r,
+                                 unsigned char *region, struct lzr_err *err)
+{
+    const struct lzr_array *a = r->array;
+    unsigned rank = a->levels[r->level].grid.rank, itemsize = a->dtype.size;
+    int64_t to[LZR_MAX_RANK];
+    struct lzr_reach_box box;
+    enum lzr_code code = LZR_OK;
+    lzr_strided_dense(rank, itemsize, r->extent, to);
+    lzr_reach_fill(r, region);
+    for (uint64_t i = 0; r->nchunks > 0 && code == LZR_OK && lzr_reach_box(r, 0, i, &box); i++) {
+        unsigned char *dst = region;
+        for (unsigned k = 0; k < rank; k++) {
+            dst += (int64_t)box.to[k] * to[k];
+        }
+        code = lzr_source_read(d, a, r->level, box.from, box.step, box.n, to, dst, err);
+    }
+    lzr_reach_finish(r, region);
+    return code;
 }
 
 enum lzr_code lzr_inputs_fill(struct lzr_driver *d, const struct lzr_flight *f, struct lzr_slot *s,
@@ -172,7 +202,8 @@ enum lzr_code lzr_inputs_fill(struct lzr_driver *d, const struct lzr_flight *f, 
     for (unsigned i = 0; code == LZR_OK && i < a->ninputs; i++) {
         const struct lzr_grid *g = &r[i].array->levels[r[i].level].grid;
         uint64_t bytes = g->chunk_elements * r[i].array->dtype.size;
-        most = !lzr_reach_direct(&r[i]) && bytes > most ? bytes : most;
+        bytes = is_source(r[i].array, r[i].level) || lzr_reach_direct(&r[i]) ? 0 : bytes;
+        most = bytes > most ? bytes : most;
     }
     lzr_budget_add(&d->budget, most);
     void *scratch = code == LZR_OK ? lzr_malloc((size_t)most) : NULL;
@@ -180,7 +211,12 @@ enum lzr_code lzr_inputs_fill(struct lzr_driver *d, const struct lzr_flight *f, 
         code = lzr_err_set(err, LZR_E_NOMEM, "no memory for a chunk");
     }
     for (unsigned i = 0; code == LZR_OK && i < a->ninputs; i++) {
-        code = fill_region(&r[i], f->needs, &need, scratch, s->inputs + offset, err);
+        code = is_source(r[i].array, r[i].level)
+                   ? read_region(d, &r[i], s->inputs + offset, err)
+                   : fill_region(&r[i], f->needs, &need, scratch, s->inputs + offset, err);
+        if (code != LZR_OK) {
+            lzr_err_prefix(err, "%.100s <- %.100s", a->path, r[i].array->path);
+        }
         offset += aligned(r[i].elements * r[i].array->dtype.size);
     }
     LZR_CHECK(code != LZR_OK || (need == f->needs->n && offset <= s->inputs_capacity));

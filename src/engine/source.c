@@ -126,15 +126,15 @@ static enum lzr_code read_all(const struct lzr_data *s, int fd, unsigned char *t
     return LZR_OK;
 }
 
-/* What a read is made of: the box's first element lies `offset` bytes into the source, and its
- * elements go to block in C order. */
+/* What a read is made of: the box's first element lies `offset` bytes into the source. */
 struct reading {
     const struct lzr_array *array;
     const struct lzr_data *data;
     unsigned rank;
     const uint64_t *extent;
     uint64_t offset;
-    int64_t to[LZR_MAX_RANK];
+    int64_t strides[LZR_MAX_RANK];
+    const int64_t *to; /* strides of block */
     unsigned char *block;
 };
 
@@ -143,8 +143,7 @@ static enum lzr_code read_spans(const struct reading *r, int fd, struct lzr_err 
     struct lzr_strided_plan p;
     struct lzr_strided_read at;
     enum lzr_code code = LZR_OK;
-    lzr_strided_plan(r->rank, r->array->dtype.size, r->extent, r->offset, r->data->strides, r->to,
-                     &p);
+    lzr_strided_plan(r->rank, r->array->dtype.size, r->extent, r->offset, r->strides, r->to, &p);
     unsigned char *span = p.direct ? NULL : lzr_malloc((size_t)p.span);
     if (!p.direct && span == NULL) {
         return lzr_err_set(err, LZR_E_NOMEM, "no memory to read a file");
@@ -177,31 +176,45 @@ static enum lzr_code read_file(const struct reading *r, struct lzr_err *err)
     return code;
 }
 
+enum lzr_code lzr_source_read(const struct lzr_driver *d, const struct lzr_array *a, uint32_t level,
+                              const uint64_t start[], const int step[], const uint64_t extent[],
+                              const int64_t to_strides[], unsigned char *dst, struct lzr_err *err)
+{
+    const struct lzr_data *data = a->levels[level].data;
+    struct reading r = {.array = a,
+                        .data = data,
+                        .rank = a->levels[level].grid.rank,
+                        .extent = extent,
+                        .offset = data->offset,
+                        .to = to_strides,
+                        .block = dst};
+    for (unsigned i = 0; i < r.rank; i++) {
+        r.offset += (uint64_t)((int64_t)start[i] * data->strides[i]);
+        r.strides[i] = data->strides[i] * step[i];
+    }
+    if (data->file != NULL) {
+        return read_file(&r, err);
+    }
+    lzr_strided_copy(r.rank, a->dtype.size, extent, d->handover.data + r.offset, r.strides, dst,
+                     to_strides);
+    return LZR_OK;
+}
+
 /* The block of a flight, cut to the array, in the array's dtype. */
 static enum lzr_code read_block(struct lzr_driver *d, const struct lzr_flight *f,
                                 const uint64_t start[], const uint64_t extent[], uint64_t bytes,
                                 unsigned char *block, struct lzr_err *err)
 {
     const struct lzr_array *a = f->array;
-    const struct lzr_data *data = a->levels[f->level].data;
-    struct reading r = {.array = a,
-                        .data = data,
-                        .rank = a->levels[f->level].grid.rank,
-                        .extent = extent,
-                        .offset = data->offset,
-                        .block = block};
-    for (unsigned i = 0; i < r.rank; i++) {
-        r.offset += (uint64_t)((int64_t)start[i] * data->strides[i]);
+    unsigned rank = a->levels[f->level].grid.rank;
+    int64_t to[LZR_MAX_RANK];
+    int step[LZR_MAX_RANK];
+    for (unsigned i = 0; i < rank; i++) {
+        step[i] = 1;
     }
-    lzr_strided_dense(r.rank, a->dtype.size, extent, r.to);
-    enum lzr_code code = LZR_OK;
-    if (data->file != NULL) {
-        code = read_file(&r, err);
-    } else {
-        lzr_strided_copy(r.rank, a->dtype.size, extent, d->handover.data + r.offset, data->strides,
-                         block, r.to);
-    }
-    if (code == LZR_OK && data->dtype.big != a->dtype.big) {
+    lzr_strided_dense(rank, a->dtype.size, extent, to);
+    enum lzr_code code = lzr_source_read(d, a, f->level, start, step, extent, to, block, err);
+    if (code == LZR_OK && a->levels[f->level].data->dtype.big != a->dtype.big) {
         lzr_swap_words(block, bytes, lzr_dtype_word(a->dtype));
     }
     return code;

@@ -19,6 +19,7 @@
 
 #include "base/err.h"
 
+struct lzr_array;
 struct lzr_driver;
 struct lzr_packet;
 
@@ -34,6 +35,12 @@ void lzr_handover_init(struct lzr_handover *h);
 void lzr_handover_release(struct lzr_handover *h);
 /* A DATA or FACTS message: takes its descriptor. False: it makes no sense. With mu. */
 bool lzr_handover_take(struct lzr_handover *h, struct lzr_packet *p);
+/* Reads a box of a level that has data: from voxel start[i] on, extent[i] of them, each step[i] (1,
+ * -1 or 0) from the one before. They go to dst with these strides in bytes, in the byte
+ * order that they are stored in. Blocks on the disk; any thread, without mu. */
+enum lzr_code lzr_source_read(const struct lzr_driver *d, const struct lzr_array *a, uint32_t level,
+                              const uint64_t start[], const int step[], const uint64_t extent[],
+                              const int64_t to_strides[], unsigned char *dst, struct lzr_err *err);
 /* Whether all sources of the catalog that lie in memory were handed over. */
 enum lzr_code lzr_handover_check(const struct lzr_driver *d, struct lzr_err *err);
 

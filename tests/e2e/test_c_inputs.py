@@ -402,3 +402,45 @@ def twice(block, t):
     y, x = np.ogrid[:16, :16]
     assert (lzr.read_array(srv, "/zarr2/s.zarr/twice/2") == 2 * (y * 64 + x + 20000)).all()
     assert srv.metric("computed_total") == 2
+
+
+@pytest.mark.parametrize("boundary", ["constant", "edge", "reflect", "symmetric", "wrap"])
+@pytest.mark.parametrize("kind", ["memory", "file"])
+def test_regions_of_sources(serve, tmp_path, kind, boundary):
+    """What the server reads itself is read as regions, whatever its strides and byte order, and not
+    as chunks."""
+    np.save(tmp_path / "v.npy", np.arange(31 * 17, dtype=">i4").reshape(17, 31))
+    opened = f"np.load({str(tmp_path / 'v.npy')!r}{', mmap_mode=chr(114)' if kind == 'file' else ''})"
+    srv = serve(f"""
+@lazarr.source("v", chunks=(7, 5), fill_value=-3)
+def v():
+    return {opened}.T[::-1]
+@lazarr.array(inputs=[v], chunks=(16, 17), halo=((3, 0), (1, 20)), boundary={boundary!r},
+              compressor=None, dtype="i8")
+def seen(block, t):
+    assert t.dtype == np.dtype("=i4")
+    return int((t.astype("i8") * (np.arange(t.size).reshape(t.shape) % 101)).sum())
+""", "--workers", "1")
+    got = lzr.read_array(srv, "/zarr2/s.zarr/seen")
+    whole = pad(np.arange(31 * 17).reshape(17, 31).T[::-1], [(3, 0), (1, 20)], boundary, fill=-3)
+    for start in (0, 16):
+        region = whole[start:min(start + 16, 31) + 3]
+        weights = np.arange(region.size).reshape(region.shape) % 101
+        assert (got[start:start + 16] == (region * weights).sum()).all()
+    assert stats(srv, "v")["read"] == 0
+
+
+def test_a_source_that_changed(serve, tmp_path):
+    np.save(tmp_path / "v.npy", np.arange(40))
+    srv = serve(f"""
+@lazarr.source("v")
+def v():
+    return np.load({str(tmp_path / "v.npy")!r}, mmap_mode="r")
+@lazarr.array(inputs=[v], chunks=(10,))
+def seen(block, t):
+    return t
+""", "--workers", "1")
+    assert srv.get("/zarr2/s.zarr/seen/0").status == 200
+    np.save(tmp_path / "v.npy", np.arange(20))
+    r = srv.get("/zarr2/s.zarr/seen/3")
+    assert r.status == 500 and re.match(r"seen <- v: '.*v.npy' has changed", r.text), r.text

@@ -253,7 +253,7 @@ static void regions_are_what_a_loop_says(void **state)
         lzr_grid_position(own, next(own->total), pos);
         lzr_grid_block(own, pos, start, extent);
         struct lzr_reach r;
-        assert_int_equal(lzr_reach_init(&r, &m.own, 0, &m.in, start, extent, NULL), LZR_OK);
+        assert_int_equal(lzr_reach_init(&r, &m.own, 0, &m.in, start, extent, false, NULL), LZR_OK);
         unsigned size = m.a.dtype.size;
         unsigned char *region = malloc(r.elements * size),
                       *chunk = malloc(m.level.grid.chunk_elements * size);
@@ -270,6 +270,17 @@ static void regions_are_what_a_loop_says(void **state)
             } else {
                 lzr_reach_place(&r, k, chunk, region);
             }
+        }
+        lzr_reach_finish(&r, region);
+        check_region(&m, &r, start, region);
+        lzr_reach_release(&r);
+        /* The same out of the whole array as one chunk. */
+        assert_int_equal(lzr_reach_init(&r, &m.own, 0, &m.in, start, extent, true, NULL), LZR_OK);
+        assert_in_range(r.nchunks, 0, 1);
+        memset(region, 0xDD, r.elements * size);
+        lzr_reach_fill(&r, region);
+        if (r.nchunks > 0) {
+            lzr_reach_place(&r, 0, m.whole, region);
         }
         lzr_reach_finish(&r, region);
         check_region(&m, &r, start, region);
@@ -297,16 +308,16 @@ static void only_what_is_touched(void **state)
     struct lzr_reach r;
     uint64_t start[] = {0}, extent[] = {10};
     m.in.boundary = LZR_BOUND_WRAP;
-    assert_int_equal(lzr_reach_init(&r, &m.own, 0, &m.in, start, extent, NULL), LZR_OK);
+    assert_int_equal(lzr_reach_init(&r, &m.own, 0, &m.in, start, extent, false, NULL), LZR_OK);
     assert_int_equal(r.nchunks, 3); /* its own, the next, and the last of all */
     assert_int_equal(lzr_reach_chunk(&r, 2), 9);
     lzr_reach_release(&r);
     m.in.boundary = LZR_BOUND_REFLECT;
-    assert_int_equal(lzr_reach_init(&r, &m.own, 0, &m.in, start, extent, NULL), LZR_OK);
+    assert_int_equal(lzr_reach_init(&r, &m.own, 0, &m.in, start, extent, false, NULL), LZR_OK);
     assert_int_equal(r.nchunks, 2);
     lzr_reach_release(&r);
     m.in.lower[0] = m.in.upper[0] = 0;
-    assert_int_equal(lzr_reach_init(&r, &m.own, 0, &m.in, start, extent, NULL), LZR_OK);
+    assert_int_equal(lzr_reach_init(&r, &m.own, 0, &m.in, start, extent, false, NULL), LZR_OK);
     assert_true(lzr_reach_direct(&r));
     lzr_reach_release(&r);
 }
@@ -328,10 +339,10 @@ static void a_silly_halo_is_refused(void **state)
     assert_int_equal(lzr_grid_init(&m.level.grid, NULL), LZR_OK);
     struct lzr_reach r;
     uint64_t start[] = {0}, extent[] = {2};
-    assert_int_equal(lzr_reach_init(&r, &m.own, 0, &m.in, start, extent, &err), LZR_E_LIMIT);
+    assert_int_equal(lzr_reach_init(&r, &m.own, 0, &m.in, start, extent, false, &err), LZR_E_LIMIT);
     lzr_reach_release(&r);
     m.in.boundary = LZR_BOUND_EDGE; /* no repetition: one run */
-    assert_int_equal(lzr_reach_init(&r, &m.own, 0, &m.in, start, extent, &err), LZR_OK);
+    assert_int_equal(lzr_reach_init(&r, &m.own, 0, &m.in, start, extent, false, &err), LZR_OK);
     lzr_reach_release(&r);
 }
 
