@@ -20,7 +20,8 @@ const struct lzr_recipe *lzr_recipe_of(const struct lzr_chunk *c)
         return &lzr_recipe_read;
     }
     if (lzr_level_reduced(c->array, c->level)) {
-        return &lzr_recipe_reduce;
+        return c->array->levels[c->level - 1].data != NULL ? &lzr_recipe_reduce_source
+                                                           : &lzr_recipe_reduce;
     }
     return c->array->ninputs > 0 ? &lzr_recipe_inputs : &lzr_recipe_compute;
 }

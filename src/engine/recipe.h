@@ -40,6 +40,8 @@ extern const struct lzr_recipe lzr_recipe_inputs;
 extern const struct lzr_recipe lzr_recipe_transcode;
 /* reduce.c: a chunk of a C pyramid, from those of the level below */
 extern const struct lzr_recipe lzr_recipe_reduce;
+/* ... from a level below that the server reads itself */
+extern const struct lzr_recipe lzr_recipe_reduce_source;
 /* source.c: a chunk that the server reads itself */
 extern const struct lzr_recipe lzr_recipe_read;
 

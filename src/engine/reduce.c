@@ -1,12 +1,18 @@
-/* Chunks of a C pyramid: a codec thread reduces those of the level below (store/pyramid.h). */
-#include "base/check.h"
+/* Chunks of a C pyramid: a codec thread reduces those of the level below (store/pyramid.h). Where
+ * the server reads that level itself and not all of those chunks are cached, their box is read and
+ * reduced at once, a slab after the other: so a pyramid over a file costs reading it, and the cache
+ * is kept for what is asked for. */
+#include <string.h>
+
 #include "base/mem.h"
 #include "engine/engine.h"
 #include "engine/needs.h"
 #include "engine/recipe.h"
+#include "engine/source.h"
 #include "store/codec.h"
 #include "store/pyramid.h"
 #include "store/region.h"
+#include "store/strided.h"
 #include "store/view.h"
 
 /* What a chunk is made of: a box of the level below, and the chunks there that it touches. */
@@ -46,6 +52,14 @@ static void source_position(const struct sources *s, uint64_t i, uint64_t pos[])
     }
 }
 
+static struct lzr_chunk source_chunk(const struct lzr_array *a, uint32_t level,
+                                     const struct sources *s, uint64_t i)
+{
+    uint64_t pos[LZR_MAX_RANK];
+    source_position(s, i, pos);
+    return (struct lzr_chunk){a, level - 1, LZR_ENC_ZARR, lzr_grid_index(s->below, pos)};
+}
+
 static enum lzr_code list_sources(const struct lzr_chunk *c, struct lzr_needs **out,
                                   struct lzr_err *err)
 {
@@ -56,21 +70,24 @@ static enum lzr_code list_sources(const struct lzr_chunk *c, struct lzr_needs **
         return lzr_err_set(err, LZR_E_NOMEM, "out of memory");
     }
     for (uint64_t i = 0; i < s.n; i++) {
-        uint64_t pos[LZR_MAX_RANK];
-        source_position(&s, i, pos);
-        const struct lzr_chunk fine = {c->array, c->level - 1, LZR_ENC_ZARR,
-                                       lzr_grid_index(s.below, pos)};
+        const struct lzr_chunk fine = source_chunk(c->array, c->level, &s, i);
         lzr_needs_set(needs, i, &fine);
     }
     *out = needs;
     return LZR_OK;
 }
 
+/* Bytes of a slab that is read at once: it stays in the processor's cache. More only where a row of
+ * windows has more. */
+#define SLAB_BYTES ((size_t)256 << 10)
+
 /* The memory that one chunk takes while it is made. */
 struct work {
     size_t fine_bytes, box_bytes, room_bytes, out_bytes;
-    void *fine; /* a chunk of the level below, decoded */
-    void *box;  /* the whole box; NULL where each of those chunks begins with a window */
+    uint64_t slab; /* rows of windows on the first axis that are read at once */
+    void *fine;    /* a chunk of the level below, decoded; NULL where that is read */
+    void *box;  /* the whole box, or a slab of it; NULL where each of the chunks below begins with
+                 * a window */
     void *room; /* lzr_reduce's */
     void *out;  /* the chunk */
 };
@@ -90,29 +107,36 @@ static bool aligned(const struct sources *s)
     return yes;
 }
 
-static enum lzr_code get_memory(struct lzr_driver *d, const struct sources *s, struct work *w,
-                                struct lzr_err *err)
+/* An image has axes, so there is a first and a last one. */
+static void measure(const struct sources *s, bool read, struct work *w)
 {
-    size_t item = s->how.dtype.size;
-    unsigned last = s->own->rank > 0 ? s->own->rank - 1 : 0;
-    uint64_t row = s->own->rank > 0 ? s->below_extent[last] : 1;
-    *w = (struct work){.fine_bytes = (size_t)s->below->chunk_elements * item,
-                       .room_bytes = lzr_reduce_room(&s->how, row),
-                       .out_bytes = (size_t)s->own->chunk_elements * item};
-    if (!aligned(s)) {
-        w->box_bytes = item;
-        for (unsigned i = 0; i < s->own->rank; i++) {
-            w->box_bytes *= (size_t)s->below_extent[i];
-        }
+    size_t item = s->how.dtype.size, box = item;
+    for (unsigned i = 0; i < s->own->rank; i++) {
+        box *= (size_t)s->below_extent[i];
     }
+    *w = (struct work){.room_bytes = lzr_reduce_room(&s->how, s->below_extent[s->own->rank - 1]),
+                       .out_bytes = (size_t)s->own->chunk_elements * item};
+    if (read) {
+        size_t row = box / (size_t)s->below_extent[0] * (size_t)s->how.step[0];
+        w->slab = row < SLAB_BYTES ? SLAB_BYTES / row : 1;
+        w->slab = w->slab < s->extent[0] ? w->slab : s->extent[0];
+        w->box_bytes = row * (size_t)w->slab < box ? row * (size_t)w->slab : box;
+        return;
+    }
+    w->fine_bytes = (size_t)s->below->chunk_elements * item;
+    w->box_bytes = aligned(s) ? 0 : box;
+}
+
+static enum lzr_code get_memory(struct lzr_driver *d, struct work *w, struct lzr_err *err)
+{
     (void)lzr_cache_make_room(d->cache, total(w));
     lzr_budget_add(&d->budget, total(w));
-    w->fine = lzr_malloc(w->fine_bytes);
+    w->fine = w->fine_bytes > 0 ? lzr_malloc(w->fine_bytes) : NULL;
     w->box = w->box_bytes > 0 ? lzr_malloc(w->box_bytes) : NULL;
     w->room = lzr_malloc(w->room_bytes);
     w->out = lzr_malloc(w->out_bytes);
-    if (w->fine == NULL || (w->box_bytes > 0 && w->box == NULL) || w->room == NULL ||
-        w->out == NULL) {
+    if ((w->fine_bytes > 0 && w->fine == NULL) || (w->box_bytes > 0 && w->box == NULL) ||
+        w->room == NULL || w->out == NULL) {
         return lzr_err_set(err, LZR_E_NOMEM, "no memory for a chunk");
     }
     return LZR_OK;
@@ -154,19 +178,32 @@ static void reduce_part(const struct sources *s, const uint64_t pos[], const uns
                w->room);
 }
 
-static enum lzr_code reduce_all(const struct lzr_flight *f, const struct sources *s, struct work *w,
-                                struct lzr_err *err)
+/* What of the chunk is behind the array's end is fill. */
+static void fill_edges(const struct lzr_array *a, const struct sources *s, struct work *w)
 {
-    const struct lzr_array *a = f->array;
     static const uint64_t NOTHING[LZR_MAX_RANK];
     for (unsigned i = 0; i < s->own->rank; i++) {
         if (s->extent[i] < s->own->chunks[i]) {
             lzr_chunk_pad(s->own, NOTHING, NULL, a->dtype.size, a->fill, w->out);
-            break;
+            return;
         }
     }
+}
+
+/* The chunks of the level below: the flight's needs, or those that were found in the cache. */
+static const struct lzr_blob *blob_of(const struct lzr_flight *f, struct lzr_blob *const *cached,
+                                      uint64_t i)
+{
+    return cached != NULL ? cached[i] : f->needs->items[i].req.result.blob;
+}
+
+static enum lzr_code reduce_chunks(const struct lzr_flight *f, const struct sources *s,
+                                   struct lzr_blob *const *cached, struct work *w,
+                                   struct lzr_err *err)
+{
+    const struct lzr_array *a = f->array;
     for (uint64_t i = 0; i < s->n; i++) {
-        const struct lzr_blob *blob = f->needs->items[i].req.result.blob;
+        const struct lzr_blob *blob = blob_of(f, cached, i);
         const unsigned char *fine = w->fine;
         uint64_t pos[LZR_MAX_RANK], start[LZR_MAX_RANK];
         if (a->codec.id == LZR_CODEC_NONE && blob->len == w->fine_bytes) {
@@ -196,34 +233,81 @@ static enum lzr_code reduce_all(const struct lzr_flight *f, const struct sources
     return LZR_OK;
 }
 
-static enum lzr_code make(struct lzr_driver *d, const struct lzr_flight *f, struct lzr_blob **out,
-                          struct lzr_err *err)
+static enum lzr_code reduce_source(const struct lzr_driver *d, const struct lzr_flight *f,
+                                   const struct sources *s, struct work *w, struct lzr_err *err)
 {
-    const struct lzr_codec *codec = &f->array->codec;
-    struct sources s;
-    struct work w;
-    struct lzr_blob *b = NULL;
-    size_t len = 0;
-    find_sources(f->array, f->level, f->index, &s);
-    enum lzr_code code = get_memory(d, &s, &w, err);
-    if (code == LZR_OK) {
-        code = reduce_all(f, &s, &w, err);
+    uint64_t start[LZR_MAX_RANK], extent[LZR_MAX_RANK], to[LZR_MAX_RANK] = {0};
+    uint64_t end = s->below_start[0] + s->below_extent[0], step = s->how.step[0];
+    memcpy(start, s->below_start, sizeof start);
+    memcpy(extent, s->below_extent, sizeof extent);
+    for (; to[0] < s->extent[0]; to[0] += w->slab) {
+        start[0] = s->below_start[0] + to[0] * step;
+        extent[0] = end - start[0] < w->slab * step ? end - start[0] : w->slab * step;
+        enum lzr_code code =
+            lzr_source_read_box(d, f->array, f->level - 1, start, extent, w->box, err);
+        if (code != LZR_OK) {
+            return code;
+        }
+        lzr_reduce(&s->how, extent, w->box, extent,
+                   (unsigned char *)w->out + offset_in(s->own, to, s->how.dtype.size),
+                   s->own->chunks, w->room);
     }
-    if (code == LZR_OK) {
-        size_t bound = lzr_codec_bound(codec, w.out_bytes);
-        (void)lzr_cache_make_room(d->cache, lzr_blob_charge(bound));
-        b = lzr_blob_new(bound, &d->budget);
-        code = b != NULL ? lzr_codec_encode(codec, f->array->dtype.size, w.out, w.out_bytes,
-                                            b->data, b->len, &len, err)
-                         : lzr_err_set(err, LZR_E_NOMEM, "no memory for an encoded chunk");
-    }
-    release_memory(d, &w);
-    if (code != LZR_OK) {
-        lzr_blob_unref(&b);
-        return code;
-    }
-    *out = lzr_blob_shrink(b, len);
     return LZR_OK;
 }
 
+static void release_cached(struct lzr_blob **blobs, uint64_t n)
+{
+    for (uint64_t i = 0; blobs != NULL && i < n; i++) {
+        lzr_blob_unref(&blobs[i]);
+    }
+    lzr_free(blobs);
+}
+
+/* All chunks of the level below, if they are cached; NULL if not, or without memory. */
+static struct lzr_blob **find_cached(struct lzr_driver *d, const struct lzr_flight *f,
+                                     const struct sources *s)
+{
+    struct lzr_blob **blobs = lzr_calloc((size_t)s->n, sizeof *blobs);
+    uint64_t i = 0;
+    for (; blobs != NULL && i < s->n; i++) {
+        struct lzr_chunk c = source_chunk(f->array, f->level, s, i);
+        struct lzr_cache_key k = lzr_cache_key_of(&c);
+        blobs[i] = lzr_cache_get(d->cache, &k, false);
+        if (blobs[i] == NULL) {
+            break;
+        }
+    }
+    if (blobs != NULL && i < s->n) {
+        release_cached(blobs, i);
+        return NULL;
+    }
+    return blobs;
+}
+
+static enum lzr_code make(struct lzr_driver *d, const struct lzr_flight *f, struct lzr_blob **out,
+                          struct lzr_err *err)
+{
+    const struct lzr_array *a = f->array;
+    struct sources s;
+    struct work w;
+    find_sources(a, f->level, f->index, &s);
+    struct lzr_blob **cached = f->needs == NULL ? find_cached(d, f, &s) : NULL;
+    bool read = f->needs == NULL && cached == NULL;
+    measure(&s, read, &w);
+    enum lzr_code code = get_memory(d, &w, err);
+    if (code == LZR_OK) {
+        fill_edges(a, &s, &w);
+        code = read ? reduce_source(d, f, &s, &w, err) : reduce_chunks(f, &s, cached, &w, err);
+    }
+    if (code == LZR_OK) {
+        (void)lzr_cache_make_room(d->cache,
+                                  lzr_blob_charge(lzr_codec_bound(&a->codec, w.out_bytes)));
+        code = lzr_chunk_encode(d, a, f->level, w.out, out, err);
+    }
+    release_memory(d, &w);
+    release_cached(cached, s.n);
+    return code;
+}
+
 const struct lzr_recipe lzr_recipe_reduce = {.list = list_sources, .make = make};
+const struct lzr_recipe lzr_recipe_reduce_source = {.make = make, .remembers = true};

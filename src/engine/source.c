@@ -200,21 +200,21 @@ enum lzr_code lzr_source_read(const struct lzr_driver *d, const struct lzr_array
     return LZR_OK;
 }
 
-/* The block of a flight, cut to the array, in the array's dtype. */
-static enum lzr_code read_block(struct lzr_driver *d, const struct lzr_flight *f,
-                                const uint64_t start[], const uint64_t extent[], uint64_t bytes,
-                                unsigned char *block, struct lzr_err *err)
+enum lzr_code lzr_source_read_box(const struct lzr_driver *d, const struct lzr_array *a,
+                                  uint32_t level, const uint64_t start[], const uint64_t extent[],
+                                  unsigned char *block, struct lzr_err *err)
 {
-    const struct lzr_array *a = f->array;
-    unsigned rank = a->levels[f->level].grid.rank;
+    unsigned rank = a->levels[level].grid.rank;
+    uint64_t bytes = a->dtype.size;
     int64_t to[LZR_MAX_RANK];
     int step[LZR_MAX_RANK];
     for (unsigned i = 0; i < rank; i++) {
         step[i] = 1;
+        bytes *= extent[i];
     }
     lzr_strided_dense(rank, a->dtype.size, extent, to);
-    enum lzr_code code = lzr_source_read(d, a, f->level, start, step, extent, to, block, err);
-    if (code == LZR_OK && a->levels[f->level].data->dtype.big != a->dtype.big) {
+    enum lzr_code code = lzr_source_read(d, a, level, start, step, extent, to, block, err);
+    if (code == LZR_OK && a->levels[level].data->dtype.big != a->dtype.big) {
         lzr_swap_words(block, bytes, lzr_dtype_word(a->dtype));
     }
     return code;
@@ -245,7 +245,7 @@ static enum lzr_code make(struct lzr_driver *d, const struct lzr_flight *f, stru
         code = lzr_err_set(err, LZR_E_NOMEM, "no memory for a chunk");
     }
     if (code == LZR_OK) {
-        code = read_block(d, f, start, extent, bytes, block, err);
+        code = lzr_source_read_box(d, a, f->level, start, extent, block, err);
     }
     if (code == LZR_OK && padded != NULL) {
         lzr_chunk_pad(g, extent, block, a->dtype.size, a->fill, padded);

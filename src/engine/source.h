@@ -41,6 +41,10 @@ bool lzr_handover_take(struct lzr_handover *h, struct lzr_packet *p);
 enum lzr_code lzr_source_read(const struct lzr_driver *d, const struct lzr_array *a, uint32_t level,
                               const uint64_t start[], const int step[], const uint64_t extent[],
                               const int64_t to_strides[], unsigned char *dst, struct lzr_err *err);
+/* The same of a dense box, in C order and in the array's byte order. */
+enum lzr_code lzr_source_read_box(const struct lzr_driver *d, const struct lzr_array *a,
+                                  uint32_t level, const uint64_t start[], const uint64_t extent[],
+                                  unsigned char *block, struct lzr_err *err);
 /* Whether all sources of the catalog that lie in memory were handed over. */
 enum lzr_code lzr_handover_check(const struct lzr_driver *d, struct lzr_err *err);
 

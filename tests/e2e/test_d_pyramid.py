@@ -197,3 +197,52 @@ lazarr.array("derived", inputs=[raw])(zeros)
     with srv.delta() as d:
         srv.chunk("/zarr3/s.zarr/raw/5/c/0/0")
     assert d["computed_total"] == 1024  # as it was said
+
+
+SOURCES = """
+import os, lazarr, numpy as np
+HERE = os.path.dirname(__file__)
+mapped = np.load(os.path.join(HERE, "v.npy"), mmap_mode="r")
+more = dict(chunks=(8, 16, 16), axes="zyx", levels=3)
+lazarr.source("file", mapped, **more)
+lazarr.source("turned", mapped.T[::-1], **more)
+lazarr.source("memory", np.load(os.path.join(HERE, "v.npy")), **more)
+lazarr.source("odd", mapped, **more, factors=3, pyramid="max", compressor=None)
+"""
+
+
+@pytest.mark.parametrize("dtype", ["<u2", ">f4"])
+def test_a_source_gets_a_pyramid(serve, tmp_path, dtype):
+    """One scale in a file or in memory: each level in C, without a worker, and without the level below
+    being encoded; from the cache where that level is there."""
+    rng = np.random.default_rng(5)
+    volume = rng.integers(0, 60000, (26, 35, 44)).astype(dtype)
+    np.save(tmp_path / "v.npy", volume)
+    srv = serve(SOURCES, "--workers", "1")
+    for name, a, factor, how in (("file", volume, 2, "mean"), ("turned", volume.T[::-1], 2, "mean"),
+                                 ("memory", volume, 2, "mean"), ("odd", volume, 3, "max")):
+        first = pyramids.downsample(a, [factor] * 3, how)
+        with srv.delta() as d:
+            got = pyramids.read(srv, f"/zarr3/s.zarr/{name}/2")
+        np.testing.assert_array_equal(got, pyramids.downsample(first, [factor] * 3, how))
+        assert d["computed_total"] == 0 and d["source_reads_total"] == 0
+        np.testing.assert_array_equal(pyramids.read(srv, f"/zarr3/s.zarr/{name}/1"), first)
+    # The level below from the cache, for a chunk of level 1 that isn't: the same bytes.
+    again = serve(SOURCES, "--workers", "1", name="t")
+    pyramids.read(again, "/zarr3/t.zarr/file/0")
+    np.testing.assert_array_equal(pyramids.read(again, "/zarr3/t.zarr/file/1"),
+                                  pyramids.downsample(volume, (2, 2, 2), "mean"))
+
+
+def test_a_file_that_changes_is_an_error_of_its_levels(serve, tmp_path):
+    volume = np.arange(32 ** 3, dtype="u2").reshape(32, 32, 32)
+    np.save(tmp_path / "v.npy", volume)
+    srv = serve(SOURCES, "--workers", "1")
+    first = srv.get("/zarr3/s.zarr/file/1/c/0/0/0")
+    assert first.status == 200
+    with open(tmp_path / "v.npy", "r+b") as f:
+        f.truncate(60000)
+    assert srv.get("/zarr3/s.zarr/file/1/c/0/0/0").body == first.body  # cached
+    for key in ("file/1/c/1/0/0", "file/2/c/0/0/0"):
+        r = srv.get("/zarr3/s.zarr/" + key)
+        assert r.status == 500 and "has changed" in r.text and "shorter" in r.text, r
