@@ -137,6 +137,7 @@ struct lzr_array {
     const char *attributes;            /* the user's own: the text of a JSON object, "{}" if none */
     const char *channels;              /* text of a JSON array, or NULL */
     double timeout_s, first_timeout_s;
+    bool finish_abandoned;    /* a block that nobody waits for any more is computed to its end */
     bool deterministic;       /* and so are its inputs */
     bool versioned;           /* version= given, to its inputs as well: ETags survive a restart */
     struct lzr_digest digest; /* of all that makes its chunks, inputs included, but for the start's

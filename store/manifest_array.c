@@ -206,6 +206,14 @@ static enum lzr_code read_rest(struct lzr_arena *arena, const cJSON *object, str
     if (code == LZR_OK) {
         code = read_seconds(object, "first_timeout", 900.0, &a->first_timeout_s, err);
     }
+    const cJSON *abandon = lzr_field(object, "on_abandon");
+    if (code == LZR_OK && abandon != NULL &&
+        (!cJSON_IsString(abandon) || (strcmp(abandon->valuestring, "finish") != 0 &&
+                                      strcmp(abandon->valuestring, "interrupt") != 0))) {
+        code = lzr_err_set(err, LZR_E_INVAL, "on_abandon must be \"interrupt\" or \"finish\"");
+    }
+    a->finish_abandoned =
+        code == LZR_OK && abandon != NULL && strcmp(abandon->valuestring, "finish") == 0;
     a->deterministic = true;
     if (code == LZR_OK) {
         code = lzr_field_bool(object, "deterministic", &a->deterministic, err);

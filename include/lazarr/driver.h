@@ -39,6 +39,11 @@ struct lzr_driver_options {
     const struct lzr_log *log; /* borrowed for the driver's life */
     uint64_t first_byte_us;    /* unused by the driver itself; see lzr_request.deadline_us */
     uint64_t start_timeout_us; /* until a worker must have loaded the stores */
+    /* A worker whose own memory (resident, not shared) is beyond soft is replaced after its job,
+     * beyond hard it is killed. It is also replaced after so many jobs, at this age. 0: no limit.
+     */
+    uint64_t worker_memory_soft, worker_memory_hard;
+    uint64_t worker_jobs, worker_age_us;
     unsigned order;            /* enum lzr_order of engine/queue.h: 0 unless it is measured */
     const atomic_bool *cancel; /* NULL, or opening is given up soon after it became true */
 };
@@ -145,6 +150,11 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
     X(counter, worker_starts_total, "workers started")                                             \
     X(counter, worker_deaths_total, "workers that died unasked")                                   \
     X(counter, worker_kills_total, "workers killed at a deadline")                                 \
+    X(counter, interrupted_total, "functions interrupted because nobody waited any more")          \
+    X(counter, cancelled_total, "functions that ended because of that")                            \
+    X(counter, abandoned_kills_total, "workers killed because a function went on all the same")    \
+    X(counter, memory_kills_total, "workers killed because they used too much memory")             \
+    X(counter, worker_recycles_total, "workers replaced: jobs, age, memory, kept blocks")          \
     X(counter, cache_evictions_total, "chunks evicted")                                            \
     X(counter, cache_inserts_total, "chunks put into the cache")                                   \
     X(gauge, cache_entries, "chunks in the cache")                                                 \

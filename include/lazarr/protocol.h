@@ -32,6 +32,12 @@
  * anything else, the server has withdrawn the job, and the worker drops the message without an
  * answer.
  *
+ * Cancelling: the word behind the claim word is 0 when a job is sent. When nobody waits for its
+ * chunk any more, the server puts seq there and sends a signal, again and again until the worker
+ * has set LZR_CANCEL_TOLD in one atomic step, from when on the function knows (Block.cancelled, or
+ * Cancelled was raised in it) and its result is not used: the answer is FAILED with
+ * LZR_FAILED_CANCELLED. As long as the bit is not set the server may take it back.
+ *
  * Inputs: the text of a JOB is a struct lzr_msg_input for each input of the array, in order. The
  * server writes their regions behind the control page before it sends the job; the worker maps that
  * part privately and writably, so what user code writes there is its own, and forgets it
@@ -53,6 +59,13 @@
 /* Bytes behind a slot's capacity: its memfd is so much longer. The first eight are the claim word.
  */
 #define LZR_SLOT_CONTROL 4096
+/* The second word of the control page: the number of the running job, put there by the server, once
+ * nobody waits for its chunk; with this bit once the function was told. */
+#define LZR_CANCEL_TOLD (UINT64_C(1) << 63)
+/* Signals of the server to a worker, behind SIGRTMIN: "look at the cancel word of your job", and
+ * "write all Python stacks to stderr". A worker that runs no job ignores the first. */
+#define LZR_SIGNAL_CANCEL 5
+#define LZR_SIGNAL_STACK 6
 
 enum lzr_msg_type {
     LZR_MSG_CONFIG = 1,
@@ -80,6 +93,9 @@ enum lzr_msg_type {
 #define LZR_DONE_PINNED                                                                            \
     1u /* user code still holds an array over the slot: copy before you read                       \
         */
+
+/* Flags of FAILED. */
+#define LZR_FAILED_CANCELLED 2u /* the job's cancel word says so */
 
 /* One header for all messages: 208 bytes, unused fields 0. */
 struct lzr_msg {

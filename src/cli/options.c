@@ -21,6 +21,10 @@ static const char help[] =
     "  --host HOST             where to listen (127.0.0.1)\n"
     "  --port PORT             (8080; 0 picks a free one)\n"
     "  --workers N             Python processes (as many as cores)\n"
+    "  --worker-memory SOFT[,HARD]  a worker that uses more is replaced after its block;\n"
+    "                          beyond HARD it is killed (no limit)\n"
+    "  --worker-jobs N         a worker is replaced after so many blocks (never)\n"
+    "  --worker-age SECONDS    a worker is replaced at this age (never)\n"
     "  --cache SIZE            byte budget, e.g. 512MiB (1GiB; 0 keeps nothing)\n"
     "  --python PREFIX         environment that stores import from\n"
     "                          ($VIRTUAL_ENV, $CONDA_PREFIX, else the system's)\n"
@@ -135,32 +139,37 @@ enum {
     THREADS,
     START_TIMEOUT,
     ORDER,
+    WORKER_MEMORY,
+    WORKER_JOBS,
+    WORKER_AGE,
     NO_ACCESS_LOG,
     QUIET
 };
 
-static const struct option serve_options[] = {{"host", required_argument, NULL, HOST},
-                                              {"port", required_argument, NULL, PORT},
-                                              {"workers", required_argument, NULL, WORKERS},
-                                              {"cache", required_argument, NULL, CACHE},
-                                              {"python", required_argument, NULL, PYTHON},
-                                              {"allow-origin", required_argument, NULL, ORIGIN},
-                                              {"allow-host", required_argument, NULL, ALLOW_HOST},
-                                              {"token", required_argument, NULL, TOKEN},
-                                              {"token-file", required_argument, NULL, TOKEN_FILE},
-                                              {"public-url", required_argument, NULL, PUBLIC},
-                                              {"trusted-proxy", required_argument, NULL, PROXY},
-                                              {"neuroglancer", required_argument, NULL,
-                                               NEUROGLANCER},
-                                              {"first-byte", required_argument, NULL, FIRST_BYTE},
-                                              {"head-wait", required_argument, NULL, HEAD_WAIT},
-                                              {"http-threads", required_argument, NULL, THREADS},
-                                              {"start-timeout", required_argument, NULL,
-                                               START_TIMEOUT},
-                                              {"order", required_argument, NULL, ORDER},
-                                              {"no-access-log", no_argument, NULL, NO_ACCESS_LOG},
-                                              {"quiet", no_argument, NULL, QUIET},
-                                              {NULL, 0, NULL, 0}};
+static const struct option serve_options[] = {
+    {"host", required_argument, NULL, HOST},
+    {"port", required_argument, NULL, PORT},
+    {"workers", required_argument, NULL, WORKERS},
+    {"cache", required_argument, NULL, CACHE},
+    {"python", required_argument, NULL, PYTHON},
+    {"allow-origin", required_argument, NULL, ORIGIN},
+    {"allow-host", required_argument, NULL, ALLOW_HOST},
+    {"token", required_argument, NULL, TOKEN},
+    {"token-file", required_argument, NULL, TOKEN_FILE},
+    {"public-url", required_argument, NULL, PUBLIC},
+    {"trusted-proxy", required_argument, NULL, PROXY},
+    {"neuroglancer", required_argument, NULL, NEUROGLANCER},
+    {"first-byte", required_argument, NULL, FIRST_BYTE},
+    {"head-wait", required_argument, NULL, HEAD_WAIT},
+    {"http-threads", required_argument, NULL, THREADS},
+    {"start-timeout", required_argument, NULL, START_TIMEOUT},
+    {"order", required_argument, NULL, ORDER},
+    {"worker-memory", required_argument, NULL, WORKER_MEMORY},
+    {"worker-jobs", required_argument, NULL, WORKER_JOBS},
+    {"worker-age", required_argument, NULL, WORKER_AGE},
+    {"no-access-log", no_argument, NULL, NO_ACCESS_LOG},
+    {"quiet", no_argument, NULL, QUIET},
+    {NULL, 0, NULL, 0}};
 
 /* An absolute URL without what would end it in a page or a header. */
 static bool web_address(const char *url)
@@ -198,11 +207,42 @@ static int take_viewer(struct lzr_options *o, const char *url)
     return 0;
 }
 
+/* "SOFT" or "SOFT,HARD"; 0 is no limit. */
+static bool memory_limits(const char *text, struct lzr_driver_options *d)
+{
+    char soft[64];
+    const char *comma = strchr(text, ',');
+    size_t n = comma != NULL ? (size_t)(comma - text) : strlen(text);
+    if (n >= sizeof soft) {
+        return false;
+    }
+    memcpy(soft, text, n);
+    soft[n] = '\0';
+    return lzr_size_parse(soft, &d->worker_memory_soft) &&
+           (comma == NULL || lzr_size_parse(comma + 1, &d->worker_memory_hard)) &&
+           (d->worker_memory_hard == 0 || d->worker_memory_hard >= d->worker_memory_soft);
+}
+
 /* One that says how workers are treated. */
 static int take_worker(struct lzr_options *o, int c)
 {
     unsigned long n = 0;
     switch (c) {
+    case WORKER_MEMORY:
+        return memory_limits(optarg, &o->driver)
+                   ? 0
+                   : wrong("--worker-memory must be SOFT or SOFT,HARD, e.g. 2GiB,4GiB, got",
+                           optarg);
+    case WORKER_JOBS:
+        if (!integer(optarg, 0, 1000000000, &n)) {
+            return wrong("--worker-jobs must be a number of jobs, got", optarg);
+        }
+        o->driver.worker_jobs = n;
+        return 0;
+    case WORKER_AGE:
+        return seconds(optarg, &o->driver.worker_age_us)
+                   ? 0
+                   : wrong("--worker-age must be seconds, got", optarg);
     case ORDER: /* for bench/order.py; not in the help */
         if (!integer(optarg, 0, 2, &n)) {
             return wrong("--order must be 0 (bursts), 1 (arrival) or 2 (newest), got", optarg);

@@ -75,8 +75,7 @@ static bool reserve(struct lzr_driver *d, struct lzr_flight *f, struct lzr_slot 
     return true;
 }
 
-/* Mean time of a block of this array; unknown counts as slow. */
-static uint64_t mean_us(const struct lzr_driver *d, const struct lzr_array *a)
+uint64_t lzr_mean_us(const struct lzr_driver *d, const struct lzr_array *a)
 {
     const struct lzr_array_stats *s = &d->array_stats[a->id];
     return s->computed == 0 ? UINT64_MAX : s->compute_us / s->computed;
@@ -94,7 +93,7 @@ static struct lzr_worker *pick_worker(struct lzr_driver *d, unsigned most_jobs)
     struct lzr_worker *best = NULL;
     for (unsigned i = 0; i < d->nworkers; i++) {
         struct lzr_worker *w = &d->workers[i];
-        if (w->state == LZR_WORKER_READY && load_of(w) < most_jobs &&
+        if (w->state == LZR_WORKER_READY && load_of(w) < most_jobs && w->retire == NULL &&
             (best == NULL || load_of(w) < load_of(best)) && lzr_worker_free_slot(w) != NULL) {
             best = w;
         }
@@ -147,16 +146,20 @@ void lzr_send_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_flight 
     send_job(d, w, &m, inputs, f->needs != NULL ? f->array->ninputs : 0);
 }
 
-void lzr_job_return(struct lzr_driver *d, struct lzr_job *j)
+void lzr_flight_requeue(struct lzr_driver *d, struct lzr_flight *f)
 {
-    struct lzr_flight *f = j->flight;
-    j->slot->busy = false;
     if (f->needs == NULL) {
         lzr_flight_release(d, f); /* else it holds its needs, and goes on holding the rest */
     }
     d->active--;
     f->state = LZR_QUEUED;
     lzr_queue_push_front(&d->queue, f);
+}
+
+void lzr_job_return(struct lzr_driver *d, struct lzr_job *j)
+{
+    j->slot->busy = false;
+    lzr_flight_requeue(d, j->flight);
 }
 
 bool lzr_worker_withdraw(struct lzr_driver *d, struct lzr_worker *w, unsigned i)
@@ -194,8 +197,8 @@ static bool may_go_ahead(const struct lzr_driver *d, const struct lzr_worker *w,
                          const struct lzr_flight *f)
 {
     const struct lzr_flight *before = w->njobs > 0 ? w->jobs[0].flight : w->next.flight;
-    return w->jobs_done > 0 && f->deaths == 0 && mean_us(d, f->array) <= LZR_AHEAD_US &&
-           mean_us(d, before->array) <= LZR_AHEAD_US;
+    return w->jobs_done > 0 && f->deaths == 0 && lzr_mean_us(d, f->array) <= LZR_AHEAD_US &&
+           lzr_mean_us(d, before->array) <= LZR_AHEAD_US;
 }
 
 /* Sends what is prepared and has its turn. */
@@ -218,8 +221,8 @@ static bool take_prepared(struct lzr_driver *d)
 {
     for (unsigned i = 0; i < d->nworkers; i++) {
         struct lzr_worker *w = &d->workers[i];
-        if (w->next.ready && w->njobs > 0 &&
-            mean_us(d, w->jobs[0].flight->array) > 16 * LZR_AHEAD_US) {
+        if (w->next.ready && w->njobs > 0 && w->jobs[0].flight != NULL &&
+            lzr_mean_us(d, w->jobs[0].flight->array) > 16 * LZR_AHEAD_US) {
             return lzr_unprepare(d, w);
         }
     }

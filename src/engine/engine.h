@@ -15,6 +15,7 @@
  *   reduce.c     ... levels of images, from the chunks of the level below
  *   source.c     ... NumPy arrays and mapped files, which the server reads itself
  *   supervise.c  the supervisor thread: deaths, deadlines, respawning, workers' output
+ *   watchdog.c   the supervisor's: what ends jobs and workers early
  *   worker.c     starting a process; its slots
  *
  * Threads. Callers (HTTP) come in through driver.c. `codec threads` wait for workers' messages in
@@ -51,7 +52,8 @@
 /* A job is sent ahead of time only where blocks take less than this: it would wait behind a slow
  * one while another worker idles. */
 #define LZR_AHEAD_US 1000
-#define LZR_TICK_US 100000 /* the supervisor looks at deadlines this often */
+#define LZR_TICK_US 100000  /* the supervisor looks at everything at least this often */
+#define LZR_QUIT_US 2500000 /* what a worker may take to end by itself */
 
 enum lzr_worker_state {
     LZR_WORKER_DOWN,     /* no process; to be started at restart_us */
@@ -63,9 +65,18 @@ enum lzr_worker_state {
 struct lzr_job {
     uint64_t seq;
     struct lzr_flight *flight;
-    struct lzr_slot *slot; /* borrowed from the worker's list */
-    uint64_t timeout_us;   /* what it may take */
-    uint64_t deadline_us;  /* counts from when it can run; 0 while another job is before it */
+    struct lzr_slot *slot;   /* borrowed from the worker's list */
+    uint64_t timeout_us;     /* what it may take */
+    uint64_t deadline_us;    /* counts from when it can run; 0 while another job is before it */
+    uint64_t interrupted_us; /* since when the worker is asked to give it up; 0: it isn't */
+};
+
+/* Why a worker was killed by us. */
+enum lzr_killed {
+    LZR_KILLED_NOT,
+    LZR_KILLED_DEADLINE,
+    LZR_KILLED_ABANDONED,
+    LZR_KILLED_MEMORY, /* counts as a crash: killed_why is its text */
 };
 
 /* The next job of a worker, whose inputs are being put into its slot. */
@@ -98,13 +109,22 @@ struct lzr_worker {
     uint64_t restart_us;
     unsigned failed_starts; /* in a row: back-off */
     uint32_t deaths;
-    bool killed_for_deadline;
+    enum lzr_killed killed;
+    char killed_why[160];
+    uint64_t dump_us;       /* since when it writes its stacks, to be killed then; 0: it doesn't */
+    uint64_t began_us;      /* when this process was started */
+    uint64_t start_cost_us; /* from then until it was READY */
+    uint64_t most_jobs;     /* replaced after so many; 0: never */
+    uint64_t retire_us;     /* replaced then; 0: never */
+    const char *retire;     /* why it is to be replaced as soon as it is idle; NULL: it isn't */
+    uint64_t quit_us;       /* killed then if it hasn't ended as it was told */
     struct lzr_buf *manifests; /* one a store, while STARTING */
     char *load_error;          /* message '\0' traceback, from LOAD_FAILED */
     char *load_traceback;
     /* Only the supervisor's. */
     int output_fd; /* stdout and stderr of the process, or -1 */
     struct lzr_buf output;
+    uint64_t resident; /* bytes of memory of its own, when it was last looked at */
 };
 
 struct lzr_named_store {
@@ -124,10 +144,12 @@ struct lzr_driver {
     unsigned nworkers;
     uint64_t start_timeout_us;
     uint64_t nonce;
-    uint64_t slot_bytes;   /* capacity of a slot: the largest block */
-    uint64_t inputs_bytes; /* ... and for the inputs of one */
-    uint64_t needs_bytes;  /* what those are made from takes at most, encoded */
-    bool keep;             /* false with a cache of 0 bytes */
+    uint64_t slot_bytes;               /* capacity of a slot: the largest block */
+    uint64_t inputs_bytes;             /* ... and for the inputs of one */
+    uint64_t needs_bytes;              /* what those are made from takes at most, encoded */
+    bool keep;                         /* false with a cache of 0 bytes */
+    uint64_t memory_soft, memory_hard; /* of a worker; 0: no limit */
+    uint64_t worker_jobs, worker_age_us;
     int codec_epoll, supervisor_epoll;
     int wake_fd; /* eventfd: wakes the supervisor */
     int stop_fd; /* eventfd: ends the codec threads */
@@ -162,6 +184,8 @@ struct lzr_driver {
 };
 
 /* dispatch.c */
+/* Mean time of a block of this array; unknown: UINT64_MAX. With mu. */
+uint64_t lzr_mean_us(const struct lzr_driver *d, const struct lzr_array *a);
 /* Moves everything on that can move: asks for needs, gives queued flights to workers. With mu held,
  * after whatever may have changed what can go on; flights that fail over it end up in *list. */
 void lzr_dispatch(struct lzr_driver *d, struct lzr_request **list);
@@ -172,6 +196,8 @@ bool lzr_withdraw(struct lzr_driver *d, struct lzr_flight *f);
 /* Puts the flight of a job that will not be run back to the front of the queue; the job is still in
  * its worker's list, the caller takes it out. With mu. */
 void lzr_job_return(struct lzr_driver *d, struct lzr_job *j);
+/* Puts a RUNNING flight that its worker won't finish back to the front of the queue. With mu. */
+void lzr_flight_requeue(struct lzr_driver *d, struct lzr_flight *f);
 /* Takes the worker's i-th job back if it hasn't begun: its flight is queued again. With mu. */
 bool lzr_worker_withdraw(struct lzr_driver *d, struct lzr_worker *w, unsigned i);
 
@@ -200,8 +226,11 @@ struct lzr_flight *lzr_flight_new(struct lzr_driver *d, const struct lzr_chunk *
 
 /* needs.c */
 /* A flight that nobody wants: out of the queue or taken back from a worker that hasn't begun, its
- * needs let go, and so on with those that nobody else wants. A running one goes on. With mu. */
+ * needs let go, and so on with those that nobody else wants. A running one is interrupted
+ * (watchdog.c), and ends by itself. With mu. */
 void lzr_flight_abandon(struct lzr_driver *d, struct lzr_flight *f);
+/* Removes a flight that nobody waits for, whatever its state. With mu. */
+void lzr_flight_drop(struct lzr_driver *d, struct lzr_flight *f);
 
 /* make.c */
 /* Wakes a codec thread for a flight, put last or first among the tasks. With mu. */
@@ -249,6 +278,18 @@ void lzr_worker_release(struct lzr_worker *w);
 /* Forgets process, channel and slots of a dead worker; with mu held, jobs already taken care of. */
 void lzr_worker_reset(struct lzr_worker *w);
 void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w); /* with mu */
+
+/* watchdog.c */
+/* Interrupts the worker that runs a flight, if that saves more than it costs and the array allows
+ * it. May be called again and again. With mu. */
+void lzr_job_interrupt(struct lzr_driver *d, struct lzr_flight *f);
+/* Looks at a worker: what is late, too large, too old or unwanted. With mu. */
+void lzr_worker_check(struct lzr_driver *d, struct lzr_worker *w, uint64_t now,
+                      struct lzr_request **list);
+/* Looks up what memory it uses; supervisor only, without mu. */
+void lzr_worker_measure(struct lzr_driver *d, struct lzr_worker *w);
+/* When it has to be looked at again at the latest; UINT64_MAX: at any time. With mu. */
+uint64_t lzr_worker_due(const struct lzr_worker *w);
 
 /* supervise.c */
 void *lzr_supervisor_main(void *driver);

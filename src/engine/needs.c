@@ -429,7 +429,8 @@ static void drop_all(struct lzr_driver *d, struct lzr_flight *work)
         f->ending = false;
         f->work_next = NULL;
         if ((f->state == LZR_RUNNING || f->state == LZR_PREPARING) && !lzr_withdraw(d, f)) {
-            continue; /* it has begun: its result goes into the cache */
+            lzr_job_interrupt(d, f); /* it has begun, and is interrupted if that is worth it */
+            continue;
         }
         if (f->state != LZR_QUEUED && f->state != LZR_GATHERING) {
             continue;
@@ -445,6 +446,15 @@ void lzr_flight_abandon(struct lzr_driver *d, struct lzr_flight *f)
 {
     f->work_next = NULL;
     drop_all(d, f);
+}
+
+void lzr_flight_drop(struct lzr_driver *d, struct lzr_flight *f)
+{
+    struct lzr_flight *work = NULL;
+    detach(d, f);
+    let_go(f, &work);
+    lzr_flights_remove(&d->flights, &f);
+    drop_all(d, work);
 }
 
 void lzr_needs_fail(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request **list)

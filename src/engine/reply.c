@@ -107,6 +107,11 @@ static bool apply_done(struct lzr_driver *d, struct lzr_worker *w, const struct 
     }
     struct lzr_flight *f = job.flight;
     uint64_t now = lzr_now_us();
+    w->dump_us = 0;
+    if (f == NULL) {
+        free_slot(job.slot); /* it came too late: the worker is being killed for it */
+        return true;
+    }
     lzr_needs_free(&f->needs);
     f->state = LZR_ENCODING;
     d->encoding++;
@@ -133,7 +138,20 @@ static bool apply_failed(struct lzr_driver *d, struct lzr_worker *w, struct lzr_
         w->npinned++;
     }
     free_slot(job.slot);
+    w->dump_us = 0;
     struct lzr_flight *f = job.flight;
+    if (f == NULL) {
+        return true;
+    }
+    if ((p->msg.flags & LZR_FAILED_CANCELLED) != 0 && job.interrupted_us != 0) {
+        d->stats.cancelled_total++;
+        if (lzr_flight_unwanted(f, lzr_now_us())) {
+            lzr_flight_drop(d, f);
+        } else {
+            lzr_flight_requeue(d, f); /* somebody came when the function knew already */
+        }
+        return true;
+    }
     struct lzr_array_stats *as = &d->array_stats[f->array->id];
     as->computed++;
     as->failed++;
@@ -242,6 +260,7 @@ static bool apply_load(struct lzr_driver *d, struct lzr_worker *w, struct lzr_pa
         }
     }
     w->state = LZR_WORKER_READY;
+    w->start_cost_us = lzr_now_us() - w->began_us;
     w->loaded = true;
     w->failed_starts = 0;
     if (w->loader && !apply_loaded(d, w, p)) {

@@ -96,8 +96,25 @@ static _Atomic uint64_t *claim_word(struct lzr_slot *s)
     return (_Atomic uint64_t *)(void *)(s->map + s->capacity);
 }
 
+static _Atomic uint64_t *cancel_word(struct lzr_slot *s)
+{
+    return claim_word(s) + 1;
+}
+
+void lzr_slot_cancel(struct lzr_slot *s, uint64_t seq)
+{
+    uint64_t none = 0;
+    (void)atomic_compare_exchange_strong(cancel_word(s), &none, seq);
+}
+
+bool lzr_slot_uncancel(struct lzr_slot *s, uint64_t seq)
+{
+    return atomic_compare_exchange_strong(cancel_word(s), &seq, 0);
+}
+
 void lzr_slot_claim(struct lzr_slot *s, uint64_t seq)
 {
+    atomic_store(cancel_word(s), 0);
     atomic_store(claim_word(s), seq);
 }
 

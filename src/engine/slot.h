@@ -50,6 +50,10 @@ void lzr_slot_touch(struct lzr_slot *s, uint64_t bytes, uint64_t inputs);
 void lzr_slot_claim(struct lzr_slot *s, uint64_t seq);
 /* True: the worker hasn't begun job seq and never will; the slot may be used again at once. */
 bool lzr_slot_withdraw(struct lzr_slot *s, uint64_t seq);
+/* Says to the worker that nobody waits for job seq, which runs in this slot (protocol.h). */
+void lzr_slot_cancel(struct lzr_slot *s, uint64_t seq);
+/* Takes that back: true. False: the function knows already. */
+bool lzr_slot_uncancel(struct lzr_slot *s, uint64_t seq);
 /* Gives large memory back; only for a slot that nobody uses. */
 void lzr_slot_trim(struct lzr_slot *s);
 

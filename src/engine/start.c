@@ -17,7 +17,6 @@
 #include "store/codec.h"
 #include "store/cost.h"
 
-#define QUIT_US 2500000          /* what workers may take to end by themselves */
 #define CANCEL_LOOK_NS 100000000 /* how often an opening looks whether it is given up */
 
 /* 0, 1 and 2 are a worker's standard descriptors and 3 its socket: what the server opens for it
@@ -304,6 +303,10 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     d->log = o->log;
     d->start_timeout_us = o->start_timeout_us;
     d->keep = o->cache_bytes > 0;
+    d->memory_soft = o->worker_memory_soft;
+    d->memory_hard = o->worker_memory_hard;
+    d->worker_jobs = o->worker_jobs;
+    d->worker_age_us = o->worker_age_us;
     d->budget.limit = o->cache_bytes;
     d->codec_epoll = d->supervisor_epoll = d->wake_fd = d->stop_fd = d->task_fd = -1;
     LZR_ZERO(pthread_mutex_init(&d->mu, NULL));
@@ -385,7 +388,7 @@ void lzr_driver_drain(struct lzr_driver *d)
 /* Asks the workers to end, kills those that don't, and waits for the threads. */
 static void stop_threads(struct lzr_driver *d)
 {
-    uint64_t until = lzr_now_us() + QUIT_US, one = 1;
+    uint64_t until = lzr_now_us() + LZR_QUIT_US, one = 1;
     pthread_mutex_lock(&d->mu);
     d->closing = true;
     for (unsigned i = 0; i < d->nworkers; i++) {
@@ -403,7 +406,7 @@ static void stop_threads(struct lzr_driver *d)
         struct timespec ts;
         lzr_wake_supervisor(d);
         LZR_CHECK(clock_gettime(CLOCK_REALTIME, &ts) == 0);
-        ts.tv_sec += (time_t)(QUIT_US / 1000000 + 1);
+        ts.tv_sec += (time_t)(LZR_QUIT_US / 1000000 + 1);
         /* A worker that doesn't end in time is killed; then the supervisor always ends. */
         while (pthread_timedjoin_np(d->supervisor, NULL, &ts) != 0) {
             pthread_mutex_lock(&d->mu);

@@ -87,19 +87,14 @@ static void bury_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_job 
                      struct lzr_request **list)
 {
     struct lzr_flight *f = j->flight;
-    char text[256];
-    f->deaths++;
+    char text[512];
     j->slot->busy = false;
+    if (f == NULL) {
+        return; /* ended when the worker was killed for it */
+    }
+    f->deaths++;
     if (d->closing) {
         lzr_flight_fail(d, f, LZR_E_CANCELLED, "lazarr is stopping", list);
-        return;
-    }
-    if (w->killed_for_deadline) {
-        (void)snprintf(text, sizeof text,
-                       "%s/%s: the function took longer than %.3g s and was killed",
-                       f->array->store->name, f->array->path, (double)j->timeout_us / 1e6);
-        lzr_log(d->log, LZR_LOG_ERROR, "%s (chunk %llu)", text, (unsigned long long)f->index);
-        lzr_flight_fail(d, f, LZR_E_TIMEOUT, text, list);
         return;
     }
     lzr_log(d->log, LZR_LOG_ERROR, "worker %u died over %s/%s, chunk %llu: %s", w->number,
@@ -110,15 +105,10 @@ static void bury_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_job 
         lzr_flight_fail(d, f, LZR_E_WORKER, text, list);
         return;
     }
-    if (f->needs == NULL) {
-        lzr_flight_release(d, f);
-    }
-    d->active--;
     d->stats.retries_total++;
-    f->state = LZR_QUEUED;
     f->needs_fresh = true;
     f->fresh_until_us = lzr_now_us() + UINT64_C(30) * 1000000;
-    lzr_queue_push_front(&d->queue, f);
+    lzr_flight_requeue(d, f);
 }
 
 /* When a process has ended: its answers are read first, then its jobs are taken care of, then it is
@@ -127,7 +117,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
 {
     struct lzr_request *list = NULL;
     siginfo_t si = {0};
-    char how[128];
+    char how[192];
     if (waitid(P_PIDFD, (id_t)w->pidfd, &si, WEXITED | WNOHANG) != 0 || si.si_pid == 0) {
         return;
     }
@@ -136,9 +126,13 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     describe_death(&si, how, sizeof how);
     pthread_mutex_lock(&w->read_mu); /* nobody is between taking a message and applying it */
     pthread_mutex_lock(&d->mu);
+    if (w->killed == LZR_KILLED_MEMORY) {
+        (void)snprintf(how, sizeof how, "%s", w->killed_why);
+    }
     bool starting = !w->loaded; /* its state may say ENDING by now */
     if (!d->closing && !w->retired) {
-        d->stats.worker_deaths_total += !w->killed_for_deadline;
+        d->stats.worker_deaths_total +=
+            w->killed == LZR_KILLED_MEMORY || (w->killed == LZR_KILLED_NOT && w->retire == NULL);
         w->deaths++;
     }
     (void)lzr_unprepare(d, w);
@@ -148,7 +142,8 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     if (w->njobs > 0) {
         bury_job(d, w, &w->jobs[0], how, &list);
         w->njobs = 0;
-    } else if (d->opened && !d->closing && !starting) {
+    } else if (d->opened && !d->closing && !starting && w->killed == LZR_KILLED_NOT &&
+               w->retire == NULL) {
         lzr_log(d->log, LZR_LOG_WARN, "worker %u ended while idle: %s", w->number, how);
     }
     if (starting) {
@@ -179,30 +174,6 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     pthread_mutex_unlock(&d->mu);
     pthread_mutex_unlock(&w->read_mu);
     lzr_complete(list);
-}
-
-/* Kills what is past its deadline, takes back what waits behind a slow job. With mu. */
-static void check_jobs(struct lzr_driver *d, struct lzr_worker *w, uint64_t now)
-{
-    if (w->state == LZR_WORKER_STARTING && now >= w->start_deadline_us) {
-        lzr_log(d->log, LZR_LOG_ERROR, "worker %u took longer than %llu s to load the stores",
-                w->number, (unsigned long long)(d->start_timeout_us / 1000000));
-        lzr_worker_kill(d, w);
-        return;
-    }
-    if (w->njobs == 0 || w->state == LZR_WORKER_ENDING) {
-        return;
-    }
-    if (now >= w->jobs[0].deadline_us) {
-        w->killed_for_deadline = true;
-        d->stats.worker_kills_total++;
-        lzr_worker_kill(d, w);
-        return;
-    }
-    uint64_t running = now - (w->jobs[0].deadline_us - w->jobs[0].timeout_us);
-    if (w->njobs > 1 && running > LZR_TICK_US / 2) {
-        (void)lzr_worker_withdraw(d, w, 1);
-    }
 }
 
 /* Requests whose own deadline has passed are answered "busy" and their flight is held. With mu. */
@@ -286,10 +257,13 @@ static void give_up(struct lzr_driver *d, struct lzr_worker *w)
 static void tick(struct lzr_driver *d)
 {
     struct lzr_request *list = NULL;
+    for (unsigned i = 0; i < d->nworkers; i++) {
+        lzr_worker_measure(d, &d->workers[i]);
+    }
     uint64_t now = lzr_now_us();
     pthread_mutex_lock(&d->mu);
     for (unsigned i = 0; i < d->nworkers; i++) {
-        check_jobs(d, &d->workers[i], now);
+        lzr_worker_check(d, &d->workers[i], now, &list);
     }
     if (d->waiting > 0) {
         check_waiters(d, now, &list);
@@ -303,14 +277,6 @@ static void tick(struct lzr_driver *d)
         pthread_mutex_lock(&d->mu);
         bool start = w->state == LZR_WORKER_DOWN && now >= w->restart_us && !d->closing;
         bool pins = w->state == LZR_WORKER_READY && w->npinned > 0;
-        if (w->state == LZR_WORKER_READY && w->npinned > LZR_WORKER_PINNED && w->njobs == 0 &&
-            w->next.flight == NULL) {
-            struct lzr_msg m = {.type = LZR_MSG_QUIT};
-            lzr_log(d->log, LZR_LOG_WARN, "worker %u is replaced: the store keeps %u blocks",
-                    w->number, w->npinned);
-            (void)lzr_channel_send(w->channel, &m, NULL, 0, -1, NULL);
-            w->state = LZR_WORKER_ENDING;
-        }
         pthread_mutex_unlock(&d->mu);
         if (pins) {
             lzr_worker_provide_slots(d, w);
@@ -322,6 +288,19 @@ static void tick(struct lzr_driver *d)
             }
         }
     }
+}
+
+/* Milliseconds until something is due, at most a tick. */
+static int pause_ms(struct lzr_driver *d)
+{
+    uint64_t now = lzr_now_us(), due = now + LZR_TICK_US;
+    pthread_mutex_lock(&d->mu);
+    for (unsigned i = 0; i < d->nworkers; i++) {
+        uint64_t t = lzr_worker_due(&d->workers[i]);
+        due = t < due ? t : due;
+    }
+    pthread_mutex_unlock(&d->mu);
+    return due <= now ? 0 : (int)((due - now) / 1000 + 1);
 }
 
 static bool all_down(struct lzr_driver *d)
@@ -342,7 +321,7 @@ void *lzr_supervisor_main(void *driver)
     tick(d); /* starts the first workers */
     while (!all_down(d)) {
         struct epoll_event ev[32];
-        int n = epoll_wait(d->supervisor_epoll, ev, 32, LZR_TICK_US / 1000);
+        int n = epoll_wait(d->supervisor_epoll, ev, 32, pause_ms(d));
         for (int i = 0; i < n; i++) {
             if (ev[i].data.u64 == ABOUT_WAKE) {
                 uint64_t count;

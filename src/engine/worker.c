@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "engine/engine.h"
 
@@ -57,7 +58,9 @@ void lzr_worker_reset(struct lzr_worker *w)
     w->pidfd = w->output_fd = -1;
     w->pid = -1;
     w->state = LZR_WORKER_DOWN;
-    w->killed_for_deadline = false;
+    w->killed = LZR_KILLED_NOT;
+    w->dump_us = w->quit_us = w->resident = 0;
+    w->retire = NULL;
     lzr_free(w->load_error);
     lzr_free(w->load_traceback);
     w->load_error = w->load_traceback = NULL;
@@ -278,6 +281,14 @@ static void start_failed(struct lzr_driver *d, struct lzr_worker *w, const char 
     pthread_mutex_unlock(&d->mu);
 }
 
+/* A limit less up to a tenth of it, so that workers aren't all replaced at once. */
+static uint64_t jitter(uint64_t limit, const struct lzr_worker *w)
+{
+    const uint64_t seed[2] = {w->number, w->began_us};
+    uint64_t less = limit / 10;
+    return less > 0 ? limit - lzr_hash64(seed, sizeof seed, 0) % less : limit;
+}
+
 void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
 {
     struct lzr_channel *c = NULL;
@@ -326,7 +337,10 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
     w->loaded = w->facts_sent = w->retired = false;
     w->loader = loader;
     w->next_slot = 0;
-    w->start_deadline_us = lzr_now_us() + d->start_timeout_us;
+    w->began_us = lzr_now_us();
+    w->start_deadline_us = w->began_us + d->start_timeout_us;
+    w->most_jobs = jitter(d->worker_jobs, w);
+    w->retire_us = d->worker_age_us > 0 ? w->began_us + jitter(d->worker_age_us, w) : 0;
     d->stats.worker_starts_total++;
     send_facts(d, w);
     struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = w};

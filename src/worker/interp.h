@@ -12,6 +12,7 @@ struct lzr_interp {
     PyObject *compute, *flush, *dtype, *load, *describe, *written; /* of lazarr._host */
     PyObject *input_dtypes, *handover;                             /* of lazarr._host */
     PyObject *assign;                                              /* of lazarr._cast */
+    PyObject *install;                                             /* of lazarr._cancel */
     PyObject *gc_collect;
     PyObject *run_exit; /* atexit._run_exitfuncs */
 };

@@ -9,14 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <poll.h>
 #include <pthread.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "worker/cast.h"
+#include "worker/settle.h"
 #include "worker/handover.h"
 #include "worker/inputs.h"
 #include "worker/slots.h"
@@ -95,6 +93,38 @@ static PyObject *make_data_for_job(struct worker *w)
     }
     Py_XDECREF(self);
     return f;
+}
+
+static const char worker_name[] = "lazarr.worker";
+
+/* ask(take) of lazarr._cancel: what is known of the running job. */
+static PyObject *ask_cancelled(PyObject *self, PyObject *take)
+{
+    struct worker *w = PyCapsule_GetPointer(self, worker_name);
+    if (w == NULL) {
+        return NULL;
+    }
+    return PyLong_FromLong(w->slot != NULL ? lzr_wslot_cancelled(w->slot, w->seq, take == Py_True)
+                                           : 0);
+}
+
+static PyMethodDef ask_cancelled_def = {"ask", ask_cancelled, METH_O, NULL};
+
+/* Signals do from now on what protocol.h says. False: a Python error is set. */
+static bool install_signals(struct worker *w)
+{
+    /* Its own copy of stderr: user code may close that one. */
+    int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 200);
+    PyObject *self = PyCapsule_New(w, worker_name, NULL), *r = NULL;
+    PyObject *ask = self != NULL ? PyCFunction_New(&ask_cancelled_def, self) : NULL;
+    if (ask != NULL) {
+        r = PyObject_CallFunction(w->in.install, "Oiii", ask, SIGRTMIN + LZR_SIGNAL_CANCEL,
+                                  SIGRTMIN + LZR_SIGNAL_STACK, fd >= 0 ? fd : STDERR_FILENO);
+    }
+    Py_XDECREF(ask);
+    Py_XDECREF(self);
+    Py_XDECREF(r);
+    return r != NULL;
 }
 
 static PyObject *tuple_of(const uint64_t *v, unsigned n)
@@ -222,9 +252,17 @@ static enum next run_job(struct worker *w, const struct lzr_msg *m)
     uint64_t t0 = now_us();
     PyObject *result = call_function(w, m);
     bool ok = result != NULL && store_result(w, result);
-    if (!ok) {
+    bool told = lzr_wslot_cancelled(slot, m->seq, false) == 2;
+    if (!ok || told) {
         answer.type = LZR_MSG_FAILED;
-        python_error(w);
+        w->slot = NULL; /* nothing is raised any more in what follows */
+        if (told) {
+            PyErr_Clear();
+            answer.flags = LZR_FAILED_CANCELLED;
+            w->line[0] = w->trace[0] = '\0';
+        } else {
+            python_error(w);
+        }
     }
     leave_job(w); /* before the result goes: what its destructor runs has no slot any more */
     Py_XDECREF(result);
@@ -240,7 +278,7 @@ static enum next run_job(struct worker *w, const struct lzr_msg *m)
         (void)lzr_wslot_forget(slot); /* its memory; accept_job sees to it again */
     }
     w->pins_collected = false;
-    bool sent = ok ? lzr_wire_send(w->fd, &answer, NULL, 0) : send_texts(w, &answer);
+    bool sent = ok && !told ? lzr_wire_send(w->fd, &answer, NULL, 0) : send_texts(w, &answer);
     return sent ? GO_ON : END;
 }
 
@@ -452,43 +490,6 @@ static int serve(struct worker *w)
     }
 }
 
-/* A process that user code forks has no say in what its parent tells the server: its number 3 leads
- * nowhere. (A process that it executes doesn't have one at all.) */
-static void leave_server(void)
-{
-    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (fd < 0 || dup3(fd, LZR_WORKER_FD, O_CLOEXEC) < 0) {
-        close(LZR_WORKER_FD);
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-}
-
-/* A worker goes with its server, gets the CPU last, can't gain rights, and is the first to go when
- * memory is short. */
-static void settle(void)
-{
-    struct pollfd server = {.fd = LZR_WORKER_FD};
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    /* A server that was gone before that is seen by its closed end. (Not by getppid() == 1: in a
-     * container the server itself often is process 1.) */
-    if (poll(&server, 1, 0) > 0 && (server.revents & (POLLHUP | POLLERR)) != 0) {
-        _exit(1);
-    }
-    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    (void)setpriority(PRIO_PROCESS, 0, 10);
-    (void)setpgid(0, 0); /* a Ctrl-C at the terminal is the server's to handle */
-    (void)signal(SIGPIPE, SIG_IGN);
-    FILE *f = fopen("/proc/self/oom_score_adj", "w");
-    if (f != NULL) {
-        (void)fputs("500", f);
-        (void)fclose(f);
-    }
-    (void)fcntl(LZR_WORKER_FD, F_SETFD, FD_CLOEXEC);
-    (void)pthread_atfork(NULL, NULL, leave_server);
-}
-
 /* What the server still said is taken off the socket: one that is closed with something unread is
  * reset, and the other side learns of that before it gets this worker's last message. */
 static void drop_pending(struct worker *w)
@@ -544,7 +545,7 @@ int main(int argc, char **argv)
         complain("is started by lazarr, not by hand");
         return 2;
     }
-    settle();
+    lzr_settle();
     struct worker *w = calloc(1, sizeof *w);
     if (w == NULL) {
         return 1;
@@ -555,6 +556,10 @@ int main(int argc, char **argv)
         struct lzr_msg m = {.type = LZR_MSG_LOAD_FAILED};
         (void)send_texts(w, &m);
         drop_pending(w);
+        _exit(1);
+    }
+    if (!install_signals(w)) {
+        (void)load_failed(w);
         _exit(1);
     }
     finish(w, serve(w));

@@ -74,6 +74,16 @@ bool lzr_wslot_claim(struct lzr_wslot *s, uint64_t seq)
     return atomic_compare_exchange_strong(word, &seq, 0);
 }
 
+int lzr_wslot_cancelled(struct lzr_wslot *s, uint64_t seq, bool take)
+{
+    _Atomic uint64_t *word = (_Atomic uint64_t *)(void *)(s->map + s->capacity) + 1;
+    uint64_t now = take ? seq : atomic_load(word);
+    if (take && atomic_compare_exchange_strong(word, &now, seq | LZR_CANCEL_TOLD)) {
+        return 2;
+    }
+    return now == seq ? 1 : now == (seq | LZR_CANCEL_TOLD) ? 2 : 0;
+}
+
 /* The last holder of an array over the slot has let go of it; the GIL is held. */
 static void unpin(PyObject *capsule)
 {

@@ -33,6 +33,9 @@ struct lzr_wslot *lzr_wslot_new(uint32_t id, int fd, uint64_t capacity, uint64_t
 void lzr_wslot_free(struct lzr_wslot **s);
 /* The job that may run is set to 0 if it is seq: true. False: the server has withdrawn it. */
 bool lzr_wslot_claim(struct lzr_wslot *s, uint64_t seq);
+/* What the cancel word says of the running job seq: 0 nothing, 1 cancelled, 2 the function knows.
+ * With take, 1 becomes 2 in one step. Any thread. */
+int lzr_wslot_cancelled(struct lzr_wslot *s, uint64_t seq, bool take);
 /* A new ndarray of the descr and shape over the slot's memory at `at` (its map, or within its
  * inputs), pinning it. Steals nothing; NULL with a Python error. */
 PyObject *lzr_wslot_array(struct lzr_wslot *s, unsigned char *at, PyArray_Descr *descr, int rank,

@@ -1,0 +1,256 @@
+/* What ends a job, or a worker, before it ends by itself: deadlines, nobody who waits any more,
+ * memory, age. All of it is looked at by the supervisor, at every tick and when something is due.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "engine/engine.h"
+
+#define DUMP_US 200000        /* what a worker may take to write its stacks before it is killed */
+#define WORTH_US 50000        /* a block that will be ready this soon is not interrupted */
+#define ABANDON_US 2000000    /* after so long a function that was interrupted is killed ... */
+#define ABANDON_MOST 60000000 /* ... or later, where starting a worker takes long, but by then */
+
+/* By its pidfd: the number may be another process's once the supervisor has waited for it. */
+static void signal_worker(const struct lzr_worker *w, int sig)
+{
+    if (w->pidfd >= 0) {
+        (void)syscall(SYS_pidfd_send_signal, w->pidfd, sig, NULL, 0);
+    }
+}
+
+static uint64_t began_us(const struct lzr_job *j)
+{
+    return j->deadline_us - j->timeout_us;
+}
+
+/* Interrupting costs what has been computed so far, and the chunk is often wanted again soon: a
+ * block whose array says that it will be ready in a moment may end. One that takes longer than its
+ * array's blocks do will on average take as long again. */
+static bool worth_interrupting(const struct lzr_driver *d, const struct lzr_job *j, uint64_t now)
+{
+    uint64_t mean = lzr_mean_us(d, j->flight->array), running = now - began_us(j);
+    return mean == UINT64_MAX || (running < mean ? mean - running : running) > WORTH_US;
+}
+
+void lzr_job_interrupt(struct lzr_driver *d, struct lzr_flight *f)
+{
+    uint64_t now = lzr_now_us();
+    for (unsigned i = 0; i < d->nworkers && !f->array->finish_abandoned; i++) {
+        struct lzr_worker *w = &d->workers[i];
+        struct lzr_job *j = &w->jobs[0];
+        if (w->njobs == 0 || j->flight != f || w->state == LZR_WORKER_ENDING) {
+            continue;
+        }
+        if (j->interrupted_us == 0) {
+            if (!worth_interrupting(d, j, now)) {
+                return;
+            }
+            j->interrupted_us = now;
+            d->stats.interrupted_total++;
+        }
+        lzr_slot_cancel(j->slot, j->seq);
+        signal_worker(w, SIGRTMIN + LZR_SIGNAL_CANCEL);
+    }
+}
+
+/* The worker has one job, which is to be killed with it: what waits behind it is taken back. False:
+ * that one has begun, so the first is done, and its answer on its way. */
+static bool isolate(struct lzr_driver *d, struct lzr_worker *w)
+{
+    (void)lzr_unprepare(d, w);
+    while (w->njobs > 1 && lzr_worker_withdraw(d, w, w->njobs - 1)) {
+    }
+    return w->njobs == 1;
+}
+
+static void kill_late(struct lzr_driver *d, struct lzr_worker *w, struct lzr_request **list)
+{
+    struct lzr_job *j = &w->jobs[0];
+    struct lzr_flight *f = j->flight;
+    char text[256];
+    if (!isolate(d, w)) {
+        return;
+    }
+    (void)snprintf(text, sizeof text, "%s/%s: the function took longer than %.3g s and was killed",
+                   f->array->store->name, f->array->path, (double)j->timeout_us / 1e6);
+    lzr_log(d->log, LZR_LOG_ERROR, "%s (chunk %llu)", text, (unsigned long long)f->index);
+    d->stats.worker_kills_total++;
+    w->killed = LZR_KILLED_DEADLINE;
+    lzr_worker_kill(d, w);
+    /* Who waits is told now: a process may take long to end. Its slot goes with it. */
+    j->flight = NULL;
+    lzr_flight_fail(d, f, LZR_E_TIMEOUT, text, list);
+}
+
+static void kill_abandoned(struct lzr_driver *d, struct lzr_worker *w)
+{
+    struct lzr_job *j = &w->jobs[0];
+    struct lzr_flight *f = j->flight;
+    if (!isolate(d, w)) {
+        return;
+    }
+    lzr_log(d->log, LZR_LOG_WARN,
+            "worker %u is killed: %s/%s (chunk %llu) goes on although nobody waits for it",
+            w->number, f->array->store->name, f->array->path, (unsigned long long)f->index);
+    d->stats.abandoned_kills_total++;
+    w->killed = LZR_KILLED_ABANDONED;
+    lzr_worker_kill(d, w);
+    j->flight = NULL;
+    lzr_flight_drop(d, f);
+}
+
+static uint64_t abandon_limit(const struct lzr_worker *w)
+{
+    uint64_t limit = 2 * w->start_cost_us;
+    return limit < ABANDON_US ? ABANDON_US : limit > ABANDON_MOST ? ABANDON_MOST : limit;
+}
+
+/* Jobs that nobody waits for. */
+static void check_wanted(struct lzr_driver *d, struct lzr_worker *w, uint64_t now)
+{
+    for (unsigned i = w->njobs; i-- > 0;) {
+        struct lzr_job *j = &w->jobs[i];
+        if (lzr_flight_unwanted(j->flight, now)) {
+            if (j->interrupted_us != 0 && now >= j->interrupted_us + abandon_limit(w)) {
+                kill_abandoned(d, w);
+                return;
+            }
+            lzr_flight_abandon(d, j->flight);
+        } else if (j->interrupted_us != 0 && lzr_slot_uncancel(j->slot, j->seq)) {
+            j->interrupted_us = 0; /* somebody came while the function didn't know yet */
+        }
+    }
+}
+
+static void check_deadline(struct lzr_driver *d, struct lzr_worker *w, uint64_t now,
+                           struct lzr_request **list)
+{
+    struct lzr_job *j = &w->jobs[0];
+    if (now < j->deadline_us) {
+        if (w->njobs > 1 && now - began_us(j) > LZR_TICK_US / 2) {
+            (void)lzr_worker_withdraw(d, w, 1); /* it waits behind a slow one */
+        }
+        return;
+    }
+    if (w->dump_us == 0) {
+        lzr_log(d->log, LZR_LOG_WARN,
+                "worker %u is at %s/%s, chunk %llu, beyond its deadline; its stacks:", w->number,
+                j->flight->array->store->name, j->flight->array->path,
+                (unsigned long long)j->flight->index);
+        signal_worker(w, SIGRTMIN + LZR_SIGNAL_STACK);
+        w->dump_us = now;
+    } else if (now >= w->dump_us + DUMP_US) {
+        kill_late(d, w, list);
+    }
+}
+
+void lzr_worker_measure(struct lzr_driver *d, struct lzr_worker *w)
+{
+    unsigned long long pages = 0, shared = 0;
+    char path[64], text[128];
+    if ((d->memory_soft | d->memory_hard) == 0 || w->pid <= 0) {
+        return;
+    }
+    (void)snprintf(path, sizeof path, "/proc/%d/statm", (int)w->pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (n <= 0) {
+        return; /* gone, or no descriptor left: looked at again soon */
+    }
+    text[n] = '\0';
+    char *at = strchr(text, ' '); /* "size resident shared ...", in pages */
+    if (at != NULL) {
+        pages = strtoull(at, &at, 10);
+        shared = strtoull(at, &at, 10);
+    }
+    w->resident = pages > shared ? (pages - shared) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+static void check_memory(struct lzr_driver *d, struct lzr_worker *w)
+{
+    if (d->memory_hard > 0 && w->resident > d->memory_hard) {
+        (void)snprintf(w->killed_why, sizeof w->killed_why,
+                       "it used %llu MiB of memory, more than --worker-memory allows (%llu MiB), "
+                       "and was killed",
+                       (unsigned long long)(w->resident >> 20),
+                       (unsigned long long)(d->memory_hard >> 20));
+        lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s", w->number, w->killed_why);
+        d->stats.memory_kills_total++;
+        w->killed = LZR_KILLED_MEMORY;
+        lzr_worker_kill(d, w);
+    } else if (d->memory_soft > 0 && w->resident > d->memory_soft && w->jobs_done > 0 &&
+               w->retire == NULL) {
+        w->retire = "it has grown beyond the soft limit of --worker-memory";
+    }
+}
+
+/* A worker that is to be replaced ends when it has nothing to do. */
+static void check_retirement(struct lzr_driver *d, struct lzr_worker *w, uint64_t now)
+{
+    if (w->state != LZR_WORKER_READY) {
+        return;
+    }
+    if (w->retire == NULL && w->most_jobs > 0 && w->jobs_done >= w->most_jobs) {
+        w->retire = "it has done the jobs that --worker-jobs allows";
+    }
+    if (w->retire == NULL && w->retire_us > 0 && now >= w->retire_us) {
+        w->retire = "it has reached the age that --worker-age allows";
+    }
+    if (w->retire == NULL && w->npinned > LZR_WORKER_PINNED) {
+        w->retire = "the store keeps too many blocks";
+    }
+    if (w->retire != NULL && w->njobs == 0 && w->next.flight == NULL) {
+        struct lzr_msg m = {.type = LZR_MSG_QUIT};
+        lzr_log(d->log, LZR_LOG_INFO, "worker %u is replaced: %s", w->number, w->retire);
+        (void)lzr_channel_send(w->channel, &m, NULL, 0, -1, NULL);
+        d->stats.worker_recycles_total++;
+        w->state = LZR_WORKER_ENDING;
+        w->quit_us = now + LZR_QUIT_US;
+    }
+}
+
+void lzr_worker_check(struct lzr_driver *d, struct lzr_worker *w, uint64_t now,
+                      struct lzr_request **list)
+{
+    if (w->state == LZR_WORKER_STARTING && now >= w->start_deadline_us) {
+        lzr_log(d->log, LZR_LOG_ERROR, "worker %u took longer than %llu s to load the stores",
+                w->number, (unsigned long long)(d->start_timeout_us / 1000000));
+        lzr_worker_kill(d, w);
+        return;
+    }
+    if (w->state == LZR_WORKER_ENDING && w->quit_us > 0 && now >= w->quit_us) {
+        w->quit_us = 0;
+        lzr_worker_kill(d, w); /* it was told to end and doesn't */
+    }
+    if (w->state != LZR_WORKER_STARTING && w->state != LZR_WORKER_READY) {
+        return;
+    }
+    check_memory(d, w);
+    if (w->njobs > 0 && w->state == LZR_WORKER_READY) {
+        check_deadline(d, w, now, list);
+    }
+    if (w->njobs > 0 && w->state == LZR_WORKER_READY) {
+        check_wanted(d, w, now);
+    }
+    check_retirement(d, w, now);
+}
+
+uint64_t lzr_worker_due(const struct lzr_worker *w)
+{
+    uint64_t due = UINT64_MAX;
+    if (w->state == LZR_WORKER_READY && w->njobs > 0) {
+        due = w->dump_us > 0 ? w->dump_us + DUMP_US : w->jobs[0].deadline_us;
+    }
+    return due;
+}

@@ -1,0 +1,51 @@
+#include "worker/settle.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "lazarr/protocol.h"
+
+/* A process that user code forks has no say in what its parent tells the server: its number 3 leads
+ * nowhere. (A process that it executes doesn't have one at all.) */
+static void leave_server(void)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd < 0 || dup3(fd, LZR_WORKER_FD, O_CLOEXEC) < 0) {
+        close(LZR_WORKER_FD);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+/* A worker goes with its server, gets the CPU last, can't gain rights, and is the first to go when
+ * memory is short. */
+void lzr_settle(void)
+{
+    struct pollfd server = {.fd = LZR_WORKER_FD};
+    const struct rlimit none = {0, 0};
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* A server that was gone before that is seen by its closed end. (Not by getppid() == 1: in a
+     * container the server itself often is process 1.) */
+    if (poll(&server, 1, 0) > 0 && (server.revents & (POLLHUP | POLLERR)) != 0) {
+        _exit(1);
+    }
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    (void)setpriority(PRIO_PROCESS, 0, 10);
+    (void)setrlimit(RLIMIT_CORE, &none); /* a crash of user code needn't fill the disk */
+    (void)setpgid(0, 0);                 /* a Ctrl-C at the terminal is the server's to handle */
+    (void)signal(SIGPIPE, SIG_IGN);
+    FILE *f = fopen("/proc/self/oom_score_adj", "w");
+    if (f != NULL) {
+        (void)fputs("500", f);
+        (void)fclose(f);
+    }
+    (void)fcntl(LZR_WORKER_FD, F_SETFD, FD_CLOEXEC);
+    (void)pthread_atfork(NULL, NULL, leave_server);
+}

@@ -1,0 +1,281 @@
+"""Work that nobody waits for any more: dropped, interrupted, killed; what somebody else wants goes on."""
+import pytest
+
+import lzr
+
+STORE = """
+import lazarr, time
+def spin():
+    gate("spins")  # inside of what catches Cancelled
+    while True:
+        pass
+def act(block):
+    order = gate(block.index)
+    if order == "spin":
+        try:
+            spin()
+        except lazarr.Cancelled:
+            gate(f"cancelled,{time.monotonic()},{block.cancelled}")
+            raise
+    if order == "sleep":
+        time.sleep(1000)
+    if order in ("hold", "swallow"):
+        there = []
+        while True:
+            try:
+                if not there:
+                    there.append(1)
+                    gate("spins")
+                if order == "hold":  # the GIL, in C: no signal is looked at
+                    sum(range(10**12))
+                while True:
+                    pass
+            except BaseException:
+                pass
+    if order == "lie":
+        try:
+            spin()
+        except lazarr.Cancelled:
+            gate("lying")
+            return 99
+    if order == "late":
+        try:
+            spin()
+        except lazarr.Cancelled:
+            gate("cleaning up")
+            raise ValueError("an own error in its place")
+    return 5
+def array(name, **more):
+    lazarr.array(name, shape=(1000,), chunks=(1,), dtype="uint8", compressor=None, **more)(act)
+array("a")
+array("finish", on_abandon="finish")
+"""
+
+
+def key(i, array="a"):
+    return f"/zarr3/s.zarr/{array}/c/{i}"
+
+
+@pytest.fixture
+def srv(serve, gate):
+    return serve(gate.code + STORE, "--workers", "1")
+
+
+def spins(gate):
+    """The function is where it catches Cancelled."""
+    call = gate.next()
+    assert call.key == "spins"
+    call.go()
+
+
+def fine(srv, gate, i=500):
+    """The server computes a chunk as ever."""
+    p = srv.begin(key(i))
+    call = gate.next()
+    assert call.key == str(i)
+    call.go()
+    assert p.result().body == b"\5"
+    m = srv.metrics()
+    assert m["running"] == m["queued"] == m["waiting"] == 0
+    return call
+
+
+def test_a_loop_in_python_gets_cancelled_within_100_ms(srv, gate):
+    import time
+    took = []
+    for i in range(5):
+        p = srv.begin(key(i))
+        call = gate.next()
+        call.go("spin")
+        spins(gate)
+        start = time.monotonic()
+        p.leave(reset=i % 2 == 0)
+        told = gate.next()
+        what, at, cancelled = told.key.split(",")
+        assert what == "cancelled" and cancelled == "True" and told.pid == call.pid
+        took.append(float(at) - start)
+        told.go()
+        srv.wait_metric("cancelled_total", i + 1)
+    assert min(took) < 0.1 * lzr.SLOW, took
+    assert fine(srv, gate).pid == call.pid  # the same worker
+    m = srv.metrics()
+    assert m["interrupted_total"] == 5 and m["worker_starts_total"] == 1
+    assert m["compute_failures_total"] == 0 and m["worker_deaths_total"] == 0
+    assert "Cancelled" not in srv.log
+
+
+def test_a_wait_in_python_is_interrupted(srv, gate):
+    p = srv.begin(key(1))
+    call = gate.next()
+    call.go("sleep")
+    assert call.gone()
+    p.leave()
+    srv.wait_metric("cancelled_total", 1)
+    assert fine(srv, gate).pid == call.pid
+    # It isn't remembered: asked for again, it is computed.
+    fine(srv, gate, 1)
+
+
+def test_at_the_gate_itself(srv, gate):
+    """A function that waits for a socket."""
+    p = srv.begin(key(1))
+    call = gate.next()
+    p.leave()
+    assert call.gone()
+    srv.wait_metric("cancelled_total", 1)
+    fine(srv, gate)
+
+
+def test_finish_finishes(srv, gate):
+    p = srv.begin(key(1, "finish"))
+    call = gate.next()
+    p.leave()
+    srv.wait_metric("waiting", 0)
+    other = srv.begin(key(2))  # behind it
+    srv.wait_metric("queued", 1)
+    call.go()
+    gate.next().go()
+    assert other.result().status == 200
+    assert srv.chunk(key(1, "finish")) == b"\5"  # from the cache
+    m = srv.metrics()
+    assert m["interrupted_total"] == 0 and m["computed_total"] == 2
+
+
+def test_what_somebody_else_wants_goes_on(srv, gate):
+    first, second = srv.begin(key(1)), None
+    call = gate.next()
+    second = srv.begin(key(1))
+    srv.wait_metric("waiting", 2)
+    first.leave()
+    srv.wait_metric("waiting", 1)
+    call.go()
+    assert second.result().body == b"\5"
+    m = srv.metrics()
+    assert m["interrupted_total"] == 0 and m["computed_total"] == 1
+
+
+@pytest.mark.parametrize("order", ["lie", "late"])
+def test_who_comes_when_it_is_told_already_gets_a_new_run(srv, gate, order):
+    """What a function returns, or raises, once it knows that it is cancelled is not used."""
+    p = srv.begin(key(1))
+    gate.next().go(order)
+    spins(gate)
+    p.leave()
+    told = gate.next()  # it knows
+    again = srv.begin(key(1))
+    srv.wait_metric("waiting", 1)
+    told.go()
+    gate.next().go()
+    r = again.result()
+    assert r.status == 200 and r.body == b"\5"
+    m = srv.metrics()
+    assert m["cancelled_total"] == 1 and m["computed_total"] == 1 and m["worker_starts_total"] == 1
+
+
+@pytest.mark.parametrize("order", ["hold", "swallow"])
+def test_what_does_not_react_is_killed(srv, gate, order):
+    p = srv.begin(key(1))
+    call = gate.next()
+    call.go(order)
+    spins(gate)
+    p.leave()
+    srv.wait_metric("abandoned_kills_total", 1)
+    srv.wait_log(r"worker 0 is killed: s/a \(chunk 1\) goes on although nobody waits for it")
+    assert fine(srv, gate).pid != call.pid
+    m = srv.metrics()
+    assert m["worker_deaths_total"] == 0 and m["retries_total"] == 0 and m["worker_kills_total"] == 0
+
+
+def test_a_waiter_that_comes_before_the_kill_is_served(srv, gate):
+    p = srv.begin(key(1))
+    call = gate.next()
+    call.go("hold")
+    spins(gate)
+    p.leave()
+    srv.wait_metric("interrupted_total", 1)
+    other = [srv.begin(key(i)) for i in (2, 3)]
+    for _ in other:
+        gate.next().go()
+    assert [p.result().body for p in other] == [b"\5", b"\5"]
+    assert srv.metric("abandoned_kills_total") == 1
+
+
+def test_the_job_behind_is_not_touched(serve, gate):
+    """A quick array's next block is in the worker's pipeline already when the first is abandoned."""
+    srv = serve(gate.code + """
+import lazarr
+@lazarr.array("a", shape=(1000,), chunks=(1,), dtype="uint8", compressor=None)
+def a(block):
+    if block.index >= 500:
+        gate(block.index)
+    return block.index % 256
+""", "--workers", "1")
+    for i in range(50):
+        srv.chunk(key(i))  # so that blocks count as quick
+    first, second = srv.begin(key(600)), srv.begin(key(601))
+    call = gate.next()
+    srv.wait_metric("waiting", 2)
+    (first if call.key == "600" else second).leave()
+    assert call.gone()
+    other = gate.next()
+    other.go()
+    assert (second if call.key == "600" else first).result().body == bytes([int(other.key) % 256])
+    m = srv.metrics()
+    assert m["cancelled_total"] == 1 and m["worker_starts_total"] == 1
+
+
+def test_imports_are_not_left_half_done(serve, gate, tmp_path):
+    (tmp_path / "helper_of_s.py").write_text(gate.code + "gate('importing')\nVALUE = 7\n")
+    srv = serve(gate.code + """
+import lazarr, time
+time.sleep(3)  # what takes long to start is given longer until it is killed
+@lazarr.array("a", shape=(1000,), chunks=(1,), dtype="uint8", compressor=None)
+def a(block):
+    import helper_of_s
+    gate(f"imported{block.index}")
+    return helper_of_s.VALUE
+""", "--workers", "1")
+    p = srv.begin(key(1))
+    call = gate.next()
+    assert call.key == "importing"
+    p.leave()
+    srv.wait_metric("interrupted_total", 1)
+    srv.get("/healthz")
+    assert not call.gone(0.3)  # several ticks: it goes on importing
+    call.go()
+    srv.wait_metric("cancelled_total", 1)
+    p = srv.begin(key(2))
+    call = gate.next()
+    if call.key == "imported1":  # the first run may have come so far before it was told
+        call = gate.next()
+    assert call.key == "imported2"
+    call.go()
+    assert p.result().body == b"\7"
+
+
+def test_a_hold_counts_as_somebody(serve, gate):
+    """Who was sent away with a 503 is waited for."""
+    srv = serve(gate.code + STORE, "--workers", "1", "--first-byte", "0.2")
+    p = srv.begin(key(1))
+    call = gate.next()
+    r = p.result()
+    assert r.status == 503 and int(r["Retry-After"]) > 0
+    srv.wait_metric("waiting", 0)
+    assert not call.gone(0.3)
+    call.go()
+    srv.wait_metric("encoded_total", 1)
+    assert srv.chunk(key(1)) == b"\5"
+    assert srv.metric("interrupted_total") == 0
+
+
+def test_an_interrupted_job_does_not_hurt_the_next_ones(srv, gate):
+    """Signals that come late find another job and let it be."""
+    for i in range(20):
+        p = srv.begin(key(i))
+        call = gate.next()
+        p.leave()
+        assert call.gone()
+        fine(srv, gate, 100 + i)
+    m = srv.metrics()
+    assert m["cancelled_total"] == 20 and m["computed_total"] == 20
+    assert m["compute_failures_total"] == 0 and m["worker_starts_total"] == 1
