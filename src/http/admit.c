@@ -13,10 +13,31 @@
  */
 struct head {
     unsigned hosts, lengths, origins, authorizations;
-    bool body;   /* one follows, or may */
-    bool expect; /* "100-continue" and the like */
-    bool broken; /* a name or a value with bytes that have no place there */
+    bool body;       /* one follows, or may */
+    bool expect;     /* "100-continue" and the like */
+    bool broken;     /* a name or a value with bytes that have no place there */
+    const char *end; /* behind what was looked at last, in the head as it came */
 };
+
+/* libmicrohttpd up to 0.9.x ends a value at a zero byte, and a line that is folded onto the one
+ * before it is appended to that one's name, so that "Content-Length:" and " 5" become a header that
+ * nobody knows. Both show in where the texts lie: names and values are never copied, only their
+ * ends are overwritten, so one that stands alone begins one or two bytes behind the one before it.
+ * This is whether they do; later versions refuse such heads by themselves. */
+static bool is_in_place(struct head *h, const char *key, size_t nkey, const char *value,
+                        size_t nvalue)
+{
+    const char *colon = key + nkey;
+    if (strncmp(MHD_get_version(), "0.9.", 4) != 0) {
+        return true;
+    }
+    bool ok = (key == h->end + 1 || key == h->end + 2) && value > colon;
+    for (const char *p = colon + 1; ok && p < value; p++) {
+        ok = *p == ' ' || *p == '\t';
+    }
+    h->end = value + nvalue;
+    return ok;
+}
 
 /* RFC 9110 5.6.2; the library lets "Name :" and control bytes through. */
 static bool is_token(const char *s, size_t n)
@@ -41,18 +62,32 @@ static bool is_value(const char *s, size_t n)
     return true;
 }
 
+/* Whether only line ends come behind the last header. */
+static bool is_at_end(const struct lzr_http_req *r, const char *method, const char *end)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    size_t looked_at = (size_t)(end - method);
+    return strncmp(MHD_get_version(), "0.9.", 4) != 0 ||
+           (info != NULL && info->header_size >= looked_at + 2 &&
+            info->header_size <= looked_at + 4);
+}
+
 static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const char *key, size_t nkey,
                                    const char *value, size_t nvalue)
 {
     struct head *h = cls;
     (void)kind;
-    if (!is_token(key, nkey) || (value != NULL && !is_value(value, nvalue))) {
+    if (value == NULL || !is_in_place(h, key, nkey, value, nvalue) || !is_token(key, nkey) ||
+        !is_value(value, nvalue)) {
         h->broken = true;
-    } else if (strcasecmp(key, "Host") == 0) {
+        return MHD_NO;
+    }
+    if (strcasecmp(key, "Host") == 0) {
         h->hosts++;
     } else if (strcasecmp(key, "Content-Length") == 0) {
         h->lengths++;
-        h->body = h->body || value == NULL || strcmp(value, "0") != 0;
+        h->body = h->body || strcmp(value, "0") != 0;
     } else if (strcasecmp(key, "Transfer-Encoding") == 0) {
         h->body = true;
     } else if (strcasecmp(key, "Expect") == 0) {
@@ -71,12 +106,18 @@ static enum MHD_Result respond_405(struct lzr_http_req *r, const char *allow)
     return lzr_respond(r, &a);
 }
 
-bool lzr_refuse_early(struct lzr_http_req *r, const char *method, const char *version,
-                      enum MHD_Result *out)
+bool lzr_refuse_early(struct lzr_http_req *r, const char *method, const char *url,
+                      const char *version, enum MHD_Result *out)
 {
     struct head h = {0};
     if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0) {
         *out = lzr_respond_text(r, 505, "HTTP/1.1 or HTTP/1.0, please\n");
+        return true;
+    }
+    /* Both lie in the line as it came, one blank apart; unless a zero byte ended the target before
+     * its end, or there are more blanks. */
+    if (version != url + r->nraw + 1) {
+        *out = lzr_respond_text(r, 400, "the request line makes no sense\n");
         return true;
     }
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
@@ -84,9 +125,12 @@ bool lzr_refuse_early(struct lzr_http_req *r, const char *method, const char *ve
         *out = respond_405(r, METHODS);
         return true;
     }
+    h.end = version + strlen(version);
     (void)MHD_get_connection_values_n(r->conn, MHD_HEADER_KIND, take_header, &h);
-    if (h.broken) {
+    if (h.broken || !is_at_end(r, method, h.end)) {
         *out = lzr_respond_text(r, 400, "a header makes no sense\n");
+    } else if (h.hosts == 0 && strcmp(version, "HTTP/1.1") == 0) {
+        *out = lzr_respond_text(r, 400, "a Host is needed\n");
     } else if (h.hosts > 1 || h.lengths > 1 || h.origins > 1 || h.authorizations > 1) {
         /* The library would take the first, a proxy perhaps the last. */
         *out = lzr_respond_text(r, 400,
@@ -163,6 +207,9 @@ static bool admit_host(struct lzr_http_req *r, enum MHD_Result *out)
     const struct lzr_access *a = &r->server->access;
     const char *hosts[2] = {lzr_header(r, "Host"), NULL};
     size_t lens[2] = {hosts[0] != NULL ? strlen(hosts[0]) : 0, 0};
+    while (lens[0] > 0 && strchr(" \t", hosts[0][lens[0] - 1]) != NULL) {
+        lens[0]--; /* blanks behind a value aren't part of it */
+    }
     size_t skip = lzr_target_authority(r->raw, r->nraw);
     if (skip > 0) {
         hosts[1] = strstr(r->raw, "://") + 3;
@@ -170,7 +217,7 @@ static bool admit_host(struct lzr_http_req *r, enum MHD_Result *out)
     }
     for (unsigned i = 0; i < 2; i++) {
         if (hosts[i] == NULL) {
-            continue; /* HTTP/1.0 has none; the library refuses an HTTP/1.1 request without */
+            continue; /* HTTP/1.0 needs none */
         }
         if (!lzr_host_is_valid(hosts[i], lens[i])) {
             *out = lzr_respond_text(r, 400, "the Host makes no sense\n");

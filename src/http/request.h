@@ -111,8 +111,8 @@ const char *lzr_header(const struct lzr_http_req *r, const char *name);
  * the refusal, queued. */
 /* In the handler's first call, before a body could come: refusing there closes the connection, so
  * that nothing can be smuggled behind it. */
-bool lzr_refuse_early(struct lzr_http_req *r, const char *method, const char *version,
-                      enum MHD_Result *out);
+bool lzr_refuse_early(struct lzr_http_req *r, const char *method, const char *url,
+                      const char *version, enum MHD_Result *out);
 /* Target, Host, preflight, token; sets path, prefix and trusted. */
 bool lzr_admit(struct lzr_http_req *r, enum MHD_Result *out);
 /* What changes something: POST, by the token or from this machine, not by another origin's page. */

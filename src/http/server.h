@@ -52,6 +52,8 @@ struct lzr_server_options {
 #define LZR_FIRST_BYTE_RETRIERS_US (UINT64_C(25) * 1000000)
 /* What stopping may take: answers that are being sent have so long. */
 #define LZR_STOP_US (UINT64_C(10) * 1000000)
+/* A query of more parameters ends its connection. */
+#define LZR_MAX_PARAMETERS 64
 /* Memory of one connection: request line, headers, answer's head. */
 #define LZR_CONNECTION_POOL 16384
 
