@@ -43,7 +43,7 @@ void lzr_request_base(const struct lzr_http_req *r, char out[LZR_PUBLIC_BYTES])
     (void)snprintf(own, sizeof own, strchr(o->host, ':') != NULL ? "[%.255s]:%u" : "%.255s:%u",
                    o->host, r->server->port);
     lzr_public_base(o->public_url, &asked, own, out);
-    if (r->trusted) { /* whoever follows the URL needs it */
+    if (r->prefix > 0) { /* whoever follows the URL needs it; a header's stays a header's */
         size_t n = strlen(out);
         (void)snprintf(out + n, LZR_PUBLIC_BYTES - n, "/t/%s", o->token);
     }

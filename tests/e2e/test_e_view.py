@@ -67,7 +67,7 @@ lazarr.array("empty", shape=(0, 5), chunks=4, dtype="uint8")(lambda block: 1)
 def srv(tmp_path_factory):
     path = tmp_path_factory.mktemp("store") / "s.py"
     path.write_text(STORE)
-    with lzr.Server(path, "--workers", "2") as server:
+    with lzr.Server(path, "--workers", "2", "--allow-host", "*") as server:
         yield server
 
 
@@ -347,7 +347,7 @@ def test_what_urls_begin_with(srv, headers, base):
 
 
 def test_public_url_comes_first(serve):
-    srv = serve(STORE, "--public-url", "https://example.org/data/")
+    srv = serve(STORE, "--public-url", "https://example.org/data/", "--allow-host", "b.example")
     state = state_of(srv, "/view/s", {"X-Forwarded-Host": "a.example", "Host": "b.example"})
     assert sources(state) == [f"zarr3://https://example.org/data/zarr3/s.zarr/{n}/"
                               for n in ("t1", "cells")]
