@@ -200,12 +200,15 @@ static bool make_room(struct lzr_cache *c, uint64_t need, uint64_t more_cache, s
     for (;;) {
         uint64_t used = atomic_load_explicit(&c->budget->used, memory_order_relaxed);
         used = used > freed ? used - freed : 0;
-        if (used + need <= c->budget->limit && c->stats.bytes + more_cache <= c->most) {
+        /* What the cache itself may have only counts for what is put into it. */
+        bool room = used + need <= c->budget->limit &&
+                    (more_cache == 0 || c->stats.bytes + more_cache <= c->most);
+        if (room) {
             return true;
         }
         struct entry *before = *dead;
         if (!evict_one(c, dead)) {
-            return used + need <= c->budget->limit && c->stats.bytes + more_cache <= c->most;
+            return false;
         }
         struct lzr_blob *b = (*dead != before) ? (*dead)->blob : NULL;
         if (b != NULL && atomic_load_explicit(&b->refs, memory_order_relaxed) == 1) {

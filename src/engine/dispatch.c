@@ -87,20 +87,6 @@ static unsigned load_of(const struct lzr_worker *w)
     return w->njobs + (w->next.flight != NULL);
 }
 
-/* The worker with the fewest jobs that may take one more and has a slot for it. */
-static struct lzr_worker *pick_worker(struct lzr_driver *d, unsigned most_jobs)
-{
-    struct lzr_worker *best = NULL;
-    for (unsigned i = 0; i < d->nworkers; i++) {
-        struct lzr_worker *w = &d->workers[i];
-        if (w->state == LZR_WORKER_READY && load_of(w) < most_jobs && w->retire == NULL &&
-            (best == NULL || load_of(w) < load_of(best)) && lzr_worker_free_slot(w) != NULL) {
-            best = w;
-        }
-    }
-    return best;
-}
-
 void lzr_send_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_flight *f,
                   struct lzr_slot *s)
 {
@@ -217,44 +203,53 @@ static void send_prepared(struct lzr_driver *d)
 
 /* For a worker that has nothing to do: what waits behind a slow job of another one goes back to the
  * queue. It has to be prepared again, which is nothing against the time of such a job. */
-static bool take_prepared(struct lzr_driver *d)
+static bool take_prepared(struct lzr_driver *d, const struct lzr_worker *idle)
 {
     for (unsigned i = 0; i < d->nworkers; i++) {
         struct lzr_worker *w = &d->workers[i];
         if (w->next.ready && w->njobs > 0 && w->jobs[0].flight != NULL &&
-            lzr_mean_us(d, w->jobs[0].flight->array) > 16 * LZR_AHEAD_US) {
+            lzr_mean_us(d, w->jobs[0].flight->array) > 16 * LZR_AHEAD_US &&
+            lzr_home_fits(d, idle, w->next.flight)) {
             return lzr_unprepare(d, w);
         }
     }
     return false;
 }
 
-/* Gives one queued flight to a worker; false: none can be given now. */
-static bool give_one(struct lzr_driver *d)
+/* Who is asked whether a flight fits. */
+struct asked {
+    const struct lzr_driver *d;
+    const struct lzr_worker *w;
+};
+
+static bool fits(const void *ctx, const struct lzr_flight *f)
 {
-    uint64_t now = lzr_now_us();
-    struct lzr_worker *w = pick_worker(d, 1);
-    bool ahead = w == NULL;
-    if (ahead) {
-        w = pick_worker(d, LZR_PIPELINE);
-    }
-    if (w == NULL) {
-        return false;
-    }
-    bool fresh = w->jobs_done == 0 && load_of(w) == 0;
-    struct lzr_flight *f = lzr_queue_next(&d->queue, fresh, now);
+    const struct asked *a = ctx;
+    return lzr_home_fits(a->d, a->w, f);
+}
+
+enum given { GIVEN, NOTHING_FITS, NO_ROOM };
+
+/* Gives the next flight that fits to a worker. */
+static enum given give_to(struct lzr_driver *d, struct lzr_worker *w, uint64_t now)
+{
+    const struct asked asked = {d, w};
+    struct lzr_slot *s = lzr_worker_free_slot(w);
+    bool ahead = load_of(w) > 0, fresh = w->jobs_done == 0 && !ahead;
+    struct lzr_flight *f =
+        s != NULL ? lzr_queue_next(&d->queue, fresh, now, (struct lzr_filter){fits, &asked}) : NULL;
     if (f == NULL) {
-        return !ahead && take_prepared(d);
+        return NOTHING_FITS;
     }
     bool prepare = f->needs != NULL;
     if (ahead && (prepare ? w->next.flight != NULL || f->deaths > 0 : !may_go_ahead(d, w, f))) {
-        return false;
+        return NOTHING_FITS;
     }
-    struct lzr_slot *s = lzr_worker_free_slot(w);
     if (!reserve(d, f, s, block_bytes(f))) {
         d->starved = true;
-        return false;
+        return NO_ROOM;
     }
+    lzr_home_settle(d, w, f);
     if (prepare) {
         lzr_prepare(d, w, f, s);
     } else {
@@ -262,7 +257,28 @@ static bool give_one(struct lzr_driver *d)
         d->active++;
         lzr_send_job(d, w, f, s);
     }
-    return true;
+    return GIVEN;
+}
+
+/* Gives one queued flight to a worker, rather to one that is idle; false: none can be given now. */
+static bool give_one(struct lzr_driver *d)
+{
+    uint64_t now = lzr_now_us();
+    enum given given = NOTHING_FITS;
+    for (unsigned load = 0; load < LZR_PIPELINE && given == NOTHING_FITS; load++) {
+        for (unsigned i = 0; i < d->nworkers && given == NOTHING_FITS; i++) {
+            struct lzr_worker *w = &d->workers[i];
+            if (w->state != LZR_WORKER_READY || w->retire != NULL || load_of(w) != load) {
+                continue;
+            }
+            given = give_to(d, w, now);
+            if (given == NOTHING_FITS && load == 0 && lzr_worker_free_slot(w) != NULL &&
+                take_prepared(d, w)) {
+                given = GIVEN;
+            }
+        }
+    }
+    return given == GIVEN;
 }
 
 void lzr_dispatch(struct lzr_driver *d, struct lzr_request **list)

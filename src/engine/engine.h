@@ -5,6 +5,7 @@
  *   stores.c     which files are stores, and their names
  *   dispatch.c   which queued flight goes to which worker
  *   reply.c      codec threads: what workers answer, encoding, completion
+ *   homes.c      which workers compute arrays with slots
  *   queue.c      the order in which flights start and get workers
  *   needs.c      what flights are made from: asking, waiting, failing, dropping
  *   recipe.h     the ways in which a chunk comes about
@@ -38,6 +39,7 @@
 #include "engine/channel.h"
 #include "engine/failures.h"
 #include "engine/flight.h"
+#include "engine/homes.h"
 #include "engine/pyenv.h"
 #include "engine/queue.h"
 #include "engine/slot.h"
@@ -100,11 +102,11 @@ struct lzr_worker {
     uint64_t jobs_done;       /* of this process */
     struct lzr_slot *slots;
     unsigned npinned;
+    unsigned nhomes; /* arrays with slots that it is a home of */
     uint32_t next_slot;
     bool loaded; /* this process has been READY */
     bool loader; /* this process opens the sources for all (protocol.h) */
     bool facts_sent;
-    bool retired; /* told to end, so its end is no death */
     uint64_t start_deadline_us;
     uint64_t restart_us;
     unsigned failed_starts; /* in a row: back-off */
@@ -169,6 +171,7 @@ struct lzr_driver {
     struct lzr_failures failures;
     struct lzr_stats stats; /* counters; gauges are filled when asked for */
     struct lzr_array_stats *array_stats;
+    struct lzr_home *homes; /* by array id; NULL: no array has slots */
     uint64_t next_seq;
     unsigned active;   /* flights PREPARING, RUNNING or ENCODING */
     unsigned encoding; /* of them, ENCODING */

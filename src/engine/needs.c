@@ -283,6 +283,11 @@ static bool start(struct lzr_driver *d, struct lzr_flight *f, bool force)
     return true;
 }
 
+static bool home_free(const void *driver, const struct lzr_flight *f)
+{
+    return lzr_home_free(driver, f);
+}
+
 /* The top of the stack, or else the next root, started if it wasn't. NULL: nothing can go on now.
  */
 static struct lzr_flight *top(struct lzr_driver *d, struct lzr_request **list)
@@ -291,7 +296,7 @@ static struct lzr_flight *top(struct lzr_driver *d, struct lzr_request **list)
         struct lzr_flight *f = d->stack.head;
         struct lzr_err err = {.code = LZR_OK};
         if (f == NULL) {
-            f = lzr_queue_root(&d->queue, lzr_now_us());
+            f = lzr_queue_root(&d->queue, lzr_now_us(), (struct lzr_filter){home_free, d});
         }
         if (f == NULL || (f->state == LZR_QUEUED && !f->unstarted)) {
             return NULL; /* a root that only needs a worker */

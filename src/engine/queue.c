@@ -259,21 +259,38 @@ void lzr_queue_take(struct lzr_queue *q, struct lzr_flight *f)
     drop(q, f, true);
 }
 
-/* The lane of the newest burst whose turn is longest ago. */
-static struct lzr_flight *client_next(const struct lzr_queue_client *c)
+static bool fits(struct lzr_filter filter, const struct lzr_flight *f)
 {
-    const struct lane *best = NULL;
+    return filter.fits == NULL || filter.fits(filter.ctx, f);
+}
+
+/* The first of a lane that may have its turn. */
+static struct lzr_flight *lane_next(const struct lane *l, struct lzr_filter filter)
+{
+    struct lzr_flight *f = l->head;
+    for (unsigned i = 0; f != NULL && !fits(filter, f); i++) {
+        f = i < LZR_QUEUE_LOOK ? f->next : NULL;
+    }
+    return f;
+}
+
+/* Of the lane of the newest burst whose turn is longest ago. */
+static struct lzr_flight *client_next(const struct lzr_queue_client *c, struct lzr_filter filter)
+{
+    struct lzr_flight *best = NULL;
+    uint64_t turn = 0;
     for (unsigned i = 0; i < LZR_QUEUE_LANES; i++) {
         const struct lane *l = &c->lanes[i];
-        if (l->head != NULL &&
-            (best == NULL || l->head->burst > best->head->burst ||
-             (l->head->burst == best->head->burst &&
-              (l->turn < best->turn ||
-               (l->turn == best->turn && l->head->queued_us < best->head->queued_us))))) {
-            best = l;
+        struct lzr_flight *f = lane_next(l, filter);
+        if (f != NULL &&
+            (best == NULL || f->burst > best->burst ||
+             (f->burst == best->burst &&
+              (l->turn < turn || (l->turn == turn && f->queued_us < best->queued_us))))) {
+            best = f;
+            turn = l->turn;
         }
     }
-    return best != NULL ? best->head : NULL;
+    return best;
 }
 
 uint32_t lzr_queue_n(const struct lzr_queue *q)
@@ -281,24 +298,43 @@ uint32_t lzr_queue_n(const struct lzr_queue *q)
     return q->urgent.n + q->nroots;
 }
 
-struct lzr_flight *lzr_queue_root(const struct lzr_queue *q, uint64_t now_us)
+/* The oldest root that may have its turn, or the newest. */
+static struct lzr_flight *by_age(const struct lzr_queue *q, bool oldest, struct lzr_filter filter)
 {
-    if (q->oldest == NULL || q->order == LZR_ORDER_ARRIVAL ||
-        now_us >= q->oldest->queued_us + LZR_QUEUE_PATIENCE_US) {
-        return q->oldest;
+    struct lzr_flight *f = oldest ? q->oldest : q->newest;
+    for (unsigned i = 0; f != NULL && !fits(filter, f); i++) {
+        f = i >= LZR_QUEUE_LOOK ? NULL : oldest ? f->newer : f->older;
     }
-    return q->order == LZR_ORDER_NEWEST ? q->newest : client_next(q->first);
+    return f;
 }
 
-struct lzr_flight *lzr_queue_next(const struct lzr_queue *q, bool fresh, uint64_t now_us)
+struct lzr_flight *lzr_queue_root(const struct lzr_queue *q, uint64_t now_us,
+                                  struct lzr_filter filter)
+{
+    struct lzr_flight *f = by_age(q, q->order != LZR_ORDER_NEWEST, filter);
+    if (q->order != LZR_ORDER_BURSTS ||
+        (f != NULL && now_us >= f->queued_us + LZR_QUEUE_PATIENCE_US)) {
+        return f;
+    }
+    f = NULL;
+    for (const struct lzr_queue_client *c = q->first; c != NULL && f == NULL; c = c->next) {
+        f = client_next(c, filter);
+    }
+    return f;
+}
+
+struct lzr_flight *lzr_queue_next(const struct lzr_queue *q, bool fresh, uint64_t now_us,
+                                  struct lzr_filter filter)
 {
     struct lzr_flight *f = q->urgent.head;
-    /* Retries stand at the front, so this looks at no more than they are. */
-    while (f != NULL && f->needs_fresh && !fresh && now_us < f->fresh_until_us) {
+    /* Retries stand at the front, so this looks at no more than they are, and those that are passed
+     * over. */
+    while (f != NULL &&
+           ((f->needs_fresh && !fresh && now_us < f->fresh_until_us) || !fits(filter, f))) {
         f = f->next;
     }
     if (f == NULL) {
-        f = lzr_queue_root(q, now_us);
+        f = lzr_queue_root(q, now_us, filter);
     }
     return f != NULL && f->unstarted ? NULL : f;
 }

@@ -31,6 +31,7 @@ struct lzr_flight;
 #define LZR_QUEUE_PATIENCE_US (UINT64_C(5) * 1000000)
 #define LZR_BURST_PAUSE_US UINT64_C(50000)
 #define LZR_QUEUE_CLIENTS 256 /* places for clients */
+#define LZR_QUEUE_LOOK 256    /* flights of a row that may be passed over */
 #define LZR_QUEUE_LANES 8     /* a client's flights by array, hashed */
 
 /* Flights in a row, linked by their prev and next: a flight is in one list at most. */
@@ -80,11 +81,20 @@ void lzr_queue_remove(struct lzr_queue *q, struct lzr_flight *f);
 /* The same for one that gets a worker or is started: its client's and its array's turn is over. */
 void lzr_queue_take(struct lzr_queue *q, struct lzr_flight *f);
 uint32_t lzr_queue_n(const struct lzr_queue *q);
+/* Which flights may have their turn now: those that may not are passed over, and keep their place.
+ * No more than LZR_QUEUE_LOOK of a row are passed over, for the time it takes. fits NULL: all may.
+ */
+struct lzr_filter {
+    bool (*fits)(const void *ctx, const struct lzr_flight *f);
+    const void *ctx;
+};
 /* The next flight for a worker (fresh: it has run nothing yet), still queued; NULL if none fits, or
  * if it is a root's turn that has to be started first. */
-struct lzr_flight *lzr_queue_next(const struct lzr_queue *q, bool fresh, uint64_t now_us);
+struct lzr_flight *lzr_queue_next(const struct lzr_queue *q, bool fresh, uint64_t now_us,
+                                  struct lzr_filter filter);
 /* The root whose turn is next, still queued. */
-struct lzr_flight *lzr_queue_root(const struct lzr_queue *q, uint64_t now_us);
+struct lzr_flight *lzr_queue_root(const struct lzr_queue *q, uint64_t now_us,
+                                  struct lzr_filter filter);
 /* Of a full queue: the root that has to give way to one of this client, the last one of the
  * client that has most, or NULL when that is this client itself. */
 struct lzr_flight *lzr_queue_victim(const struct lzr_queue *q, uint64_t client);

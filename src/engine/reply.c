@@ -204,7 +204,7 @@ static bool apply_loaded(struct lzr_driver *d, struct lzr_worker *w, const struc
         struct lzr_msg m = {.type = LZR_MSG_QUIT};
         (void)lzr_channel_send(w->channel, &m, NULL, 0, -1, NULL);
         w->state = LZR_WORKER_ENDING;
-        w->retired = true;
+        w->retire = "it has opened the sources for all";
     }
     return true;
 }

@@ -274,6 +274,9 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
         code = lzr_handover_check(d, err);
     }
     if (code == LZR_OK) {
+        code = lzr_homes_init(d, err);
+    }
+    if (code == LZR_OK) {
         settle_budget(d, o->cache_bytes);
         d->opened = true;
     }
@@ -475,6 +478,7 @@ void lzr_driver_close(struct lzr_driver **dp)
     lzr_free(d->manifests);
     lzr_free(d->manifest_lens);
     lzr_free(d->array_stats);
+    lzr_free(d->homes);
     lzr_free(d->workers);
     lzr_free(d->codecs);
     int fds[] = {d->codec_epoll, d->supervisor_epoll, d->wake_fd, d->stop_fd, d->task_fd};

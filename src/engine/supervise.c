@@ -130,10 +130,10 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
         (void)snprintf(how, sizeof how, "%s", w->killed_why);
     }
     bool starting = !w->loaded; /* its state may say ENDING by now */
-    if (!d->closing && !w->retired) {
+    if (!d->closing) {
         d->stats.worker_deaths_total +=
             w->killed == LZR_KILLED_MEMORY || (w->killed == LZR_KILLED_NOT && w->retire == NULL);
-        w->deaths++;
+        w->deaths += w->killed != LZR_KILLED_NOT || w->retire == NULL;
     }
     (void)lzr_unprepare(d, w);
     for (unsigned i = w->njobs; i > 1; i--) {
@@ -166,6 +166,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     (void)epoll_ctl(d->codec_epoll, EPOLL_CTL_DEL, w->channel->fd, NULL);
     char *error = w->load_error, *traceback = w->load_traceback;
     w->load_error = w->load_traceback = NULL;
+    lzr_homes_leave(d, w);
     lzr_worker_reset(w);
     w->load_error = error; /* kept until the next start: opening reads it */
     w->load_traceback = traceback;

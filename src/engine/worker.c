@@ -334,7 +334,7 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
     w->channel = c;
     w->state = LZR_WORKER_STARTING;
     w->jobs_done = 0;
-    w->loaded = w->facts_sent = w->retired = false;
+    w->loaded = w->facts_sent = false;
     w->loader = loader;
     w->next_slot = 0;
     w->began_us = lzr_now_us();

@@ -99,6 +99,18 @@ static void makes_room_but_not_of_what_is_held(void **state)
     assert_int_equal(budget.used, 0);
 }
 
+/* --cache 0 keeps nothing, and what is computed has the budget's room all the same. */
+static void keeps_nothing_but_makes_room(void **state)
+{
+    (void)state;
+    struct lzr_budget budget = {.limit = 50000};
+    struct lzr_cache *c = lzr_cache_new(&budget, 0);
+    assert_true(lzr_cache_make_room(c, 20000));
+    assert_false(put(c, &budget, 1, 100));
+    assert_false(lzr_cache_make_room(c, 50001));
+    lzr_cache_free(&c);
+}
+
 static void same_key_is_replaced(void **state)
 {
     (void)state;
@@ -207,6 +219,7 @@ int main(void)
         cmocka_unit_test(least_recently_used_goes_first),
         cmocka_unit_test(never_above_its_bytes),
         cmocka_unit_test(makes_room_but_not_of_what_is_held),
+        cmocka_unit_test(keeps_nothing_but_makes_room),
         cmocka_unit_test(same_key_is_replaced),
         cmocka_unit_test(survives_no_memory),
         cmocka_unit_test(bookkeeping_at_a_million_entries),

@@ -10,6 +10,8 @@
 #include "engine/flight.h"
 #include "engine/queue.h"
 
+static const struct lzr_filter ANY = {NULL, NULL};
+
 enum { A = 11, B = 22, C = 33 }; /* clients */
 #define MS UINT64_C(1000)
 
@@ -61,7 +63,7 @@ static void expect(struct world *w, uint64_t now, const char *numbers)
 {
     char got[512] = "";
     while (lzr_queue_n(&w->q) > 0) {
-        struct lzr_flight *f = lzr_queue_next(&w->q, true, now);
+        struct lzr_flight *f = lzr_queue_next(&w->q, true, now, ANY);
         assert_non_null(f);
         lzr_queue_take(&w->q, f);
         size_t len = strlen(got);
@@ -98,7 +100,7 @@ static void the_newest_burst_first(void **state)
     (void)ask(w, A, 0, 1000 * MS);
     (void)ask(w, A, 0, 1001 * MS);
     (void)ask(w, A, 0, 1100 * MS);
-    lzr_queue_take(&w->q, lzr_queue_next(&w->q, false, 1101 * MS));
+    lzr_queue_take(&w->q, lzr_queue_next(&w->q, false, 1101 * MS, ANY));
     (void)ask(w, A, 0, 1120 * MS); /* still the second burst, though nothing of it is queued */
     expect(w, 1130 * MS, "3 0 1");
     end(w);
@@ -111,9 +113,9 @@ static void nothing_overtakes_the_old(void **state)
     (void)ask(w, A, 0, 1000 * MS);
     (void)ask(w, A, 0, 3000 * MS);
     (void)ask(w, B, 0, 5900 * MS);
-    struct lzr_flight *f = lzr_queue_next(&w->q, false, 5999 * MS);
+    struct lzr_flight *f = lzr_queue_next(&w->q, false, 5999 * MS, ANY);
     assert_int_equal(f->index, 1);
-    f = lzr_queue_next(&w->q, false, 6000 * MS);
+    f = lzr_queue_next(&w->q, false, 6000 * MS, ANY);
     assert_int_equal(f->index, 0);
     expect(w, 6000 * MS, "0 2 1"); /* by then it is the other client's turn */
     end(w);
@@ -148,9 +150,10 @@ static void urgent_ones_come_first(void **state)
     struct lzr_flight input = {.index = 98};
     (void)ask(w, A, 0, 1000 * MS);
     lzr_queue_push_front(&w->q, &retry);
-    assert_int_equal(lzr_queue_next(&w->q, true, 1500 * MS)->index, 99);
-    assert_int_equal(lzr_queue_next(&w->q, false, 1500 * MS)->index, 0);
-    assert_int_equal(lzr_queue_next(&w->q, false, 2000 * MS)->index, 99); /* any will do by now */
+    assert_int_equal(lzr_queue_next(&w->q, true, 1500 * MS, ANY)->index, 99);
+    assert_int_equal(lzr_queue_next(&w->q, false, 1500 * MS, ANY)->index, 0);
+    assert_int_equal(lzr_queue_next(&w->q, false, 2000 * MS, ANY)->index,
+                     99); /* any will do by now */
     lzr_queue_push_front(&w->q, &input);
     expect(w, 9000 * MS, "98 99 0");
     end(w);
@@ -164,15 +167,48 @@ static void a_root_that_has_to_be_started(void **state)
     struct lzr_flight *f = ask(w, A, 0, 1000 * MS);
     f->unstarted = true;
     (void)ask(w, A, 0, 1001 * MS);
-    assert_null(lzr_queue_next(&w->q, true, 1010 * MS)); /* none passes it */
-    assert_ptr_equal(lzr_queue_root(&w->q, 1010 * MS), f);
+    assert_null(lzr_queue_next(&w->q, true, 1010 * MS, ANY)); /* none passes it */
+    assert_ptr_equal(lzr_queue_root(&w->q, 1010 * MS, ANY), f);
     lzr_queue_push_urgent(&w->q, &input);
     lzr_queue_push_urgent(&w->q, &other);
-    assert_ptr_equal(lzr_queue_next(&w->q, true, 1010 * MS), &input);
+    assert_ptr_equal(lzr_queue_next(&w->q, true, 1010 * MS, ANY), &input);
     lzr_queue_take(&w->q, &input);
-    assert_ptr_equal(lzr_queue_next(&w->q, true, 1010 * MS), &other);
+    assert_ptr_equal(lzr_queue_next(&w->q, true, 1010 * MS, ANY), &other);
     f->unstarted = false;
     expect(w, 1020 * MS, "99 0 1");
+    end(w);
+}
+
+static bool not_array(const void *ctx, const struct lzr_flight *f)
+{
+    return f->array == NULL || f->array->id != *(const uint32_t *)ctx;
+}
+
+static void what_may_not_have_its_turn_is_passed_over(void **state)
+{
+    (void)state;
+    struct world *w = world_of(LZR_ORDER_BURSTS);
+    uint32_t busy = 0;
+    struct lzr_filter filter = {not_array, &busy};
+    struct lzr_flight input = {.index = 98, .array = &w->arrays[0]};
+    (void)ask(w, A, 0, 1000 * MS);
+    (void)ask(w, A, 0, 1001 * MS);
+    (void)ask(w, B, 0, 1002 * MS);
+    (void)ask(w, A, 1, 1003 * MS);
+    lzr_queue_push_urgent(&w->q, &input);
+    assert_int_equal(lzr_queue_next(&w->q, true, 1010 * MS, filter)->index, 3);
+    assert_int_equal(lzr_queue_root(&w->q, 1010 * MS, filter)->index, 3);
+    assert_int_equal(lzr_queue_next(&w->q, true, 9000 * MS, filter)->index, 3); /* old ones too */
+    busy = 1;
+    assert_int_equal(lzr_queue_next(&w->q, true, 1010 * MS, filter)->index, 98);
+    assert_int_equal(lzr_queue_root(&w->q, 1010 * MS, filter)->index, 0);
+    busy = 0;
+    lzr_queue_remove(&w->q, lzr_queue_root(&w->q, 1010 * MS, filter));
+    assert_null(lzr_queue_root(&w->q, 1010 * MS, filter));
+    assert_null(lzr_queue_next(&w->q, true, 1010 * MS, filter));
+    while (lzr_queue_n(&w->q) > 0) {
+        lzr_queue_take(&w->q, lzr_queue_next(&w->q, true, 1010 * MS, ANY));
+    }
     end(w);
 }
 
@@ -191,7 +227,7 @@ static void a_newer_wish_renews(void **state)
     (void)ask(w, B, 0, 2000 * MS);
     lzr_queue_renew(&w->q, old, B, lzr_queue_burst(&w->q, B, 5900 * MS));
     lzr_queue_renew(&w->q, old, A, 1); /* nothing newer: stays where it is */
-    assert_int_equal(lzr_queue_next(&w->q, false, 5950 * MS)->index, 0);
+    assert_int_equal(lzr_queue_next(&w->q, false, 5950 * MS, ANY)->index, 0);
     expect(w, 6100 * MS, "0 1");
     end(w);
 }
@@ -232,7 +268,7 @@ static void more_clients_than_places(void **state)
     }
     assert_int_equal(q.nroots, N);
     for (unsigned i = 0; i < N; i++) { /* each comes once */
-        struct lzr_flight *next = lzr_queue_next(&q, false, 1000);
+        struct lzr_flight *next = lzr_queue_next(&q, false, 1000, ANY);
         assert_non_null(next);
         assert_true(next->burst != 0);
         next->burst = 0;
@@ -243,7 +279,7 @@ static void more_clients_than_places(void **state)
         }
     }
     assert_int_equal(lzr_queue_n(&q), 0);
-    assert_null(lzr_queue_next(&q, true, 1000));
+    assert_null(lzr_queue_next(&q, true, 1000, ANY));
     lzr_queue_release(&q);
     free(f);
 }
@@ -279,7 +315,7 @@ static void at_random(void **state)
             lzr_queue_remove(&w->q, f);
             in[i] = false;
         } else {
-            struct lzr_flight *next = lzr_queue_next(&w->q, true, now);
+            struct lzr_flight *next = lzr_queue_next(&w->q, true, now, ANY);
             assert_true(next != NULL && in[next->index]);
             lzr_queue_take(&w->q, next);
             in[next->index] = false;
@@ -291,7 +327,7 @@ static void at_random(void **state)
         assert_int_equal(lzr_queue_n(&w->q), n);
     }
     while (lzr_queue_n(&w->q) > 0) {
-        lzr_queue_take(&w->q, lzr_queue_next(&w->q, true, now));
+        lzr_queue_take(&w->q, lzr_queue_next(&w->q, true, now, ANY));
     }
     end(w);
 }
@@ -322,6 +358,7 @@ int main(void)
         cmocka_unit_test(clients_and_arrays_take_turns),
         cmocka_unit_test(urgent_ones_come_first),
         cmocka_unit_test(a_root_that_has_to_be_started),
+        cmocka_unit_test(what_may_not_have_its_turn_is_passed_over),
         cmocka_unit_test(a_newer_wish_renews),
         cmocka_unit_test(who_gives_way),
         cmocka_unit_test(more_clients_than_places),
