@@ -49,7 +49,7 @@ class Look:
         self.errors, self.console = answer["errors"], answer["console"]
         self.chunks, self.state = answer.get("chunks"), answer.get("state")
         self.placement = {p["name"]: p for p in answer.get("placement", [])}
-        self.panned = answer.get("panned")
+        self.panned, self.pan_ended = answer.get("panned"), answer.get("panEnded")
         self.panels = [np.frombuffer(base64.b64decode(p["rgba"]), "u1")
                        .reshape(p["height"], p["width"], 4) for p in answer.get("panels", [])]
         self.all_requests = answer["requests"]

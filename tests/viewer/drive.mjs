@@ -54,7 +54,9 @@ async function look(page, job) {
   // What an earlier look at this page asked for may end in this one: it isn't counted.
   const change = (r, what) => requests.has(r) && Object.assign(requests.get(r), what);
   page.on("response", (a) => change(a.request(), { status: a.status() }));
-  page.on("requestfailed", (r) => change(r, { failed: r.failure().errorText }));
+  page.on("requestfailed", (r) =>
+    change(r, { failed: r.failure().errorText, ended: Date.now() - began }));
+  page.on("requestfinished", (r) => change(r, { ended: Date.now() - began }));
   if (!job.state || page.url() === "about:blank") {
     await page.goto(job.state ? job.url.split("#")[0] : job.url);
     await page.waitForFunction(() => window.test !== undefined);
@@ -75,6 +77,7 @@ async function neuroglancer(page, job, result, began) {
   if (job.path && !result.errors.length) {
     result.panned = Date.now() - began;
     await page.evaluate((path) => window.test.pan(path), job.path);
+    result.panEnded = Date.now() - began;
     Object.assign(result, await page.evaluate((s) => window.test.ready(s), job.seconds));
   }
   if (!result.errors.length) {

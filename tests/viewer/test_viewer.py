@@ -226,19 +226,40 @@ def bad(block):
 def test_panning(browser, srv):
     """panning.json is what Neuroglancer asks for: the same requests come again (their order and
     times differ from run to run), nothing fails, and the server has all of it."""
-    recorded = json.loads(record.FILE.read_text())
-    look = record.pan(browser, srv).check()
-    times = [ms for ms, _, _ in recorded["requests"]]
-    assert times[0] == 0 and times == sorted(times)
+    recorded = json.loads(record.BRAIN.file.read_text())
+    look = record.BRAIN.pan(browser, srv).check()
     # What is seen on the way follows from where one pans, what is prefetched beside it from the
     # speed of the machine.
-    paths = {path for _, _, path in recorded["requests"]}
+    paths = {path for _, _, path, _ in recorded["requests"]}
     seen = {r["path"] for r in look.requests}
-    assert all(method == "GET" for _, method, _ in recorded["requests"])
     assert all(p in seen for p in paths if p.endswith("zarr.json"))
     assert len(paths) > 50 and len(paths & seen) > 0.8 * len(paths)
     for path in paths:
         assert srv.get(path).status == 200, path
+
+
+@pytest.mark.parametrize("tour", record.TOURS.values(), ids=record.TOURS)
+def test_recordings(tour):
+    """Each is what other tests may take it for: in the order of time, each request of a chunk or a
+    document once unless it was taken back before, paths that the store has, a pan that goes on for
+    seconds; the slow one has requests that were taken back."""
+    recorded = json.loads(tour.file.read_text())
+    assert recorded["store"] == f"examples/{tour.store}.py"
+    times = [ms for ms, *_ in recorded["requests"]]
+    assert times[0] == 0 and times == sorted(times) and times[-1] < 600_000
+    assert 0 <= recorded["pan_begins_ms"] + 1000 < recorded["pan_ends_ms"]
+    during = [t for t in times if recorded["pan_begins_ms"] <= t <= recorded["pan_ends_ms"]]
+    assert len(during) > 40
+    seen, back = set(), 0
+    for ms, method, path, end in recorded["requests"]:
+        assert method == "GET" and path.startswith(f"/zarr3/{tour.store}.zarr/")
+        assert path not in seen, path
+        if end is None:
+            seen.add(path)
+        else:
+            assert end >= ms
+            back += 1
+    assert (back > 20) == (tour is record.JULIA)
 
 
 @pytest.fixture(scope="module")
