@@ -32,7 +32,10 @@ if [ "$(cat "$envs/java/.lib" 2>/dev/null)" != "$want" ]; then
     echo "java/setup.sh: fetching the decoders"
     rm -rf "$envs/java/lib"
     mvn -q -B -C -Dstyle.color=never -f "$here/pom.xml" dependency:copy-dependencies \
-        -DoutputDirectory="$envs/java/lib"
+        -DoutputDirectory="$envs/java/lib" || {
+        rm -rf "$envs/java/lib"
+        missing "the decoders (mvn could not fetch them from Maven Central)"
+    }
     echo "$want" >"$envs/java/.lib"
 fi
 

@@ -35,7 +35,13 @@ if [ "$(cat "$envs/viewer/.installed" 2>/dev/null)" != "$want" ]; then
     rm -rf "$envs/viewer"
     mkdir "$envs/viewer"
     cp -r "$here/package.json" "$here/package-lock.json" "$here/client" "$envs/viewer/"
-    (cd "$envs/viewer" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+    # Debian's npm 9 can't read a lock with an override that is a folder; a newer one can.
+    npm=npm
+    if [ "$(npm --version | cut -d. -f1)" -lt 10 ]; then
+        npm install --prefix "$envs/viewer/npm" --no-audit --no-fund --loglevel=error npm@10.9.4
+        npm="$envs/viewer/npm/node_modules/.bin/npm"
+    fi
+    (cd "$envs/viewer" && "$npm" ci --ignore-scripts --no-audit --no-fund --loglevel=error)
     echo "$want" >"$envs/viewer/.installed"
 fi
 
