@@ -16,8 +16,12 @@ size_t lzr_transcode_room(const struct lzr_view *v, const uint64_t extent[], uns
 /* Bytes that the result takes at most. */
 size_t lzr_transcode_bound(const struct lzr_view *v, const uint64_t extent[]);
 
+/* Bytes before the values: N5's header. */
+size_t lzr_transcode_header(const struct lzr_view *v);
+
 /* values: lzr_transcode_room bytes, aligned to 16; dst: at least the bound's, aligned to 4. Equal
- * values give equal bytes. */
+ * values give equal bytes. Where nothing is compressed and elements keep their size, values may
+ * stand in dst right behind the header, aligned to an element: they are then left there. */
 enum lzr_code lzr_transcode(const struct lzr_view *v, const uint64_t extent[],
                             struct lzr_dtype from, void *values, void *dst, size_t cap, size_t *len,
                             struct lzr_err *err);

@@ -166,7 +166,9 @@ bool lzr_view_of(const struct lzr_array *a, unsigned level, enum lzr_encoding e,
     }
     if (lzr_grid_init(&v.grid, NULL) != LZR_OK || channels > LZR_MAX_SOURCES ||
         v.grid.chunk_elements * v.dtype.size > LZR_MAX_CHUNK_BYTES) {
-        return absent(why, "a chunk with all channels would be too large", "");
+        return channels > 1
+                   ? absent(why, "a chunk with all channels would be too large", "")
+                   : absent(why, "its chunks would be too large as ", lzr_dtype_name(v.dtype));
     }
     if (v.layout == LZR_LAYOUT_LABELS && !lzr_compseg_fits(&v.grid)) {
         v.layout = LZR_LAYOUT_RAW;

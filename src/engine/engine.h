@@ -35,6 +35,7 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "base/scratch.h"
 #include "engine/cache.h"
 #include "engine/channel.h"
 #include "engine/failures.h"
@@ -159,6 +160,7 @@ struct lzr_driver {
 
     struct lzr_budget budget;
     struct lzr_cache *cache;
+    struct lzr_scratch_pool scratch; /* what codec threads work in */
 
     pthread_mutex_t mu;
     pthread_cond_t started; /* a worker became ready or failed to */

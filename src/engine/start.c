@@ -468,6 +468,7 @@ void lzr_driver_close(struct lzr_driver **dp)
         lzr_worker_release(&d->workers[i]);
     }
     lzr_cache_free(&d->cache);
+    lzr_scratch_release(&d->scratch);
     lzr_catalog_free(&d->catalog);
     lzr_handover_release(&d->handover);
     lzr_failures_release(&d->failures);

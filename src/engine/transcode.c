@@ -1,5 +1,7 @@
 #include "engine/transcode.h"
 
+#include <stddef.h>
+
 #include "base/check.h"
 #include "base/mem.h"
 #include "engine/engine.h"
@@ -96,6 +98,37 @@ static enum lzr_code gather_box(const struct lzr_flight *f, struct lzr_region bo
     return LZR_OK;
 }
 
+/* What making a chunk works in. */
+struct work {
+    struct lzr_scratch *values, *block,
+        *packed; /* the box, a source that isn't all of it, the result */
+    struct lzr_blob *blob;
+    unsigned char *box; /* where the values are put together: in values or in the blob */
+};
+
+/* Nothing is compressed and no element changes its size: the values are put where they stay. */
+static bool in_place(const struct lzr_view *v, const struct lzr_array *a, size_t header)
+{
+    return v->layout != LZR_LAYOUT_LABELS && v->codec.id == LZR_CODEC_NONE &&
+           v->dtype.size == a->dtype.size &&
+           (offsetof(struct lzr_blob, data) + header) % a->dtype.size == 0;
+}
+
+static bool get_work(struct lzr_driver *d, struct work *w, bool place, size_t header, size_t room,
+                     size_t most, size_t bound)
+{
+    w->block = most > 0 ? lzr_scratch_take(&d->scratch, most) : NULL;
+    if (place) {
+        w->blob = lzr_blob_new(bound, &d->budget);
+        w->box = w->blob != NULL ? w->blob->data + header : NULL;
+        return w->blob != NULL && (most == 0 || w->block != NULL);
+    }
+    w->values = lzr_scratch_take(&d->scratch, room);
+    w->packed = lzr_scratch_take(&d->scratch, bound);
+    w->box = w->values != NULL ? w->values->data : NULL;
+    return w->values != NULL && w->packed != NULL && (most == 0 || w->block != NULL);
+}
+
 /* Makes the chunk. Memory beside the result is charged to the budget while it is used; as many of
  * these run as there are codec threads. Without mu. */
 static enum lzr_code make(struct lzr_driver *d, const struct lzr_flight *f, struct lzr_blob **out,
@@ -113,29 +146,39 @@ static enum lzr_code make(struct lzr_driver *d, const struct lzr_flight *f, stru
     }
     size_t room = lzr_transcode_room(&v, extent, a->dtype.size), len = 0;
     size_t most = whole ? 0 : (size_t)(g->chunk_elements * a->dtype.size);
-    size_t bound = lzr_transcode_bound(&v, extent);
-    (void)lzr_cache_make_room(d->cache, room + most + lzr_blob_charge(bound));
-    lzr_budget_add(&d->budget, room + most);
-    void *values = lzr_malloc(room), *scratch = whole ? NULL : lzr_malloc(most);
-    struct lzr_blob *b = lzr_blob_new(bound, &d->budget);
+    size_t bound = lzr_transcode_bound(&v, extent), header = lzr_transcode_header(&v);
+    bool place = in_place(&v, a, header);
+    size_t beside = most + (place ? 0 : room + bound);
+    struct work w = {0};
+    (void)lzr_cache_make_room(d->cache, beside + lzr_blob_charge(bound));
+    lzr_budget_add(&d->budget, beside);
     enum lzr_code code = LZR_OK;
-    if (values == NULL || (!whole && scratch == NULL) || b == NULL) {
+    if (!get_work(d, &w, place, header, room, most, bound)) {
         code = lzr_err_set(err, LZR_E_NOMEM, "no memory for a chunk");
     }
     if (code == LZR_OK) {
-        code = gather_box(f, (struct lzr_region){start, extent}, values, scratch, err);
+        code = gather_box(f, (struct lzr_region){start, extent}, w.box,
+                          w.block != NULL ? w.block->data : NULL, err);
     }
     if (code == LZR_OK) {
-        code = lzr_transcode(&v, extent, a->dtype, values, b->data, b->len, &len, err);
+        code = lzr_transcode(&v, extent, a->dtype, w.box, place ? w.blob->data : w.packed->data,
+                             bound, &len, err);
     }
-    lzr_free(values);
-    lzr_free(scratch);
-    lzr_budget_sub(&d->budget, room + most);
+    if (code == LZR_OK && !place) {
+        w.blob = lzr_blob_dup(w.packed->data, len, &d->budget);
+        if (w.blob == NULL) {
+            code = lzr_err_set(err, LZR_E_NOMEM, "no memory for a chunk");
+        }
+    }
+    lzr_scratch_give(&d->scratch, &w.values);
+    lzr_scratch_give(&d->scratch, &w.block);
+    lzr_scratch_give(&d->scratch, &w.packed);
+    lzr_budget_sub(&d->budget, beside);
     if (code != LZR_OK) {
-        lzr_blob_unref(&b);
+        lzr_blob_unref(&w.blob);
         return code;
     }
-    *out = lzr_blob_shrink(b, len);
+    *out = lzr_blob_shrink(w.blob, len);
     return LZR_OK;
 }
 

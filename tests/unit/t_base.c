@@ -17,6 +17,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/scratch.h"
 
 static void errors(void **state)
 {
@@ -200,13 +201,51 @@ static void digests(void **state)
     assert_int_not_equal(lzr_hash64("a", 1, 0), lzr_hash64("a", 1, 1));
 }
 
+static void scratches(void **state)
+{
+    (void)state;
+    struct lzr_scratch_pool pool = {0};
+    struct lzr_scratch *a = lzr_scratch_take(&pool, 1000), *first = a;
+    assert_true(a->cap >= 1000 && (uintptr_t)a->data % 16 == 0);
+    memset(a->data, 1, 1000);
+    lzr_scratch_give(&pool, &a);
+    assert_null(a);
+    a = lzr_scratch_take(&pool, 900); /* the same one again */
+    assert_ptr_equal(a, first);
+    struct lzr_scratch *b = lzr_scratch_take(&pool, 900);
+    assert_ptr_not_equal(a, b);
+    lzr_scratch_give(&pool, &a);
+    lzr_scratch_give(&pool, &b);
+    a = lzr_scratch_take(&pool, 5000); /* what is kept is too small */
+    memset(a->data, 1, 5000);
+    lzr_scratch_give(&pool, &a);
+    /* More than is kept, and larger: each is freed when it is given back. */
+    struct lzr_scratch *many[LZR_SCRATCH_BUFFERS + 2];
+    for (unsigned i = 0; i < LZR_SCRATCH_BUFFERS + 2; i++) {
+        many[i] = lzr_scratch_take(&pool, i == 0 ? LZR_SCRATCH_KEPT + 1 : 10);
+    }
+    for (unsigned i = 0; i < LZR_SCRATCH_BUFFERS + 2; i++) {
+        lzr_scratch_give(&pool, &many[i]);
+    }
+    for (unsigned i = 0; i < LZR_SCRATCH_BUFFERS; i++) {
+        assert_true(pool.kept[i] != NULL && pool.kept[i]->cap <= LZR_SCRATCH_KEPT);
+    }
+    lzr_scratch_give(&pool, &many[0]); /* NULL */
+    assert_null(lzr_scratch_take(&pool, SIZE_MAX));
+    lzr_mem_fail_after(0);
+    assert_null(lzr_scratch_take(&pool, LZR_SCRATCH_KEPT + 1));
+    lzr_mem_fail_after(-1);
+    lzr_scratch_release(&pool);
+    lzr_scratch_release(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors), cmocka_unit_test(buffers),
         cmocka_unit_test(blobs),  cmocka_unit_test(blobs_between_threads),
         cmocka_unit_test(sizes),  cmocka_unit_test(arenas),
-        cmocka_unit_test(logs),   cmocka_unit_test(digests),
+        cmocka_unit_test(scratches), cmocka_unit_test(logs),   cmocka_unit_test(digests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
