@@ -1,7 +1,9 @@
 """Neuroglancer looks at one array of each kind (dtypes, labels, units, channels, time, 2-D) through
 every face: what it draws equals NumPy's values pixel by pixel. What it can't read whoever serves
 it, and what a face doesn't have, is named in `excluded` and checked to be just that."""
+import json
 import sys
+import urllib.parse
 from pathlib import Path
 
 import numpy as np
@@ -213,6 +215,44 @@ def test_labels(browser, srv, name, face):
     colours = [set(got[want == n].tolist()) for n in labels]
     assert len(labels) > 10 and all(len(c) == 1 for c in colours)
     assert len(set().union(*colours)) == len(labels)
+
+
+@pytest.mark.parametrize("name", kinds.SPECS)
+def test_view_link(browser, srv, name):
+    """What /view/ makes of each kind: it opens, lies in the middle of every panel with its borders
+    seen, and has gray values or colours that can be told apart."""
+    spec = kinds.SPECS[name]
+    r = srv.get(f"/view/kinds_store/{name}")
+    assert r.status == 302
+    state = json.loads(urllib.parse.unquote(r["Location"].split("#!", 1)[1]))
+    quiet = {"showAxisLines": False, "showDefaultAnnotations": False, "showScaleBar": False}
+    flat = len(spec.shape) == 2
+    look = browser.open(state | quiet, srv.url, f"view-{name}", keep=True,
+                        size=(1000, 750) if flat else (1000, 800))
+    look.check(look.missing(), aborts=True)
+    assert len(look.panels) == (1 if flat else 3)
+    for panel in look.panels:
+        rgb = panel[..., :3].astype(int)
+        drawn = rgb @ [65536, 256, 1] != BACKGROUND
+        if spec.kind == "labels":
+            assert 0.02 < drawn.mean() < 0.9
+        else:
+            high, wide = drawn.shape
+            y, x = np.nonzero(drawn)
+            assert drawn[high // 2, wide // 2]
+            assert 0 < y.min() and y.max() < high - 1 and 0 < x.min() and x.max() < wide - 1
+            assert y.max() - y.min() > high / 3 or x.max() - x.min() > wide / 3 or \
+                spec.name == "aniso"
+        assert len(np.unique(rgb[drawn], axis=0)) > (1 if name == "bool" else 8)
+
+
+def test_view_link_of_all(browser, srv):
+    """As many as go through one face and into one link; nothing fails."""
+    r = srv.get("/view/kinds_store")
+    state = json.loads(urllib.parse.unquote(r["Location"].split("#!", 1)[1]))
+    look = browser.open(state, srv.url, "view-kinds", keep=True)
+    look.check(look.missing(), aborts=True)
+    assert len(look.placement) == len(state["layers"]) > 10
 
 
 def test_the_kinds_are_what_was_promised():
