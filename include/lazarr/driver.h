@@ -139,6 +139,8 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
     X(counter, encode_us_total, "microseconds spent encoding")                                     \
     X(counter, gathered_total, "blocks whose inputs were put together")                            \
     X(counter, gather_us_total, "microseconds spent putting inputs together")                      \
+    X(counter, decoded_hits_total, "chunks of inputs that were there decoded")                     \
+    X(counter, decoded_misses_total, "chunks of inputs that were decoded and kept for a while")    \
     X(counter, made_total, "Zarr chunks made without a function: pyramid levels, sources")         \
     X(counter, make_us_total, "microseconds spent making them")                                    \
     X(counter, transcoded_total, "chunks of N5, BDV and precomputed made from Zarr chunks")        \
@@ -159,6 +161,7 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
     X(counter, cache_inserts_total, "chunks put into the cache")                                   \
     X(gauge, cache_entries, "chunks in the cache")                                                 \
     X(gauge, cache_bytes, "bytes of the cache, bookkeeping included")                              \
+    X(gauge, decoded_bytes, "bytes of decoded chunks of inputs, bookkeeping included")             \
     X(gauge, budget_bytes, "bytes charged to the budget")                                          \
     X(gauge, budget_limit_bytes, "the budget")                                                     \
     X(gauge, source_bytes, "bytes of sources in memory, beside the budget")                        \

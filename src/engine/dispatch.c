@@ -58,6 +58,14 @@ uint64_t lzr_flight_output_bytes(const struct lzr_flight *f)
     return lzr_blob_charge(lzr_codec_bound(&a->codec, (size_t)raw));
 }
 
+bool lzr_make_room(struct lzr_driver *d, uint64_t need)
+{
+    /* Decoded chunks last: there are few, and without them everything that is started takes longer.
+     */
+    return lzr_cache_make_room(d->cache, need) ||
+           (d->decoded != NULL && lzr_cache_make_room(d->decoded, need));
+}
+
 /* Reserve before you start: true when the budget has the bytes. With nothing under way it always
  * has, so that something always moves (the budget is never less than a block a worker). */
 static bool reserve(struct lzr_driver *d, struct lzr_flight *f, struct lzr_slot *s, uint64_t bytes)
@@ -65,7 +73,7 @@ static bool reserve(struct lzr_driver *d, struct lzr_flight *f, struct lzr_slot 
     uint64_t need = f->reserved_output ? 0 : reservation(f, bytes);
     uint64_t inputs = f->needs != NULL ? lzr_inputs_layout(f, NULL) : 0;
     uint64_t more = need + lzr_slot_more(s, bytes, inputs);
-    if (!lzr_cache_make_room(d->cache, more) && d->active > 0) {
+    if (!lzr_make_room(d, more) && d->active > 0) {
         return false;
     }
     lzr_slot_touch(s, bytes, inputs);

@@ -19,6 +19,9 @@ const struct lzr_catalog *lzr_driver_catalog(const struct lzr_driver *d)
 void lzr_driver_retire(struct lzr_driver *d)
 {
     lzr_cache_retire(d->cache);
+    if (d->decoded != NULL) {
+        lzr_cache_retire(d->decoded);
+    }
 }
 
 uint64_t lzr_driver_nonce(const struct lzr_driver *d)
@@ -245,7 +248,10 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
 
 void lzr_driver_stats(struct lzr_driver *d, struct lzr_stats *out)
 {
-    struct lzr_cache_stats cs = lzr_cache_stats(d->cache);
+    struct lzr_cache_stats cs = lzr_cache_stats(d->cache), ds = {0};
+    if (d->decoded != NULL) {
+        ds = lzr_cache_stats(d->decoded);
+    }
     pthread_mutex_lock(&d->mu);
     *out = d->stats;
     out->queued = lzr_queue_n(&d->queue);
@@ -261,6 +267,9 @@ void lzr_driver_stats(struct lzr_driver *d, struct lzr_stats *out)
         out->slots_pinned += d->workers[i].npinned;
     }
     pthread_mutex_unlock(&d->mu);
+    out->decoded_hits_total = ds.hits;
+    out->decoded_misses_total = ds.misses;
+    out->decoded_bytes = ds.bytes;
     out->cache_hits_total = cs.hits;
     out->cache_misses_total = cs.misses;
     out->cache_evictions_total = cs.evictions;

@@ -150,6 +150,7 @@ struct lzr_driver {
     uint64_t slot_bytes;               /* capacity of a slot: the largest block */
     uint64_t inputs_bytes;             /* ... and for the inputs of one */
     uint64_t needs_bytes;              /* what those are made from takes at most, encoded */
+    uint64_t input_chunk_bytes;        /* the largest of those chunks, raw */
     bool keep;                         /* false with a cache of 0 bytes */
     uint64_t memory_soft, memory_hard; /* of a worker; 0: no limit */
     uint64_t worker_jobs, worker_age_us;
@@ -161,6 +162,7 @@ struct lzr_driver {
     struct lzr_budget budget;
     struct lzr_cache *cache;
     struct lzr_scratch_pool scratch; /* what codec threads work in */
+    struct lzr_cache *decoded; /* chunks that regions share, decoded; NULL: not kept (inputs.h) */
 
     pthread_mutex_t mu;
     pthread_cond_t started; /* a worker became ready or failed to */
@@ -194,6 +196,8 @@ uint64_t lzr_mean_us(const struct lzr_driver *d, const struct lzr_array *a);
 /* Moves everything on that can move: asks for needs, gives queued flights to workers. With mu held,
  * after whatever may have changed what can go on; flights that fail over it end up in *list. */
 void lzr_dispatch(struct lzr_driver *d, struct lzr_request **list);
+/* Evicts until the budget has room; false: it has none. */
+bool lzr_make_room(struct lzr_driver *d, uint64_t need);
 /* Bytes that making a flight's chunk takes beside a slot. */
 uint64_t lzr_flight_output_bytes(const struct lzr_flight *f);
 /* Takes a flight that was given to a worker back, if it hasn't begun. With mu. */

@@ -51,9 +51,10 @@ static bool is_source(const struct lzr_array *a, uint32_t level)
     return a->levels[level].data != NULL;
 }
 
-void lzr_inputs_most(const struct lzr_array *a, uint64_t *regions, uint64_t *encoded)
+void lzr_inputs_most(const struct lzr_array *a, uint64_t *regions, uint64_t *encoded,
+                     uint64_t *chunk)
 {
-    *regions = *encoded = 0;
+    *regions = *encoded = *chunk = 0;
     for (unsigned k = 0; a->ninputs > 0 && k < lzr_array_run_levels(a); k++) {
         const struct lzr_grid *own = &a->levels[k].grid;
         uint64_t extent[LZR_MAX_RANK], whole[LZR_MAX_RANK], bytes = 0, chunks = 0;
@@ -70,9 +71,12 @@ void lzr_inputs_most(const struct lzr_array *a, uint64_t *regions, uint64_t *enc
                 uint64_t touched = whole[x] / g->chunks[x] + 2;
                 n *= touched < g->counts[x] ? touched : g->counts[x];
             }
-            chunks +=
-                n * lzr_blob_charge(lzr_codec_bound(&from->codec, (size_t)(g->chunk_elements *
-                                                                           from->dtype.size)));
+            if (is_source(from, in->levels[k])) {
+                continue;
+            }
+            uint64_t raw = g->chunk_elements * from->dtype.size;
+            *chunk = raw > *chunk ? raw : *chunk;
+            chunks += n * lzr_blob_charge(lzr_codec_bound(&from->codec, (size_t)raw));
         }
         *regions = bytes > *regions ? bytes : *regions;
         *encoded = chunks > *encoded ? chunks : *encoded;
@@ -142,28 +146,76 @@ const struct lzr_recipe lzr_recipe_inputs = {
     .list = list_inputs,
 };
 
-/* One input's region; *need goes on to the next input's first. scratch: room for a chunk. */
-static enum lzr_code fill_region(const struct lzr_reach *r, const struct lzr_needs *s,
-                                 uint64_t *need, void *scratch, void *region, struct lzr_err *err)
+/* Whether other regions will want the k-th chunk: there is a halo, or this one leaves some of it.
+ */
+static bool is_shared(const struct lzr_reach *r, const struct lzr_input *in, uint64_t k)
+{
+    unsigned rank = r->array->levels[r->level].grid.rank;
+    uint64_t start[LZR_MAX_RANK], extent[LZR_MAX_RANK];
+    struct lzr_reach_box box;
+    block_of(r->array, r->level, lzr_reach_chunk(r, k), start, extent);
+    bool shared = lzr_reach_box(r, k, 1, &box); /* more than one box: the boundary repeats it */
+    (void)lzr_reach_box(r, k, 0, &box);
+    for (unsigned i = 0; i < rank; i++) {
+        shared = shared || in->lower[i] + in->upper[i] > 0 || box.n[i] < extent[i];
+    }
+    return shared;
+}
+
+/* A chunk, decoded: a new reference, from the cache of decoded ones or into it. */
+static struct lzr_blob *decoded(struct lzr_driver *d, const struct lzr_reach *r,
+                                const struct lzr_need *need, size_t bytes, bool keep,
+                                struct lzr_err *err)
+{
+    const struct lzr_array *a = r->array;
+    const struct lzr_blob *b = need->req.result.blob;
+    struct lzr_chunk c = {a, need->level, LZR_ENC_ZARR, need->index};
+    struct lzr_cache_key key = lzr_cache_key_of(&c);
+    struct lzr_blob *out = keep ? lzr_cache_get(d->decoded, &key, true) : NULL;
+    if (out != NULL) {
+        return out;
+    }
+    (void)lzr_cache_make_room(d->cache, lzr_blob_charge(bytes));
+    out = lzr_blob_new(bytes, &d->budget);
+    if (out == NULL) {
+        lzr_err_set(err, LZR_E_NOMEM, "no memory for a chunk");
+        return NULL;
+    }
+    if (lzr_codec_decode(&a->codec, b->data, b->len, out->data, bytes, err) != LZR_OK) {
+        lzr_blob_unref(&out);
+        return NULL;
+    }
+    if (keep) {
+        (void)lzr_cache_put(d->decoded, &key, out, 0);
+    }
+    return out;
+}
+
+/* One input's region out of its chunks' needs. */
+static enum lzr_code fill_region(struct lzr_driver *d, const struct lzr_reach *r,
+                                 const struct lzr_input *in, const struct lzr_need *needs,
+                                 void *region, struct lzr_err *err)
 {
     const struct lzr_array *a = r->array;
     size_t bytes = (size_t)(a->levels[r->level].grid.chunk_elements * a->dtype.size);
-    bool direct = lzr_reach_direct(r);
     lzr_reach_fill(r, region);
     for (uint64_t k = 0; k < r->nchunks; k++) {
-        const struct lzr_blob *b = s->items[(*need)++].req.result.blob;
-        const void *chunk = direct ? region : scratch;
-        if (a->codec.id == LZR_CODEC_NONE && b->len == bytes && !direct) {
-            chunk = b->data;
-        } else {
-            enum lzr_code code =
-                lzr_codec_decode(&a->codec, b->data, b->len, direct ? region : scratch, bytes, err);
+        const struct lzr_blob *b = needs[k].req.result.blob;
+        if (lzr_reach_direct(r)) {
+            enum lzr_code code = lzr_codec_decode(&a->codec, b->data, b->len, region, bytes, err);
             if (code != LZR_OK) {
                 return code;
             }
-        }
-        if (!direct) {
-            lzr_reach_place(r, k, chunk, region);
+        } else if (a->codec.id == LZR_CODEC_NONE && b->len == bytes) {
+            lzr_reach_place(r, k, b->data, region);
+        } else {
+            bool keep = d->decoded != NULL && is_shared(r, in, k);
+            struct lzr_blob *raw = decoded(d, r, &needs[k], bytes, keep, err);
+            if (raw == NULL) {
+                return err->code;
+            }
+            lzr_reach_place(r, k, raw->data, region);
+            lzr_blob_unref(&raw);
         }
     }
     lzr_reach_finish(r, region);
@@ -197,31 +249,22 @@ enum lzr_code lzr_inputs_fill(struct lzr_driver *d, const struct lzr_flight *f, 
 {
     const struct lzr_array *a = f->array;
     struct lzr_reach *r = NULL;
-    uint64_t need = 0, offset = 0, most = 0;
+    uint64_t need = 0, offset = 0;
     enum lzr_code code = make_reaches(a, f->level, f->index, &r, err);
     for (unsigned i = 0; code == LZR_OK && i < a->ninputs; i++) {
-        const struct lzr_grid *g = &r[i].array->levels[r[i].level].grid;
-        uint64_t bytes = g->chunk_elements * r[i].array->dtype.size;
-        bytes = is_source(r[i].array, r[i].level) || lzr_reach_direct(&r[i]) ? 0 : bytes;
-        most = bytes > most ? bytes : most;
-    }
-    lzr_budget_add(&d->budget, most);
-    void *scratch = code == LZR_OK ? lzr_malloc((size_t)most) : NULL;
-    if (code == LZR_OK && scratch == NULL) {
-        code = lzr_err_set(err, LZR_E_NOMEM, "no memory for a chunk");
-    }
-    for (unsigned i = 0; code == LZR_OK && i < a->ninputs; i++) {
-        code = is_source(r[i].array, r[i].level)
-                   ? read_region(d, &r[i], s->inputs + offset, err)
-                   : fill_region(&r[i], f->needs, &need, scratch, s->inputs + offset, err);
+        unsigned char *region = s->inputs + offset;
+        if (is_source(r[i].array, r[i].level)) {
+            code = read_region(d, &r[i], region, err);
+        } else {
+            code = fill_region(d, &r[i], &a->inputs[i], &f->needs->items[need], region, err);
+            need += r[i].nchunks;
+        }
         if (code != LZR_OK) {
             lzr_err_prefix(err, "%.100s <- %.100s", a->path, r[i].array->path);
         }
         offset += aligned(r[i].elements * r[i].array->dtype.size);
     }
     LZR_CHECK(code != LZR_OK || (need == f->needs->n && offset <= s->inputs_capacity));
-    lzr_free(scratch);
-    lzr_budget_sub(&d->budget, most);
     free_reaches(a, r);
     return code;
 }

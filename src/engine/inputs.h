@@ -3,7 +3,13 @@
  * Needs are the chunks that the inputs' regions touch (lzr_recipe_inputs). When all are there, the
  * flight is bound to a worker and one of its slots, and a codec thread puts the regions together in
  * the slot's inputs (PREPARING): decoded once each, right into place where a region is a chunk. So
- * a worker's next job is prepared while one runs. */
+ * a worker's next job is prepared while one runs.
+ *
+ * Neighbouring blocks with a halo read the same chunks: 64³ ones with a halo of 8 touch 27 each,
+ * and decoding all of them takes a good part of what a Gaussian of the block does
+ * (bench/gather.py). So what a region doesn't use up is kept decoded for a while, in a cache of its
+ * own: at most LZR_DECODED_CHUNKS of the largest chunks and an eighth of the budget, which it is
+ * charged to. */
 #ifndef LZR_ENGINE_INPUTS_H
 #define LZR_ENGINE_INPUTS_H
 
@@ -11,6 +17,8 @@
 
 #include "base/err.h"
 #include "lazarr/protocol.h"
+
+#define LZR_DECODED_CHUNKS 64
 
 struct lzr_driver;
 struct lzr_flight;
@@ -20,8 +28,10 @@ struct lzr_slot;
 /* Where the inputs of a flight's block lie in a slot: out (nullable) gets one for each, without the
  * axes that are dropped. Returns the bytes that they take in all. */
 uint64_t lzr_inputs_layout(const struct lzr_flight *f, struct lzr_msg_input out[]);
-/* The most that a block of any level takes: its inputs' regions, and their chunks encoded. */
-void lzr_inputs_most(const struct lzr_array *a, uint64_t *regions, uint64_t *encoded);
+/* The most that a block of any level takes: its inputs' regions, their chunks encoded, and the
+ * largest of those raw. What the server reads itself has no chunks here. */
+void lzr_inputs_most(const struct lzr_array *a, uint64_t *regions, uint64_t *encoded,
+                     uint64_t *chunk);
 /* Puts the regions together. On a codec thread, without mu. */
 enum lzr_code lzr_inputs_fill(struct lzr_driver *d, const struct lzr_flight *f, struct lzr_slot *s,
                               struct lzr_err *err);

@@ -268,7 +268,7 @@ static bool start(struct lzr_driver *d, struct lzr_flight *f, bool force)
             bytes += need_bytes(&s->items[i]);
         }
     }
-    bool room = lzr_cache_make_room(d->cache, bytes);
+    bool room = lzr_make_room(d, bytes);
     if (!room && !force) {
         return false;
     }

@@ -204,8 +204,9 @@ static enum lzr_code make_catalog(struct lzr_driver *d, struct lzr_err *err)
     }
     d->slot_bytes = lzr_catalog_max_chunk_bytes(d->catalog);
     for (size_t i = 0; i < n; i++) {
-        uint64_t regions, encoded;
-        lzr_inputs_most(lzr_catalog_array(d->catalog, i), &regions, &encoded);
+        uint64_t regions, encoded, chunk;
+        lzr_inputs_most(lzr_catalog_array(d->catalog, i), &regions, &encoded, &chunk);
+        d->input_chunk_bytes = chunk > d->input_chunk_bytes ? chunk : d->input_chunk_bytes;
         d->inputs_bytes = regions > d->inputs_bytes ? regions : d->inputs_bytes;
         d->needs_bytes = encoded > d->needs_bytes ? encoded : d->needs_bytes;
     }
@@ -227,6 +228,15 @@ static void settle_budget(struct lzr_driver *d, uint64_t given)
                 "--cache of %llu bytes is less than %u workers need for one block each: "
                 "up to %llu bytes are used",
                 (unsigned long long)given, d->nworkers, (unsigned long long)floor);
+    }
+}
+
+/* Where arrays are made of others' chunks, some of those are kept decoded. */
+static void make_decoded(struct lzr_driver *d)
+{
+    uint64_t most = LZR_DECODED_CHUNKS * d->input_chunk_bytes, share = d->budget.limit / 8;
+    if (d->keep && most > 0) {
+        d->decoded = lzr_cache_new(&d->budget, most < share ? most : share); /* NULL: without */
     }
 }
 
@@ -278,6 +288,7 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
     }
     if (code == LZR_OK) {
         settle_budget(d, o->cache_bytes);
+        make_decoded(d);
         d->opened = true;
     }
     pthread_mutex_unlock(&d->mu);
@@ -469,6 +480,7 @@ void lzr_driver_close(struct lzr_driver **dp)
     }
     lzr_cache_free(&d->cache);
     lzr_scratch_release(&d->scratch);
+    lzr_cache_free(&d->decoded);
     lzr_catalog_free(&d->catalog);
     lzr_handover_release(&d->handover);
     lzr_failures_release(&d->failures);

@@ -444,3 +444,41 @@ def seen(block, t):
     np.save(tmp_path / "v.npy", np.arange(20))
     r = srv.get("/zarr2/s.zarr/seen/3")
     assert r.status == 500 and re.match(r"seen <- v: '.*v.npy' has changed", r.text), r.text
+
+
+def test_chunks_that_regions_share_are_decoded_once(serve):
+    """... while they are kept: in an eighth of the budget at most."""
+    text = """
+@lazarr.array(shape=(64, 64, 64), chunks=(16, 16, 16), dtype="i4")
+def low(block):
+    z, y, x = block.coords()
+    return (z * 64 + y) * 64 + x
+@lazarr.array(inputs=[low], halo=4, boundary="wrap", compressor=None)
+def b(block, t):
+    return t[4:-4, 4:-4, 4:-4] + t[:-8, 8:, 4:-4]
+"""
+    a = np.arange(64 ** 3, dtype="i4").reshape(64, 64, 64)
+    want = a + np.roll(np.roll(a, 4, 0), -4, 1)
+    srv = serve(text, "--workers", "2")
+    assert (lzr.read_array(srv, "/zarr2/s.zarr/b") == want).all()
+    m = srv.metrics()
+    # Two threads that need one at the same time may both decode it.
+    assert m["decoded_misses_total"] <= 2 * 64 and m["decoded_hits_total"] >= 64 * 25
+    srv = serve(text, "--workers", "2", "--cache", "3MB", name="t")
+    assert (lzr.read_array(srv, "/zarr2/t.zarr/b") == want).all()
+    m = srv.metrics()
+    assert 0 < m["decoded_bytes"] <= m["budget_limit_bytes"] / 8 and m["decoded_misses_total"] > 64
+
+
+def test_aligned_chunks_are_not_kept_decoded(serve):
+    srv = serve(BASE + """
+@lazarr.array(inputs=[base])
+def same(block, t):
+    return t
+@lazarr.array(inputs=[base], chunks=(16, 10, 14))
+def larger(block, t):
+    return t
+""")
+    for path in ("same", "larger"):
+        assert (lzr.read_array(srv, f"/zarr2/s.zarr/{path}") == base()).all()
+    assert srv.metric("decoded_misses_total") == 0
