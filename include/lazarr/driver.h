@@ -165,6 +165,7 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
     X(gauge, budget_bytes, "bytes charged to the budget")                                          \
     X(gauge, budget_limit_bytes, "the budget")                                                     \
     X(gauge, source_bytes, "bytes of sources in memory, beside the budget")                        \
+    X(gauge, unsent_bytes, "bytes of answers that clients have yet to read")                       \
     X(gauge, queued, "flights that wait for a worker")                                             \
     X(gauge, gathering, "flights that wait for other chunks")                                      \
     X(gauge, running, "flights that a worker runs")                                                \

@@ -93,3 +93,19 @@ void lzr_blob_unref(struct lzr_blob **bp)
         lzr_free(b);
     }
 }
+
+void lzr_blob_sending(const struct lzr_blob *b)
+{
+    if (b->budget != NULL) {
+        atomic_fetch_add_explicit(&b->budget->unsent, lzr_blob_charge(b->len),
+                                  memory_order_relaxed);
+    }
+}
+
+void lzr_blob_sent(const struct lzr_blob *b)
+{
+    if (b->budget != NULL) {
+        atomic_fetch_sub_explicit(&b->budget->unsent, lzr_blob_charge(b->len),
+                                  memory_order_relaxed);
+    }
+}

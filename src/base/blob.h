@@ -17,6 +17,9 @@
 struct lzr_budget {
     _Atomic uint64_t used; /* bytes charged now */
     uint64_t limit;        /* immutable after start */
+    /* Part of used that waits for clients to read it, once for each answer: it can't be given back
+     * by evicting, and goes only as fast as they read. */
+    _Atomic uint64_t unsent;
 };
 
 struct lzr_blob {
@@ -37,6 +40,9 @@ struct lzr_blob *lzr_blob_dup(const void *bytes, size_t len, struct lzr_budget *
 struct lzr_blob *lzr_blob_shrink(struct lzr_blob *b, size_t len);
 struct lzr_blob *lzr_blob_ref(struct lzr_blob *b);
 void lzr_blob_unref(struct lzr_blob **b); /* NULLs the pointer; a NULL blob is fine */
+/* A blob is, and is no longer, part of an answer on its way. */
+void lzr_blob_sending(const struct lzr_blob *b);
+void lzr_blob_sent(const struct lzr_blob *b);
 /* Bytes that a blob of this many bytes is charged. */
 uint64_t lzr_blob_charge(size_t len);
 

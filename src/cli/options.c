@@ -43,6 +43,8 @@ static const char help[] =
     "                          (" LZR_NEUROGLANCER ")\n"
     "  --first-byte SECONDS    a request that waits longer is answered 503 (100)\n"
     "  --head-wait SECONDS     the same for a Java client's HEAD (3)\n"
+    "  --header-timeout SECONDS  until a request's head must have come (30)\n"
+    "  --send-timeout SECONDS  until an answer must be read, and again for each 4 MiB (60)\n"
     "  --http-threads N        threads that answer (2)\n"
     "  --start-timeout SECONDS until a worker must have loaded the stores (300)\n"
     "  --no-access-log         no line a request\n"
@@ -140,6 +142,8 @@ enum {
     START_TIMEOUT,
     ORDER,
     WORKER_MEMORY,
+    HEADER_TIMEOUT,
+    SEND_TIMEOUT,
     WORKER_JOBS,
     WORKER_AGE,
     NO_ACCESS_LOG,
@@ -161,6 +165,8 @@ static const struct option serve_options[] = {
     {"neuroglancer", required_argument, NULL, NEUROGLANCER},
     {"first-byte", required_argument, NULL, FIRST_BYTE},
     {"head-wait", required_argument, NULL, HEAD_WAIT},
+    {"header-timeout", required_argument, NULL, HEADER_TIMEOUT},
+    {"send-timeout", required_argument, NULL, SEND_TIMEOUT},
     {"http-threads", required_argument, NULL, THREADS},
     {"start-timeout", required_argument, NULL, START_TIMEOUT},
     {"order", required_argument, NULL, ORDER},
@@ -223,11 +229,19 @@ static bool memory_limits(const char *text, struct lzr_driver_options *d)
            (d->worker_memory_hard == 0 || d->worker_memory_hard >= d->worker_memory_soft);
 }
 
-/* One that says how workers are treated. */
+/* One that says how workers, and clients that dawdle, are treated. */
 static int take_worker(struct lzr_options *o, int c)
 {
     unsigned long n = 0;
     switch (c) {
+    case HEADER_TIMEOUT:
+        return seconds(optarg, &o->server.header_us)
+                   ? 0
+                   : wrong("--header-timeout must be seconds, got", optarg);
+    case SEND_TIMEOUT:
+        return seconds(optarg, &o->server.send_us)
+                   ? 0
+                   : wrong("--send-timeout must be seconds, got", optarg);
     case WORKER_MEMORY:
         return memory_limits(optarg, &o->driver)
                    ? 0

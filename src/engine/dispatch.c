@@ -73,7 +73,7 @@ static bool reserve(struct lzr_driver *d, struct lzr_flight *f, struct lzr_slot 
     uint64_t need = f->reserved_output ? 0 : reservation(f, bytes);
     uint64_t inputs = f->needs != NULL ? lzr_inputs_layout(f, NULL) : 0;
     uint64_t more = need + lzr_slot_more(s, bytes, inputs);
-    if (!lzr_make_room(d, more) && d->active > 0) {
+    if (!lzr_make_room(d, more) && (d->active > 0 || !lzr_may_overdraw(d))) {
         return false;
     }
     lzr_slot_touch(s, bytes, inputs);
@@ -81,6 +81,11 @@ static bool reserve(struct lzr_driver *d, struct lzr_flight *f, struct lzr_slot 
     f->reserved += need;
     f->reserved_output = true;
     return true;
+}
+
+bool lzr_may_overdraw(const struct lzr_driver *d)
+{
+    return atomic_load_explicit(&d->budget.unsent, memory_order_relaxed) <= d->budget.limit / 2;
 }
 
 uint64_t lzr_mean_us(const struct lzr_driver *d, const struct lzr_array *a)

@@ -277,6 +277,7 @@ void lzr_driver_stats(struct lzr_driver *d, struct lzr_stats *out)
     out->cache_entries = cs.entries;
     out->cache_bytes = cs.bytes;
     out->budget_bytes = atomic_load(&d->budget.used);
+    out->unsent_bytes = atomic_load(&d->budget.unsent);
     out->budget_limit_bytes = d->budget.limit;
     out->source_bytes = d->handover.bytes;
 }

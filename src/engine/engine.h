@@ -191,6 +191,10 @@ struct lzr_driver {
 };
 
 /* dispatch.c */
+/* Whether work may begin for which the budget has no room, as it must when nothing is under way
+ * that would free any. Not while answers that clients are slow to read take half of it: those end,
+ * at their deadlines at the latest. */
+bool lzr_may_overdraw(const struct lzr_driver *d);
 /* Mean time of a block of this array; unknown: UINT64_MAX. With mu. */
 uint64_t lzr_mean_us(const struct lzr_driver *d, const struct lzr_array *a);
 /* Moves everything on that can move: asks for needs, gives queued flights to workers. With mu held,

@@ -254,7 +254,7 @@ void lzr_needs_begin(struct lzr_driver *d, struct lzr_flight *f, struct lzr_requ
 /* Nothing is under way that could free memory. */
 static bool idle(const struct lzr_driver *d)
 {
-    return d->active == 0 && d->making == 0 && d->queue.urgent.n == 0;
+    return d->active == 0 && d->making == 0 && d->queue.urgent.n == 0 && lzr_may_overdraw(d);
 }
 
 /* Starts a flight: takes what is cached, reserves for the rest and for the result. False: no room,

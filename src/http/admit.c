@@ -178,6 +178,7 @@ enum MHD_Result lzr_respond_options(struct lzr_http_req *r)
         }
     }
     r->status = 204;
+    lzr_line_due(r->line, lzr_now_us() + r->server->o.send_us);
     enum MHD_Result ok = MHD_queue_response(r->conn, 204, resp);
     MHD_destroy_response(resp);
     return ok;

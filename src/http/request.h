@@ -18,6 +18,7 @@
 #include "http/public.h"
 #include "http/server.h"
 #include "http/target.h"
+#include "http/patience.h"
 #include "http/watch.h"
 
 struct lzr_server {
@@ -26,6 +27,7 @@ struct lzr_server {
     int listener; /* bound; MHD's once it runs */
     struct MHD_Daemon *daemon;
     struct lzr_watch *watch;
+    struct lzr_patience *patience;
     struct lzr_cors cors;
     struct lzr_access access;
     struct lzr_once strange_hosts; /* that the log knows */
@@ -51,6 +53,7 @@ struct lzr_view_job;
 
 struct lzr_http_req {
     struct lzr_server *server;
+    struct lzr_line *line; /* the connection's, or NULL */
     struct MHD_Connection *conn;
     char *raw; /* the target as it came, NUL-terminated */
     size_t nraw;

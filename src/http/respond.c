@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "http/condition.h"
 #include "http/range.h"
@@ -26,6 +27,9 @@ struct sending {
 static void sent(void *cls)
 {
     struct sending *s = cls;
+    if (s->blob != NULL) {
+        lzr_blob_sent(s->blob);
+    }
     lzr_blob_unref(&s->blob);
     lzr_edition_drop(&s->edition);
     lzr_free(s);
@@ -44,6 +48,9 @@ static struct MHD_Response *lend(struct lzr_http_req *r, struct lzr_answer *a, v
         s->blob = NULL; /* still the answer's */
         sent(s);
     } else {
+        if (s->blob != NULL) {
+            lzr_blob_sending(s->blob);
+        }
         a->blob = NULL;
     }
     return resp;
@@ -147,6 +154,8 @@ enum MHD_Result lzr_respond(struct lzr_http_req *r, struct lzr_answer *a)
     }
     r->status = a->status;
     r->sent = r->head ? 0 : a->len;
+    uint64_t step = r->server->o.send_us;
+    lzr_line_due(r->line, lzr_now_us() + step + r->sent / LZR_SEND_STEP * step);
     enum MHD_Result ok = MHD_queue_response(r->conn, a->status, resp);
     MHD_destroy_response(resp);
     return ok;

@@ -58,6 +58,10 @@ static void *begin(void *cls, const char *uri, struct MHD_Connection *conn)
     r->server = s;
     r->conn = conn;
     r->begun_us = lzr_now_us();
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    r->line = info != NULL ? info->socket_context : NULL;
+    lzr_line_due_earlier(r->line, r->begun_us + s->o.header_us); /* for the rest of the head */
     return r;
 }
 
@@ -89,6 +93,7 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
         return;
     }
     *con_cls = NULL;
+    lzr_line_due(r->line, lzr_now_us() + LZR_IDLE_US);
     /* The library may see a client leave just as its result comes, and then ends the request
      * without the handler: the watch must not know it any more. */
     lzr_chunk_unwatch(r);
@@ -120,11 +125,17 @@ static void connection_changed(void *cls, struct MHD_Connection *conn, void **so
                                enum MHD_ConnectionNotificationCode code)
 {
     struct lzr_server *s = cls;
-    (void)conn;
-    (void)socket_cls;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
         atomic_fetch_add(&s->connections, 1);
+        *socket_cls = info != NULL ? lzr_line_open(s->patience, info->connect_fd,
+                                                   lzr_now_us() + s->o.header_us)
+                                   : NULL;
     } else {
+        struct lzr_line *line = *socket_cls;
+        lzr_line_close(s->patience, &line);
+        *socket_cls = NULL;
         atomic_fetch_sub(&s->connections, 1);
     }
 }
@@ -176,6 +187,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn, const char
     switch (atomic_load(&r->state)) {
     case LZR_REQ_NEW:
         atomic_store(&r->state, LZR_REQ_SEEN);
+        lzr_line_due(r->line, 0);
         /* Counted from here: a client that sends half a head must not hold up stopping. */
         atomic_fetch_add_explicit(&r->server->active, 1, memory_order_relaxed);
         r->head = strcmp(method, "HEAD") == 0;
@@ -311,7 +323,9 @@ enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_serv
         lzr_free(s);
         return LZR_E_SYS;
     }
-    if (lzr_watch_new(lzr_chunk_gone, lzr_chunk_left, &s->watch, err) != LZR_OK) {
+    if (lzr_watch_new(lzr_chunk_gone, lzr_chunk_left, &s->watch, err) != LZR_OK ||
+        lzr_patience_new(&s->patience, err) != LZR_OK) {
+        lzr_watch_free(&s->watch);
         close(s->listener);
         lzr_free(s);
         return LZR_E_SYS;
@@ -398,6 +412,7 @@ void lzr_server_free(struct lzr_server **sp)
     }
     lzr_editions_free(&s->editions);
     lzr_watch_free(&s->watch);
+    lzr_patience_free(&s->patience);
     lzr_once_release(&s->strange_hosts);
     lzr_cors_release(&s->cors);
     lzr_free(s);

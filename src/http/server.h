@@ -29,13 +29,15 @@ struct lzr_server_options {
     size_t norigins;
     const char *const *hosts; /* --allow-host; borrowed */
     size_t nhosts;
-    const char *token;      /* --token, or NULL; borrowed */
+    const char *token;          /* --token, or NULL; borrowed */
     const char *public_url;     /* what printed and embedded URLs begin with, or NULL; borrowed */
     const char *const *proxies; /* --trusted-proxy (public.h); borrowed */
     size_t nproxies;
     const char *neuroglancer; /* the page that /view/ sends to; borrowed */
     uint64_t first_byte_us;   /* a request that waits longer is answered 503 */
     uint64_t head_wait_us; /* a Java client's HEAD that waits longer is answered without length */
+    uint64_t header_us;    /* by then the head of a request must have come */
+    uint64_t send_us;      /* an answer must be read by then; more for long ones (patience.h) */
     bool access_log;
     const struct lzr_log *log; /* borrowed */
 };
@@ -44,8 +46,8 @@ struct lzr_server_options {
     (struct lzr_server_options)                                                                    \
     {                                                                                              \
         .host = "127.0.0.1", .port = 8080, .threads = 2, .first_byte_us = UINT64_C(100) * 1000000, \
-        .head_wait_us = UINT64_C(3) * 1000000, .access_log = true,                                 \
-        .neuroglancer = LZR_NEUROGLANCER                                                           \
+        .head_wait_us = UINT64_C(3) * 1000000, .header_us = UINT64_C(30) * 1000000,                \
+        .send_us = UINT64_C(60) * 1000000, .access_log = true, .neuroglancer = LZR_NEUROGLANCER    \
     }
 
 /* Clients that ask again by themselves get their 503 earlier than this (design 3). */

@@ -214,7 +214,9 @@ class Pending:
         self.http.send(method, target, headers)
 
     def answered(self):
-        return bool(self.http.buffer or select.select([self.http.sock], [], [], 0)[0])
+        poll = select.poll()  # select knows only small numbers
+        poll.register(self.http.sock, select.POLLIN)
+        return bool(self.http.buffer or poll.poll(0))
 
     def result(self, timeout=60 * SLOW):
         self.http.sock.settimeout(timeout)

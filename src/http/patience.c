@@ -1,0 +1,146 @@
+#include "http/patience.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+struct lzr_patience {
+    pthread_mutex_t mu; /* guards lines and stop */
+    pthread_cond_t cond;
+    pthread_t thread;
+    struct lzr_line *lines;
+    bool stop;
+    _Atomic uint64_t ended;
+};
+
+static void look(struct lzr_patience *p)
+{
+    uint64_t now = lzr_now_us();
+    for (struct lzr_line *l = p->lines; l != NULL; l = l->next) {
+        uint64_t due = atomic_load_explicit(&l->due_us, memory_order_relaxed);
+        /* Once only: the library takes its time to close it. */
+        if (due != 0 && now >= due &&
+            atomic_compare_exchange_strong_explicit(&l->due_us, &due, 0, memory_order_relaxed,
+                                                    memory_order_relaxed)) {
+            (void)shutdown(l->fd, SHUT_RDWR);
+            atomic_fetch_add_explicit(&p->ended, 1, memory_order_relaxed);
+        }
+    }
+}
+
+static void *patience_main(void *arg)
+{
+    struct lzr_patience *p = arg;
+    pthread_mutex_lock(&p->mu);
+    while (!p->stop) {
+        struct timespec at;
+        LZR_CHECK(clock_gettime(CLOCK_MONOTONIC, &at) == 0);
+        at.tv_nsec += (long)LZR_PATIENCE_LOOK_US * 1000;
+        at.tv_sec += at.tv_nsec / 1000000000;
+        at.tv_nsec %= 1000000000;
+        (void)pthread_cond_timedwait(&p->cond, &p->mu, &at);
+        look(p);
+    }
+    pthread_mutex_unlock(&p->mu);
+    return NULL;
+}
+
+enum lzr_code lzr_patience_new(struct lzr_patience **out, struct lzr_err *err)
+{
+    struct lzr_patience *p = lzr_calloc(1, sizeof *p);
+    pthread_condattr_t attr;
+    if (p == NULL) {
+        return lzr_err_set(err, LZR_E_NOMEM, "no memory to start");
+    }
+    LZR_ZERO(pthread_mutex_init(&p->mu, NULL));
+    LZR_ZERO(pthread_condattr_init(&attr));
+    LZR_ZERO(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
+    LZR_ZERO(pthread_cond_init(&p->cond, &attr));
+    LZR_ZERO(pthread_condattr_destroy(&attr));
+    if (pthread_create(&p->thread, NULL, patience_main, p) != 0) {
+        LZR_ZERO(pthread_cond_destroy(&p->cond));
+        LZR_ZERO(pthread_mutex_destroy(&p->mu));
+        lzr_free(p);
+        return lzr_err_set(err, LZR_E_SYS, "cannot start a thread");
+    }
+    *out = p;
+    return LZR_OK;
+}
+
+void lzr_patience_free(struct lzr_patience **pp)
+{
+    struct lzr_patience *p = *pp;
+    *pp = NULL;
+    if (p == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&p->mu);
+    p->stop = true;
+    pthread_cond_signal(&p->cond);
+    pthread_mutex_unlock(&p->mu);
+    LZR_ZERO(pthread_join(p->thread, NULL));
+    LZR_CHECK(p->lines == NULL);
+    LZR_ZERO(pthread_cond_destroy(&p->cond));
+    LZR_ZERO(pthread_mutex_destroy(&p->mu));
+    lzr_free(p);
+}
+
+struct lzr_line *lzr_line_open(struct lzr_patience *p, int fd, uint64_t due_us)
+{
+    struct lzr_line *l = lzr_calloc(1, sizeof *l);
+    if (l == NULL) {
+        return NULL;
+    }
+    l->fd = fd;
+    atomic_init(&l->due_us, due_us);
+    pthread_mutex_lock(&p->mu);
+    l->next = p->lines;
+    if (p->lines != NULL) {
+        p->lines->prev = l;
+    }
+    p->lines = l;
+    pthread_mutex_unlock(&p->mu);
+    return l;
+}
+
+void lzr_line_close(struct lzr_patience *p, struct lzr_line **lp)
+{
+    struct lzr_line *l = *lp;
+    *lp = NULL;
+    if (l == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&p->mu);
+    *(l->prev != NULL ? &l->prev->next : &p->lines) = l->next;
+    if (l->next != NULL) {
+        l->next->prev = l->prev;
+    }
+    pthread_mutex_unlock(&p->mu);
+    lzr_free(l);
+}
+
+void lzr_line_due(struct lzr_line *line, uint64_t due_us)
+{
+    if (line != NULL) {
+        atomic_store_explicit(&line->due_us, due_us, memory_order_relaxed);
+    }
+}
+
+void lzr_line_due_earlier(struct lzr_line *line, uint64_t due_us)
+{
+    uint64_t now =
+        line != NULL ? atomic_load_explicit(&line->due_us, memory_order_relaxed) : due_us;
+    if (now == 0 || due_us < now) {
+        lzr_line_due(line, due_us);
+    }
+}
+
+uint64_t lzr_patience_ended(const struct lzr_patience *p)
+{
+    return atomic_load_explicit(&p->ended, memory_order_relaxed);
+}

@@ -1,0 +1,45 @@
+/* patience.h: how long a connection may take for what the client has to do: to send a request's
+ * head, to read an answer.
+ *
+ * The library's own timeout counts from the last byte, so a client that sends or reads a byte now
+ * and then holds a connection, and what is being sent on it, for ever. Here each connection has a
+ * time by which the step it is at must be over. A thread of its own looks every
+ * LZR_PATIENCE_LOOK_US and shuts the sockets of those that are late down; the library then ends the
+ * connection as if the client had left.
+ *
+ * lzr_line_due is one atomic store, on any thread, while the line is open; open and close lock. */
+#ifndef LZR_HTTP_PATIENCE_H
+#define LZR_HTTP_PATIENCE_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define LZR_PATIENCE_LOOK_US UINT64_C(250000)
+/* A connection on which nothing is asked ends after so long. */
+#define LZR_IDLE_US (UINT64_C(120) * 1000000)
+/* Reading an answer may take --send-timeout, and as long again for each so many bytes. */
+#define LZR_SEND_STEP (UINT64_C(4) << 20)
+
+struct lzr_patience;
+
+struct lzr_line {
+    _Atomic uint64_t due_us; /* lzr_now_us() clock; 0: it is the server's turn */
+    int fd;                  /* the connection's socket, open as long as the line */
+    struct lzr_line *prev, *next;
+};
+
+enum lzr_code lzr_patience_new(struct lzr_patience **out, struct lzr_err *err);
+void lzr_patience_free(struct lzr_patience **p); /* all lines are closed */
+/* A line for a new connection; NULL: no memory, and the connection merely has no deadlines. */
+struct lzr_line *lzr_line_open(struct lzr_patience *p, int fd, uint64_t due_us);
+/* Before the socket is closed. A NULL line is fine. */
+void lzr_line_close(struct lzr_patience *p, struct lzr_line **line);
+void lzr_line_due(struct lzr_line *line, uint64_t due_us); /* a NULL line is fine */
+/* The step must be over by then, if it needn't be over earlier already. */
+void lzr_line_due_earlier(struct lzr_line *line, uint64_t due_us);
+/* Connections that were ended. */
+uint64_t lzr_patience_ended(const struct lzr_patience *p);
+
+#endif
