@@ -141,7 +141,7 @@ def null_fill(o, t):
 
 NULL = ("fill_value", null_fill, "a fill that nobody gave is null, since xarray masks a 0")
 EMPTY = ("codecs[0].configuration", lambda o, t: o == {} and absent(t),
-         "of types of one byte: the specification allows either, and zarr-python 3.0 asks for it")
+         "of types of one byte: either is allowed; some readers want both members of each codec")
 SCALAR = ("dimension_names", lambda o, t: o == [] and absent(t), "of no axes; xarray needs the key")
 # set: (path, whether it may be (ours, theirs), reason)
 DIFFERENT = {
