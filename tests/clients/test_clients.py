@@ -168,4 +168,6 @@ def test_python_ran_once_a_chunk(srv):
     """All those readers, formats and connections: each chunk was computed once."""
     m = srv.metrics()
     assert m["compute_failures_total"] == 0 and m["worker_deaths_total"] == 0
-    assert m["computed_total"] == m["cache_entries"] == m["flights_total"]
+    # Of the brain two arrays are read by the server itself.
+    assert m["computed_total"] + m["made_total"] == m["cache_entries"] == m["flights_total"]
+    assert m["made_total"] == m["source_reads_total"] > 0 and m["computed_total"] > 1000
