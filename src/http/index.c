@@ -111,6 +111,7 @@ static void zarr_rows(const struct page *p, const struct lzr_array *a)
           "/\"}).result()");
     paste(p, "zarrita.js", "await zarr.open(new zarr.FetchStore(\"", key, "\"))");
     if (a->kind != LZR_PLAIN) {
+        paste(p, "xarray", "xarray.open_zarr(\"", key_of(a, LZR_FACE_ZARR3, false, key), "\")");
         paste(p, "OME-Zarr 0.5 (ngff-zarr, napari, vizarr ...)", "",
               key_of(a, LZR_FACE_ZARR3, false, key), "");
         paste(p, "OME-Zarr 0.4", "", key_of(a, LZR_FACE_ZARR2, false, key), "");
@@ -162,12 +163,6 @@ static void neuroglancer_rows(const struct page *p, const struct lzr_array *a)
     } else {
         paste(p, "Neuroglancer, Zarr", "zarr3://", key_of(a, LZR_FACE_ZARR3, false, key), "/");
     }
-    if (lzr_look_shows(a, LZR_FACE_ZARR3, NULL) || shown) {
-        lzr_buf_printf(
-            p->b,
-            "<tr><td></td><td><a href=\"view/%s/%s\">look at it in Neuroglancer</a></td></tr>\n",
-            a->store->name, a->path);
-    }
 }
 
 static void array_section(const struct page *p, const struct lzr_array *a)
@@ -181,7 +176,12 @@ static void array_section(const struct page *p, const struct lzr_array *a)
     if (a->nlevels > 1) {
         lzr_buf_printf(p->b, ", %u levels", a->nlevels);
     }
-    lzr_buf_printf(p->b, " · <span id=\"a-%s/%s\"></span></p>\n<table>\n", a->store->name, a->path);
+    lzr_buf_printf(p->b, " · <span id=\"a-%s/%s\"></span>", a->store->name, a->path);
+    if (lzr_look_shows(a, LZR_FACE_ZARR3, NULL) || lzr_look_shows(a, LZR_FACE_PRECOMPUTED, NULL)) {
+        lzr_buf_printf(p->b, " · <a href=\"view/%s/%s\">look at it in Neuroglancer</a>",
+                       a->store->name, a->path);
+    }
+    lzr_buf_puts(p->b, "</p>\n<table>\n");
     zarr_rows(p, a);
     java_rows(p, a);
     neuroglancer_rows(p, a);
