@@ -31,8 +31,11 @@ struct lzr_driver;
 
 struct lzr_driver_options {
     const char *const
-        *stores; /* paths of .py or .json files, or folders of them; borrowed for open */
+        *stores; /* paths of .py or .json files, folders of them, data files; borrowed for open */
     size_t nstores;
+    const char *const *ops; /* "module:function" of arrays computed beside data files; borrowed for
+                             * the driver's life */
+    size_t nops;
     unsigned workers;          /* 0: as many as cores */
     uint64_t cache_bytes;      /* the byte budget; 0 keeps nothing */
     const char *python;        /* environment prefix; NULL: $VIRTUAL_ENV, $CONDA_PREFIX, Debian's */

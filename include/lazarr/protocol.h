@@ -7,7 +7,8 @@
  *
  * Order:
  *
- *   server  CONFIG         text: "name\0path\0" for each store, all in one packet; behind them
+ *   server  CONFIG         text: "name\0path\0" for each store, all in one packet; of a data file
+ *                          the path is "data:FILE::PATH"; behind them
  *                          "\0module:function\0" for each --op
  *   worker  MANIFEST_PART  for each store its parts in order (store, total), then
  *           READY          or LOAD_FAILED (text: message, NUL, traceback)

@@ -16,7 +16,8 @@ static const char help[] =
     "       lazarr get STORE KEY              write one key's bytes to stdout\n"
     "       lazarr --version | --help\n"
     "\n"
-    "STORE is a .py file, a .json manifest, or a folder of them.\n"
+    "STORE is a .py file, a .json manifest, a folder of them, or a data file that is served as\n"
+    "it is: FILE or FILE::PATH, a zarr or N5 folder, HDF5 (.h5), TIFF, NIfTI (.nii), .npy.\n"
     "\n"
     "  --host HOST             where to listen (127.0.0.1)\n"
     "  --port PORT             (8080; 0 picks a free one)\n"
@@ -25,6 +26,8 @@ static const char help[] =
     "                          beyond HARD it is killed (no limit)\n"
     "  --worker-jobs N         a worker is replaced after so many blocks (never)\n"
     "  --worker-age SECONDS    a worker is replaced at this age (never)\n"
+    "  --op MODULE:FUNCTION    beside a data file's arrays, this function of each (block, data);\n"
+    "                          may be repeated\n"
     "  --cache SIZE            byte budget, e.g. 512MiB (1GiB; 0 keeps nothing)\n"
     "  --python PREFIX         environment that stores import from\n"
     "                          ($VIRTUAL_ENV, $CONDA_PREFIX, else the system's)\n"
@@ -130,6 +133,7 @@ enum {
     CACHE,
     PYTHON,
     ORIGIN,
+    OP,
     ALLOW_HOST,
     TOKEN,
     TOKEN_FILE,
@@ -157,6 +161,7 @@ static const struct option serve_options[] = {
     {"cache", required_argument, NULL, CACHE},
     {"python", required_argument, NULL, PYTHON},
     {"allow-origin", required_argument, NULL, ORIGIN},
+    {"op", required_argument, NULL, OP},
     {"allow-host", required_argument, NULL, ALLOW_HOST},
     {"token", required_argument, NULL, TOKEN},
     {"token-file", required_argument, NULL, TOKEN_FILE},
@@ -291,6 +296,20 @@ static int read_token(struct lzr_options *o, const char *path)
     return 0;
 }
 
+/* "module:function" beside data files. */
+static int take_op(struct lzr_options *o)
+{
+    const char *colon = strchr(optarg, ':');
+    if (colon == NULL || colon == optarg || colon[1] == '\0' || strchr(colon + 1, ':') != NULL) {
+        return wrong("--op must be module:function, got", optarg);
+    }
+    if (o->driver.nops == sizeof o->ops / sizeof o->ops[0]) {
+        return wrong("too many --op, at", optarg);
+    }
+    o->ops[o->driver.nops++] = optarg;
+    return 0;
+}
+
 /* Who may ask; 0, or 2 for a value that makes no sense. */
 static int take_access(struct lzr_options *o, int c)
 {
@@ -354,6 +373,8 @@ static int take(struct lzr_options *o, int c)
     case PYTHON:
         o->driver.python = optarg;
         return 0;
+    case OP:
+        return take_op(o);
     case ORIGIN:
     case ALLOW_HOST:
     case TOKEN:
@@ -409,6 +430,7 @@ static int take(struct lzr_options *o, int c)
 int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
 {
     *o = (struct lzr_options){.driver = LZR_DRIVER_DEFAULTS, .server = LZR_SERVER_DEFAULTS};
+    o->driver.ops = o->ops;
     o->server.origins = o->origins;
     o->server.proxies = o->proxies;
     o->server.hosts = o->hosts;

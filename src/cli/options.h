@@ -18,6 +18,7 @@ struct lzr_options {
     const char *key; /* of get */
     bool quiet;
     const char *origins[64], *hosts[64], *proxies[64];
+    const char *ops[64];
     char viewer_origin[256]; /* of --neuroglancer: may read, too */
     char token[LZR_TOKEN_MAX + 1];
 };

@@ -132,6 +132,7 @@ struct lzr_worker {
 
 struct lzr_named_store {
     char *name, *path;
+    char *told; /* what workers are told in place of the path: "data:FILE::PATH"; NULL: the path */
 };
 
 struct lzr_driver {
@@ -139,6 +140,8 @@ struct lzr_driver {
     const struct lzr_log *log;
     struct lzr_named_store *stores;
     size_t nstores;
+    const char *const *ops; /* "module:function" of arrays beside data files; borrowed */
+    size_t nops;
     char **manifests; /* one a store; the reference that every worker is compared with */
     size_t *manifest_lens;
     struct lzr_handover handover;

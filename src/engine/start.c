@@ -327,7 +327,17 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     LZR_ZERO(pthread_cond_init(&d->started, NULL));
     lzr_failures_init(&d->failures);
     lzr_handover_init(&d->handover);
+    d->ops = o->ops;
+    d->nops = o->nops;
     enum lzr_code code = lzr_stores_find(o->stores, o->nstores, &d->stores, &d->nstores, err);
+    bool data = o->nops == 0;
+    for (size_t i = 0; i < d->nstores; i++) {
+        data = data || d->stores[i].told != NULL;
+    }
+    if (code == LZR_OK && !data) {
+        code = lzr_err_set(err, LZR_E_INVAL, "--op '%s' is for data files, and none is given",
+                           o->ops[0]);
+    }
     if (code == LZR_OK) {
         code = lzr_pyenv_choose(o->python, exe, &d->pyenv, err);
     }

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "engine/engine.h"
@@ -14,22 +16,54 @@ void lzr_stores_free(struct lzr_named_store *stores, size_t n)
     for (size_t i = 0; stores != NULL && i < n; i++) {
         lzr_free(stores[i].name);
         lzr_free(stores[i].path);
+        lzr_free(stores[i].told);
     }
     lzr_free(stores);
+}
+
+/* Bytes of a name before one of these ends; 0: it has none, or nothing before it. */
+static size_t before_end(const char *file, const char *const ends[], size_t n)
+{
+    size_t len = strlen(file);
+    for (size_t i = 0; i < n; i++) {
+        size_t e = strlen(ends[i]);
+        if (len > e && strcasecmp(file + len - e, ends[i]) == 0) {
+            return len - e;
+        }
+    }
+    return 0;
 }
 
 /* The kind of file a store can be: ".py" or ".json" at the end, something before it. */
 static size_t stem_length(const char *file)
 {
     static const char *const ends[] = {".py", ".json"};
-    size_t n = strlen(file);
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-        size_t e = strlen(ends[i]);
-        if (n > e && strcmp(file + n - e, ends[i]) == 0) {
-            return n - e;
+    size_t n = before_end(file, ends, sizeof ends / sizeof ends[0]);
+    /* As ever: in lower case. */
+    return n > 0 && strcmp(file + n, strlen(file + n) == 3 ? ".py" : ".json") == 0 ? n : 0;
+}
+
+/* Data files that are served as they are (lazarr/_files.py); the longer ends first. */
+static size_t data_stem_length(const char *file)
+{
+    static const char *const ends[] = {".ome.zarr", ".zarr",    ".n5",       ".npy",  ".nii.gz",
+                                       ".nii",      ".h5",      ".hdf",      ".hdf5", ".he5",
+                                       ".nc",       ".ome.tif", ".ome.tiff", ".tif",  ".tiff"};
+    return before_end(file, ends, sizeof ends / sizeof ends[0]);
+}
+
+/* A folder that is a Zarr or N5 container, whatever its name. */
+static bool is_container(const char *folder)
+{
+    static const char *const files[] = {".zgroup", ".zarray", "zarr.json", "attributes.json"};
+    char path[4096];
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        int n = snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+        if (n > 0 && (size_t)n < sizeof path && access(path, F_OK) == 0) {
+            return true;
         }
     }
-    return 0;
+    return false;
 }
 
 static bool good_name(const char *s, size_t n)
@@ -52,25 +86,30 @@ struct found {
     size_t n;
 };
 
-static enum lzr_code add(struct found *all, const char *path, struct lzr_err *err)
+/* The last segment of a path, without slashes behind it, into out. False: there is none. */
+static bool last_name(const char *path, char *out, size_t n)
 {
-    const char *slash = strrchr(path, '/');
-    const char *file = slash != NULL ? slash + 1 : path;
-    size_t stem = stem_length(file);
-    if (stem == 0) {
-        return lzr_err_set(err, LZR_E_INVAL, "%s: not a store: expected a .py or .json file", path);
+    size_t len = strlen(path);
+    while (len > 1 && path[len - 1] == '/') {
+        len--;
     }
-    if (!good_name(file, stem)) {
-        return lzr_err_set(err, LZR_E_INVAL,
-                           "%s: a store's file name may hold only A-Z, a-z, 0-9, '.', '_' and '-' "
-                           "and begin with neither '.' nor '~'",
-                           path);
+    size_t from = len;
+    while (from > 0 && path[from - 1] != '/') {
+        from--;
     }
+    int got = snprintf(out, n, "%.*s", (int)(len - from), path + from);
+    return got > 0 && (size_t)got < n && strcmp(out, "/") != 0;
+}
+
+/* The stores keep path and inner (nullable: not a data file); name is the store's. */
+static enum lzr_code append(struct found *all, const char *path, const char *inner,
+                            const char *name, size_t stem, struct lzr_err *err)
+{
     for (size_t i = 0; i < all->n; i++) {
-        if (strlen(all->items[i].name) == stem && strncmp(all->items[i].name, file, stem) == 0) {
+        if (strlen(all->items[i].name) == stem && strncmp(all->items[i].name, name, stem) == 0) {
             return lzr_err_set(err, LZR_E_INVAL,
                                "%s: the store's name '%.*s' is already that of %s", path, (int)stem,
-                               file, all->items[i].path);
+                               name, all->items[i].path);
         }
     }
     if (all->n == LZR_MAX_STORES) {
@@ -82,18 +121,64 @@ static enum lzr_code add(struct found *all, const char *path, struct lzr_err *er
     }
     all->items = more;
     struct lzr_named_store *s = &more[all->n];
+    *s = (struct lzr_named_store){0};
     /* Absolute, so that a worker may change its folder. */
     char *real = realpath(path, NULL);
-    s->name = lzr_strndup(file, stem);
+    s->name = lzr_strndup(name, stem);
     s->path = real != NULL ? lzr_strdup(real) : NULL;
+    if (inner != NULL && real != NULL) {
+        size_t n = strlen(real) + strlen(inner) + 8;
+        s->told = lzr_malloc(n);
+        if (s->told != NULL) {
+            (void)snprintf(s->told, n, "data:%s::%s", real, inner);
+        }
+    }
     free(real); /* realpath's own allocation */
-    if (s->name == NULL || s->path == NULL) {
+    if (s->name == NULL || s->path == NULL || (inner != NULL && s->told == NULL)) {
         lzr_free(s->name);
         lzr_free(s->path);
+        lzr_free(s->told);
         return lzr_err_set(err, LZR_E_NOMEM, "%s: cannot be resolved", path);
     }
     all->n++;
     return LZR_OK;
+}
+
+static enum lzr_code add(struct found *all, const char *path, struct lzr_err *err)
+{
+    const char *slash = strrchr(path, '/');
+    const char *file = slash != NULL ? slash + 1 : path;
+    size_t stem = stem_length(file);
+    if (stem == 0) {
+        return lzr_err_set(err, LZR_E_INVAL,
+                           "%s: not a store: expected a .py or .json file, a folder of them, or a "
+                           "zarr, N5, HDF5 (.h5), TIFF, NIfTI (.nii) or .npy file",
+                           path);
+    }
+    if (!good_name(file, stem)) {
+        return lzr_err_set(err, LZR_E_INVAL,
+                           "%s: a store's file name may hold only A-Z, a-z, 0-9, '.', '_' and '-' "
+                           "and begin with neither '.' nor '~'",
+                           path);
+    }
+    return append(all, path, NULL, file, stem, err);
+}
+
+/* A data file, and what of it. Its name may be anything: what a store's can't hold becomes '_'. */
+static enum lzr_code add_data(struct found *all, const char *path, const char *inner,
+                              struct lzr_err *err)
+{
+    char name[LZR_MAX_NAME + 1];
+    if (!last_name(path, name, sizeof name)) {
+        return lzr_err_set(err, LZR_E_INVAL, "%s: no name for the store", path);
+    }
+    size_t stem = data_stem_length(name);
+    stem = stem > 0 ? stem : strlen(name);
+    for (size_t i = 0; i < stem; i++) {
+        bool inside = i > 0 && name[i] == '.'; /* which a name may not begin with */
+        name[i] = (char)(inside || good_name(&name[i], 1) ? name[i] : '_');
+    }
+    return append(all, path, inner, name, stem, err);
 }
 
 static int store_files_only(const struct dirent *e)
@@ -126,18 +211,53 @@ static enum lzr_code add_folder(struct found *all, const char *folder, struct lz
     return code;
 }
 
+/* "FILE::path" as it was given: the file's part into file, and what is behind it. */
+static const char *split(const char *given, char *file, size_t n)
+{
+    const char *at = NULL;
+    for (const char *p = strstr(given, "::"); p != NULL; p = strstr(p + 1, "::")) {
+        at = p;
+    }
+    int len = at != NULL ? snprintf(file, n, "%.*s", (int)(at - given), given) : -1;
+    return len > 0 && (size_t)len < n ? at + 2 : NULL;
+}
+
+static enum lzr_code add_given(struct found *all, const char *given, struct lzr_err *err)
+{
+    char file[4096], name[LZR_MAX_NAME + 1];
+    const char *inner = "";
+    struct stat st;
+    const char *path = given;
+    if (stat(given, &st) != 0) {
+        int missing = errno;
+        inner = split(given, file, sizeof file);
+        path = file;
+        if (inner == NULL || stat(file, &st) != 0) {
+            errno = missing;
+            return lzr_err_sys(err, "%s: cannot open the store", given);
+        }
+    }
+    bool data = last_name(path, name, sizeof name) && data_stem_length(name) > 0;
+    if (S_ISDIR(st.st_mode) && !data) {
+        data = is_container(path);
+    }
+    if (data) {
+        return add_data(all, path, inner, err);
+    }
+    if (path != given) {
+        return lzr_err_set(err, LZR_E_INVAL, "%s: '::' is for data files, and %s is none", given,
+                           path);
+    }
+    return S_ISDIR(st.st_mode) ? add_folder(all, path, err) : add(all, path, err);
+}
+
 enum lzr_code lzr_stores_find(const char *const *paths, size_t n, struct lzr_named_store **out,
                               size_t *nout, struct lzr_err *err)
 {
     struct found all = {0};
     enum lzr_code code = LZR_OK;
     for (size_t i = 0; i < n && code == LZR_OK; i++) {
-        struct stat st;
-        if (stat(paths[i], &st) != 0) {
-            code = lzr_err_sys(err, "%s: cannot open the store", paths[i]);
-        } else {
-            code = S_ISDIR(st.st_mode) ? add_folder(&all, paths[i], err) : add(&all, paths[i], err);
-        }
+        code = add_given(&all, paths[i], err);
     }
     if (code == LZR_OK && all.n == 0) {
         code = lzr_err_set(err, LZR_E_INVAL, "no store given");

@@ -236,7 +236,12 @@ static enum lzr_code send_config(struct lzr_driver *d, struct lzr_channel *c, ui
     lzr_buf_init(&b, LZR_MAX_MESSAGE - sizeof m);
     for (size_t i = 0; i < d->nstores; i++) {
         lzr_buf_add(&b, d->stores[i].name, strlen(d->stores[i].name) + 1);
-        lzr_buf_add(&b, d->stores[i].path, strlen(d->stores[i].path) + 1);
+        const char *told = d->stores[i].told != NULL ? d->stores[i].told : d->stores[i].path;
+        lzr_buf_add(&b, told, strlen(told) + 1);
+    }
+    for (size_t i = 0; i < d->nops; i++) {
+        lzr_buf_add(&b, "", 1);
+        lzr_buf_add(&b, d->ops[i], strlen(d->ops[i]) + 1);
     }
     enum lzr_code code = lzr_buf_failed(&b)
                              ? lzr_err_set(err, LZR_E_LIMIT, "the stores' paths are too long")

@@ -28,13 +28,15 @@ _stores: list[list[Array]] = []
 
 def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any = None,
          make_memfd: Any = None) -> list[str]:
-    """Runs each store's file once and returns the manifests, in order. mode and what follows it:
+    """Runs each store's file once and returns the manifests, in order. A path "data:FILE::PATH" is that of
+    a data file; one without a name is an --op for those. mode and what follows it:
     _handover.Handover.start."""
     _handover.CURRENT.start(mode, receive_facts, make_memfd)
+    ops = [path for name, path in stores if not name]
     manifests = []
-    for i, (name, path) in enumerate(stores):
+    for i, (name, path) in enumerate(s for s in stores if s[0]):
         _handover.CURRENT.store = i
-        manifests.append(_load(name, path))
+        manifests.append(_load_data(name, path, ops) if path.startswith("data:") else _load(name, path))
     return manifests
 
 
@@ -57,6 +59,20 @@ def _load(name: str, path: str) -> str:
             _run(name, path, content, registry)
         if not registry.arrays:
             raise StoreError("the store defines no array")
+        registry.finish()
+        text = _manifest.build(registry, name, path, content)
+    except BaseException as e:
+        e._lazarr_file = path  # type: ignore[attr-defined]
+        raise
+    _stores.append(registry.arrays)
+    return text
+
+
+def _load_data(name: str, spec: str, ops: Sequence[str]) -> str:
+    from . import _files
+    registry = Registry()
+    path, content = _files.build(name, spec, ops, registry)
+    try:
         registry.finish()
         text = _manifest.build(registry, name, path, content)
     except BaseException as e:
