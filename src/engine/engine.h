@@ -172,8 +172,9 @@ struct lzr_driver {
     struct lzr_worker *workers;
     struct lzr_flights flights;
     struct lzr_queue queue;
-    struct lzr_list stack;   /* GATHERING flights with needs to ask for; the next one first */
-    struct lzr_list tasks;   /* MAKING flights that no thread has taken */
+    struct lzr_list stack; /* GATHERING flights with needs to ask for; the next one first */
+    struct lzr_list tasks; /* MAKING flights that no thread has taken */
+    uint32_t need_tasks;   /* of them, those that started flights wait for and that need nothing */
     struct lzr_flight *held; /* HELD flights */
     struct lzr_failures failures;
     struct lzr_stats stats; /* counters; gauges are filled when asked for */

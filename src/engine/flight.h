@@ -74,6 +74,7 @@ struct lzr_flight {
     struct lzr_flight *older, *newer;
     uint64_t client, burst;  /* of the newest request that wants it (queue.h) */
     bool unstarted;          /* has needs that it hasn't begun to gather */
+    bool counted;            /* in need_tasks */
     bool stacked;            /* is in the stack */
     bool ending;             /* is in a work list: about to fail or to be dropped */
     struct lzr_needs *needs; /* once started; NULL for a chunk made from nothing */

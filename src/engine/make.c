@@ -146,6 +146,8 @@ void lzr_task_run(struct lzr_driver *d)
     struct lzr_flight *f = d->tasks.head;
     LZR_CHECK(f != NULL);
     lzr_list_remove(&d->tasks, f);
+    d->need_tasks -= f->counted;
+    f->counted = false;
     if (f->state == LZR_PREPARING) {
         pthread_mutex_unlock(&d->mu);
         lzr_prepare_run(d, f);

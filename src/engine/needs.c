@@ -126,6 +126,8 @@ static struct lzr_flight *take_off(struct lzr_driver *d, const struct lzr_chunk 
     g->client = f->client;
     g->burst = f->burst;
     if (g->recipe->list == NULL && !g->recipe->worker) {
+        g->counted = true;
+        d->need_tasks++;
         lzr_task_push(d, g);
     } else if (f->recipe->eager) {
         lzr_queue_push(&d->queue, g);
@@ -288,15 +290,19 @@ static bool home_free(const void *driver, const struct lzr_flight *f)
     return lzr_home_free(driver, f);
 }
 
-/* The top of the stack, or else the next root, started if it wasn't. NULL: nothing can go on now.
- */
+/* The top of the stack, or else the next root, started if it wasn't; or the root first where it is
+ * its turn and there is room. NULL: nothing can go on now. */
 static struct lzr_flight *top(struct lzr_driver *d, struct lzr_request **list)
 {
+    bool turn = lzr_queue_turn(&d->queue);
     for (;;) {
         struct lzr_flight *f = d->stack.head;
         struct lzr_err err = {.code = LZR_OK};
-        if (f == NULL) {
-            f = lzr_queue_root(&d->queue, lzr_now_us(), (struct lzr_filter){home_free, d});
+        if (f == NULL || turn) {
+            struct lzr_flight *root =
+                lzr_queue_root(&d->queue, lzr_now_us(), (struct lzr_filter){home_free, d});
+            turn = f != NULL && root != NULL && root->unstarted;
+            f = f == NULL || turn ? root : f;
         }
         if (f == NULL || (f->state == LZR_QUEUED && !f->unstarted)) {
             return NULL; /* a root that only needs a worker */
@@ -309,8 +315,12 @@ static struct lzr_flight *top(struct lzr_driver *d, struct lzr_request **list)
             fail_with(d, f, code, err.msg, list);
             continue;
         }
-        if (!start(d, f, idle(d))) {
+        if (!start(d, f, idle(d) && !turn)) {
             lzr_needs_free(&f->needs);
+            if (turn) {
+                turn = false; /* what has been started goes on */
+                continue;
+            }
             d->starved = true;
             return NULL;
         }
@@ -324,7 +334,8 @@ static struct lzr_flight *top(struct lzr_driver *d, struct lzr_request **list)
 
 void lzr_needs_pump(struct lzr_driver *d, struct lzr_request **list)
 {
-    while (!d->closing && !d->draining && d->queue.urgent.n < 2 * d->nworkers) {
+    while (!d->closing && !d->draining && d->queue.urgent.n < 2 * d->nworkers &&
+           d->need_tasks < 2 * d->ncodecs) {
         struct lzr_flight *f = top(d, list);
         if (f == NULL) {
             return;

@@ -256,7 +256,19 @@ void lzr_queue_remove(struct lzr_queue *q, struct lzr_flight *f)
 
 void lzr_queue_take(struct lzr_queue *q, struct lzr_flight *f)
 {
+    if (!f->urgent) {
+        q->run = q->run >= LZR_URGENT_RUN ? LZR_URGENT_RUN - LZR_URGENT_SHARE : 0;
+    } else if (q->nroots == 0) {
+        q->run = 0;
+    } else if (q->run < LZR_URGENT_RUN) {
+        q->run++;
+    }
     drop(q, f, true);
+}
+
+bool lzr_queue_turn(const struct lzr_queue *q)
+{
+    return q->nroots > 0 && q->run >= LZR_URGENT_RUN;
 }
 
 static bool fits(struct lzr_filter filter, const struct lzr_flight *f)
@@ -333,8 +345,10 @@ struct lzr_flight *lzr_queue_next(const struct lzr_queue *q, bool fresh, uint64_
            ((f->needs_fresh && !fresh && now_us < f->fresh_until_us) || !fits(filter, f))) {
         f = f->next;
     }
-    if (f == NULL) {
-        f = lzr_queue_root(q, now_us, filter);
+    if (f == NULL || lzr_queue_turn(q)) {
+        struct lzr_flight *root = lzr_queue_root(q, now_us, filter);
+        /* One that has to be started first has had its turn to start (needs.c), but no room. */
+        f = f == NULL || (root != NULL && !root->unstarted) ? root : f;
     }
     return f != NULL && f->unstarted ? NULL : f;
 }

@@ -3,7 +3,11 @@
  *
  *   1. Urgent flights: what a started flight waits for, blocks whose inputs are all there, retries.
  *      They end what has been begun and free what it holds, and are never more than a few, since a
- *      gathering flight is asked for its next need only while few are waiting (needs.c).
+ *      gathering flight is asked for its next need only while few are waiting (needs.c). But what a
+ *      coarse level of a large image is made of are thousands of blocks: after LZR_URGENT_RUN of
+ *      them in a row a root has its turn, and then after each LZR_URGENT_SHARE of them. So what is
+ *      made of a few blocks is made without a break, a viewer's fine chunks don't wait for an
+ *      overview to be ready, and the overview still gets most of the workers.
  *   2. Roots, what requests ask for; one that has needs of its own stands here, holding nothing,
  *      until its turn to start comes. Of roots,
  *      a. what has waited for LZR_QUEUE_PATIENCE_US, oldest first: nothing overtakes it;
@@ -30,6 +34,8 @@ struct lzr_flight;
 
 #define LZR_QUEUE_PATIENCE_US (UINT64_C(5) * 1000000)
 #define LZR_BURST_PAUSE_US UINT64_C(50000)
+#define LZR_URGENT_RUN 16     /* urgent flights in a row, and then ... */
+#define LZR_URGENT_SHARE 3    /* ... so many for each root */
 #define LZR_QUEUE_CLIENTS 256 /* places for clients */
 #define LZR_QUEUE_LOOK 256    /* flights of a row that may be passed over */
 #define LZR_QUEUE_LANES 8     /* a client's flights by array, hashed */
@@ -59,6 +65,7 @@ struct lzr_queue {
     enum lzr_order order;
     uint32_t nroots;
     struct lzr_list urgent;
+    uint32_t run; /* urgent ones taken since the last root was, while roots waited */
     struct lzr_flight *oldest, *newest;    /* roots by arrival */
     struct lzr_queue_client *clients;      /* LZR_QUEUE_CLIENTS of them */
     struct lzr_queue_client *first, *last; /* those with flights, whose turn is next first */
@@ -92,6 +99,8 @@ struct lzr_filter {
  * if it is a root's turn that has to be started first. */
 struct lzr_flight *lzr_queue_next(const struct lzr_queue *q, bool fresh, uint64_t now_us,
                                   struct lzr_filter filter);
+/* It is a root's turn although there is urgent work. */
+bool lzr_queue_turn(const struct lzr_queue *q);
 /* The root whose turn is next, still queued. */
 struct lzr_flight *lzr_queue_root(const struct lzr_queue *q, uint64_t now_us,
                                   struct lzr_filter filter);

@@ -246,3 +246,42 @@ def test_a_file_that_changes_is_an_error_of_its_levels(serve, tmp_path):
     for key in ("file/1/c/1/0/0", "file/2/c/0/0/0"):
         r = srv.get("/zarr3/s.zarr/" + key)
         assert r.status == 500 and "has changed" in r.text and "shorter" in r.text, r
+
+
+def test_an_overview_and_fine_chunks_share_the_workers(serve, gate):
+    """A coarsest chunk takes 64 blocks, one worker: fine chunks of another client, plain ones and ones with
+    inputs of their own, are computed meanwhile, and the overview goes on, too."""
+    srv = serve(gate.code + """
+import lazarr
+big = dict(shape=(64, 64, 64), chunks=16, dtype="uint8", axes="zyx", compressor=None)
+@lazarr.array("v", **big, levels=3)
+def v(block):
+    gate("v")
+    return 1
+@lazarr.array("plain", **big)
+def plain(block):
+    gate("plain")
+    return 2
+@lazarr.array("derived", inputs=[plain], compressor=None)
+def derived(block, p):
+    gate("derived")
+    return p + 1
+""", "--workers", "1")
+    coarse = srv.begin("/zarr3/s.zarr/v/2/c/0/0/0", {"User-Agent": "overview"})
+    calls = [gate.next()]
+    fine = [srv.begin(f"/zarr3/s.zarr/{name}/0/c/0/0/{i}", {"User-Agent": "viewer"})
+            for name, i in (("plain", 0), ("plain", 1), ("derived", 2), ("derived", 3))]
+    srv.wait_metric("waiting", 5)
+    order = []
+    while len(order) < 64 + 2 + 4:
+        call = calls.pop() if calls else gate.next()
+        order.append(call.key)
+        call.go()
+    assert coarse.result().status == 200
+    assert {p.result().body for p in fine} == {b"\2" * 4096, b"\3" * 4096}
+    ends = [i for i, key in enumerate(order) if key in ("plain", "derived")]
+    assert order.index("plain") <= 24, order    # after a run of what had been started
+    assert order.index("derived") <= 40, order
+    assert ends[-1] < 60, order                 # all of them before the overview is there
+    assert order[:10] == ["v"] * 10, order      # which a few requests don't interrupt at once
+    assert "v" in order[ends[0]:ends[-1]], order  # and which goes on meanwhile
