@@ -166,6 +166,25 @@ static struct lzr_span dimension_names(const struct lzr_look *look, const struct
     return names;
 }
 
+/* Neuroglancer shows any name, but reads few of them in a state; names are JSON, in quotes. */
+static bool names_ok(const struct space *s)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    for (size_t i = 0; i < s->n; i++) {
+        struct lzr_span name = s->axes[i].name;
+        if (name.n < 3 || strchr(letters, name.p[1]) == NULL) {
+            return false;
+        }
+        for (size_t k = 1; k + 1 < name.n; k++) {
+            if (name.p[k] == '\0' ||
+                (strchr(letters, name.p[k]) == NULL && strchr("0123456789_", name.p[k]) == NULL)) {
+                return false;
+            }
+        }
+    }
+    return s->n > 0;
+}
+
 /* How many axes are on the screen. */
 static size_t shown_axes(const struct space *s)
 {
@@ -421,9 +440,9 @@ static void write_state(struct lzr_buf *out, const struct lzr_look *look, size_t
     }
     lzr_json_init(&j, out);
     lzr_json_open(&j, '{');
-    if (s.n > 0) {
+    if (names_ok(&s)) {
         write_space(&j, &s);
-    }
+    } /* else it places itself, a voxel a pixel */
     lzr_json_key(&j, "layers");
     lzr_json_open(&j, '[');
     for (size_t i = 0; i < n; i++) {

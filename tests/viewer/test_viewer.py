@@ -337,6 +337,38 @@ def test_view_behind_nginx(browser, volumes, tmp_path):
     fitted([p[..., :3].astype(int) for p in look.panels])
 
 
+@pytest.mark.parametrize("name", ["line", "four", "five", "all_axes", "one_channel", "single_plane",
+                                  "coarse", "spaces"])
+def test_view_link_of_odd_ones(browser, serve, name):
+    """Ranks that Neuroglancer rarely meets, all five axes, a channel or a plane alone, levels, and
+    names of axes that need escaping: the link opens and something is drawn."""
+    srv = serve("""
+import lazarr
+def add(name, *shape, **more):
+    more.setdefault("chunks", 8)
+    @lazarr.array(name, shape=shape, dtype="uint8", **more)
+    def compute(block):
+        return sum(block.coords()) * 7 % 200 + 20
+add("line", 40)
+add("four", 3, 9, 10, 11)
+add("five", 2, 3, 9, 10, 11)
+add("all_axes", 2, 3, 9, 10, 11, axes="tczyx", channels=["a", "b", "c"],
+    units=("second", None, "micrometer", "micrometer", "micrometer"), scale=(0.5, 1, 2, 1, 1))
+add("one_channel", 1, 9, 10, 11, axes="czyx", channels=[{"label": "only", "color": "00FF00"}])
+add("single_plane", 1, 30, 40, axes="zyx", units="nanometer", scale=(50, 4, 4))
+add("coarse", 64, 64, 64, axes="zyx", levels=3, chunks=16)
+add("spaces", 9, 10, 11, dims=("a b", 'q"t', "\u00e9"))
+""")
+    r = srv.get(f"/view/s/{name}")
+    assert r.status == 302
+    state = json.loads(urllib.parse.unquote(r["Location"].split("#!", 1)[1]))
+    look = browser.open(state, srv.url, f"view-odd-{name}", keep=True)
+    look.check(look.missing(), aborts=True)
+    for panel in look.panels:
+        rgb = panel[..., :3].astype(int)
+        assert len(np.unique(rgb[panel.shape[0] // 3:-panel.shape[0] // 3], axis=0)) > 2
+
+
 def test_view_of_nothing(viewing):
     assert viewing.get("/view/none").status == 404
     assert viewing.get("/view/brain/none").status == 404
