@@ -178,7 +178,7 @@ static enum lzr_got board(struct lzr_driver *d, const struct lzr_chunk *c, struc
         lzr_needs_begin(d, f, list);
     } else if (f->recipe->list == NULL && !f->recipe->worker) {
         lzr_task_push(d, f);
-    } else {
+    } else if (f->recipe->worker || !lzr_needs_cached(d, f)) {
         lzr_queue_push(&d->queue, f);
     }
     lzr_dispatch(d, list);

@@ -10,6 +10,7 @@
 #include "engine/recipe.h"
 #include "store/codec.h"
 
+enum { CACHED_MOST = 64 }; /* needs that are looked for in the cache before it is a flight's turn */
 enum { PATH_HOPS = 8 }; /* a longer path from a failure to its cause is told without its middle */
 
 struct lzr_needs *lzr_needs_new(uint64_t n)
@@ -251,6 +252,23 @@ void lzr_needs_begin(struct lzr_driver *d, struct lzr_flight *f, struct lzr_requ
     if (f->needs->pending == 0) {
         gathered(d, f);
     }
+}
+
+bool lzr_needs_cached(struct lzr_driver *d, struct lzr_flight *f)
+{
+    struct lzr_err err;
+    bool all = list_needs(f, &err) == LZR_OK && f->needs->n <= CACHED_MOST;
+    for (uint64_t i = 0; all && i < f->needs->n; i++) {
+        all = from_cache(d, &f->needs->items[i]);
+    }
+    if (!all) {
+        lzr_needs_free(&f->needs);
+        return false;
+    }
+    f->unstarted = false;
+    f->needs->asked = f->needs->n;
+    gathered(d, f);
+    return true;
 }
 
 /* Nothing is under way that could free memory. */

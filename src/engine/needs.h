@@ -50,6 +50,9 @@ void lzr_needs_free(struct lzr_needs **s); /* nothing of it may be pending; NULL
 
 /* Begins an eager flight, which has been joined already. It may fail at once. */
 void lzr_needs_begin(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request **list);
+/* A new flight that codec threads make: where all its needs are cached (and they are few), it is
+ * nobody's turn that it takes, so it becomes a task at once. */
+bool lzr_needs_cached(struct lzr_driver *d, struct lzr_flight *f);
 /* Asks for needs as far as order and budget allow; called by lzr_dispatch. */
 void lzr_needs_pump(struct lzr_driver *d, struct lzr_request **list);
 /* A need's result is there (req.result, not a failure), and it has left its flight. */

@@ -285,3 +285,53 @@ def derived(block, p):
     assert ends[-1] < 60, order                 # all of them before the overview is there
     assert order[:10] == ["v"] * 10, order      # which a few requests don't interrupt at once
     assert "v" in order[ends[0]:ends[-1]], order  # and which goes on meanwhile
+
+
+def test_a_level_of_cached_chunks_waits_for_no_worker(serve, gate):
+    """All that it is made of is cached: it is made at once, whatever stands in the queue."""
+    srv = serve(gate.code + """
+import lazarr
+big = dict(shape=(64, 64, 64), chunks=16, dtype="uint8", axes="zyx", compressor=None)
+@lazarr.array("v", **big, levels=3)
+def v(block):
+    return 1
+@lazarr.array("slow", **big)
+def slow(block):
+    gate("slow")
+    return 2
+""", "--workers", "1")
+    for at in np.ndindex(2, 2, 2):
+        srv.chunk("/zarr3/s.zarr/v/1/c/" + "/".join(map(str, at)))
+    waiting = [srv.begin(f"/zarr3/s.zarr/slow/0/c/0/0/{i}") for i in range(4)]
+    gate.next()
+    srv.wait_metric("waiting", 4)
+    with srv.delta() as d:
+        assert srv.chunk("/zarr3/s.zarr/v/2/c/0/0/0") == b"\1" * 4096
+    assert d["computed_total"] == 0 and d["made_total"] == 1
+    assert not any(p.answered() for p in waiting)
+
+
+def test_a_zoomed_out_picture_of_a_derived_array(serve):
+    """Where the inputs have the levels, the function runs on them: the coarsest picture costs the coarsest
+    chunks, not the volume."""
+    srv = serve("""
+import lazarr
+@lazarr.array("raw", shape=(256, 256, 256), chunks=16, dtype="uint8", axes="zyx", levels=4, pyramid="each")
+def raw(block):
+    return block.level
+@lazarr.array("edges", inputs=[raw], dtype="float32", halo=2, boundary="edge", compressor=None)
+def edges(block, t):
+    assert t.shape == tuple(n + 4 for n in block.shape)
+    return t + 10 * block.level
+@lazarr.array("cells", inputs=[edges], dtype="uint32", kind="labels")
+def cells(block, t):
+    return t.astype("u4")
+""", "--workers", "2")
+    with srv.delta() as d:
+        got = pyramids.read(srv, "/zarr3/s.zarr/edges/3")
+    assert got.shape == (32, 32, 32) and (got == 33).all()
+    assert d["computed_total"] == 8 + 8 and d["made_total"] == 0  # of raw and of edges; the volume is 4096
+    with srv.delta() as d:
+        body = srv.chunk("/precomputed/s/cells/3/0-16_0-16_0-16")
+    assert body and d["computed_total"] == 1
+    assert "coarsest" not in srv.log
