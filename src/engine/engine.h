@@ -303,6 +303,8 @@ void lzr_job_interrupt(struct lzr_driver *d, struct lzr_flight *f);
 /* Looks at a worker: what is late, too large, too old or unwanted. With mu. */
 void lzr_worker_check(struct lzr_driver *d, struct lzr_worker *w, uint64_t now,
                       struct lzr_request **list);
+/* Kills a worker whose one job is beyond its deadline, and fails that job's flight. With mu. */
+void lzr_worker_late(struct lzr_driver *d, struct lzr_worker *w, struct lzr_request **list);
 /* Looks up what memory it uses; supervisor only, without mu. */
 void lzr_worker_measure(struct lzr_driver *d, struct lzr_worker *w);
 /* When it has to be looked at again at the latest; UINT64_MAX: at any time. With mu. */

@@ -71,7 +71,8 @@ void lzr_flight_fail(struct lzr_driver *d, struct lzr_flight *f, enum lzr_code c
 }
 
 /* Takes the job out of its worker's list; the next one can run from now on. */
-static bool take_job(struct lzr_worker *w, uint64_t seq, uint32_t slot, struct lzr_job *out)
+static bool take_job(struct lzr_driver *d, struct lzr_worker *w, uint64_t seq, uint32_t slot,
+                     struct lzr_job *out)
 {
     if (w->njobs == 0 || w->jobs[0].seq != seq || w->jobs[0].slot->id != slot) {
         return false; /* workers answer in order; anything else is garbled */
@@ -83,6 +84,10 @@ static bool take_job(struct lzr_worker *w, uint64_t seq, uint32_t slot, struct l
         w->jobs[0].deadline_us = lzr_now_us() + w->jobs[0].timeout_us;
     }
     w->jobs_done++;
+    if (w->most_jobs > 0 && w->jobs_done >= w->most_jobs && w->retire == NULL) {
+        w->retire = "it has done the jobs that --worker-jobs allows";
+        lzr_wake_supervisor(d);
+    }
     return true;
 }
 
@@ -98,7 +103,7 @@ static bool apply_done(struct lzr_driver *d, struct lzr_worker *w, const struct 
                        struct finished *fin)
 {
     struct lzr_job job;
-    if (!take_job(w, p->msg.seq, p->msg.slot, &job)) {
+    if (!take_job(d, w, p->msg.seq, p->msg.slot, &job)) {
         return false;
     }
     if ((p->msg.flags & LZR_DONE_PINNED) != 0 && !job.slot->pinned) {
@@ -130,7 +135,7 @@ static bool apply_failed(struct lzr_driver *d, struct lzr_worker *w, struct lzr_
                          struct lzr_request **list)
 {
     struct lzr_job job;
-    if (!take_job(w, p->msg.seq, p->msg.slot, &job)) {
+    if (!take_job(d, w, p->msg.seq, p->msg.slot, &job)) {
         return false;
     }
     if ((p->msg.flags & LZR_DONE_PINNED) != 0 && !job.slot->pinned) {

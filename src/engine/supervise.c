@@ -139,6 +139,10 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     for (unsigned i = w->njobs; i > 1; i--) {
         lzr_job_return(d, &w->jobs[i - 1]); /* sent ahead, never begun */
     }
+    if (w->njobs > 0 && w->dump_us != 0 && w->jobs[0].flight != NULL && !d->closing) {
+        w->njobs = 1;
+        lzr_worker_late(d, w, &list); /* it was to be killed; the signal for its stacks did it */
+    }
     if (w->njobs > 0) {
         bury_job(d, w, &w->jobs[0], how, &list);
         w->njobs = 0;

@@ -71,14 +71,11 @@ static bool isolate(struct lzr_driver *d, struct lzr_worker *w)
     return w->njobs == 1;
 }
 
-static void kill_late(struct lzr_driver *d, struct lzr_worker *w, struct lzr_request **list)
+void lzr_worker_late(struct lzr_driver *d, struct lzr_worker *w, struct lzr_request **list)
 {
     struct lzr_job *j = &w->jobs[0];
     struct lzr_flight *f = j->flight;
     char text[256];
-    if (!isolate(d, w)) {
-        return;
-    }
     (void)snprintf(text, sizeof text, "%s/%s: the function took longer than %.3g s and was killed",
                    f->array->store->name, f->array->path, (double)j->timeout_us / 1e6);
     lzr_log(d->log, LZR_LOG_ERROR, "%s (chunk %llu)", text, (unsigned long long)f->index);
@@ -88,6 +85,13 @@ static void kill_late(struct lzr_driver *d, struct lzr_worker *w, struct lzr_req
     /* Who waits is told now: a process may take long to end. Its slot goes with it. */
     j->flight = NULL;
     lzr_flight_fail(d, f, LZR_E_TIMEOUT, text, list);
+}
+
+static void kill_late(struct lzr_driver *d, struct lzr_worker *w, struct lzr_request **list)
+{
+    if (isolate(d, w)) {
+        lzr_worker_late(d, w, list);
+    }
 }
 
 static void kill_abandoned(struct lzr_driver *d, struct lzr_worker *w)
@@ -200,9 +204,6 @@ static void check_retirement(struct lzr_driver *d, struct lzr_worker *w, uint64_
 {
     if (w->state != LZR_WORKER_READY) {
         return;
-    }
-    if (w->retire == NULL && w->most_jobs > 0 && w->jobs_done >= w->most_jobs) {
-        w->retire = "it has done the jobs that --worker-jobs allows";
     }
     if (w->retire == NULL && w->retire_us > 0 && now >= w->retire_us) {
         w->retire = "it has reached the age that --worker-age allows";

@@ -134,6 +134,20 @@ void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
     }
 }
 
+/* What is the server's alone: what its service manager gave it, and what may hold a token. */
+static bool withheld(const char *variable)
+{
+    static const char *const names[] = {"NOTIFY_SOCKET=",  "LISTEN_PID=",   "LISTEN_FDS=",
+                                        "LISTEN_FDNAMES=", "WATCHDOG_PID=", "WATCHDOG_USEC=",
+                                        "LAZARR_"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strncmp(variable, names[i], strlen(names[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The environment of a worker: ours, one thread a library (workers are the parallelism), and the
  * library path of the Python it is to run on. Freed with free_environment. */
 static char **make_environment(const struct lzr_driver *d)
@@ -152,7 +166,7 @@ static char **make_environment(const struct lzr_driver *d)
     }
     bool ld = d->pyenv.ld_library_path[0] != '\0';
     for (size_t i = 0; i < n; i++) {
-        if (ld && strncmp(environ[i], "LD_LIBRARY_PATH=", 16) == 0) {
+        if (withheld(environ[i]) || (ld && strncmp(environ[i], "LD_LIBRARY_PATH=", 16) == 0)) {
             continue;
         }
         env[k++] = lzr_strdup(environ[i]);
