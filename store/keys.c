@@ -12,9 +12,9 @@ static bool read_position(const char **p, const char *end, uint64_t count, uint6
         return false; /* a leading zero */
     }
     for (; s < end && *s >= '0' && *s <= '9'; s++) {
-        /* count <= 2^62, so v stays far from where it would wrap. */
+        bool wraps = v > UINT64_MAX / 10 - 1; /* far above what a count is, 2^62 */
         v = v * 10 + (uint64_t)(*s - '0');
-        if (v >= count) {
+        if (wraps || v >= count) {
             return false;
         }
     }

@@ -187,6 +187,11 @@ def test_A51_precomputed(srv, name):
             if bad_hi != hi or bad_lo != lo:
                 key = "_".join(f"{a + o}-{b + o}" for a, b, o in zip(bad_lo, bad_hi, s["voxel_offset"]))
                 assert srv.get(f"{PRE}/{name}/{s['key']}/{key}").status == 404, key
+    # 2^64 is no other way to write 0.
+    first = "_".join(f"{o}-{min(c, n) + o}" for o, c, n in zip(s["voxel_offset"], s["chunk_sizes"][0], s["size"]))
+    assert srv.get(f"{PRE}/{name}/0/{first}").status == 200
+    if first.startswith("0-"):
+        assert srv.get(f"{PRE}/{name}/0/{2**64}{first[1:]}").status == 404
     if s["encoding"] != "raw":
         return  # tests/clients decodes them with tensorstore and cloud-volume
     source = {"bits": "bool", "half": "float16"}.get(name, dtype)

@@ -106,6 +106,9 @@ static void test_keys(void **state)
         {&gb, '.', "4611686018427387903", INT64_C(4611686018427387903)},
         {&gb, '.', "4611686018427387904", -1},
         {&gb, '.', "99999999999999999999999999999999999999", -1},
+        /* 2^64, and 4 * 10^19, which wraps to less than there is. */
+        {&gb, '.', "18446744073709551616", -1},
+        {&gb, '.', "40000000000000000000", -1},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -117,6 +120,52 @@ static void test_keys(void **state)
         assert_int_equal(is, rows[i].index >= 0);
         assert_true(!is || index == (uint64_t)rows[i].index);
     }
+}
+
+/* Contract lines A31 and A51: bounds with the offset, cut at the end, in one spelling. */
+static void test_precomputed_keys(void **state)
+{
+    struct lzr_grid g = make_grid(3, (const uint64_t[]){7, 5, 9}, (const uint64_t[]){3, 5, 4});
+    struct lzr_grid flat = make_grid(2, (const uint64_t[]){5, 9}, (const uint64_t[]){5, 4});
+    const int64_t none[3] = {0}, offset[3] = {-6, 100, -4}; /* z, y, x */
+    const struct {
+        const int64_t *offset;
+        const char *key;
+        int64_t index; /* -1: no such key */
+    } rows[] = {
+        {none, "0-4_0-5_0-3", 0},
+        {none, "8-9_0-5_6-7", 8},
+        {none, "8-12_0-5_6-9", -1},
+        {none, "4-8_0-5_3-6", 4},
+        {none, "18446744073709551616-4_0-5_0-3", -1},
+        {none, "0-18446744073709551620_0-5_0-3", -1},
+        {none, "0-4_0-5_0-03", -1},
+        {none, "00-4_0-5_0-3", -1},
+        {none, "-0-4_0-5_0-3", -1},
+        {none, "+0-4_0-5_0-3", -1},
+        {none, "1-5_0-5_0-3", -1},
+        {none, "0-4_0-5", -1},
+        {none, "0-4_0-5_0-3_", -1},
+        {none, "0-4_0-5_0-3/0", -1},
+        {none, "0-4_0-5_7-7", -1},
+        {none, "", -1},
+        {offset, "-4-0_100-105_-6--3", 0},
+        {offset, "4-5_100-105_0-1", 8},
+        {offset, "0-4_0-5_0-3", -1},
+        {offset, "-8--4_100-105_-6--3", -1},
+        {offset, "-4--0_100-105_-6--3", -1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint64_t index = 77;
+        bool is = lzr_key_precomputed(&g, 3, rows[i].offset, rows[i].key, strlen(rows[i].key), &index);
+        assert_int_equal(is, rows[i].index >= 0);
+        assert_true(!is || index == (uint64_t)rows[i].index);
+    }
+    uint64_t index = 77;
+    assert_true(lzr_key_precomputed(&flat, 2, none, "4-8_0-5_0-1", 11, &index) && index == 1);
+    assert_false(lzr_key_precomputed(&flat, 2, none, "4-8_0-5_1-2", 11, &index));
+    assert_false(lzr_key_precomputed(&flat, 2, none, "4-8_0-5", 7, &index));
 }
 
 /* Against the plainest possible loop, for every cut of a 3-d chunk and three element sizes. */
@@ -160,6 +209,7 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_positions),
         cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_precomputed_keys),
         cmocka_unit_test(test_pad),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
