@@ -47,7 +47,7 @@ def extra(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def srv():
-    with lzr.Server([HERE / "matrix_store.py", lzr.ROOT / "examples" / "brain.py"],
+    with lzr.Server([HERE / "matrix_store.py", lzr.ROOT / "tests/e2e/stores/brain.py"],
                     "--no-access-log") as server:
         yield server
 

@@ -8,7 +8,9 @@ import pytest
 
 import lzr
 
-EXAMPLES = sorted(p for p in (lzr.ROOT / "examples").glob("*.py") if not p.name.startswith("_"))
+# examples/nuclei.py needs tensorflow: tests/gallery.
+EXAMPLES = sorted(p for p in (lzr.ROOT / "examples").glob("*.py")
+                  if not p.name.startswith("_") and p.stem != "nuclei")
 
 # Runs in a process of its own, as a user's pytest would: no server, only the package and the file.
 LOCAL = """

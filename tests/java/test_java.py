@@ -205,7 +205,7 @@ def test_brain(brain, java):
             assert bdv["views"][-1]["origin"] == pytest.approx([-90, -126, -72])
             assert bdv["views"][-1]["corner"] == pytest.approx([-89, -124, -69])
             assert {s["unit"] for s in bdv["setups"]} == {"mm"}
-    assert d["computed_total"] == 36  # of gradient; the sources are read by the server itself
+    assert d["computed_total"] == 36 + 8 + 1  # the gradient's levels; the sources are read in C
 
 
 @pytest.mark.parametrize("name", ["t1", "aal", "gradient"])

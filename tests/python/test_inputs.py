@@ -1,4 +1,5 @@
 """Arrays made of arrays, without a server: what is taken over, what is refused, what a block sees."""
+import functools
 import json
 
 import numpy as np
@@ -117,7 +118,9 @@ def test_function_forms():
     t1 = source()
     assert lazarr.array("a", inputs=[t1], halo=1)(lambda b: b.inputs[0])[3, 4, 5] == V[3, 4, 5]
     assert lazarr.array("a", inputs=[t1])(lambda *all: all[1])[3, 4, 5] == V[3, 4, 5]
-    assert lazarr.array("a", inputs=[t1])(lambda b, t=None: t)[3, 4, 5] == V[3, 4, 5]
+    assert lazarr.array("a", inputs=[t1])(lambda b, t, more=2: t * more)[3, 4, 5] == V[3, 4, 5] * 2
+    assert lazarr.array("a", inputs=[t1])(lambda b, sigma=2: sigma)[3, 4, 5] == 2
+    assert lazarr.array("a", inputs=[t1])(functools.partial(lambda n, b, t: t + n, 1))[3, 4, 5] == V[3, 4, 5] + 1
     for f in (lambda: 0, lambda b, x, y: 0, lambda b, *, k: 0):
         with pytest.raises(lazarr.StoreError, match='array "a": the function must take a block and 1 in'):
             lazarr.array("a", inputs=[t1])(f)

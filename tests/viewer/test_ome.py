@@ -29,7 +29,7 @@ def t1():
 
 @pytest.fixture(scope="module")
 def srv(t1):
-    with lzr.Server([lzr.ROOT / "examples" / "brain.py", HERE / "kinds_store.py"],
+    with lzr.Server([lzr.ROOT / "tests/e2e/stores/brain.py", HERE / "kinds_store.py"],
                     "--no-access-log") as server:
         yield server
         m = server.metrics()

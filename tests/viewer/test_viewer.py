@@ -85,7 +85,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def srv(volumes):
-    with lzr.Server([lzr.ROOT / "examples" / "brain.py"], "--no-access-log") as server:
+    with lzr.Server([lzr.ROOT / "tests/e2e/stores/brain.py"], "--no-access-log") as server:
         yield server
         m = server.metrics()
         assert m["compute_failures_total"] == 0 and m["worker_deaths_total"] == 0
@@ -264,7 +264,7 @@ def test_recordings(tour):
 
 @pytest.fixture(scope="module")
 def viewing(browser, volumes):
-    with lzr.Server([lzr.ROOT / "examples" / "brain.py"], "--neuroglancer", browser.client.url,
+    with lzr.Server([lzr.ROOT / "tests/e2e/stores/brain.py"], "--neuroglancer", browser.client.url,
                     "--no-access-log") as server:
         yield server
 
@@ -327,7 +327,7 @@ def fitted(panels):
 
 def test_view_behind_nginx(browser, volumes, tmp_path):
     """The link through the real nginx, under a path: Neuroglancer reads all of it through there."""
-    with lzr.Server([lzr.ROOT / "examples" / "brain.py"], "--neuroglancer", browser.client.url,
+    with lzr.Server([lzr.ROOT / "tests/e2e/stores/brain.py"], "--neuroglancer", browser.client.url,
                     "--no-access-log") as server, Nginx(server.port, tmp_path) as proxy:
         look = browser.open(f"{proxy.url}/view/brain", proxy.origin, "view-nginx", size=(1000, 800))
         look.all_requests.pop(0)
@@ -376,7 +376,7 @@ def test_view_of_nothing(viewing):
 
 def test_view_behind_a_public_url(volumes):
     """The state names the address that the public sees."""
-    with lzr.Server([lzr.ROOT / "examples" / "brain.py"], "--public-url",
+    with lzr.Server([lzr.ROOT / "tests/e2e/stores/brain.py"], "--public-url",
                     "https://example.org/data/") as server:
         _, state = view(server, "/view/brain")
     for layer in state["layers"]:

@@ -37,17 +37,20 @@ def check_names(g: dict) -> None:
 
 def takes(function: Callable[..., Any], inputs: int) -> bool:
     """Whether a function wants the inputs' arrays behind the block; StoreError if it can be called
-    neither way."""
+    neither way. A parameter with a default isn't there for an input: ``def f(block, sigma=2)``."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         return True  # built in: it says nothing
-    for n in (inputs, 0):
-        try:
-            signature.bind(*[None] * (1 + n))
-            return n > 0 or inputs == 0
-        except TypeError:
-            pass
+    kinds = [p.kind for p in signature.parameters.values() if p.default is p.empty]
+    needed = sum(k in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+                 for k in kinds)
+    wants = needed > 1 or inspect.Parameter.VAR_POSITIONAL in kinds
+    try:
+        signature.bind(*[None] * (1 + inputs if wants else 1))
+        return wants
+    except TypeError:
+        pass
     what = f"a block and {inputs} input{'s' if inputs != 1 else ''}" if inputs else "a block"
     raise StoreError(f"the function must take {what}, its arguments are {signature}")
 

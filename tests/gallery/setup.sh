@@ -1,0 +1,30 @@
+#!/bin/sh
+# Installs stardist and tensorflow, at the versions pinned beside this file, under
+# $LZR_ENVS/stardist (default: build/envs of the checkout), and trains the network of
+# examples/nuclei.py into $LZR_ENVS/nuclei, once. A gigabyte and some minutes, so nothing of
+# ./quickstart test.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+envs=${LZR_ENVS:-$here/../../build/envs}
+mkdir -p "$envs"
+envs=$(cd "$envs" && pwd)
+unset VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH || true
+
+exec 9>"$envs/.gallery-lock" # two runs at once must not write to one folder
+flock 9
+
+want=$(sha256sum <"$here/requirements.txt")
+if [ "$(cat "$envs/stardist/.installed" 2>/dev/null)" != "$want" ]; then
+    echo "gallery/setup.sh: installing stardist and tensorflow"
+    rm -rf "$envs/stardist"
+    /usr/bin/python3 -m venv "$envs/stardist"
+    "$envs/stardist/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$here/requirements.txt"
+    echo "$want" >"$envs/stardist/.installed"
+fi
+if [ ! -e "$envs/nuclei/lazarr-nuclei-1/nuclei/weights_best.h5" ]; then
+    echo "gallery/setup.sh: training (some minutes)"
+    XDG_CACHE_HOME=$envs/nuclei "$envs/stardist/bin/python" "$here/../../examples/nuclei.py" \
+        >"$envs/nuclei-training.log" 2>&1 || { tail -n 20 "$envs/nuclei-training.log"; exit 1; }
+fi
+echo "gallery/setup.sh: ready in $envs"
