@@ -74,6 +74,12 @@ def _specs():
         add(f"seg/flat_{d}", (30, 41), (16, 16), d, axes="yx", kind="labels")
         add(f"seg/raw_{d}", (20, 20, 20), (16, 16, 16), d, axes="zyx", kind="labels",
             precomputed_encoding="raw")
+    # Widened, cast and swapped, in images and in labels.
+    add("image/bits", (9, 20, 21), (4, 8, 8), "bool", "raw", "zyx")
+    add("image/halves", (3, 9, 20, 21), (2, 4, 8, 8), ">f2", "zstd", "czyx")
+    add("image/doubles", (2, 9, 20, 21), (1, 4, 8, 8), "float64", "lz4", "czyx", levels=2)
+    add("seg/int64", (20, 21, 23), (8, 16, 24), "int64", "blosc", "zyx", kind="labels")
+    add("seg/big", (3, 9, 17, 12), (2, 8, 16, 8), ">u4", "gzip", "czyx", kind="labels", levels=2)
     add("seg/plain", (20, 20, 20), (16, 16, 16), "uint32", precomputed_encoding="compressed_segmentation")
     return out
 
@@ -184,7 +190,7 @@ def items(face):
 def encoding(spec):
     """Of the volume's chunks in precomputed."""
     want = spec.more.get("precomputed_encoding")
-    labels = spec.more.get("kind") == "labels" and spec.dtype.itemsize >= 4
+    labels = spec.more.get("kind") == "labels" and spec.dtype.itemsize >= 4  # int64 as uint64
     return want or ("compressed_segmentation" if labels else "raw")
 
 

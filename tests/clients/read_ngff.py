@@ -150,12 +150,13 @@ def ngff_zarr(spec, at, labels):
 def napari(spec, at, labels):
     from napari_ome_zarr import napari_get_reader
     layers = napari_get_reader(at)(at)
-    own = channels(spec) or [None]
+    # A layer for each channel, also of those that have no name.
+    own = channels(spec) or [None] * (spec.shape[spec.axes.index("c")] if "c" in spec.axes else 1)
     extra = [] if labels else labels_of(spec)
     expect("layers", [(m["name"], kind) for _, m, kind in layers],
            [(f"{spec.name.split('/')[-1]}: {c[0]}" if c else spec.name.split("/")[-1], "image") for c in own]
            + [(s.name.split("/")[-1], "labels") for s in extra])
-    axes = [a for a in spec.axes if a != "c" or channels(spec) is None]
+    axes = [a for a in spec.axes if a != "c"]
     scale = [s for s, a in zip(places(spec, 0)[0], spec.axes) if a in axes]
     for (data, meta, _), c in zip(layers, own + [None] * len(extra)):
         expect("axes", list(meta["axis_labels"]), axes)
@@ -170,7 +171,7 @@ def napari(spec, at, labels):
             expect("values of labels", matrix.same(np.asarray(data[k]), want), True)
     out = [[np.asarray(d) for d in (data if isinstance(data, (list, tuple)) else [data])]
            for data, _, _ in layers[:len(own)]]
-    if channels(spec) is None:
+    if "c" not in spec.axes:
         return out[0]
     return [np.stack(level, spec.axes.index("c")) for level in zip(*out)]
 

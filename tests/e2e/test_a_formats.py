@@ -413,6 +413,38 @@ def small(block):
     assert r.status == 200 and r.complete and r.body[:8] == b"\0\0\0\1" + (1 << 28).to_bytes(4, "big")
 
 
+@pytest.mark.limit(120)
+@pytest.mark.parametrize("cache", ["0", "64KiB"])
+def test_the_same_bytes_whatever_is_evicted(srv, cache, stores):
+    """Every document's chunks in every format, by many connections in any order, from a server that keeps
+    nothing or next to nothing: the bytes of one that keeps all."""
+    import random
+    keys = [f"{Z3}/{n}/{c}" for n, c in (("img/0", "c/1/0/1"), ("img/1", "c/0/0/0"), ("czyx/0", "c/1/1/0/1"),
+                                         ("box", "c/1/1/1"), ("seg/0", "c/2/1/1"))]
+    keys += [f"{N5}/{n}" for n in ("img/s0/1/0/2", "img/s1/0/0/1", "czyx/s0/1/0/1/1", "box/1/1/2", "half/1/2",
+                                   "seg/s0/0/1/0", "tczyx/s0/2/1/1/1/0", "wide/0/0")]
+    for name in ("img", "seg", "czyx", "wide~float32", "half"):
+        for s in srv.get(f"{PRE}/{name}/info").json()["scales"]:
+            for i in range(min(3, -(-s["size"][0] // s["chunk_sizes"][0][0]))):
+                lo = [i * s["chunk_sizes"][0][0], 0, 0]
+                hi = [min(a + c, n) for a, c, n in zip(lo, s["chunk_sizes"][0], s["size"])]
+                keys.append(f"{PRE}/{name}/{s['key']}/" + "_".join(
+                    f"{a + o}-{b + o}" for a, b, o in zip(lo, hi, s["voxel_offset"])))
+    keys += [f"{BDV}/tczyx/dataset.n5/setup{c}/timepoint{t}/s0/1/1/0" for c in (0, 1) for t in (0, 1)]
+    want = {k: srv.chunk(k) for k in keys}
+    order = keys * 12
+    random.Random(cache).shuffle(order)
+    with lzr.Server(stores / "formats.py", "--workers", "2", "--cache", cache) as other:
+        with ThreadPoolExecutor(12) as pool:
+            wrong = [k for k, got in zip(order, pool.map(other.get, order))
+                     if got.status != 200 or got.body != want[k]]
+        m = other.metrics()
+    assert not wrong, wrong[:5]
+    assert m["compute_failures_total"] == m["worker_deaths_total"] == 0
+    assert m["computed_total"] > len(keys) or cache != "0"
+    assert m["waiting"] == m["queued"] == m["running"] == 0
+
+
 def test_lengths_that_are_known_need_no_computation(serve, gate):
     """A12 in the other formats: HEAD of raw precomputed chunks and of raw N5 blocks, cut ones too."""
     srv = serve(gate.code + """
