@@ -1,9 +1,13 @@
 """Levels that the server makes out of the level below: values, counters, failures, memory."""
+import sys
+
 import numpy as np
 import pytest
 
 import lzr
 import pyramids
+
+sys.path.insert(0, str(lzr.PYTHON_DIR))
 
 STORE = """
 import os, lazarr, numpy as np
@@ -54,6 +58,18 @@ def cases():
             ][n % 4]
             out.append((f"a{n}", dtype, shape, chunks, axes, factors, 3, how, "lz4" if n % 3 else None))
     return out
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda c: f"{c[1]}-{c[7]}")
+def test_local_values_are_the_servers(served, case):
+    """What array.level(k) gives without a server: the same bits."""
+    from lazarr import _levels
+    srv, folder = served
+    name, _, shape, _, _, factors, _, how, _ = case
+    step = factors if isinstance(factors, int) else factors[0]
+    step = [step] * len(shape) if isinstance(step, int) else step
+    got = _levels.downsample(np.load(folder / f"{name}.npy"), step, how)
+    np.testing.assert_array_equal(got, pyramids.read(srv, f"/zarr3/s.zarr/{name}/1"))
 
 
 @pytest.fixture(scope="module")

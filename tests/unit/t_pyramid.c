@@ -321,7 +321,7 @@ static void test_large_windows(void **state)
             unsigned char *in = malloc(n * size), out[4 * 16];
             void *room = aligned_alloc(64, (lzr_reduce_room(&r, src.shape[1]) + 127) / 64 * 64);
             struct value top = {0, 8.0, -3.0};
-            unsigned bits = r.dtype.kind == 'i' ? 8 * size - 1 : r.dtype.kind == 'b' ? 1 : 8 * size;
+            size_t bits = r.dtype.kind == 'i' ? 8 * size - 1 : r.dtype.kind == 'b' ? 1 : 8 * size;
             if (r.dtype.kind != 'f' && r.dtype.kind != 'c') {
                 top.whole = ((__int128)1 << bits) - 1;
             }
