@@ -6,10 +6,9 @@ network that each worker that computes them loads once, and at most two workers 
 stardist's pretrained networks are downloads. This example trains a small one of its own instead, on three
 quarters of the shipped image, in some minutes, and keeps it in your cache:
 
-    python3 -m venv stardist && stardist/bin/pip install stardist tensorflow-cpu
+    python3 -m venv stardist && stardist/bin/pip install stardist tensorflow-cpu 'numpy<2' 'ml-dtypes<0.6'
     stardist/bin/python examples/nuclei.py               # trains, once
-    ./quickstart worker $PWD/stardist                    # where its NumPy or Python is another
-    lazarr serve examples/nuclei.py --python stardist
+    lazarr serve examples/nuclei.py --python $PWD/stardist
 
 An object's label is the pixel of its centre, so blocks that see the same object mostly agree on it. Where
 an object is larger than the halo, they may see two different ones: with a halo of 48 they hardly do.

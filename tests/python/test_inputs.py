@@ -403,6 +403,15 @@ def test_deep_chains(tmp_path):
     assert len(m["arrays"]) == 3001 and m["arrays"][0]["levels"][0]["shape"] == [9]
 
 
+def test_deep_chains_compute():
+    """Deeper than Python's stack, and through levels."""
+    a = lazarr.source("a", np.arange(40).reshape(8, 5), chunks=3, axes="yx", levels=2)
+    for i in range(400):
+        a = lazarr.array(f"a{i}", inputs=[a], halo=1, boundary="wrap")(lambda b, t: t + 1)
+    assert a[3, 4] == 19 + 400 and np.array_equal(a.level(1)[...], _levels.downsample(
+        np.arange(40).reshape(8, 5), (2, 2), "mean") + 400)
+
+
 def test_paths_outside_of_a_store():
     lazarr.array("early", inputs=["late"])(lambda b, t: t + 1)
     early = _array.CURRENT.loose.get("early")

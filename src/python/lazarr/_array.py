@@ -244,6 +244,11 @@ class ArrayLevel(_Indexed):
         """The block at a chunk grid position of this level."""
         return self.array.compute(chunk, self.level)
 
+    def bounds(self, pos: Sequence[int]) -> tuple:
+        """Where a chunk's block begins and where it ends, cut to the array."""
+        start = tuple(p * c for p, c in zip(pos, self.chunks))
+        return start, tuple(min(s + c, n) for s, c, n in zip(start, self.chunks, self.shape))
+
     def _block_at(self, pos: tuple) -> np.ndarray:
         return self.array._cached(self.level, pos)
 
@@ -343,8 +348,7 @@ class Array(_Indexed):
         pos = tuple(int(p) for p in chunk)
         if len(pos) != view.ndim or any(not 0 <= p < n for p, n in zip(pos, view.counts)):
             raise IndexError(f"chunk {pos} is outside the grid {view.counts} of {self.path!r}")
-        start = tuple(p * c for p, c in zip(pos, view.chunks))
-        stop = tuple(min(s + c, n) for s, c, n in zip(start, view.chunks, view.shape))
+        start, stop = view.bounds(pos)
         if level > 0 and self.pyramid != "each":
             below = self.level(level - 1)
             step = [a // b for a, b in zip(view.factor, below.factor)]
@@ -367,10 +371,24 @@ class Array(_Indexed):
     def _block_at(self, pos: tuple) -> np.ndarray:
         return self._cached(0, pos)
 
+    def holds(self, level: int, pos: tuple) -> bool:
+        """Whether the local cache has a block."""
+        return (level, pos) in self._blocks
+
     def _cached(self, level: int, pos: tuple) -> np.ndarray:
-        got = self._blocks.pop((level, pos), None)
-        if got is None:
-            got = self.compute(pos, level)
+        if (level, pos) not in self._blocks:
+            for a, k, at in _local.in_order(self, level, pos):
+                got = a.compute(at, k)
+                if a is self and (k, at) == (level, pos):
+                    return self._keep(level, pos, got)
+                a._keep(k, at, got)
+        got = self._blocks.pop((level, pos))
+        self._blocks[level, pos] = got
+        return got
+
+    def _keep(self, level: int, pos: tuple, got: np.ndarray) -> np.ndarray:
+        """Puts a block into the local cache; the least recently used ones leave it."""
+        if (level, pos) not in self._blocks:
             self._bytes += got.nbytes
         self._blocks[level, pos] = got
         while self._bytes > LOCAL_CACHE_BYTES and len(self._blocks) > 1:
