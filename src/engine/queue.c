@@ -18,6 +18,7 @@ struct lzr_queue_client {
     uint64_t turns;
     uint32_t n;
     struct lane lanes[LZR_QUEUE_LANES];
+    struct lzr_flight *oldest, *newest;   /* all of them by arrival */
     struct lzr_queue_client *prev, *next; /* while it has flights */
 };
 
@@ -170,9 +171,20 @@ static void lane_remove(struct lane *l, struct lzr_flight *f)
 
 static void enter(struct lzr_queue *q, struct lzr_flight *f)
 {
-    struct lzr_queue_client *c = place(q, f->client);
+    /* The orders that it is measured against know no clients. */
+    struct lzr_queue_client *c =
+        q->order == LZR_ORDER_BURSTS ? place(q, f->client) : &q->clients[0];
     f->place = c;
     lane_insert(lane_of(c, f), f);
+    /* By age: one that comes back, or from another client, keeps its own, and those are few. */
+    struct lzr_flight *after = c->newest;
+    while (after != NULL && after->queued_us > f->queued_us) {
+        after = after->older;
+    }
+    f->older = after;
+    f->newer = after != NULL ? after->newer : c->oldest;
+    *(after != NULL ? &after->newer : &c->oldest) = f;
+    *(f->newer != NULL ? &f->newer->older : &c->newest) = f;
     if (c->n++ == 0) {
         client_append(q, c);
     }
@@ -182,6 +194,9 @@ static struct lzr_queue_client *leave(struct lzr_queue *q, struct lzr_flight *f)
 {
     struct lzr_queue_client *c = f->place;
     lane_remove(lane_of(c, f), f);
+    *(f->older != NULL ? &f->older->newer : &c->oldest) = f->newer;
+    *(f->newer != NULL ? &f->newer->older : &c->newest) = f->older;
+    f->older = f->newer = NULL;
     f->place = NULL;
     if (--c->n == 0) {
         client_unlink(q, c);
@@ -192,15 +207,6 @@ static struct lzr_queue_client *leave(struct lzr_queue *q, struct lzr_flight *f)
 void lzr_queue_push(struct lzr_queue *q, struct lzr_flight *f)
 {
     enter(q, f);
-    /* By age: one that comes back keeps its own, and those are few. */
-    struct lzr_flight *after = q->newest;
-    while (after != NULL && after->queued_us > f->queued_us) {
-        after = after->older;
-    }
-    f->older = after;
-    f->newer = after != NULL ? after->newer : q->oldest;
-    *(after != NULL ? &after->newer : &q->oldest) = f;
-    *(f->newer != NULL ? &f->newer->older : &q->newest) = f;
     f->urgent = false;
     q->nroots++;
 }
@@ -236,9 +242,6 @@ static void drop(struct lzr_queue *q, struct lzr_flight *f, bool served)
     }
     LZR_CHECK(q->nroots > 0);
     q->nroots--;
-    *(f->older != NULL ? &f->older->newer : &q->oldest) = f->newer;
-    *(f->newer != NULL ? &f->newer->older : &q->newest) = f->older;
-    f->older = f->newer = NULL;
     struct lzr_queue_client *c = leave(q, f);
     if (served) {
         lane_of(c, f)->turn = ++c->turns;
@@ -310,10 +313,11 @@ uint32_t lzr_queue_n(const struct lzr_queue *q)
     return q->urgent.n + q->nroots;
 }
 
-/* The oldest root that may have its turn, or the newest. */
-static struct lzr_flight *by_age(const struct lzr_queue *q, bool oldest, struct lzr_filter filter)
+/* A client's oldest that may have its turn, or its newest. */
+static struct lzr_flight *by_age(const struct lzr_queue_client *c, bool oldest,
+                                 struct lzr_filter filter)
 {
-    struct lzr_flight *f = oldest ? q->oldest : q->newest;
+    struct lzr_flight *f = oldest ? c->oldest : c->newest;
     for (unsigned i = 0; f != NULL && !fits(filter, f); i++) {
         f = i >= LZR_QUEUE_LOOK ? NULL : oldest ? f->newer : f->older;
     }
@@ -323,16 +327,17 @@ static struct lzr_flight *by_age(const struct lzr_queue *q, bool oldest, struct 
 struct lzr_flight *lzr_queue_root(const struct lzr_queue *q, uint64_t now_us,
                                   struct lzr_filter filter)
 {
-    struct lzr_flight *f = by_age(q, q->order != LZR_ORDER_NEWEST, filter);
-    if (q->order != LZR_ORDER_BURSTS ||
-        (f != NULL && now_us >= f->queued_us + LZR_QUEUE_PATIENCE_US)) {
-        return f;
+    for (const struct lzr_queue_client *c = q->first; c != NULL; c = c->next) {
+        struct lzr_flight *f = by_age(c, q->order != LZR_ORDER_NEWEST, filter);
+        if (f != NULL && q->order == LZR_ORDER_BURSTS &&
+            now_us < f->queued_us + LZR_QUEUE_PATIENCE_US) {
+            f = client_next(c, filter);
+        }
+        if (f != NULL) {
+            return f;
+        }
     }
-    f = NULL;
-    for (const struct lzr_queue_client *c = q->first; c != NULL && f == NULL; c = c->next) {
-        f = client_next(c, filter);
-    }
-    return f;
+    return NULL;
 }
 
 struct lzr_flight *lzr_queue_next(const struct lzr_queue *q, bool fresh, uint64_t now_us,

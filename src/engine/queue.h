@@ -10,14 +10,18 @@
  *      overview to be ready, and the overview still gets most of the workers.
  *   2. Roots, what requests ask for; one that has needs of its own stands here, holding nothing,
  *      until its turn to start comes. Of roots,
- *      a. what has waited for LZR_QUEUE_PATIENCE_US, oldest first: nothing overtakes it;
- *      b. clients take turns; of a client, its newest burst of requests (viewers pan: what was
- *         asked last is on the screen); in a burst, arrays take turns; of an array, the order of
- *         arrival (viewers ask for the centre first).
+ *      a. clients take turns;
+ *      b. of a client, what has waited for LZR_QUEUE_PATIENCE_US, oldest first: nothing that the
+ *         same client asks overtakes it;
+ *      c. its newest burst of requests (viewers pan: what was asked last is on the screen); in a
+ *         burst, arrays take turns; of an array, the order of arrival (viewers ask for the centre
+ *         first).
  *
- * This is design 4, measured by bench/order.py. A burst is what one client asks without pausing for
- * LZR_BURST_PAUSE_US; a client is a number that the HTTP front makes of address and User-Agent.
- * Numbers of bursts only grow, over all clients.
+ * This is design 4, but for the age, which counts among one client's requests: with an age over all
+ * clients, a script that asks for more than 5 s of work would be all that is served
+ * (bench/order.py). A burst is what one client asks without pausing for LZR_BURST_PAUSE_US; a
+ * client is a number that the HTTP front makes of address and User-Agent. Numbers of bursts only
+ * grow, over all clients.
  *
  * Nothing here allocates after init: flights carry the links, clients live in a fixed table (more
  * clients than it has places share them: they then take turns as one). Every call is O(1) but for
@@ -66,7 +70,6 @@ struct lzr_queue {
     uint32_t nroots;
     struct lzr_list urgent;
     uint32_t run; /* urgent ones taken since the last root was, while roots waited */
-    struct lzr_flight *oldest, *newest;    /* roots by arrival */
     struct lzr_queue_client *clients;      /* LZR_QUEUE_CLIENTS of them */
     struct lzr_queue_client *first, *last; /* those with flights, whose turn is next first */
     uint64_t last_burst;
