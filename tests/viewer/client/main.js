@@ -57,7 +57,8 @@ async function ready(seconds) {
     if (errors().length) return { errors: errors() };
     const chunks = await visibleChunks();
     if (chunks.failed) return { errors: [`chunks failed: ${JSON.stringify(chunks)}`], chunks };
-    const why = pending() || (chunks.waiting ? "chunks" : "");
+    const why = pending() ||
+      (chunks.waiting ? "chunks" : chunks.drawn ? "" : "nothing is drawn yet");
     calm = why ? 0 : calm + 1;
     if (performance.now() > end) return { errors: [`not ready: ${why} ${JSON.stringify(chunks)}`] };
     await turn();
