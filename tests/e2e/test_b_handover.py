@@ -262,10 +262,14 @@ def read():
 @lazarr.source("sliced", chunks=4, axes="zyx", scale=[(1, 1, 1), (2, 2, 2)],
                translation=[(0, 0, 0), (.25, .25, .25)])
 def sliced():
-    return [Like(V), Like(V[::2, ::2, ::2])]
+    return [Like(V), Like(V[:8:2, ::2, :10:2])]  # rounded down
+
+@lazarr.array("twice", inputs=[sliced])
+def twice(block, sliced):
+    return sliced * np.uint16(2)
 """, "--workers", "2")
     want = {"read/0": VOLUME, "read/1": VOLUME[:, ::2, ::2], "read/2": VOLUME[::2, ::4, ::4],
-            "sliced/0": VOLUME, "sliced/1": VOLUME[::2, ::2, ::2]}
+            "sliced/0": VOLUME, "sliced/1": VOLUME[:8:2, ::2, :10:2]}
     for name, v in want.items():
         got = lzr.read_array(srv, f"/zarr2/s.zarr/{name}")
         assert got.shape == v.shape and (got == v).all(), name
@@ -273,6 +277,12 @@ def sliced():
     placed = [{t["type"]: t[t["type"]] for t in s["coordinateTransformations"]} for s in sets]
     assert [p["scale"] for p in placed] == [[1, .5, .5], [1, 1, 1], [2, 2, 2]]
     assert [p.get("translation", [0, 0, 0]) for p in placed] == [[0, 0, 0], [0, .25, .25], [.5, .75, .75]]
+    # What is computed from it has its levels, rounded and placed as they are.
+    for k in range(2):
+        got = lzr.read_array(srv, f"/zarr2/s.zarr/twice/{k}")
+        assert (got == want[f"sliced/{k}"] * 2).all()
+    twice = srv.get("/zarr2/s.zarr/twice/.zattrs").json()["multiscales"][0]["datasets"]
+    assert twice == srv.get("/zarr2/s.zarr/sliced/.zattrs").json()["multiscales"][0]["datasets"]
     sets = srv.get("/zarr2/s.zarr/sliced/.zattrs").json()["multiscales"][0]["datasets"]
     assert sets[1]["coordinateTransformations"][1]["translation"] == [.25, .25, .25]
 

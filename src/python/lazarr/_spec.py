@@ -203,15 +203,16 @@ def _place(out: dict, g: dict, inputs: list, is_source: bool, inherited: list) -
     steps = _levels.steps(g.get("levels"), g.get("factors"), out["axes"], rank, inherited)
     pyramid = _levels.check_pyramid(g.get("pyramid"), out["dtype"], is_source)
 
-    def levels(shifted: bool) -> tuple:
-        return _levels.make(out["shape"], out["chunks"], out["scale"], out["translation"], steps,
+    def levels(shifted: bool, each: bool = False) -> tuple:
+        made = _levels.make(out["shape"], out["chunks"], out["scale"], out["translation"], steps,
                             shifted)
+        return _as_the_input(made, inputs[0], out["dims"]) if each and inputs else made
 
     def placed(runs: int) -> tuple:
         made = []
         for one in inputs:
             try:
-                made.append(_inputs.place(one, one.array, out["dims"], levels(True), runs,
+                made.append(_inputs.place(one, one.array, out["dims"], levels(True, True), runs,
                                           g.get("halo", 0), g.get("boundary", "constant")))
             except StoreError as e:
                 raise StoreError(f'input "{one.array.path}": {e}') from None
@@ -232,8 +233,27 @@ def _place(out: dict, g: dict, inputs: list, is_source: bool, inherited: list) -
     out["pyramid"] = pyramid
     out["shifted"] = pyramid != "stride" and not (
         pyramid == "each" and inputs and not inputs[0].array.shifted)
-    out["levels"] = levels(out["shifted"])
+    out["levels"] = levels(out["shifted"], pyramid == "each")
     _check_bytes(out)
+
+
+def _as_the_input(made: tuple, first: Input, names: Optional[tuple]) -> tuple:
+    """The levels, where they follow those of an input that has levels of its own making (a source's):
+    rounded as its are, and placed where its are."""
+    a = first.array
+    base = _inputs.check_level(first.level, a)
+    axes, _ = _inputs.follow(first, a, names, len(made[0].shape))
+    out = []
+    for level, theirs in zip(made, a.levels[base:]):
+        fields = {n: list(getattr(level, n)) for n in ("shape", "scale", "translation")}
+        for j, own in enumerate(axes):
+            same = own is not None and all(getattr(made[0], n)[own] == getattr(a.levels[base], n)[j]
+                                           for n in fields)
+            if same and level.factor[own] * a.levels[base].factor[j] == theirs.factor[j]:
+                for n, values in fields.items():
+                    values[own] = getattr(theirs, n)[j]
+        out.append(level._replace(**{n: tuple(v) for n, v in fields.items()}))
+    return tuple(out) + made[len(out):]
 
 
 def _check_bytes(out: dict) -> None:
