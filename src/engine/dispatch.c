@@ -12,16 +12,17 @@
 
 /* Sends a job to a worker. This is done under mu, so that a worker gets its jobs in the order in
  * which they are in its list; it is one packet on a local socket and never blocks. A worker that is
- * gone is noticed by its end; its jobs are then taken care of. One that doesn't read can only be a
- * broken one: closing its socket makes it end. */
+ * gone is noticed by its end; its jobs are then taken care of. One whose socket is full of jobs
+ * that were withdrawn before it looked at them gets no more until there is room (watchdog.c). */
 static void send_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_msg *m,
                      const struct lzr_msg_input inputs[], unsigned ninputs)
 {
     struct lzr_err err;
     if (lzr_channel_send(w->channel, m, inputs, (uint32_t)(ninputs * sizeof inputs[0]), -1, &err) ==
         LZR_E_BUSY) {
-        lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s", w->number, err.msg);
-        (void)shutdown(w->channel->fd, SHUT_RDWR);
+        w->full_us = lzr_now_us();
+        bool back = lzr_worker_withdraw(d, w, w->njobs - 1);
+        LZR_CHECK(back); /* it never heard of it */
     }
 }
 
@@ -206,7 +207,7 @@ static void send_prepared(struct lzr_driver *d)
     for (unsigned i = 0; i < d->nworkers; i++) {
         struct lzr_worker *w = &d->workers[i];
         struct lzr_prepared p = w->next;
-        if (w->state == LZR_WORKER_READY && p.ready &&
+        if (w->state == LZR_WORKER_READY && p.ready && w->full_us == 0 &&
             (w->njobs == 0 || (w->njobs < LZR_PIPELINE && may_go_ahead(d, w, p.flight)))) {
             w->next = (struct lzr_prepared){0};
             lzr_send_job(d, w, p.flight, p.slot);
@@ -281,7 +282,8 @@ static bool give_one(struct lzr_driver *d)
     for (unsigned load = 0; load < LZR_PIPELINE && given == NOTHING_FITS; load++) {
         for (unsigned i = 0; i < d->nworkers && given == NOTHING_FITS; i++) {
             struct lzr_worker *w = &d->workers[i];
-            if (w->state != LZR_WORKER_READY || w->retire != NULL || load_of(w) != load) {
+            if (w->state != LZR_WORKER_READY || w->retire != NULL || w->full_us != 0 ||
+                load_of(w) != load) {
                 continue;
             }
             given = give_to(d, w, now);

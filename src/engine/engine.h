@@ -114,6 +114,7 @@ struct lzr_worker {
     uint32_t deaths;
     enum lzr_killed killed;
     char killed_why[160];
+    uint64_t full_us;       /* since when its socket has no room for a job; 0: it has */
     uint64_t dump_us;       /* since when it writes its stacks, to be killed then; 0: it doesn't */
     uint64_t began_us;      /* when this process was started */
     uint64_t start_cost_us; /* from then until it was READY */

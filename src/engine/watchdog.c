@@ -2,6 +2,7 @@
  * memory, age. All of it is looked at by the supervisor, at every tick and when something is due.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "base/clock.h"
 #include "engine/engine.h"
 
+#define FULL_US 10000000      /* what an idle worker may take to read its messages */
 #define DUMP_US 200000        /* what a worker may take to write its stacks before it is killed */
 #define WORTH_US 50000        /* a block that will be ready this soon is not interrupted */
 #define ABANDON_US 2000000    /* after so long a function that was interrupted is killed ... */
@@ -221,6 +223,19 @@ static void check_retirement(struct lzr_driver *d, struct lzr_worker *w, uint64_
     }
 }
 
+/* A worker whose socket was full: it reads on, or, with nothing to do, is a broken one. */
+static void check_full(struct lzr_driver *d, struct lzr_worker *w, uint64_t now)
+{
+    struct pollfd p = {.fd = w->channel->fd, .events = POLLOUT};
+    if (poll(&p, 1, 0) > 0 && (p.revents & POLLOUT) != 0) {
+        w->full_us = 0;
+    } else if (w->njobs == 0 && now >= w->full_us + FULL_US) {
+        lzr_log(d->log, LZR_LOG_ERROR, "worker %u doesn't read its messages and is killed",
+                w->number);
+        lzr_worker_kill(d, w);
+    }
+}
+
 void lzr_worker_check(struct lzr_driver *d, struct lzr_worker *w, uint64_t now,
                       struct lzr_request **list)
 {
@@ -236,6 +251,9 @@ void lzr_worker_check(struct lzr_driver *d, struct lzr_worker *w, uint64_t now,
     }
     if (w->state != LZR_WORKER_STARTING && w->state != LZR_WORKER_READY) {
         return;
+    }
+    if (w->full_us != 0) {
+        check_full(d, w, now);
     }
     check_memory(d, w);
     if (w->njobs > 0 && w->state == LZR_WORKER_READY) {

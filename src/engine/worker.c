@@ -59,7 +59,7 @@ void lzr_worker_reset(struct lzr_worker *w)
     w->pid = -1;
     w->state = LZR_WORKER_DOWN;
     w->killed = LZR_KILLED_NOT;
-    w->dump_us = w->quit_us = w->resident = 0;
+    w->full_us = w->dump_us = w->quit_us = w->resident = 0;
     w->retire = NULL;
     lzr_free(w->load_error);
     lzr_free(w->load_traceback);
