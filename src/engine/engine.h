@@ -13,6 +13,7 @@
  *   prepare.c    ... in a worker's slot, on codec threads
  *   make.c       codec threads: chunks that are made in C
  *   transcode.c  ... those of other formats, from Zarr chunks
+ *   band.c       ... which of them are made together
  *   reduce.c     ... levels of images, from the chunks of the level below
  *   source.c     ... NumPy arrays and mapped files, which the server reads itself
  *   supervise.c  the supervisor thread: deaths, deadlines, respawning, workers' output
@@ -36,6 +37,7 @@
 
 #include "base/buf.h"
 #include "base/scratch.h"
+#include "engine/band.h"
 #include "engine/cache.h"
 #include "engine/channel.h"
 #include "engine/failures.h"
@@ -175,7 +177,8 @@ struct lzr_driver {
     struct lzr_queue queue;
     struct lzr_list stack; /* GATHERING flights with needs to ask for; the next one first */
     struct lzr_list tasks; /* MAKING flights that no thread has taken */
-    uint32_t need_tasks;   /* of them, those that started flights wait for and that need nothing */
+    struct lzr_band bands[LZR_BANDS]; /* that are being made */
+    uint32_t need_tasks; /* of them, those that started flights wait for and that need nothing */
     struct lzr_flight *held; /* HELD flights */
     struct lzr_failures failures;
     struct lzr_stats stats; /* counters; gauges are filled when asked for */

@@ -4,7 +4,9 @@
  * is kept for what is asked for. */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "engine/band.h"
 #include "engine/engine.h"
 #include "engine/needs.h"
 #include "engine/recipe.h"
@@ -84,17 +86,18 @@ static enum lzr_code list_sources(const struct lzr_chunk *c, struct lzr_needs **
 /* The memory that one chunk takes while it is made. */
 struct work {
     size_t fine_bytes, box_bytes, room_bytes, out_bytes;
+    unsigned n;    /* chunks that are made: a band (band.h), or the one */
     uint64_t slab; /* rows of windows on the first axis that are read at once */
     void *fine;    /* a chunk of the level below, decoded; NULL where that is read */
     void *box;  /* the whole box, or a slab of it; NULL where each of the chunks below begins with
                  * a window */
     void *room; /* lzr_reduce's */
-    void *out;  /* the chunk */
+    unsigned char *out; /* the chunks, out_bytes each */
 };
 
 static size_t total(const struct work *w)
 {
-    return w->fine_bytes + w->box_bytes + w->room_bytes + w->out_bytes;
+    return w->fine_bytes + w->box_bytes + w->room_bytes + w->out_bytes * w->n;
 }
 
 /* Chunks of the level below begin with a window each, so that they can be reduced one by one. */
@@ -108,13 +111,14 @@ static bool aligned(const struct sources *s)
 }
 
 /* An image has axes, so there is a first and a last one. */
-static void measure(const struct sources *s, bool read, struct work *w)
+static void measure(const struct sources *s, bool read, unsigned n, struct work *w)
 {
     size_t item = s->how.dtype.size, box = item;
     for (unsigned i = 0; i < s->own->rank; i++) {
         box *= (size_t)s->below_extent[i];
     }
-    *w = (struct work){.room_bytes = lzr_reduce_room(&s->how, s->below_extent[s->own->rank - 1]),
+    *w = (struct work){.n = n,
+                       .room_bytes = lzr_reduce_room(&s->how, s->below_extent[s->own->rank - 1]),
                        .out_bytes = (size_t)s->own->chunk_elements * item};
     if (read) {
         size_t row = box / (size_t)s->below_extent[0] * (size_t)s->how.step[0];
@@ -134,7 +138,7 @@ static enum lzr_code get_memory(struct lzr_driver *d, struct work *w, struct lzr
     w->fine = w->fine_bytes > 0 ? lzr_malloc(w->fine_bytes) : NULL;
     w->box = w->box_bytes > 0 ? lzr_malloc(w->box_bytes) : NULL;
     w->room = lzr_malloc(w->room_bytes);
-    w->out = lzr_malloc(w->out_bytes);
+    w->out = lzr_malloc(w->out_bytes * w->n);
     if ((w->fine_bytes > 0 && w->fine == NULL) || (w->box_bytes > 0 && w->box == NULL) ||
         w->room == NULL || w->out == NULL) {
         return lzr_err_set(err, LZR_E_NOMEM, "no memory for a chunk");
@@ -174,18 +178,21 @@ static void reduce_part(const struct sources *s, const uint64_t pos[], const uns
         to[i] = (from - low) / s->how.step[i];
     }
     lzr_reduce(&s->how, extent, fine + offset_in(s->below, in, s->how.dtype.size), s->below->chunks,
-               (unsigned char *)w->out + offset_in(s->own, to, s->how.dtype.size), s->own->chunks,
-               w->room);
+               w->out + offset_in(s->own, to, s->how.dtype.size), s->own->chunks, w->room);
 }
 
-/* What of the chunk is behind the array's end is fill. */
+/* What of the chunks is behind the array's end is fill. */
 static void fill_edges(const struct lzr_array *a, const struct sources *s, struct work *w)
 {
     static const uint64_t NOTHING[LZR_MAX_RANK];
-    for (unsigned i = 0; i < s->own->rank; i++) {
-        if (s->extent[i] < s->own->chunks[i]) {
-            lzr_chunk_pad(s->own, NOTHING, NULL, a->dtype.size, a->fill, w->out);
-            return;
+    unsigned last = s->own->rank - 1;
+    for (unsigned k = 0; k < w->n; k++) {
+        bool cut = s->extent[last] < (k + 1) * s->own->chunks[last];
+        for (unsigned i = 0; i < last; i++) {
+            cut = cut || s->extent[i] < s->own->chunks[i];
+        }
+        if (cut) {
+            lzr_chunk_pad(s->own, NOTHING, NULL, a->dtype.size, a->fill, w->out + k * w->out_bytes);
         }
     }
 }
@@ -233,6 +240,22 @@ static enum lzr_code reduce_chunks(const struct lzr_flight *f, const struct sour
     return LZR_OK;
 }
 
+/* Reduces a slab of the level below, extent[] voxels, to the rows `to` of the chunks. */
+static void reduce_slab(const struct sources *s, const uint64_t extent[], const uint64_t to[],
+                        struct work *w)
+{
+    unsigned last = s->own->rank - 1;
+    uint64_t part[LZR_MAX_RANK], width = s->own->chunks[last] * s->how.step[last];
+    memcpy(part, extent, sizeof part);
+    for (unsigned k = 0; k < w->n; k++) {
+        uint64_t left = extent[last] - k * width;
+        part[last] = left < width ? left : width;
+        lzr_reduce(&s->how, part, (const char *)w->box + k * width * s->how.dtype.size, extent,
+                   w->out + k * w->out_bytes + offset_in(s->own, to, s->how.dtype.size),
+                   s->own->chunks, w->room);
+    }
+}
+
 static enum lzr_code reduce_source(const struct lzr_driver *d, const struct lzr_flight *f,
                                    const struct sources *s, struct work *w, struct lzr_err *err)
 {
@@ -248,9 +271,7 @@ static enum lzr_code reduce_source(const struct lzr_driver *d, const struct lzr_
         if (code != LZR_OK) {
             return code;
         }
-        lzr_reduce(&s->how, extent, w->box, extent,
-                   (unsigned char *)w->out + offset_in(s->own, to, s->how.dtype.size),
-                   s->own->chunks, w->room);
+        reduce_slab(s, extent, to, w);
     }
     return LZR_OK;
 }
@@ -284,6 +305,78 @@ static struct lzr_blob **find_cached(struct lzr_driver *d, const struct lzr_flig
     return blobs;
 }
 
+/* As many chunks as the band has, side by side, as one box. */
+static void widen(struct sources *s, unsigned n)
+{
+    unsigned last = s->own->rank - 1;
+    uint64_t left = s->own->shape[last] - s->start[last], want = n * s->own->chunks[last];
+    s->extent[last] = want < left ? want : left;
+    left = s->below->shape[last] - s->below_start[last];
+    want = s->extent[last] * s->how.step[last];
+    s->below_extent[last] = want < left ? want : left;
+}
+
+/* Encodes the chunks: f's is the result, the others are left in the cache for their flights, which
+ * will make those that fail here themselves. */
+static enum lzr_code encode_all(struct lzr_driver *d, const struct lzr_flight *f,
+                                const struct lzr_band *band, const struct work *w, uint64_t us,
+                                struct lzr_blob **out, struct lzr_err *err)
+{
+    enum lzr_code code = LZR_OK;
+    for (unsigned k = 0; k < w->n; k++) {
+        struct lzr_chunk c = {f->array, f->level, LZR_ENC_ZARR, band->first + k};
+        struct lzr_cache_key key = lzr_cache_key_of(&c);
+        struct lzr_blob *b = NULL;
+        bool own = c.index == f->index;
+        (void)lzr_cache_make_room(d->cache,
+                                  lzr_blob_charge(lzr_codec_bound(&f->array->codec, w->out_bytes)));
+        enum lzr_code done = lzr_chunk_encode(d, f->array, f->level, w->out + k * w->out_bytes, &b,
+                                              own ? err : NULL);
+        if (own) {
+            code = done;
+            *out = b;
+        } else if (done == LZR_OK) {
+            (void)lzr_cache_put(d->cache, &key, b, us / w->n);
+            lzr_blob_unref(&b);
+        }
+    }
+    return code;
+}
+
+static enum lzr_code make_from_source(struct lzr_driver *d, const struct lzr_flight *f,
+                                      struct lzr_blob **out, struct lzr_err *err)
+{
+    struct lzr_chunk own = {f->array, f->level, LZR_ENC_ZARR, f->index};
+    struct lzr_cache_key key = lzr_cache_key_of(&own);
+    struct lzr_blob *made = lzr_cache_get(d->cache, &key, false);
+    struct sources s;
+    struct work w;
+    if (made != NULL) {
+        *out = made; /* with a neighbour */
+        return LZR_OK;
+    }
+    uint64_t t0 = lzr_now_us();
+    struct lzr_band band = lzr_band_claim(d, f);
+    find_sources(f->array, f->level, band.first, &s);
+    widen(&s, band.n);
+    measure(&s, true, band.n, &w);
+    made = NULL;
+    enum lzr_code code = get_memory(d, &w, err);
+    if (code == LZR_OK) {
+        fill_edges(f->array, &s, &w);
+        code = reduce_source(d, f, &s, &w, err);
+    }
+    if (code == LZR_OK) {
+        code = encode_all(d, f, &band, &w, lzr_now_us() - t0, &made, err);
+    }
+    release_memory(d, &w);
+    lzr_band_release(d, &band);
+    if (code == LZR_OK) {
+        *out = made;
+    }
+    return code;
+}
+
 static enum lzr_code make(struct lzr_driver *d, const struct lzr_flight *f, struct lzr_blob **out,
                           struct lzr_err *err)
 {
@@ -292,12 +385,14 @@ static enum lzr_code make(struct lzr_driver *d, const struct lzr_flight *f, stru
     struct work w;
     find_sources(a, f->level, f->index, &s);
     struct lzr_blob **cached = f->needs == NULL ? find_cached(d, f, &s) : NULL;
-    bool read = f->needs == NULL && cached == NULL;
-    measure(&s, read, &w);
+    if (f->needs == NULL && cached == NULL) {
+        return make_from_source(d, f, out, err);
+    }
+    measure(&s, false, 1, &w);
     enum lzr_code code = get_memory(d, &w, err);
     if (code == LZR_OK) {
         fill_edges(a, &s, &w);
-        code = read ? reduce_source(d, f, &s, &w, err) : reduce_chunks(f, &s, cached, &w, err);
+        code = reduce_chunks(f, &s, cached, &w, err);
     }
     if (code == LZR_OK) {
         (void)lzr_cache_make_room(d->cache,

@@ -351,3 +351,38 @@ def cells(block, t):
         body = srv.chunk("/precomputed/s/cells/3/0-16_0-16_0-16")
     assert body and d["computed_total"] == 1
     assert "coarsest" not in srv.log
+
+
+@pytest.mark.parametrize("cache", ["1GiB", "0"])
+def test_neighbours_in_the_rows_of_a_file(serve, tmp_path, cache):
+    """Chunks side by side are read together where they are wanted: in any order, by many at once, and cut
+    at the end, each has its own values; and each is made once."""
+    rng = np.random.default_rng(6)
+    volume = rng.integers(0, 60000, (9, 18, 301)).astype("u2")
+    np.save(tmp_path / "v.npy", volume)
+    first = pyramids.downsample(volume, (2, 2, 2), "mean")
+    second = pyramids.downsample(first, (2, 2, 2), "mean")
+    text = """
+import os, lazarr, numpy as np
+lazarr.source("wide", np.load(os.path.join(os.path.dirname(__file__), "v.npy"), mmap_mode="r"),
+              chunks=(4, 8, 8), axes="zyx", levels=3)
+"""
+    for name, order in (("s", (2, 1)), ("t", (1, 2))):
+        srv = serve(text, "--workers", "1", "--cache", cache, name=name)
+        with srv.delta() as d:
+            for level in order:
+                np.testing.assert_array_equal(pyramids.read(srv, f"/zarr3/{name}.zarr/wide/{level}"),
+                                              (first, second)[level - 1])
+        assert d["computed_total"] == 0 and d["source_reads_total"] == 0
+    srv = serve(text, "--workers", "1", "--cache", cache, name="u")
+    keys = [(z, y, x) for z in range(2) for y in range(2) for x in range(19)]
+    rng.shuffle(keys)
+    with srv.delta() as d:
+        asked = [srv.begin("/zarr3/u.zarr/wide/1/c/" + "/".join(map(str, key))) for key in keys]
+        bodies = {tuple(key): p.result().body for key, p in zip(keys, asked)}
+    assert d["made_total"] == len(keys)
+    meta = srv.get("/zarr3/u.zarr/wide/1/zarr.json").json()
+    for (z, y, x), body in bodies.items():
+        chunk = np.frombuffer(pyramids.decode(body, meta["codecs"], 512), "<u2").reshape(4, 8, 8)
+        want = first[4 * z:4 * z + 4, 8 * y:8 * y + 8, 8 * x:8 * x + 8]
+        np.testing.assert_array_equal(chunk[tuple(slice(0, n) for n in want.shape)], want)
