@@ -1,0 +1,17 @@
+"""A short soak (tests/soak): for the sanitizers above all, where it is the engine's stress test."""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "soak"))
+import soak  # noqa: E402
+
+
+def test_a_short_soak(tmp_path):
+    with soak.serve(tmp_path, "--cache", "1MiB") as srv:
+        s = soak.Soak(srv, soak.keys(srv), 15)
+        s.run(16, kill_every=0.7)
+        s.settle()
+        assert not s.bad, s.bad
+        assert s.count["wrong"] == s.count["lost"] == 0 and s.count["200"] > 100 and s.kills >= 5, s.count
+        m = srv.metrics()
+        assert m["worker_deaths_total"] >= 5 and m["interrupted_total"] + m["dropped_total"] > 0
