@@ -67,6 +67,11 @@ struct lzr_cache *lzr_cache_new(struct lzr_budget *budget, uint64_t most)
     return c;
 }
 
+void lzr_cache_set_most(struct lzr_cache *c, uint64_t most)
+{
+    c->most = most;
+}
+
 static struct entry **find(struct lzr_cache *c, const struct lzr_cache_key *k)
 {
     struct entry **p = &c->buckets[lzr_hash64(k, sizeof *k, 0) & (c->nbuckets - 1)];

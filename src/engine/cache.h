@@ -45,6 +45,8 @@ struct lzr_cache;
 struct lzr_cache *lzr_cache_new(struct lzr_budget *budget, uint64_t most);
 void lzr_cache_free(struct lzr_cache **c);
 
+/* Before it is used. */
+void lzr_cache_set_most(struct lzr_cache *c, uint64_t most);
 /* A new reference to the blob, or NULL. Counts a hit or a miss when count is true. */
 struct lzr_blob *lzr_cache_get(struct lzr_cache *c, const struct lzr_cache_key *k, bool count);
 /* Keeps a reference of its own; cost_us is what the chunk cost to make (for the policy). Not kept

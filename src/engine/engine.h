@@ -185,11 +185,12 @@ struct lzr_driver {
     struct lzr_array_stats *array_stats;
     struct lzr_home *homes; /* by array id; NULL: no array has slots */
     uint64_t next_seq;
-    unsigned active;   /* flights PREPARING, RUNNING or ENCODING */
-    unsigned encoding; /* of them, ENCODING */
-    unsigned making;   /* flights MAKING */
-    uint64_t waiting;  /* requests that wait */
-    bool starved;      /* something is queued that the budget has no room for */
+    unsigned active;            /* flights PREPARING, RUNNING or ENCODING */
+    unsigned encoding;          /* of them, ENCODING */
+    unsigned making;            /* flights MAKING */
+    _Atomic unsigned gathering; /* flights that were started with needs and aren't over */
+    uint64_t waiting;           /* requests that wait */
+    bool starved;               /* something is queued that the budget has no room for */
     bool opened, draining, closing;
 
     pthread_t supervisor;
@@ -252,6 +253,12 @@ struct lzr_flight *lzr_flight_new(struct lzr_driver *d, const struct lzr_chunk *
 void lzr_flight_abandon(struct lzr_driver *d, struct lzr_flight *f);
 /* Removes a flight that nobody waits for, whatever its state. With mu. */
 void lzr_flight_drop(struct lzr_driver *d, struct lzr_flight *f);
+
+/* Whether a chunk that was made is put into the cache. Without one, that is while anything is being
+ * made of others: what its needs share isn't computed twice. Any thread. */
+bool lzr_keeps(const struct lzr_driver *d);
+/* A flight is over, or its chunk is there. With mu. */
+void lzr_needs_over(struct lzr_driver *d, struct lzr_flight *f);
 
 /* make.c */
 /* Wakes a codec thread for a flight, put last or first among the tasks. With mu. */

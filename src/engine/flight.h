@@ -77,6 +77,7 @@ struct lzr_flight {
     bool counted;            /* in need_tasks */
     bool stacked;            /* is in the stack */
     bool ending;             /* is in a work list: about to fail or to be dropped */
+    bool gathers;            /* is counted among those that are made of others */
     struct lzr_needs *needs; /* once started; NULL for a chunk made from nothing */
     struct lzr_slot *slot;   /* a reference, while a codec thread prepares it */
     struct lzr_why why;      /* while it fails */

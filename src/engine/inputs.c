@@ -76,11 +76,51 @@ void lzr_inputs_most(const struct lzr_array *a, uint64_t *regions, uint64_t *enc
             }
             uint64_t raw = g->chunk_elements * from->dtype.size;
             *chunk = raw > *chunk ? raw : *chunk;
-            chunks += n * lzr_blob_charge(lzr_codec_bound(&from->codec, (size_t)raw));
+            chunks += n * (lzr_blob_charge(lzr_codec_bound(&from->codec, (size_t)raw)) +
+                           LZR_CACHE_ENTRY_BYTES + sizeof(struct lzr_need));
         }
         *regions = bytes > *regions ? bytes : *regions;
         *encoded = chunks > *encoded ? chunks : *encoded;
     }
+}
+
+/* Sets what the chain up to an array takes; whether that was news. */
+static bool lengthen(const struct lzr_array *a, const uint64_t own[], uint64_t chain[])
+{
+    uint64_t longest = 0;
+    for (unsigned i = 0; i < a->ninputs; i++) {
+        uint64_t before = chain[a->inputs[i].array->id];
+        longest = before > longest ? before : longest;
+    }
+    uint64_t now = own[a->id] + longest;
+    bool news = now > chain[a->id];
+    chain[a->id] = news ? now : chain[a->id];
+    return news;
+}
+
+uint64_t lzr_inputs_chain(const struct lzr_catalog *c)
+{
+    size_t n = lzr_catalog_narrays(c);
+    uint64_t *own = lzr_calloc(n + 1, sizeof *own), *chain = lzr_calloc(n + 1, sizeof *chain);
+    uint64_t most = 0, ignored;
+    bool news = own != NULL && chain != NULL;
+    for (size_t i = 0; news && i < n; i++) {
+        lzr_inputs_most(lzr_catalog_array(c, i), &ignored, &own[i], &ignored);
+    }
+    /* Arrays stand before those that are made of them, or behind: either order is done in two
+     * rounds. A mixture that takes more than these is cut short; it is only a measure of memory. */
+    for (int round = 0; news && round < 64; round++) {
+        news = false;
+        for (size_t i = 0; i < n; i++) {
+            news |= lengthen(lzr_catalog_array(c, round % 2 == 0 ? i : n - 1 - i), own, chain);
+        }
+    }
+    for (size_t i = 0; chain != NULL && i < n; i++) {
+        most = chain[i] > most ? chain[i] : most;
+    }
+    lzr_free(own);
+    lzr_free(chain);
+    return most;
 }
 
 /* What a block reads of each input; to be freed with free_reaches. */

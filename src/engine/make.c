@@ -169,7 +169,7 @@ void lzr_task_run(struct lzr_driver *d)
     /* Nobody frees the flight while it is MAKING, and its needs are ours. */
     enum lzr_code code = f->recipe->make(d, f, &b, &err);
     uint64_t us = lzr_now_us() - t0;
-    if (code == LZR_OK && d->keep) {
+    if (code == LZR_OK && lzr_keeps(d)) {
         struct lzr_chunk c = {f->array, f->level, f->encoding, f->index};
         struct lzr_cache_key k = lzr_cache_key_of(&c);
         lzr_cache_put(d->cache, &k, b, us);

@@ -220,12 +220,14 @@ static bool ask(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request *
 }
 
 /* Lists a flight's needs. */
-static enum lzr_code list_needs(struct lzr_flight *f, struct lzr_err *err)
+static enum lzr_code list_needs(struct lzr_driver *d, struct lzr_flight *f, struct lzr_err *err)
 {
     struct lzr_chunk c = chunk_of(f);
     enum lzr_code code = f->recipe->list(&c, &f->needs, err);
     if (code == LZR_OK) {
         f->needs->started_us = lzr_now_us();
+        d->gathering += !f->gathers;
+        f->gathers = true;
         for (uint64_t i = 0; i < f->needs->n; i++) {
             f->needs->items[i].of = f;
             f->needs->items[i].req.ctx = &f->needs->items[i];
@@ -237,7 +239,7 @@ static enum lzr_code list_needs(struct lzr_flight *f, struct lzr_err *err)
 void lzr_needs_begin(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request **list)
 {
     struct lzr_err err = {.code = LZR_OK};
-    enum lzr_code code = list_needs(f, &err);
+    enum lzr_code code = list_needs(d, f, &err);
     f->state = LZR_GATHERING;
     f->unstarted = false;
     if (code != LZR_OK) {
@@ -257,12 +259,13 @@ void lzr_needs_begin(struct lzr_driver *d, struct lzr_flight *f, struct lzr_requ
 bool lzr_needs_cached(struct lzr_driver *d, struct lzr_flight *f)
 {
     struct lzr_err err;
-    bool all = list_needs(f, &err) == LZR_OK && f->needs->n <= CACHED_MOST;
+    bool all = list_needs(d, f, &err) == LZR_OK && f->needs->n <= CACHED_MOST;
     for (uint64_t i = 0; all && i < f->needs->n; i++) {
         all = from_cache(d, &f->needs->items[i]);
     }
     if (!all) {
         lzr_needs_free(&f->needs);
+        lzr_needs_over(d, f);
         return false;
     }
     f->unstarted = false;
@@ -328,13 +331,14 @@ static struct lzr_flight *top(struct lzr_driver *d, struct lzr_request **list)
         if (!f->unstarted) {
             return !f->needs->forced || idle(d) ? f : NULL;
         }
-        enum lzr_code code = list_needs(f, &err);
+        enum lzr_code code = list_needs(d, f, &err);
         if (code != LZR_OK) {
             fail_with(d, f, code, err.msg, list);
             continue;
         }
         if (!start(d, f, idle(d) && !turn)) {
             lzr_needs_free(&f->needs);
+            lzr_needs_over(d, f);
             if (turn) {
                 turn = false; /* what has been started goes on */
                 continue;
@@ -418,9 +422,25 @@ static void derive(struct lzr_flight *f, const struct lzr_flight *of, const stru
     lzr_buf_release(&b);
 }
 
+bool lzr_keeps(const struct lzr_driver *d)
+{
+    return d->keep || d->gathering > 0;
+}
+
+void lzr_needs_over(struct lzr_driver *d, struct lzr_flight *f)
+{
+    if (f->gathers) {
+        f->gathers = false;
+        if (--d->gathering == 0 && !d->keep) {
+            lzr_cache_clear(d->cache);
+        }
+    }
+}
+
 /* Takes a flight out of whatever list it is in and lets its reservations go. */
 static void detach(struct lzr_driver *d, struct lzr_flight *f)
 {
+    lzr_needs_over(d, f);
     if (f->state == LZR_QUEUED) {
         lzr_queue_remove(&d->queue, f);
     } else if (f->state == LZR_PREPARING || f->state == LZR_RUNNING || f->state == LZR_ENCODING) {

@@ -341,6 +341,7 @@ void lzr_flight_land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob
 {
     f->blob = b;
     f->digest = digest;
+    lzr_needs_over(d, f);
     while (f->waiters != NULL) {
         struct lzr_request *req = f->waiters;
         req->result = (struct lzr_result){
@@ -402,7 +403,7 @@ static void finish(struct lzr_driver *d, struct finished *fin)
     if (code == LZR_OK) {
         const struct lzr_chunk c = {f->array, f->level, LZR_ENC_ZARR, f->index};
         struct lzr_cache_key k = lzr_cache_key_of(&c);
-        if (d->keep) {
+        if (lzr_keeps(d)) {
             lzr_cache_put(d->cache, &k, b, f->compute_us + us);
         }
         if (!f->array->deterministic) {

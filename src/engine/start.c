@@ -213,20 +213,25 @@ static enum lzr_code make_catalog(struct lzr_driver *d, struct lzr_err *err)
     return LZR_OK;
 }
 
-/* The budget is never less than one block with its inputs a worker: raw in its slot, padded,
- * encoded (design 4). */
+/* The budget is never less than one block with its inputs a worker (raw in its slot, padded,
+ * encoded) and, for each array of the longest chain, the inputs of two blocks beside each other:
+ * with less, what they share is computed twice at every step of the chain (design 4). */
 static void settle_budget(struct lzr_driver *d, uint64_t given)
 {
     struct lzr_codec worst = {.id = LZR_CODEC_NONE};
     uint64_t floor =
         (2 * d->slot_bytes + lzr_blob_charge(lzr_codec_bound(&worst, (size_t)d->slot_bytes)) +
          4096 + d->inputs_bytes + d->needs_bytes) *
-        d->nworkers;
+            d->nworkers +
+        2 * lzr_inputs_chain(d->catalog) + lzr_cache_stats(d->cache).bytes;
     d->budget.limit = given > floor ? given : floor;
+    if (given < floor) {
+        lzr_cache_set_most(d->cache, floor); /* what a chain shares is kept while that is made */
+    }
     if (given < floor && given > 0) {
         lzr_log(d->log, LZR_LOG_WARN,
-                "--cache of %llu bytes is less than %u workers need for one block each: "
-                "up to %llu bytes are used",
+                "--cache of %llu bytes is less than %u workers need for one block each, with what "
+                "it is made of: up to %llu bytes are used",
                 (unsigned long long)given, d->nworkers, (unsigned long long)floor);
     }
 }
@@ -235,7 +240,8 @@ static void settle_budget(struct lzr_driver *d, uint64_t given)
 static void make_decoded(struct lzr_driver *d)
 {
     uint64_t most = LZR_DECODED_CHUNKS * d->input_chunk_bytes, share = d->budget.limit / 8;
-    if (d->keep && most > 0) {
+    /* A cache keeps nothing that is more than an eighth of it, and has some bookkeeping. */
+    if (d->keep && most > 0 && share >= 9 * d->input_chunk_bytes && share >= 65536) {
         d->decoded = lzr_cache_new(&d->budget, most < share ? most : share); /* NULL: without */
     }
 }

@@ -482,3 +482,18 @@ def larger(block, t):
     for path in ("same", "larger"):
         assert (lzr.read_array(srv, f"/zarr2/s.zarr/{path}") == base()).all()
     assert srv.metric("decoded_misses_total") == 0
+
+
+@pytest.mark.parametrize("cache", ["0", "10000", "1MB"])
+def test_a_chain_with_halo_in_a_tiny_budget(serve, cache):
+    """What a chain shares is kept while it is made, whatever the budget: without that each array would
+    double or treble the work of the one before."""
+    srv = serve("""
+previous = lazarr.array("a0", shape=(128,), chunks=(16,), dtype="int64")(lambda block: block.coords()[0].copy())
+for i in range(1, 30):
+    previous = lazarr.array(f"a{i}", inputs=[previous], halo=1, boundary="edge")(lambda block, t: t[1:-1] + 1)
+""", "--workers", "1", "--cache", cache)
+    assert (lzr.read_array(srv, "/zarr2/s.zarr/a29") == np.arange(128) + 29).all()
+    m = srv.metrics()
+    assert m["computed_total"] <= {"0": 4 * 8 * 8 * 30, "10000": 2 * 8 * 30, "1MB": 8 * 30}[cache]
+    assert cache != "0" or m["cache_entries"] == 0
