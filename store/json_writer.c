@@ -33,19 +33,47 @@ void lzr_json_close(struct lzr_json *j, char bracket)
     j->comma = true;
 }
 
-/* Quotes and escapes. Bytes above 0x7f pass: the texts are UTF-8, checked where they entered. */
+/* Bytes of the UTF-8 sequence that s[0..n) begins with; 0 if that is none (RFC 3629). */
+static size_t utf8_length(const char *s, size_t n)
+{
+    unsigned char c = (unsigned char)s[0], second = n > 1 ? (unsigned char)s[1] : 0;
+    size_t len = c >= 0xc2 && c <= 0xdf   ? 2
+                 : c >= 0xe0 && c <= 0xef ? 3
+                 : c >= 0xf0 && c <= 0xf4 ? 4
+                                          : 0;
+    if (len == 0 || len > n || (c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f) ||
+        (c == 0xf0 && second < 0x90) || (c == 0xf4 && second > 0x8f)) {
+        return 0;
+    }
+    for (size_t i = 1; i < len; i++) {
+        if (((unsigned char)s[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return len;
+}
+
+/* Quotes and escapes. A manifest's texts are UTF-8, checked where they entered; what user code says
+ * of its errors may be anything, and be cut anywhere: what is no UTF-8 becomes U+FFFD. */
 static void put_quoted(struct lzr_buf *b, const char *s, size_t n)
 {
     lzr_buf_putc(b, '"');
     size_t plain = 0; /* where the run of bytes that need no escape began */
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)s[i];
-        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
+        size_t sequence = c >= 0x80 ? utf8_length(s + i, n - i) : 0;
+        if (sequence > 0) {
+            i += sequence - 1;
+            continue;
+        }
+        if (c >= 0x20 && c != '"' && c != '\\' && c < 0x7f) {
             continue;
         }
         lzr_buf_add(b, s + plain, i - plain);
         plain = i + 1;
-        if (c == '"' || c == '\\') {
+        if (c >= 0x80) {
+            lzr_buf_puts(b, "\\ufffd");
+        } else if (c == '"' || c == '\\') {
             lzr_buf_putc(b, '\\');
             lzr_buf_putc(b, (char)c);
         } else if (c == '\n') {

@@ -5,10 +5,25 @@
 
 /* Allocations of this thread that may still succeed; negative: all. Only tests set it. */
 static _Thread_local long remaining = -1;
+static _Thread_local bool only_one; /* those behind the one that fails succeed again */
+static _Thread_local bool failed;
 
 void lzr_mem_fail_after(long n)
 {
     remaining = n;
+    only_one = failed = false;
+}
+
+void lzr_mem_fail_at(long n)
+{
+    remaining = n;
+    only_one = true;
+    failed = false;
+}
+
+bool lzr_mem_failed(void)
+{
+    return failed;
 }
 
 static bool allowed(void)
@@ -17,6 +32,8 @@ static bool allowed(void)
         return true;
     }
     if (remaining == 0) {
+        remaining = only_one ? -1 : 0;
+        failed = true;
         return false;
     }
     remaining--;

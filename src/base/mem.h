@@ -18,6 +18,8 @@ char *lzr_strndup(const char *s, size_t n);
 void lzr_free(void *p); /* NULL is fine */
 
 void lzr_mem_fail_after(long n);
+void lzr_mem_fail_at(long n); /* only that one fails; -1: none */
+bool lzr_mem_failed(void);    /* whether one has failed since the last of these calls */
 
 /* a * b and a + b; false on overflow, and then *out is untouched. */
 static inline bool lzr_mul_u64(uint64_t a, uint64_t b, uint64_t *out)

@@ -100,8 +100,9 @@ bool lzr_access_host(const struct lzr_access *a, const char *authority, size_t n
             return true;
         }
     }
-    if (a->host != NULL && (same(authority, h, a->host) || (h > 2 && authority[0] == '[' &&
-                                                            same(authority + 1, h - 2, a->host)))) {
+    if (a->host != NULL && (same(authority, h, a->host) ||
+                            (h > 2 && authority[0] == '[' && strchr(a->host, ':') != NULL &&
+                             same(authority + 1, h - 2, a->host)))) {
         return true;
     }
     const char *public;

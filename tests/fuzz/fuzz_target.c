@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             LZR_CHECK(c >= 0x20 && c != 0x7f);
         }
     }
-    LZR_CHECK(t.query == NULL || ((const uint8_t *)t.query > data &&
-                                  (const uint8_t *)t.query <= data + size));
+    LZR_CHECK(t.query == NULL ||
+              ((const uint8_t *)t.query > data && (const uint8_t *)t.query <= data + size));
     return 0;
 }

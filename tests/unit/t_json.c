@@ -47,6 +47,33 @@ static void test_writer(void **state)
     lzr_buf_release(&b);
 }
 
+/* Whatever user code says, the text is JSON: what is no UTF-8 is replaced, a byte at a time. */
+static void test_no_utf8(void **state)
+{
+    static const struct {
+        const char *text, *want;
+    } ROWS[] = {
+        {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\""},
+        {"a\xff\x62", "\"a\\ufffdb\""},
+        {"\xc3", "\"\\ufffd\""},
+        {"\xe2\x82", "\"\\ufffd\\ufffd\""},                       /* cut */
+        {"\xc0\xaf", "\"\\ufffd\\ufffd\""},                       /* too long */
+        {"\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\""},            /* a surrogate */
+        {"\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\""}, /* beyond U+10FFFF */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
+        struct lzr_buf b;
+        struct lzr_json j;
+        lzr_buf_init(&b, 1000);
+        lzr_json_init(&j, &b);
+        lzr_json_string(&j, ROWS[i].text);
+        assert_string_equal(b.data, ROWS[i].want);
+        assert_int_equal(lzr_json_check(b.data, b.len, LZR_JSON_ANY, NULL), LZR_OK);
+        lzr_buf_release(&b);
+    }
+}
+
 static void test_check(void **state)
 {
     static const struct {
@@ -190,8 +217,8 @@ static void test_merge(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_writer), cmocka_unit_test(test_check), cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_members), cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_writer), cmocka_unit_test(test_no_utf8), cmocka_unit_test(test_check),
+        cmocka_unit_test(test_depth),  cmocka_unit_test(test_members), cmocka_unit_test(test_merge),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
