@@ -225,7 +225,8 @@ def other(block):
     assert len(sizes) == 2 and max(sizes) < 60 << 10, sizes  # kB; Python and NumPy take about 32 MB
     for i in range(16):
         srv.chunk(f"/zarr2/s.zarr/large/0.{i}.0")
-    assert srv.rss()["RssAnon"] < 52 << 20, srv.rss()
+    if lzr.SLOW == 1:  # a sanitizer's own memory isn't the server's
+        assert srv.rss()["RssAnon"] < 52 << 20, srv.rss()
 
 
 def test_large_arrays_made_at_import_are_warned_of(serve, tmp_path):

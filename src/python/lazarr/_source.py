@@ -249,8 +249,11 @@ def _given(src: _Source, levels: list, parameters: dict) -> dict:
     if len(levels) > 1:
         if given.get("axes") is None:
             raise StoreError("a source with levels needs axes")
-        for name in ("levels", "factors", "pyramid"):
-            if given.pop(name, None) is not None:
+        said = given.pop("levels", None)
+        for name in ("factors", "pyramid"):
+            if given.pop(name, None) is not None and said is None:
                 raise StoreError(f"{name} is for sources of one level, this one has {len(levels)}")
+        if said not in (None, len(levels)):
+            raise StoreError(f"levels must be {len(levels)}, those that the source has, got {said!r}")
     given.pop("inputs", None)
     return given
