@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* What one more read costs, in bytes of a longer one: of cached pages a system call takes as long as
- * copying 3 to 7 KB does (measured), and a disk fetches neighbouring pages anyway. */
+/* What one more read costs, in bytes of a longer one: of cached pages a system call takes as long
+ * as copying 3 to 7 KB does (measured), and a disk fetches neighbouring pages anyway. */
 #define READ_COST 8192
 
 /* Voxels along each side of a tile when rows of one side are columns of the other: both sides'
