@@ -65,6 +65,24 @@ def test_a_level_and_a_part():
     assert profile.dims == ("z",) and profile.axes is None and np.array_equal(profile[...], V[:, 3, -1])
 
 
+def test_levels_that_were_rounded_down():
+    """Files' levels often are: what is computed from them takes them as they are."""
+    fine = np.arange(11 * 7, dtype="i4").reshape(11, 7)
+    s = lazarr.source("s", [fine, fine[:10:2, :6:2], fine[:8:4, :4:4]], axes="yx", chunks=4, scale=2,
+                      translation=1)
+    assert [v.shape for v in s.levels] == [(11, 7), (5, 3), (2, 1)]
+    a = lazarr.array("a", inputs=[s], halo=1)(lambda b, t: t * b.level)
+    assert a.pyramid == "each" and a.levels == s.levels
+    assert np.array_equal(a.level(2)[...], fine[:8:4, :4:4] * 2)
+    b = lazarr.array("b", inputs=[lazarr.Input(s, level=1)], levels=2, scale=1)(lambda b, t: t)
+    assert [v.shape for v in b.levels] == [(5, 3), (2, 1)] and b.levels[1].factor == (2, 2)
+    assert b.levels[1].scale == (2, 2) and b.levels[1].translation[0] == s.levels[1].translation[0] + 0.5
+    m = lazarr.array("m", inputs=[lazarr.Input(s, select=(slice(None), "x"))], dims=("x",))(lambda b, t: t.max(0))
+    assert m.axes is None and m.shape == (7,)
+    mean = lazarr.array("mean", inputs=[s], pyramid="mean")(lambda b, t: t)
+    assert [v.shape for v in mean.levels] == [(11, 7), (6, 4), (3, 2)]
+
+
 def test_select():
     t1 = source()
     seen = []
@@ -276,6 +294,8 @@ def refuse(reason, **given):
      "got 'mirror'"),
     (dict(shape=(20, 30, 17)), 'input "t1": its axis 1 has length 31 at level 0 and the array\'s axis 1, '
      "which it follows, 30"),
+    (dict(shape=(20, 30, 17), pyramid="each"), 'input "t1": its axis 1 has length 31 at level 0 and the '
+     "array's axis 1, which it follows, 30"),
     (dict(shape=(20, 31)), 'input "t1": 3 of its axes would follow 2 of the array\'s: say with '
      "lazarr.Input(..., select=) which axis follows which"),
     (dict(axes="yx"), 'input "t1": 3 of its axes would follow 2 of the array\'s: say with '

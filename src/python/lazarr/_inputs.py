@@ -313,7 +313,9 @@ def _fixed(e: Any, a: "Array", i: int, levels: Sequence[int]) -> tuple:
     for k in levels:
         f, m = a.levels[k].factor[i] // base.factor[i], a.levels[k].shape[i]
         if isinstance(e, int):
-            out.append((start // f, start // f + 1))
+            out.append((min(start // f, m - 1), min(start // f, m - 1) + 1))
+        elif (start, stop) == (0, n):
+            out.append((0, m))
         else:
             out.append((min(start // f, m - 1), min(-(-stop // f), m)))
     return tuple(out)

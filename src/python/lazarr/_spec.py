@@ -9,6 +9,7 @@ from typing import Any, Callable, Optional
 from . import _check, _codecs, _images, _inputs, _levels
 from ._errors import StoreError
 from ._inputs import Input
+from ._levels import Level
 
 DEFAULT_TIMEOUT = 300.0
 DEFAULT_FIRST_TIMEOUT = 900.0
@@ -22,7 +23,7 @@ KNOWN = ("shape", "chunks", "dtype", "fill_value", "dims", "axes", "units", "sca
 SETTLED = ("dtype", "shape", "chunks", "fill_given", "fill_value", "dims", "axes", "units", "scale",
            "translation", "kind", "separator", "compressor", "n5_compressor", "precomputed_encoding",
            "channels", "labels_of", "attributes", "timeout", "first_timeout", "on_abandon", "version",
-           "depends", "deterministic", "levels", "pyramid", "shifted", "inputs", "slots")
+           "depends", "deterministic", "levels", "pyramid", "inputs", "slots")
 
 
 def check_names(g: dict) -> None:
@@ -66,10 +67,10 @@ def slots(value: Any) -> Optional[int]:
 def normal_form(given: dict, inputs: list, is_source: bool) -> dict:
     """Every attribute of an Array. inputs: list of Input whose array is a settled Array."""
     g = {k: v for k, v in given.items() if v is not None or k in ("compressor", "n5_compressor")}
-    steps: list = []
+    above: list = []  # levels of the first input
     if inputs:
         try:
-            steps = _inherit(g, inputs[0])
+            above = _inherit(g, inputs[0])
         except StoreError as e:
             raise _named(inputs[0], e) from None
     elif any(v for pair in _flat(g.get("halo", 0)) for v in pair):
@@ -80,7 +81,7 @@ def normal_form(given: dict, inputs: list, is_source: bool) -> dict:
         if name not in g:
             raise StoreError(f"{name} must be given")
     out = _plain_form(g)
-    _place(out, g, inputs, is_source, steps)
+    _place(out, g, inputs, is_source, above)
     return out
 
 
@@ -95,7 +96,8 @@ def _named(one: Input, e: StoreError) -> StoreError:
 
 
 def _inherit(g: dict, first: Input) -> list:
-    """Completes g with what the first input has; returns its steps from level to level."""
+    """Completes g with what the first input has; returns the levels that it takes over, but for their
+    chunks: where they lie as the input has them, in its units, factors from the level that is read."""
     a = first.array
     above = a.levels[_inputs.check_level(first.level, a):]
     level = above[0]
@@ -132,8 +134,11 @@ def _inherit(g: dict, first: Input) -> list:
         g.setdefault("units", units)
     g.setdefault("scale", tuple(1.0 if i is None else level.scale[i] for i in source))
     g.setdefault("translation", tuple(0.0 if i is None else level.translation[i] for i in source))
-    return [tuple(1 if i is None else coarse.factor[i] // fine.factor[i]
-                  for i in source) for fine, coarse in zip(above, above[1:])]
+    return [Level(tuple(n if i is None else v.shape[i] for i, n in zip(source, _check.shape(g["shape"]))), (),
+                  tuple(1.0 if i is None else v.scale[i] for i in source),
+                  tuple(0.0 if i is None else v.translation[i] for i in source),
+                  tuple(1 if i is None else max(1, v.factor[i] // level.factor[i]) for i in source))
+            for v in above]
 
 
 def _inherit_names(g: dict, a: Any, names: tuple) -> None:
@@ -200,25 +205,35 @@ def _plain_form(g: dict) -> dict:
 def _place(out: dict, g: dict, inputs: list, is_source: bool, inherited: list) -> None:
     """levels, pyramid and inputs: which depend on each other."""
     rank = len(out["shape"])
-    steps = _levels.steps(g.get("levels"), g.get("factors"), out["axes"], rank, inherited)
+    steps = _levels.steps(g.get("levels"), g.get("factors"), out["axes"], rank, [
+        tuple(max(1, b // a) for a, b in zip(fine.factor, coarse.factor))
+        for fine, coarse in zip(inherited, inherited[1:])])
     pyramid = _levels.check_pyramid(g.get("pyramid"), out["dtype"], is_source)
 
-    def levels(shifted: bool, each: bool = False) -> tuple:
+    def levels(method: Any) -> tuple:
         made = _levels.make(out["shape"], out["chunks"], out["scale"], out["translation"], steps,
-                            shifted)
-        return _as_the_input(made, inputs[0], out["dims"]) if each and inputs else made
+                            method != "stride")
+        theirs = inherited[:len(made)]
+        if method == "each" and len(theirs) == len(made) and (
+                not g.get("factors") or [v.factor for v in made] == [v.factor for v in theirs]):
+            # The input's own, which needn't be what steps make of level 0: files often round down.
+            return tuple(_moved(v, theirs[0], out) for v in theirs)
+        return made
 
     def placed(runs: int) -> tuple:
+        own = levels("each" if runs > 1 else None)
         made = []
         for one in inputs:
             try:
-                made.append(_inputs.place(one, one.array, out["dims"], levels(True, True), runs,
+                made.append(_inputs.place(one, one.array, out["dims"], own, runs,
                                           g.get("halo", 0), g.get("boundary", "constant")))
             except StoreError as e:
                 raise StoreError(f'input "{one.array.path}": {e}') from None
         return tuple(made)
 
-    out["inputs"] = placed(len(steps) + 1 if pyramid == "each" else 1)
+    out["inputs"] = placed(1)
+    if pyramid == "each" and steps:
+        out["inputs"] = placed(len(steps) + 1)
     if not steps:
         pyramid = None
     elif pyramid is None:
@@ -231,29 +246,19 @@ def _place(out: dict, g: dict, inputs: list, is_source: bool, inherited: list) -
     if pyramid == "mean" and out["dtype"].kind not in "biufc":
         raise StoreError(f"pyramid 'mean' needs numbers, got {out['dtype'].name}")
     out["pyramid"] = pyramid
-    out["shifted"] = pyramid != "stride" and not (
-        pyramid == "each" and inputs and not inputs[0].array.shifted)
-    out["levels"] = levels(out["shifted"], pyramid == "each")
+    out["levels"] = levels(pyramid)
     _check_bytes(out)
 
 
-def _as_the_input(made: tuple, first: Input, names: Optional[tuple]) -> tuple:
-    """The levels, where they follow those of an input that has levels of its own making (a source's):
-    rounded as its are, and placed where its are."""
-    a = first.array
-    base = _inputs.check_level(first.level, a)
-    axes, _ = _inputs.follow(first, a, names, len(made[0].shape))
-    out = []
-    for level, theirs in zip(made, a.levels[base:]):
-        fields = {n: list(getattr(level, n)) for n in ("shape", "scale", "translation")}
-        for j, own in enumerate(axes):
-            same = own is not None and all(getattr(made[0], n)[own] == getattr(a.levels[base], n)[j]
-                                           for n in fields)
-            if same and level.factor[own] * a.levels[base].factor[j] == theirs.factor[j]:
-                for n, values in fields.items():
-                    values[own] = getattr(theirs, n)[j]
-        out.append(level._replace(**{n: tuple(v) for n, v in fields.items()}))
-    return tuple(out) + made[len(out):]
+def _moved(v: Level, first: Level, out: dict) -> Level:
+    """An input's level as the array's own: where it has another scale or place, that goes for all."""
+    if (first.scale, first.translation) == (out["scale"], out["translation"]):
+        return v._replace(chunks=out["chunks"])
+    sizes = [own / theirs for own, theirs in zip(out["scale"], first.scale)]
+    return v._replace(
+        chunks=out["chunks"], scale=tuple(s * x for s, x in zip(v.scale, sizes)),
+        translation=tuple(own + (t - t0) * x for own, t, t0, x in
+                          zip(out["translation"], v.translation, first.translation, sizes)))
 
 
 def _check_bytes(out: dict) -> None:
