@@ -5,7 +5,7 @@
 ... def ramp(block):
 ...     y, x = block.coords()
 ...     return y + x
->>> ramp[3, 4]
+>>> int(ramp[3, 4])
 7
 
 ``lazarr serve store.py`` serves all arrays that a file defines.

@@ -269,7 +269,7 @@ class Array(_Indexed):
     >>> @lazarr.array("ramp", shape=(10,), chunks=4, dtype="uint8")
     ... def ramp(block):
     ...     return block.coords()[0]
-    >>> ramp[2:9:3].tolist(), ramp[-1]
+    >>> ramp[2:9:3].tolist(), int(ramp[-1])
     ([2, 5, 8], 9)
     """
 
@@ -442,7 +442,7 @@ def array(path: Union[str, Callable[..., Any], None] = None, /, **parameters: An
     ... def distance(block):
     ...     y, x = block.coords()
     ...     return np.hypot(y - 50, x - 50)
-    >>> distance[50, 53]
+    >>> float(distance[50, 53])
     3.0
     """
     if callable(path) and not isinstance(path, str):

@@ -202,7 +202,7 @@ def source(path: Optional[str] = None, thing: Any = None, /, *,
     >>> a[1].tolist()
     [0.0, 1.0, 0.0]
     >>> b = lazarr.source("two", [np.zeros((9, 8)), np.ones((4, 4))], axes="yx")
-    >>> b.levels[1].factor, b.level(1)[3, 3]
+    >>> b.levels[1].factor, float(b.level(1)[3, 3])
     ((2, 2), 1.0)
     """
     def make(what: Any) -> Array:
