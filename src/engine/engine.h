@@ -13,8 +13,8 @@
  *   prepare.c    ... in a worker's slot, on codec threads
  *   make.c       codec threads: chunks that are made in C
  *   transcode.c  ... those of other formats, from Zarr chunks
- *   band.c       ... which of them are made together
  *   reduce.c     ... levels of images, from the chunks of the level below
+ *   band.c       ... which of them are read together, where that is a file
  *   source.c     ... NumPy arrays and mapped files, which the server reads itself
  *   supervise.c  the supervisor thread: deaths, deadlines, respawning, workers' output
  *   watchdog.c   the supervisor's: what ends jobs and workers early
