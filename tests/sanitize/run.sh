@@ -16,4 +16,4 @@ rm -f "build-$preset.log"
 "${wrap[@]}" ctest --test-dir "build-$preset" -L unit --output-on-failure
 LZR_BUILD="$PWD/build-$preset" LZR_TEST_SLOW=4 "${wrap[@]}" /usr/bin/python3 -m pytest -q \
     tests/e2e/test_a_basic.py tests/e2e/test_a_formats.py tests/e2e/test_a_http.py tests/e2e/test_b_engine.py tests/e2e/test_b_failures.py \
-    tests/e2e/test_h_reload.py tests/e2e/test_h_hostile.py tests/e2e/test_c_inputs.py tests/e2e/test_b_handover.py tests/e2e/test_b_slots.py tests/faults
+    tests/e2e/test_h_reload.py tests/e2e/test_h_hostile.py tests/e2e/test_c_inputs.py tests/e2e/test_d_pyramid.py tests/e2e/test_b_handover.py tests/e2e/test_b_slots.py tests/faults
