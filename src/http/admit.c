@@ -280,8 +280,7 @@ bool lzr_admit(struct lzr_http_req *r, enum MHD_Result *out)
     return true;
 }
 
-/* The peer is this machine itself, not a proxy that speaks for somebody. */
-static bool is_local_peer(const struct lzr_http_req *r)
+bool lzr_is_local_peer(const struct lzr_http_req *r)
 {
     static const char *const proxies[] = {"Forwarded",        "X-Forwarded-For",
                                           "X-Forwarded-Host", "X-Forwarded-Proto",
@@ -304,7 +303,7 @@ bool lzr_admit_action(struct lzr_http_req *r, enum MHD_Result *out)
         *out = respond_405(r, "POST");
         return false;
     }
-    if (!r->trusted && !is_local_peer(r)) {
+    if (!r->trusted && !lzr_is_local_peer(r)) {
         *out = lzr_respond_text(r, 403, "only with a token, or from the machine itself\n");
         return false;
     }

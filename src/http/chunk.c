@@ -48,7 +48,7 @@ static enum MHD_Result respond_failure(struct lzr_http_req *r)
     const char *text = res->text != NULL ? res->text : lzr_code_text(res->code);
     size_t n = strlen(text);
     const char *line = memchr(text, '\n', n);
-    if (line != NULL && !r->server->loopback) {
+    if (line != NULL && !(r->server->loopback && lzr_is_local_peer(r))) {
         n = (size_t)(line - text); /* a traceback shows code and paths: only to this machine */
     }
     struct lzr_answer a = {.status = later ? 503 : 500,

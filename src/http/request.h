@@ -32,7 +32,7 @@ struct lzr_server {
     struct lzr_access access;
     struct lzr_once strange_hosts; /* that the log knows */
     uint16_t port;
-    bool loopback; /* bound to a loopback address only: tracebacks may be shown */
+    bool loopback; /* bound to a loopback address only: tracebacks may be shown to local peers */
     atomic_bool stopping;
     _Atomic uint64_t suspended, connections, active; /* active: requests whose
                                                       * headers came, not yet completed */
@@ -121,6 +121,8 @@ bool lzr_admit(struct lzr_http_req *r, enum MHD_Result *out);
 /* What changes something: POST, by the token or from this machine, not by another origin's page. */
 bool lzr_admit_action(struct lzr_http_req *r, enum MHD_Result *out);
 enum MHD_Result lzr_respond_options(struct lzr_http_req *r);
+/* The peer is this machine itself, not a proxy that speaks for somebody. */
+bool lzr_is_local_peer(const struct lzr_http_req *r);
 bool lzr_is_loopback(const struct sockaddr *a); /* server.c */
 
 /* action.c */

@@ -90,6 +90,25 @@ def test_preflight(serve):
     assert srv.request("OPTIONS", "*").status == 204
 
 
+# --------------------------------------------------------------------------------------- tracebacks
+
+def test_tracebacks_stay_on_this_machine(serve):
+    """A proxy's clients, and those of other addresses, get the line that says what failed, no more."""
+    text = STORE + """
+@lazarr.array("f", shape=(8,), chunks=(1,), dtype="uint8")
+def f(block):
+    raise ValueError("no such thing")
+"""
+    for args, headers, shown in (((), {}, True), ((), {"X-Forwarded-For": "1.2.3.4"}, False), ((), {"Via": "1.1 x"}, False),
+                                 (("--host", "0.0.0.0"), {}, False)):
+        srv = serve(text, "--workers", "1", *args)
+        r = srv.get("/zarr3/s.zarr/f/c/0", headers)
+        assert r.status == 500 and "no such thing" in r.text
+        assert ("Traceback" in r.text) == ("File " in r.text) == shown, (args, headers)
+        assert "Traceback" in srv.log
+        srv.stop()
+
+
 # ------------------------------------------------------------------------------------------- tokens
 
 def test_token(serve):
