@@ -169,6 +169,15 @@ static void fail_with(struct lzr_driver *d, struct lzr_flight *f, enum lzr_code 
 static void derive(struct lzr_flight *f, const struct lzr_flight *of,
                    const struct lzr_array *array);
 
+/* A chunk that can't be made since another one has failed: remembered as long as that one. */
+static void note(struct lzr_driver *d, const struct lzr_flight *f)
+{
+    uint64_t now = lzr_now_us();
+    if (f->encoding == LZR_ENC_ZARR && f->why.until_us > now) {
+        lzr_failures_note_why(&d->failures, f->array->id, f->level, f->index, &f->why, now);
+    }
+}
+
 /* Asks for a flight's next need. False: the flight has failed over it and is gone. */
 static bool ask(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request **list)
 {
@@ -195,9 +204,11 @@ static bool ask(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request *
         if (fail != NULL) {
             struct lzr_flight failed = {.array = c.array, .why = lzr_why_remembered(fail)};
             d->stats.remembered_failures_total++;
+            failed.why.cause = failed.why.cause != NULL ? failed.why.cause : c.array;
             derive(f, &failed, c.array);
             lzr_free(failed.why.path);
             lzr_free(failed.why.text);
+            note(d, f);
             lzr_needs_fail(d, f, list);
             return false;
         }
@@ -514,7 +525,6 @@ void lzr_flight_drop(struct lzr_driver *d, struct lzr_flight *f)
 void lzr_needs_fail(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request **list)
 {
     struct lzr_flight *work = f, *unwanted = NULL;
-    uint64_t now = lzr_now_us();
     f->ending = true;
     f->work_next = NULL;
     while (work != NULL) {
@@ -540,10 +550,7 @@ void lzr_needs_fail(struct lzr_driver *d, struct lzr_flight *f, struct lzr_reque
             if (!g->ending) {
                 g->ending = true;
                 derive(g, f, f->array);
-                if (g->encoding == LZR_ENC_ZARR && g->why.until_us > now) {
-                    lzr_failures_note_why(&d->failures, g->array->id, g->level, g->index, &g->why,
-                                          now);
-                }
+                note(d, g);
                 g->work_next = work;
                 work = g;
             }

@@ -246,6 +246,25 @@ def a(block, t):
     assert srv.metric("computed_total") == computed  # all of it remembered
 
 
+def test_a_failure_that_is_remembered_names_its_path_too(serve):
+    srv = serve("""
+@lazarr.array(shape=(40,), chunks=(10,), dtype="i4")
+def low(block):
+    raise ZeroDivisionError("nothing here")
+@lazarr.array(inputs=[low])
+def b(block, t):
+    return t
+@lazarr.array(inputs=[b])
+def a(block, t):
+    return t
+""", "--workers", "1")
+    for path, text in [("low", "Zero"), ("b", "b <- low: Zero"), ("a", "a <- b <- low: Zero")]:
+        for _ in range(2):
+            r = srv.get(f"/zarr2/s.zarr/{path}/2")
+            assert r.status == 500 and r.text.startswith(text), r.text
+    assert srv.metric("computed_total") == 1
+
+
 def test_failure_path_of_a_long_chain_is_cut(serve):
     srv = serve("""
 p = lazarr.array("a0", shape=(4,), chunks=(4,), dtype="i4")(lambda block: 1 // 0)
