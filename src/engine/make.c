@@ -172,7 +172,9 @@ void lzr_task_run(struct lzr_driver *d)
     if (code == LZR_OK && lzr_keeps(d)) {
         struct lzr_chunk c = {f->array, f->level, f->encoding, f->index};
         struct lzr_cache_key k = lzr_cache_key_of(&c);
-        lzr_cache_put(d->cache, &k, b, us);
+        /* A level costs what is below it, which is seldom all cached any more; an encoding of a
+         * chunk costs only itself. */
+        lzr_cache_put(d->cache, &k, b, us + (f->encoding == LZR_ENC_ZARR ? f->compute_us : 0));
     }
     pthread_mutex_lock(&d->mu);
     lzr_needs_free(&f->needs);

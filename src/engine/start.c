@@ -251,15 +251,12 @@ static void make_decoded(struct lzr_driver *d)
 static void say_cost(void *ctx, const struct lzr_cost *c)
 {
     struct lzr_driver *d = ctx;
-    bool own = c->most == c->array;
     lzr_log(
         d->log, LZR_LOG_WARN,
-        "%s/%s: a chunk of its coarsest level takes %llu blocks%s%s%s; %s%s%s (this is said from "
-        "%d on)",
-        c->array->store->name, c->array->path, (unsigned long long)c->blocks,
-        own ? "" : ", most of \"", own ? "" : c->most->path, own ? "" : "\"",
-        own ? "pyramid=\"each\" computes each level by itself" : "levels of \"",
-        own ? "" : c->most->path, own ? "" : "\" that don't come from its finest one spare them",
+        "%s/%s: a chunk of its coarsest level takes %llu blocks, most of \"%s\"; levels of that "
+        "one which aren't made of its finest spare them: pyramid=\"each\", or a file's own (said "
+        "from %d on)",
+        c->array->store->name, c->array->path, (unsigned long long)c->blocks, c->most->path,
         LZR_COSTLY_BLOCKS + 1);
 }
 
