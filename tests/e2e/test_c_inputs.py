@@ -516,3 +516,68 @@ for i in range(1, 30):
     m = srv.metrics()
     assert m["computed_total"] <= {"0": 4 * 8 * 8 * 30, "10000": 2 * 8 * 30, "1MB": 8 * 30}[cache]
     assert cache != "0" or m["cache_entries"] == 0
+
+
+@pytest.mark.parametrize("cache", ["0", "200000", "64MB"])
+def test_a_storm(serve, tmp_path, cache):
+    """Clients that come and go, and workers that die, over a graph: in the end all is right, nothing
+    waits, and nothing is held."""
+    srv = serve(f"""
+import os
+def once(name):
+    try:
+        os.close(os.open(os.path.join({str(tmp_path)!r}, name), os.O_CREAT | os.O_EXCL))
+        return True
+    except FileExistsError:
+        return False
+@lazarr.array(shape=(60, 50), chunks=(8, 8), dtype="i4")
+def low(block):
+    if block.index % 11 == 3 and once(f"low{{block.index}}"):
+        os.kill(os.getpid(), 9)
+    y, x = block.coords()
+    return y * 100 + x
+@lazarr.array(inputs=[low], halo=3, boundary="reflect", chunks=(10, 12))
+def mid(block, t):
+    t += 1
+    return t[3:-3, 3:-3] + t[:-6, 6:]
+@lazarr.array(inputs=[mid, lazarr.Input(low, halo=((2, 0), (0, 0)), boundary="wrap")])
+def top(block, a, b):
+    if block.index == 7 and once("top"):
+        os.kill(os.getpid(), 9)
+    return a * 2 - b[:-2]
+""", "--workers", "2", "--cache", cache)
+    chunks = {"low": (8, 7), "mid": (6, 5), "top": (6, 5)}
+    errors = []
+
+    def client(seed):
+        rng = np.random.default_rng(seed)
+        try:
+            for _ in range(40):
+                path = str(rng.choice(list(chunks)))
+                at = ".".join(str(rng.integers(n)) for n in chunks[path])
+                if rng.random() < 0.5:
+                    p = srv.begin(f"/zarr2/s.zarr/{path}/{at}")
+                    if rng.random() < 0.5:
+                        srv.metrics()  # a little later
+                    p.leave(reset=bool(rng.random() < 0.5))
+                else:
+                    r = srv.get(f"/zarr2/s.zarr/{path}/{at}")
+                    assert r.status == 200, r
+        except BaseException as e:
+            errors.append(e)
+    threads = [threading.Thread(target=client, args=(i,)) for i in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not errors, errors[0]
+    low = (np.arange(60)[:, None] * 100 + np.arange(50)).astype("i4")
+    r = np.pad(low + 1, 3, "reflect")
+    mid = r[3:-3, 3:-3] + r[:-6, 6:]
+    top = mid * 2 - np.roll(low, 2, 0)
+    for path, want in (("low", low), ("mid", mid), ("top", top)):
+        assert (lzr.read_array(srv, f"/zarr2/s.zarr/{path}") == want).all(), path
+    for gauge in ("running", "queued", "waiting", "gathering"):
+        srv.wait_metric(gauge, 0)
+    m = srv.metrics()
+    assert m["budget_bytes"] <= m["budget_limit_bytes"] + 100000
