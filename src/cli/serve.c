@@ -179,14 +179,11 @@ static void serve_until_stopped(struct stopper *s, struct lzr_server *server)
     pthread_mutex_unlock(&s->mu);
 }
 
-/* The URLs to copy and the line that says that requests are accepted. */
+/* The URLs to copy; before anything is served, since a reload then frees the catalog. */
 static void announce(const struct lzr_options *o, const struct lzr_catalog *c, uint16_t port)
 {
-    struct lzr_options plain = *o;
-    char url[2048], own[2048];
+    char url[2048];
     base_url(o, port, url, sizeof url);
-    plain.server.public_url = NULL;
-    base_url(&plain, port, own, sizeof own);
     if (o->server.token != NULL) {
         /* For whoever reads it, not for a journal: standard output may be one. */
         size_t n = strlen(url);
@@ -194,6 +191,15 @@ static void announce(const struct lzr_options *o, const struct lzr_catalog *c, u
                        isatty(STDOUT_FILENO) ? o->server.token : "***");
     }
     print_arrays(c, url);
+}
+
+/* The line that says that requests are accepted. */
+static void announce_listening(const struct lzr_options *o, uint16_t port)
+{
+    struct lzr_options plain = *o;
+    char own[2048];
+    plain.server.public_url = NULL;
+    base_url(&plain, port, own, sizeof own);
     (void)printf("lazarr: listening on %s/\n", own);
     (void)fflush(stdout);
 }
@@ -227,13 +233,13 @@ int lzr_serve(const struct lzr_options *o, const sigset_t *signals)
         lzr_server_free(&server);
         return 1;
     }
-    const struct lzr_catalog *catalog = lzr_driver_catalog(d);
+    announce(o, lzr_driver_catalog(d), lzr_server_port(server));
     if (lzr_server_start(server, &d, &again, &err) != LZR_OK) {
         (void)fprintf(stderr, "lazarr: %s\n", err.msg);
         lzr_server_free(&server);
         return 1;
     }
-    announce(o, catalog, lzr_server_port(server));
+    announce_listening(o, lzr_server_port(server));
     serve_until_stopped(&stopper, server);
     lzr_log(&log, LZR_LOG_INFO, "stopping");
     lzr_server_free(&server);
