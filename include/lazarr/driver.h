@@ -194,6 +194,7 @@ struct lzr_worker_info {
     const char *state; /* "starting", "ready", "busy", "backing off" */
     uint64_t jobs;
     uint32_t deaths;
+    char error[1024]; /* why it last failed to start: line '\n' traceback, cut; "" if it didn't */
 };
 
 void lzr_driver_stats(struct lzr_driver *d, struct lzr_stats *out);

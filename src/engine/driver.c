@@ -1,6 +1,7 @@
 /* The public calls of lazarr/driver.h. */
 #include "lazarr/driver.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -301,6 +302,24 @@ void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_
     pthread_mutex_unlock(&d->mu);
 }
 
+/* Why a worker isn't ready, cut between characters. */
+static void copy_error(const struct lzr_worker *w, char *out, size_t n)
+{
+    const char *more = w->load_traceback != NULL ? w->load_traceback : "";
+    if (w->load_error == NULL || w->state == LZR_WORKER_READY) {
+        return;
+    }
+    int len = snprintf(out, n, "%s%s%s", w->load_error, *more != '\0' ? "\n" : "", more);
+    if (len >= (int)n) {
+        size_t end = n - 1;
+        while (end > 0 && ((unsigned char)out[end - 1] & 0xC0) == 0x80) {
+            end--;
+        }
+        end -= end > 0 && (unsigned char)out[end - 1] >= 0xC0;
+        out[end] = '\0';
+    }
+}
+
 size_t lzr_driver_workers(struct lzr_driver *d, struct lzr_worker_info *out, size_t n)
 {
     pthread_mutex_lock(&d->mu);
@@ -315,6 +334,7 @@ size_t lzr_driver_workers(struct lzr_driver *d, struct lzr_worker_info *out, siz
                                           .state = state,
                                           .jobs = w->jobs_done,
                                           .deaths = w->deaths};
+        copy_error(w, out[i].error, sizeof out[i].error);
     }
     pthread_mutex_unlock(&d->mu);
     return d->nworkers;

@@ -1,6 +1,7 @@
 /* /metrics, /api/stats and /api/workers: figures for operators, none of which waits for anything.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "http/request.h"
@@ -151,6 +152,12 @@ enum MHD_Result lzr_serve_workers(struct lzr_http_req *r)
         lzr_json_string(&j, info[i].state);
         number(&j, "jobs", info[i].jobs);
         number(&j, "deaths", info[i].deaths);
+        if (info[i].error[0] != '\0') {
+            bool all = r->server->loopback && lzr_is_local_peer(r); /* as in chunk.c */
+            lzr_json_key(&j, "error");
+            lzr_json_string_n(&j, info[i].error,
+                              all ? strlen(info[i].error) : strcspn(info[i].error, "\n"));
+        }
         lzr_json_close(&j, '}');
     }
     lzr_json_close(&j, ']');

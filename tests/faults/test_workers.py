@@ -191,10 +191,36 @@ def a(block):
     lzr.wait_until(lambda: srv.metric("worker_starts_total") >= 6, "some tries", 60 * lzr.SLOW)
     # 0.1 + 0.2 + 0.4 + 0.8 s lie between six starts
     assert time.monotonic() - start > 1
-    assert srv.get("/api/workers").json()[0]["state"] in ("backing off", "starting", "ending")
+    worker = srv.get("/api/workers").json()[0]
+    assert worker["state"] in ("backing off", "starting", "ending")
+    assert "died while it loaded the stores" in worker["error"]
     broken.unlink()
     lzr.wait_until(lambda: srv.metric("workers") == 1, "it has recovered", 60 * lzr.SLOW)
     assert srv.chunk(key(1)) == b"\5"
+    assert "error" not in srv.get("/api/workers").json()[0]
+
+
+def test_a_store_that_begins_to_raise(serve, tmp_path):
+    """The last traceback is in /api/workers."""
+    broken = tmp_path / "broken"
+    srv = serve(f"""
+import lazarr, os
+def check():
+    if os.path.exists({str(broken)!r}):
+        raise OSError("the disk is gone: \u00b5")
+check()
+@lazarr.array("a", shape=(1000,), chunks=(1,), dtype="uint8", compressor=None)
+def a(block):
+    return 5
+""", "--workers", "1")
+    assert srv.chunk(key(0)) == b"\5"
+    broken.touch()
+    os.kill(srv.worker_pids()[0], signal.SIGKILL)
+    worker = lzr.wait_until(lambda: next((w for w in srv.get("/api/workers").json() if "error" in w), None),
+                            "an error")
+    assert "the disk is gone: \u00b5" in worker["error"] and ", in check" in worker["error"]
+    broken.unlink()
+    lzr.wait_until(lambda: srv.metric("workers") == 1, "it has recovered", 60 * lzr.SLOW)
 
 
 def test_a_store_that_crashes_at_import(tmp_path):
