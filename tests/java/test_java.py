@@ -5,6 +5,7 @@ cases.py."""
 from pathlib import Path
 
 import cases
+import levels_images
 import lzr
 import numpy as np
 import pytest
@@ -220,6 +221,42 @@ def test_places_agree(brain, java, name):
             place = [s * v + t for s, v, t in zip(level["scale"], (1, 2, 3), level["translation"])]
             assert place == pytest.approx(by_level[i]), (face, i)
     assert by_level[0] == pytest.approx([-89, -124, -69])
+
+
+def test_every_level(java):
+    """Images with levels: each is found, lies where the rule says, and has NumPy's values; in BDV too."""
+    with lzr.Server(lzr.ROOT / "tests" / "e2e" / "levels_store.py", "--no-access-log") as srv:
+        for name, (_, _, _, more) in levels_images.IMAGES.items():
+            values, levels = levels_images.expected(name), levels_images.levels(name)
+            strided = more.get("pyramid") == "stride"
+            for face, root in FACES.items():
+                url = srv.url + root.format("levels_store")
+                prefix = "s" if face == "n5" else ""
+                read = java.call("arrays", format=face, url=url,
+                                 paths=[f"{name}/{prefix}{k}" for k in range(len(values))])
+                for k, want in enumerate(values):
+                    check(read[f"{name}/{prefix}{k}"], want, (face, name, k))
+                found = java.call("discover", format=face, url=url, path=name)
+                assert len(found) == 1 and len(found[0]["levels"]) == len(levels), (face, name)
+                if face == "n5" and found[0]["kind"] != "cosem" and len(levels[0][0]) > 3:
+                    continue  # no voxel size beyond three axes
+                for got, (_, scale, place) in zip(found[0]["levels"], levels):
+                    assert got["scale"] == pytest.approx(scale[::-1]), (face, name)
+                    assert got["translation"] == pytest.approx(place[::-1]), (face, name)
+            bdv = java.call("bdv", url=f"{srv.url}/bdv/levels_store/{name}/dataset.xml", threads=2)
+            axes = [more["axes"].index(a) if a in more["axes"] else None for a in "xyz"]
+            assert {v["level"] for v in bdv["views"]} == set(range(len(levels)))
+            for view in bdv["views"]:
+                want = values[view["level"]]
+                if "t" in more["axes"]:
+                    want = want[view["timepoint"]]
+                if "c" in more["axes"]:
+                    want = want[view["setup"]]
+                want = want if "z" in more["axes"] else want[None]
+                check(view, want, (name, view["path"]))
+                place = levels[view["level"]][2]
+                if not strided:  # BDV can't say it: docs/levels.md
+                    assert view["origin"] == pytest.approx([0 if i is None else place[i] for i in axes])
 
 
 def test_old_n5_reads_blocks(srv, java):
