@@ -37,7 +37,8 @@ void lzr_settle(void)
         _exit(1);
     }
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    (void)setpriority(PRIO_PROCESS, 0, 10);
+    /* Ten behind its server, whose own place the user may have chosen. */
+    (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + 10);
     (void)setrlimit(RLIMIT_CORE, &none); /* a crash of user code needn't fill the disk */
     (void)setpgid(0, 0);                 /* a Ctrl-C at the terminal is the server's to handle */
     (void)signal(SIGPIPE, SIG_IGN);
