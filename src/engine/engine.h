@@ -155,8 +155,7 @@ struct lzr_driver {
     uint64_t nonce;
     uint64_t slot_bytes;               /* capacity of a slot: the largest block */
     uint64_t inputs_bytes;             /* ... and for the inputs of one */
-    uint64_t needs_bytes;              /* what those are made from takes at most, encoded */
-    uint64_t input_chunk_bytes;        /* the largest of those chunks, raw */
+    uint64_t input_chunk_bytes;        /* the largest chunk that one is made from, raw */
     bool keep;                         /* false with a cache of 0 bytes */
     uint64_t memory_soft, memory_hard; /* of a worker; 0: no limit */
     uint64_t worker_jobs, worker_age_us;

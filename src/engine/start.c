@@ -208,20 +208,20 @@ static enum lzr_code make_catalog(struct lzr_driver *d, struct lzr_err *err)
         lzr_inputs_most(lzr_catalog_array(d->catalog, i), &regions, &encoded, &chunk);
         d->input_chunk_bytes = chunk > d->input_chunk_bytes ? chunk : d->input_chunk_bytes;
         d->inputs_bytes = regions > d->inputs_bytes ? regions : d->inputs_bytes;
-        d->needs_bytes = encoded > d->needs_bytes ? encoded : d->needs_bytes;
     }
     return LZR_OK;
 }
 
-/* The budget is never less than one block with its inputs a worker (raw in its slot, padded,
- * encoded) and, for each array of the longest chain, the inputs of two blocks beside each other:
- * with less, what they share is computed twice at every step of the chain (design 4). */
+/* The budget is never less than one block with its inputs' regions a worker (raw in its slot,
+ * padded, encoded) and, for each array of the longest chain, the chunks of two blocks' inputs: with
+ * less, what blocks beside each other share is computed twice at every step of the chain
+ * (design 4). */
 static void settle_budget(struct lzr_driver *d, uint64_t given)
 {
     struct lzr_codec worst = {.id = LZR_CODEC_NONE};
     uint64_t floor =
         (2 * d->slot_bytes + lzr_blob_charge(lzr_codec_bound(&worst, (size_t)d->slot_bytes)) +
-         4096 + d->inputs_bytes + d->needs_bytes) *
+         4096 + d->inputs_bytes) *
             d->nworkers +
         2 * lzr_inputs_chain(d->catalog) + lzr_cache_stats(d->cache).bytes;
     d->budget.limit = given > floor ? given : floor;
