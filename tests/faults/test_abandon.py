@@ -253,6 +253,30 @@ def a(block):
     assert p.result().body == b"\7"
 
 
+def test_sources_are_not_left_half_open(serve, gate):
+    """What opens a source is shielded: as here, in a function's own block."""
+    srv = serve(gate.code + """
+import lazarr, time
+from lazarr import _cancel
+time.sleep(3)  # see above
+@lazarr.array("a", shape=(1000,), chunks=(1,), dtype="uint8", compressor=None)
+def a(block):
+    with _cancel.shield():
+        gate("opening")
+        block.array.opened = True
+    gate(f"opened{block.index}")
+    return 7
+""", "--workers", "1")
+    p = srv.begin(key(1))
+    call = gate.next()
+    assert call.key == "opening"
+    p.leave()
+    srv.wait_metric("interrupted_total", 1)
+    assert not call.gone(0.3)
+    call.go()
+    srv.wait_metric("cancelled_total", 1)
+
+
 def test_a_hold_counts_as_somebody(serve, gate):
     """Who was sent away with a 503 is waited for."""
     srv = serve(gate.code + STORE, "--workers", "1", "--first-byte", "0.2")

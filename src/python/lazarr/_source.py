@@ -5,7 +5,7 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from . import _check, _handover
+from . import _cancel, _check, _handover
 from ._array import CURRENT, Array, label
 from ._block import Block
 from ._errors import StoreError
@@ -27,7 +27,8 @@ class _Source:
 
     def open(self) -> list:
         if self._open is None:
-            opened = self._thing() if self._by_function else self._thing
+            with _cancel.shield():  # a file must not be left half open
+                opened = self._thing() if self._by_function else self._thing
             self._open = list(opened) if isinstance(opened, (list, tuple)) else [opened]
         return self._open
 
