@@ -302,3 +302,36 @@ def bad():
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert r.returncode == 1 and b"no such volume" in r.stdout
     assert r.stdout.count(b"ValueError: no such volume\n") == 1  # its traceback, once
+
+
+def test_what_describe_prints_is_a_store(tmp_path):
+    """Also of a source with levels and of files, whose places are found anew."""
+    import json
+    import subprocess
+    np.save(tmp_path / "v.npy", VOLUME)
+    (tmp_path / "m.py").write_text("""
+import os, numpy as np, lazarr
+V = np.load(os.path.dirname(__file__) + "/v.npy", mmap_mode="r")
+def levels():
+    return [V, V[:, ::2, ::2]]
+def one():
+    return V.T
+""")
+    (tmp_path / "s.py").write_text("""
+import lazarr, m
+lazarr.source("own", chunks=4, axes="zyx", scale=(2, 1, 1))(m.levels)
+lazarr.source("pyramid", chunks=4, axes="zyx", levels=2)(m.one)
+""")
+
+    def describe(name):
+        r = subprocess.run([lzr.LAZARR, "describe", tmp_path / name], capture_output=True, text=True,
+                           timeout=60, stdin=subprocess.DEVNULL)
+        assert r.returncode == 0, r.stderr
+        return json.loads(r.stdout)
+    first = describe("s.py")
+    for a, function in zip(first["arrays"], ("levels", "one")):
+        a["source"] = f"m:{function}"
+    (tmp_path / "j.json").write_text(json.dumps(first))
+    again = describe("j.json")
+    for a, b in zip(first["arrays"], again["arrays"]):
+        assert a["levels"] == b["levels"] and a["pyramid"] == b["pyramid"] and b["levels"][0]["data"]
