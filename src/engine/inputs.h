@@ -18,7 +18,7 @@
 #include "base/err.h"
 #include "lazarr/protocol.h"
 
-#define LZR_DECODED_CHUNKS 64
+#define LZR_DECODED_CHUNKS 256
 
 struct lzr_driver;
 struct lzr_flight;
