@@ -352,6 +352,7 @@ static struct lzr_flight *top(struct lzr_driver *d, struct lzr_request **list)
             lzr_needs_over(d, f);
             if (turn) {
                 turn = false; /* what has been started goes on */
+                lzr_queue_pass(&d->queue);
                 continue;
             }
             d->starved = true;

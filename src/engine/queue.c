@@ -257,10 +257,15 @@ void lzr_queue_remove(struct lzr_queue *q, struct lzr_flight *f)
     drop(q, f, false);
 }
 
+void lzr_queue_pass(struct lzr_queue *q)
+{
+    q->run = q->run >= LZR_URGENT_RUN ? LZR_URGENT_RUN - LZR_URGENT_SHARE : 0;
+}
+
 void lzr_queue_take(struct lzr_queue *q, struct lzr_flight *f)
 {
     if (!f->urgent) {
-        q->run = q->run >= LZR_URGENT_RUN ? LZR_URGENT_RUN - LZR_URGENT_SHARE : 0;
+        lzr_queue_pass(q);
     } else if (q->nroots == 0) {
         q->run = 0;
     } else if (q->run < LZR_URGENT_RUN) {

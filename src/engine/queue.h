@@ -104,6 +104,8 @@ struct lzr_flight *lzr_queue_next(const struct lzr_queue *q, bool fresh, uint64_
                                   struct lzr_filter filter);
 /* It is a root's turn although there is urgent work. */
 bool lzr_queue_turn(const struct lzr_queue *q);
+/* The root had its turn, but there was no room for it: the next turn comes as if it had gone. */
+void lzr_queue_pass(struct lzr_queue *q);
 /* The root whose turn is next, still queued. */
 struct lzr_flight *lzr_queue_root(const struct lzr_queue *q, uint64_t now_us,
                                   struct lzr_filter filter);

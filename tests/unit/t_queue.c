@@ -354,9 +354,70 @@ static void the_orders_it_is_measured_against(void **state)
     end(w);
 }
 
+/* What a started flight waits for comes first, but not without an end: u an urgent one, r a root.
+ */
+static void test_turns_of_roots(void **state)
+{
+    (void)state;
+    for (int roots = 0; roots < 2; roots++) {
+        struct world *w = world_of(LZR_ORDER_BURSTS);
+        char got[64] = "";
+        for (int i = 0; i < 4 * roots; i++) {
+            ask(w, A, 0, 1 * MS);
+        }
+        for (int i = 0; i < 30; i++) {
+            struct lzr_flight *f = &w->f[w->n];
+            f->array = &w->arrays[1];
+            f->index = w->n++;
+            lzr_queue_push_urgent(&w->q, f);
+        }
+        while (lzr_queue_n(&w->q) > 0) {
+            bool turn = lzr_queue_turn(&w->q);
+            struct lzr_flight *f = lzr_queue_next(&w->q, true, 2 * MS, ANY);
+            assert_non_null(f);
+            assert_true(f->urgent ? !turn : turn || w->q.urgent.n == 0);
+            got[strlen(got)] = f->urgent ? 'u' : 'r';
+            lzr_queue_take(&w->q, f);
+        }
+        assert_string_equal(got, roots ? "uuuuuuuuuuuuuuuuruuuruuuruuuruuuuu"
+                                       : "uuuuuuuuuuuuuuuuuuuuuuuuuuuuuu");
+        end(w);
+    }
+}
+
+/* A root that has to be started first, and for which there was no room, keeps no worker from urgent
+ * work, and asks again after as many as if it had been taken. */
+static void test_a_turn_that_is_passed(void **state)
+{
+    (void)state;
+    struct world *w = world_of(LZR_ORDER_BURSTS);
+    struct lzr_flight *root = ask(w, A, 0, 1 * MS);
+    root->unstarted = true;
+    for (int i = 0; i < 20; i++) {
+        struct lzr_flight *f = &w->f[w->n];
+        f->array = &w->arrays[1];
+        f->index = w->n++;
+        lzr_queue_push_urgent(&w->q, f);
+    }
+    for (int i = 0; i < 20; i++) {
+        struct lzr_flight *f = lzr_queue_next(&w->q, true, 2 * MS, ANY);
+        assert_true(f != NULL && f->urgent);
+        lzr_queue_take(&w->q, f);
+        assert_int_equal(lzr_queue_turn(&w->q), i == 15 || i == 18);
+        if (lzr_queue_turn(&w->q)) {
+            lzr_queue_pass(&w->q);
+        }
+    }
+    assert_null(lzr_queue_next(&w->q, true, 2 * MS, ANY));
+    lzr_queue_remove(&w->q, root);
+    end(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_turns_of_roots),
+        cmocka_unit_test(test_a_turn_that_is_passed),
         cmocka_unit_test(arrival_inside_a_burst),
         cmocka_unit_test(the_newest_burst_first),
         cmocka_unit_test(nothing_overtakes_the_old),
