@@ -207,9 +207,7 @@ static void check_waiters(struct lzr_driver *d, uint64_t now, struct lzr_request
     }
 }
 
-/* Results that were kept for somebody who didn't come back, and queued flights nobody waits for any
- * more since their hold ended. With mu. */
-static void check_holds(struct lzr_driver *d, uint64_t now)
+void lzr_check_holds(struct lzr_driver *d, uint64_t now)
 {
     struct lzr_flight *next;
     for (struct lzr_flight *f = d->held; f != NULL; f = next) {
@@ -233,9 +231,11 @@ static void check_holds(struct lzr_driver *d, uint64_t now)
             if ((f->state == LZR_QUEUED || f->state == LZR_GATHERING ||
                  f->state == LZR_PREPARING) &&
                 f->held_until_us != 0 && lzr_flight_unwanted(f, now)) {
+                uint32_t before = d->flights.n;
                 lzr_flight_abandon(d, f);
-                /* Its needs may have gone with it, what came next among them: from the start. */
-                next = d->flights.buckets[b];
+                /* Its needs may have gone with it, what came next among them: from the start. But
+                 * one whose slot is being filled stays until that is done. */
+                next = d->flights.n < before ? d->flights.buckets[b] : next;
             }
         }
     }
@@ -273,7 +273,7 @@ static void tick(struct lzr_driver *d)
     if (d->waiting > 0) {
         check_waiters(d, now, &list);
     }
-    check_holds(d, now);
+    lzr_check_holds(d, now);
     lzr_dispatch(d, &list);
     pthread_mutex_unlock(&d->mu);
     lzr_complete(list);
