@@ -229,7 +229,10 @@ def test_a_closed_terminal_stops_it(tmp_path):
     import pty
     import time
     (tmp_path / "s.py").write_text(source(1))
-    pid, master = pty.fork()
+    try:
+        pid, master = pty.fork()
+    except OSError:  # a root folder without /dev/pts
+        pid = lzr.need(None, "a terminal (/dev/pts)")
     if pid == 0:
         os.environ.clear()
         os.environ["PATH"] = "/usr/bin:/bin"
