@@ -299,6 +299,10 @@ bool lzr_admit_action(struct lzr_http_req *r, enum MHD_Result *out)
 {
     const char *origin = lzr_header(r, "Origin");
     const char *site = lzr_header(r, "Sec-Fetch-Site");
+    const char *host = lzr_header(r, "Host");
+    /* Whatever address we are bound to: a page may have made its own name mean this machine. */
+    struct lzr_access known = r->server->access;
+    known.check_hosts = true;
     if (strcmp(r->method, "POST") != 0) {
         *out = respond_405(r, "POST");
         return false;
@@ -307,8 +311,9 @@ bool lzr_admit_action(struct lzr_http_req *r, enum MHD_Result *out)
         *out = lzr_respond_text(r, 403, "only with a token, or from the machine itself\n");
         return false;
     }
-    if ((origin != NULL &&
-         !lzr_access_same_origin(&r->server->access, origin, lzr_header(r, "Host"))) ||
+    if ((origin != NULL && !lzr_access_same_origin(&known, origin, host)) ||
+        (origin != NULL && !r->trusted &&
+         (host == NULL || !lzr_access_host(&known, host, strlen(host)))) ||
         (site != NULL && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)) {
         *out = lzr_respond_text(r, 403, "a page of another origin may not ask for this\n");
         return false;

@@ -224,6 +224,16 @@ def sigterm_is_default(pid):
     return False
 
 
+def test_a_page_that_took_a_name_of_ours_may_not_reload(serve):
+    """DNS rebinding: bound to no loopback address, any name is answered, but not for what changes something."""
+    srv = serve(source(1), "--workers", "1", "--host", "0.0.0.0")
+    evil = {"Host": f"evil.example:{srv.port}", "Origin": f"http://evil.example:{srv.port}"}
+    assert srv.get(KEY, {"Host": evil["Host"]}).status == 200
+    assert reload(srv, evil).status == 403
+    assert reload(srv, {"Origin": f"http://127.0.0.1:{srv.port}", "Host": f"127.0.0.1:{srv.port}"}).status == 200
+    assert sample(srv, 'reloads_total{result="ok"}') == 1
+
+
 def test_a_closed_terminal_stops_it(tmp_path):
     """SIGHUP from a terminal that went away is no wish for a reload."""
     import pty
