@@ -322,8 +322,8 @@ uint64_t lzr_worker_due(const struct lzr_worker *w);
 
 /* supervise.c */
 void *lzr_supervisor_main(void *driver);
-/* Ends holds whose time is over: of results that were kept for somebody who didn't come back, and of
- * flights that nobody has waited for since. With mu. */
+/* Ends holds whose time is over: of results that were kept for somebody who didn't come back, and
+ * of flights that nobody has waited for since. With mu. */
 void lzr_check_holds(struct lzr_driver *d, uint64_t now);
 void lzr_wake_supervisor(struct lzr_driver *d);
 int lzr_watch_process(struct lzr_driver *d, struct lzr_worker *w); /* supervisor, after a start */
