@@ -183,6 +183,8 @@ struct lzr_driver {
     struct lzr_stats stats; /* counters; gauges are filled when asked for */
     struct lzr_array_stats *array_stats;
     struct lzr_home *homes; /* by array id; NULL: no array has slots */
+    uint64_t blocked;       /* arrays with slots, as bits, for which so much waits that nothing made
+                             * of them is begun (needs.c); 0: none */
     uint64_t next_seq;
     unsigned active;            /* flights PREPARING, RUNNING or ENCODING */
     unsigned encoding;          /* of them, ENCODING */

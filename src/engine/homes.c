@@ -14,7 +14,29 @@ enum lzr_code lzr_homes_init(struct lzr_driver *d, struct lzr_err *err)
         return LZR_OK;
     }
     d->homes = lzr_calloc(n, sizeof *d->homes);
-    return d->homes != NULL ? LZR_OK : lzr_err_set(err, LZR_E_NOMEM, "no memory for slots");
+    if (d->homes == NULL) {
+        return lzr_err_set(err, LZR_E_NOMEM, "no memory for slots");
+    }
+    unsigned bit = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct lzr_array *a = lzr_catalog_array(d->catalog, i);
+        d->homes[a->id].own = a->slots > 0 ? UINT64_C(1) << bit++ % 64 : 0;
+    }
+    /* Inputs may come after what is made of them: again until nothing is new. */
+    for (bool more = true; more;) {
+        more = false;
+        for (size_t i = 0; i < n; i++) {
+            const struct lzr_array *a = lzr_catalog_array(d->catalog, i);
+            struct lzr_home *h = &d->homes[a->id];
+            uint64_t above = h->own;
+            for (unsigned j = 0; j < a->ninputs; j++) {
+                above |= d->homes[a->inputs[j].array->id].above;
+            }
+            more = more || above != h->above;
+            h->above = above;
+        }
+    }
+    return LZR_OK;
 }
 
 static bool is_home(const struct lzr_home *h, unsigned worker)
@@ -49,9 +71,8 @@ bool lzr_home_fits(const struct lzr_driver *d, const struct lzr_worker *w,
     return true;
 }
 
-bool lzr_home_free(const struct lzr_driver *d, const struct lzr_flight *f)
+static bool any_free(const struct lzr_driver *d, const struct lzr_array *a)
 {
-    const struct lzr_array *a = f->array;
     const struct lzr_home *h = d->homes != NULL ? &d->homes[a->id] : NULL;
     if (a->slots == 0 || h->n < a->slots) {
         return true;
@@ -64,6 +85,27 @@ bool lzr_home_free(const struct lzr_driver *d, const struct lzr_flight *f)
     return false;
 }
 
+bool lzr_home_free(const struct lzr_driver *d, const struct lzr_flight *f)
+{
+    return any_free(d, f->array);
+}
+
+uint64_t lzr_homes_busy(const struct lzr_driver *d)
+{
+    uint64_t busy = 0;
+    size_t n = d->homes != NULL ? lzr_catalog_narrays(d->catalog) : 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct lzr_array *a = lzr_catalog_array(d->catalog, i);
+        busy |= any_free(d, a) ? 0 : d->homes[a->id].own;
+    }
+    return busy;
+}
+
+bool lzr_home_waits(const struct lzr_driver *d, const struct lzr_flight *f)
+{
+    return d->blocked != 0 && (d->homes[f->array->id].above & d->blocked) != 0;
+}
+
 void lzr_home_settle(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_flight *f)
 {
     struct lzr_home *h = d->homes != NULL ? &d->homes[f->array->id] : NULL;
@@ -71,6 +113,13 @@ void lzr_home_settle(struct lzr_driver *d, struct lzr_worker *w, const struct lz
         h->workers[w->number / 64] |= UINT64_C(1) << w->number % 64;
         h->n++;
         w->nhomes++;
+        /* The last slot: a retry that waits for a worker that has run nothing has no other now. */
+        for (struct lzr_flight *r = h->n == f->array->slots ? d->queue.urgent.head : NULL;
+             r != NULL; r = r->next) {
+            if (r->array == f->array && r->needs_fresh) {
+                r->fresh_until_us = 0;
+            }
+        }
     }
 }
 

@@ -20,6 +20,8 @@ struct lzr_flight;
 struct lzr_home {
     uint64_t workers[LZR_MAX_WORKERS / 64]; /* a bit for each */
     unsigned n;
+    uint64_t own; /* the array's bit if it has slots (more than 64 such arrays share them), or 0 */
+    uint64_t above; /* ... and those of all that it is made of */
 };
 
 /* Made once the catalog is there; without arrays with slots there is nothing. */
@@ -29,6 +31,10 @@ bool lzr_home_fits(const struct lzr_driver *d, const struct lzr_worker *w,
                    const struct lzr_flight *f);
 /* Whether a flight's turn may come now: false where all homes that its array may have are busy. */
 bool lzr_home_free(const struct lzr_driver *d, const struct lzr_flight *f);
+/* The arrays with slots, as bits, whose homes are all busy. */
+uint64_t lzr_homes_busy(const struct lzr_driver *d);
+/* Whether all that is made of such arrays has to wait (d->blocked), and this flight's array is. */
+bool lzr_home_waits(const struct lzr_driver *d, const struct lzr_flight *f);
 /* The worker gets a job of the flight. */
 void lzr_home_settle(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_flight *f);
 /* The worker's process has ended. */

@@ -319,7 +319,39 @@ static bool start(struct lzr_driver *d, struct lzr_flight *f, bool force)
 
 static bool home_free(const void *driver, const struct lzr_flight *f)
 {
-    return lzr_home_free(driver, f);
+    return lzr_home_free(driver, f) && !lzr_home_waits(driver, f);
+}
+
+/* Few enough computations wait that more may be asked for. Those that no worker may take now, since
+ * all homes of their arrays are busy, leave the other workers to others: they don't count, but
+ * nothing is asked for that is made of such arrays, so they stay few. Sets d->blocked. */
+static bool few_wait(struct lzr_driver *d)
+{
+    uint32_t most = 2 * d->nworkers, n = 0, seen = 0;
+    d->blocked = 0;
+    if (d->queue.urgent.n < most || d->homes == NULL) {
+        return d->queue.urgent.n < most;
+    }
+    uint64_t busy = lzr_homes_busy(d);
+    for (const struct lzr_flight *f = busy != 0 ? d->queue.urgent.head : NULL;
+         f != NULL && n < most && seen < LZR_QUEUE_LOOK; f = f->next, seen++) {
+        n += (d->homes[f->array->id].own & busy) == 0;
+    }
+    if (busy == 0 || n >= most || seen < d->queue.urgent.n) {
+        return false;
+    }
+    d->blocked = busy;
+    return true;
+}
+
+/* The first of the stack that may ask for needs. */
+static struct lzr_flight *stack_top(const struct lzr_driver *d)
+{
+    struct lzr_flight *f = d->stack.head;
+    for (unsigned i = 0; f != NULL && lzr_home_waits(d, f); i++) {
+        f = i < LZR_QUEUE_LOOK ? f->next : NULL;
+    }
+    return f;
 }
 
 /* The top of the stack, or else the next root, started if it wasn't; or the root first where it is
@@ -328,7 +360,7 @@ static struct lzr_flight *top(struct lzr_driver *d, struct lzr_request **list)
 {
     bool turn = lzr_queue_turn(&d->queue);
     for (;;) {
-        struct lzr_flight *f = d->stack.head;
+        struct lzr_flight *f = stack_top(d);
         struct lzr_err err = {.code = LZR_OK};
         if (f == NULL || turn) {
             struct lzr_flight *root =
@@ -368,8 +400,7 @@ static struct lzr_flight *top(struct lzr_driver *d, struct lzr_request **list)
 
 void lzr_needs_pump(struct lzr_driver *d, struct lzr_request **list)
 {
-    while (!d->closing && !d->draining && d->queue.urgent.n < 2 * d->nworkers &&
-           d->need_tasks < 2 * d->ncodecs) {
+    while (!d->closing && !d->draining && few_wait(d) && d->need_tasks < 2 * d->ncodecs) {
         struct lzr_flight *f = top(d, list);
         if (f == NULL) {
             return;

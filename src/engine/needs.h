@@ -13,6 +13,9 @@
  * stack was empty when it started), so what is held beyond the budget is at most its depth times
  * one block's needs, and something always moves.
  *
+ * Computations that wait for a busy home (homes.h) don't count as waiting, but as long as too many
+ * wait with them, what is made of such arrays is passed over, in the stack and among roots.
+ *
  * No recursion: failing and dropping run through lists of flights. All with the driver's mutex. */
 #ifndef LZR_ENGINE_NEEDS_H
 #define LZR_ENGINE_NEEDS_H

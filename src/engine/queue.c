@@ -334,8 +334,9 @@ struct lzr_flight *lzr_queue_root(const struct lzr_queue *q, uint64_t now_us,
 {
     for (const struct lzr_queue_client *c = q->first; c != NULL; c = c->next) {
         struct lzr_flight *f = by_age(c, q->order != LZR_ORDER_NEWEST, filter);
-        if (f != NULL && q->order == LZR_ORDER_BURSTS &&
-            now_us < f->queued_us + LZR_QUEUE_PATIENCE_US) {
+        /* None of the oldest that were looked at fits: another array's may all the same. */
+        if (q->order == LZR_ORDER_BURSTS &&
+            (f != NULL ? now_us < f->queued_us + LZR_QUEUE_PATIENCE_US : c->n > LZR_QUEUE_LOOK)) {
             f = client_next(c, filter);
         }
         if (f != NULL) {

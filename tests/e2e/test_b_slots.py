@@ -92,3 +92,57 @@ def test_wrong_slots_are_refused(serve, tmp_path):
     store.write_text(STORE.replace("slots=2", "slots=0"))
     r = subprocess.run([lzr.LAZARR, "describe", store], capture_output=True, text=True, timeout=60)
     assert r.returncode == 1 and 'array "two": slots must be' in r.stderr
+
+
+def test_what_waits_for_a_model_leaves_the_other_workers_to_others(serve, gate):
+    """More blocks of a model than may be asked for at once wait for its one worker: chunks that are
+    made of other arrays are begun all the same, by the workers that have nothing to do."""
+    srv = serve(gate.code + """
+import lazarr
+@lazarr.array("model", shape=(40,), chunks=(1,), dtype="u1", slots=1, compressor=None)
+def model(block):
+    gate(f"model{block.index}")
+    return 1
+@lazarr.array("over", inputs=["model"], compressor=None)
+def over(block, model):
+    return model + 1
+@lazarr.array("free", shape=(40,), chunks=(1,), dtype="u1", compressor=None)
+def free(block):
+    return 3
+@lazarr.array("above", inputs=["free"], compressor=None)
+def above(block, free):
+    return free + 1
+""", "--workers", "2")
+    waiting = [srv.begin(f"/zarr3/s.zarr/over/c/{i}") for i in range(12)]
+    call = gate.next()
+    srv.wait_metric("waiting", 12)
+    assert srv.begin("/zarr3/s.zarr/above/c/0").result().body == b"\4"
+    call.go()
+    for _ in range(11):
+        gate.next().go()
+    assert all(w.result().body == b"\2" for w in waiting)
+
+
+def test_a_retry_follows_the_home(serve, gate):
+    """The worker that dies over a block was the only home, and another one becomes it that has run
+    something already: the retry isn't kept waiting for one that hasn't."""
+    srv = serve(gate.code + STORE.replace("def model(block):", """def model(block):
+    gate(f"model{block.index}")""").replace("def free(block):", """def free(block):
+    gate(f"free{block.index}")"""), "--workers", "2", "--cache", "0")
+    first = [srv.begin(f"/zarr2/s.zarr/free/{i}") for i in range(2)]
+    for call in [gate.next(), gate.next()]:  # both have run something
+        call.go()
+    for w in first:
+        w.result()
+    waiting = [srv.begin("/zarr2/s.zarr/model/0")]
+    dies = gate.next()
+    waiting.append(srv.begin("/zarr2/s.zarr/model/1"))
+    srv.wait_metric("queued", 1)
+    os.kill(dies.pid, signal.SIGKILL)
+    other = gate.next()
+    assert other.pid != dies.pid
+    other.go()
+    again = gate.next(timeout=20)  # 30 s is how long it would wait
+    assert again.pid == other.pid
+    again.go()
+    assert {number(w.result().body) for w in waiting} == {other.pid}

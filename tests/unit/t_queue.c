@@ -217,6 +217,36 @@ static void what_may_not_have_its_turn_is_passed_over(void **state)
     end(w);
 }
 
+/* Also where they are more than are looked at: another array of the same client has its turn. */
+static void more_that_may_not_than_are_looked_at(void **state)
+{
+    (void)state;
+    enum { MANY = 2 * LZR_QUEUE_LOOK };
+    struct world *w = world_of(LZR_ORDER_BURSTS);
+    struct lzr_flight *many = calloc(MANY, sizeof *many);
+    assert_non_null(many);
+    uint32_t busy = 0;
+    struct lzr_filter filter = {not_array, &busy};
+    for (unsigned i = 0; i < MANY; i++) {
+        many[i] = (struct lzr_flight){.array = &w->arrays[0],
+                                      .client = A,
+                                      .burst = lzr_queue_burst(&w->q, A, 1000 * MS),
+                                      .queued_us = 1000 * MS};
+        lzr_queue_push(&w->q, &many[i]);
+    }
+    struct lzr_flight *f = ask(w, A, 1, 1001 * MS);
+    assert_ptr_equal(lzr_queue_next(&w->q, true, 1010 * MS, filter), f);
+    assert_ptr_equal(lzr_queue_root(&w->q, 1010 * MS, filter), f);
+    assert_ptr_equal(lzr_queue_root(&w->q, 9000 * MS, filter), f);
+    lzr_queue_remove(&w->q, f);
+    assert_null(lzr_queue_root(&w->q, 1010 * MS, filter));
+    for (unsigned i = 0; i < MANY; i++) {
+        lzr_queue_remove(&w->q, &many[i]);
+    }
+    free(many);
+    end(w);
+}
+
 static void a_newer_wish_renews(void **state)
 {
     (void)state;
@@ -425,6 +455,7 @@ int main(void)
         cmocka_unit_test(urgent_ones_come_first),
         cmocka_unit_test(a_root_that_has_to_be_started),
         cmocka_unit_test(what_may_not_have_its_turn_is_passed_over),
+        cmocka_unit_test(more_that_may_not_than_are_looked_at),
         cmocka_unit_test(a_newer_wish_renews),
         cmocka_unit_test(who_gives_way),
         cmocka_unit_test(more_clients_than_places),
