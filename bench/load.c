@@ -110,8 +110,9 @@ static bool take(struct run *r, struct conn *c, char *buf)
     }
     size_t n = (size_t)got;
     r->bytes += n;
-    if (r->whole[c->path] != 0) {
-        /* Every answer to one path has one size: its head is looked at once, later only its status. */
+    if (r->whole[c->path] != 0 && !c->body && c->nhead == 0) {
+        /* Every answer to one path has one size: its head is looked at once, later only its status.
+         * One that began before the size was known goes on as it began. */
         if (c->got == 0 && (n < 12 || memcmp(buf, "HTTP/1.1 200", 12) != 0)) {
             r->errors++;
             return false;
