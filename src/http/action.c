@@ -23,12 +23,7 @@ bool lzr_is_action(const struct lzr_http_req *r)
 
 static void done(struct lzr_reload *w)
 {
-    struct lzr_http_req *r = w->ctx;
-    struct MHD_Connection *conn = r->conn;
-    struct lzr_server *s = r->server;
-    atomic_store(&r->state, LZR_REQ_READY);
-    MHD_resume_connection(conn);
-    atomic_fetch_sub(&s->suspended, 1); /* the server lives until this is 0 */
+    lzr_http_resume(w->ctx, LZR_REQ_READY);
 }
 
 enum MHD_Result lzr_action_begin(struct lzr_http_req *r)

@@ -116,15 +116,19 @@ enum MHD_Result lzr_chunk_end(struct lzr_http_req *r)
     return respond_failure(r);
 }
 
+void lzr_http_resume(struct lzr_http_req *r, int state)
+{
+    struct MHD_Connection *conn = r->conn;
+    struct lzr_server *s = r->server;
+    atomic_store(&r->state, state);
+    MHD_resume_connection(conn);
+    atomic_fetch_sub(&s->suspended, 1); /* the server lives until this is 0 */
+}
+
 /* The driver's callback: any thread, no lock held. After the resume the request isn't ours. */
 static void done(struct lzr_request *wish)
 {
-    struct lzr_http_req *r = wish->ctx;
-    struct MHD_Connection *conn = r->conn;
-    struct lzr_server *s = r->server;
-    atomic_store(&r->state, LZR_REQ_READY);
-    MHD_resume_connection(conn);
-    atomic_fetch_sub(&s->suspended, 1); /* the server lives until this is 0 */
+    lzr_http_resume(wish->ctx, LZR_REQ_READY);
 }
 
 bool lzr_chunk_gone(void *req)
@@ -136,12 +140,8 @@ bool lzr_chunk_gone(void *req)
 void lzr_chunk_left(void *req)
 {
     struct lzr_http_req *r = req;
-    struct MHD_Connection *conn = r->conn;
-    struct lzr_server *s = r->server;
-    atomic_fetch_add(&s->gone, 1);
-    atomic_store(&r->state, LZR_REQ_LEFT);
-    MHD_resume_connection(conn);
-    atomic_fetch_sub(&s->suspended, 1);
+    atomic_fetch_add(&r->server->gone, 1);
+    lzr_http_resume(r, LZR_REQ_LEFT);
 }
 
 /* Who asks: requests of one address and User-Agent are one client, whatever its port. */

@@ -124,6 +124,10 @@ enum MHD_Result lzr_respond_options(struct lzr_http_req *r);
 /* The peer is this machine itself, not a proxy that speaks for somebody. */
 bool lzr_is_local_peer(const struct lzr_http_req *r);
 bool lzr_is_loopback(const struct sockaddr *a); /* server.c */
+/* What a suspended request waited for is there (READY), or its client left (LEFT): its handler is
+ * called again. Any thread, no lock held; afterwards the request isn't the caller's any more.
+ * chunk.c */
+void lzr_http_resume(struct lzr_http_req *r, int state);
 
 /* action.c */
 bool lzr_is_action(const struct lzr_http_req *r); /* POST is allowed there */

@@ -137,8 +137,7 @@ def test_pythonpath_and_shims_do_not_count(serve, tmp_path):
 def test_another_patch_version(serve):
     """Runs on its own libpython (ssl can be imported), or is refused with the reason."""
     prefix = lzr.ENVS / "py311other"
-    if not (prefix / "bin/python").exists():
-        pytest.skip("NOT TESTED, no other patch version of Python 3.11 on this machine")
+    lzr.need((prefix / "bin/python").exists(), "another patch version of Python 3.11 than Debian's")
     version = subprocess.run([prefix / "bin/python", "-c", "import platform; print(platform.python_version())"],
                              stdout=subprocess.PIPE, check=True).stdout.decode().strip()
     try:

@@ -127,8 +127,7 @@ def test_another_patch_version(worker):
     """Debian's worker on the environment's own libpython: its ssl loads, and what user code starts
     doesn't inherit the library path."""
     prefix = lzr.ENVS / "py311other"
-    if not (prefix / "bin/python3").exists():
-        pytest.skip("NOT TESTED, no other patch version of Python 3.11 on this machine")
+    lzr.need((prefix / "bin/python3").exists(), "another patch version of Python 3.11 than Debian's")
     ask = "import sys, sysconfig; print(sys.version.split()[0], sysconfig.get_config_var('LIBDIR'))"
     version, libdir = subprocess.check_output([prefix / "bin/python3", "-c", ask]).decode().split()
     for restore, want in (("", "None"), ("/some/where", "/some/where")):

@@ -439,8 +439,8 @@ def test_a_server_that_is_process_1(tmp_path):
             "print(os.getpid(), w.run('a').tolist(), flush=True); w.close()" %
             ([p for p in sys.path if p], ONE, str(tmp_path)))
     own = ["unshare", "--fork", "--pid"] + ([] if os.getuid() == 0 else ["--map-root-user"])
-    if subprocess.run([*own, "true"], stderr=subprocess.DEVNULL).returncode != 0:
-        pytest.skip("NOT TESTED: this machine doesn't let us make a process namespace")
+    lzr.need(subprocess.run([*own, "true"], stderr=subprocess.DEVNULL).returncode == 0,
+             "a process namespace (unshare)")
     out = subprocess.run([*own, sys.executable, "-c", code], stdout=subprocess.PIPE, timeout=lzr.WAIT)
     assert out.stdout == b"1 [7, 7, 7, 7]\n"
 
