@@ -35,7 +35,8 @@ struct lzr_server {
     bool loopback; /* bound to a loopback address only: tracebacks may be shown to local peers */
     atomic_bool stopping;
     _Atomic uint64_t suspended, connections, active; /* active: requests whose
-                                                      * headers came, not yet completed */
+                                                      * headers came before it was to stop,
+                                                      * not yet completed */
     _Atomic uint64_t by_status[600];
     _Atomic uint64_t bytes, gone;
     _Atomic uint64_t refused_hosts, refused_tokens;
@@ -64,6 +65,7 @@ struct lzr_http_req {
     struct lzr_edition *edition; /* what it is answered from; NULL until it is routed */
     struct lzr_reload *reload;   /* of POST /api/reload, else NULL */
     bool head;
+    bool counted;      /* in the server's "active" */
     char method[16];   /* for the log, cut to fit */
     _Atomic int state; /* enum lzr_req_state */
     struct lzr_chunk chunk;

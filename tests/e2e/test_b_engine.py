@@ -470,3 +470,52 @@ def a(block):
     srv.wait_metric("http_suspended", 0)
     assert srv.process.poll() is None and srv.metric("http_gone_total") > 0
     assert srv.chunk(key(5))
+
+
+def test_new_requests_are_told_while_it_stops(serve):
+    """Until the last answer has been sent, who comes gets 503 at once instead of waiting unaccepted."""
+    import socket
+    srv = serve("""
+import lazarr
+@lazarr.array("a", shape=(1 << 26,), chunks=(1 << 26,), dtype="uint8", compressor=None)
+def a(block):
+    return 7
+""", "--workers", "1")
+    with srv.connect() as h:
+        h.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        h.send("GET", key(0))
+        assert h._more()  # the head is here, 64 MiB are not
+        srv.process.send_signal(signal.SIGTERM)
+        srv.wait_log("lazarr: stopping")
+        lzr.wait_until(lambda: srv.get("/zarr3/s.zarr/a/zarr.json").status == 503, "503")
+        assert srv.process.poll() is None
+        assert h.read().body == b"\7" * (1 << 26)
+    assert srv.process.wait(lzr.WAIT) == 0
+
+
+def test_many_stops_under_load(serve, tmp_path):
+    """A stop among requests that come and go ends with 0, each time."""
+    import threading
+
+    def hammer():
+        head = f"GET /zarr3/s.zarr/a/zarr.json HTTP/1.1\r\nHost: 127.0.0.1:{srv.port}\r\n\r\n".encode()
+        try:
+            while True:
+                with srv.connect(timeout=1) as h:
+                    h.sock.sendall(head)
+                    h.sock.recv(1)
+                    h.sock.sendall(head * 60)
+        except OSError:
+            pass
+
+    for i in range(10):
+        srv = serve("import lazarr\nlazarr.array('a', shape=(1,), chunks=(1,), dtype='u1')(lambda b: 0)\n",
+                    "--workers", "1")
+        threads = [threading.Thread(target=hammer) for _ in range(3)]
+        for t in threads:
+            t.start()
+        lzr.wait_until(lambda: srv.log.count(" 200 ") > 200, "load")
+        status = srv.stop()
+        for t in threads:
+            t.join()
+        assert status == 0, srv.log[-500:]
