@@ -55,6 +55,11 @@ bool lzr_host_is_loopback(const char *host, size_t n)
     return dots == 3;
 }
 
+bool lzr_authority_is_loopback(const char *authority, size_t n)
+{
+    return lzr_host_is_loopback(authority, host_length(authority, n));
+}
+
 bool lzr_host_is_valid(const char *authority, size_t n)
 {
     size_t h = host_length(authority, n);

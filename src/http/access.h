@@ -24,6 +24,8 @@ struct lzr_access {
 
 /* localhost, *.localhost, 127.a.b.c or ::1 in brackets; n bytes, no port. */
 bool lzr_host_is_loopback(const char *host, size_t n);
+/* The same of a well-formed authority: with or without a port. */
+bool lzr_authority_is_loopback(const char *authority, size_t n);
 /* "name", "name:port", "1.2.3.4:port", "[v6]:port" as RFC 9112 has it; n bytes. */
 bool lzr_host_is_valid(const char *authority, size_t n);
 /* Whether this well-formed authority is one that we answer to. */

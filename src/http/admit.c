@@ -202,30 +202,43 @@ static enum MHD_Result refuse_host(struct lzr_http_req *r, const char *host, siz
     return lzr_respond_text(r, 421, text);
 }
 
-/* The Host header and the authority of a target in absolute form. False: *out is the refusal. */
+/* A name that a request is for; NULL where it has none. */
+struct name {
+    const char *text;
+    size_t n;
+};
+
+/* The Host header (HTTP/1.0 needs none), and the authority of a target in absolute form. */
+static void names_of(const struct lzr_http_req *r, struct name out[2])
+{
+    const char *host = lzr_header(r, "Host");
+    size_t skip = lzr_target_authority(r->raw, r->nraw);
+    out[0] = (struct name){host, host != NULL ? strlen(host) : 0};
+    while (out[0].n > 0 && strchr(" \t", host[out[0].n - 1]) != NULL) {
+        out[0].n--; /* blanks behind a value aren't part of it */
+    }
+    out[1] = (struct name){NULL, 0};
+    if (skip > 0) {
+        out[1].text = strstr(r->raw, "://") + 3;
+        out[1].n = skip - (size_t)(out[1].text - r->raw);
+    }
+}
+
+/* False: *out is the refusal. */
 static bool admit_host(struct lzr_http_req *r, enum MHD_Result *out)
 {
-    const struct lzr_access *a = &r->server->access;
-    const char *hosts[2] = {lzr_header(r, "Host"), NULL};
-    size_t lens[2] = {hosts[0] != NULL ? strlen(hosts[0]) : 0, 0};
-    while (lens[0] > 0 && strchr(" \t", hosts[0][lens[0] - 1]) != NULL) {
-        lens[0]--; /* blanks behind a value aren't part of it */
-    }
-    size_t skip = lzr_target_authority(r->raw, r->nraw);
-    if (skip > 0) {
-        hosts[1] = strstr(r->raw, "://") + 3;
-        lens[1] = skip - (size_t)(hosts[1] - r->raw);
-    }
+    struct name names[2];
+    names_of(r, names);
     for (unsigned i = 0; i < 2; i++) {
-        if (hosts[i] == NULL) {
-            continue; /* HTTP/1.0 needs none */
+        if (names[i].text == NULL) {
+            continue;
         }
-        if (!lzr_host_is_valid(hosts[i], lens[i])) {
+        if (!lzr_host_is_valid(names[i].text, names[i].n)) {
             *out = lzr_respond_text(r, 400, "the Host makes no sense\n");
             return false;
         }
-        if (!lzr_access_host(a, hosts[i], lens[i])) {
-            *out = refuse_host(r, hosts[i], lens[i]);
+        if (!lzr_access_host(&r->server->access, names[i].text, names[i].n)) {
+            *out = refuse_host(r, names[i].text, names[i].n);
             return false;
         }
     }
@@ -280,6 +293,16 @@ bool lzr_admit(struct lzr_http_req *r, enum MHD_Result *out)
     return true;
 }
 
+/* A proxy on this machine may say nothing of itself, but passes on the name that it was asked for:
+ * only what is asked under a name that no other machine has is from here for sure. */
+static bool is_asked_here(const struct lzr_http_req *r)
+{
+    struct name names[2];
+    names_of(r, names);
+    return names[0].text != NULL && lzr_authority_is_loopback(names[0].text, names[0].n) &&
+           (names[1].text == NULL || lzr_authority_is_loopback(names[1].text, names[1].n));
+}
+
 bool lzr_is_local_peer(const struct lzr_http_req *r)
 {
     static const char *const proxies[] = {"Forwarded",        "X-Forwarded-For",
@@ -292,28 +315,27 @@ bool lzr_is_local_peer(const struct lzr_http_req *r)
             return false;
         }
     }
-    return info != NULL && lzr_is_loopback(info->client_addr);
+    return info != NULL && lzr_is_loopback(info->client_addr) && is_asked_here(r);
 }
 
 bool lzr_admit_action(struct lzr_http_req *r, enum MHD_Result *out)
 {
     const char *origin = lzr_header(r, "Origin");
     const char *site = lzr_header(r, "Sec-Fetch-Site");
-    const char *host = lzr_header(r, "Host");
-    /* Whatever address we are bound to: a page may have made its own name mean this machine. */
-    struct lzr_access known = r->server->access;
-    known.check_hosts = true;
     if (strcmp(r->method, "POST") != 0) {
         *out = respond_405(r, "POST");
         return false;
     }
+    /* Whatever address we are bound to: also a page that made its own name mean this machine
+     * doesn't ask under a name of this machine's. */
     if (!r->trusted && !lzr_is_local_peer(r)) {
-        *out = lzr_respond_text(r, 403, "only with a token, or from the machine itself\n");
+        *out =
+            lzr_respond_text(r, 403,
+                             "only with a token, or from the machine itself, asked as localhost\n");
         return false;
     }
-    if ((origin != NULL && !lzr_access_same_origin(&known, origin, host)) ||
-        (origin != NULL && !r->trusted &&
-         (host == NULL || !lzr_access_host(&known, host, strlen(host)))) ||
+    if ((origin != NULL &&
+         !lzr_access_same_origin(&r->server->access, origin, lzr_header(r, "Host"))) ||
         (site != NULL && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)) {
         *out = lzr_respond_text(r, 403, "a page of another origin may not ask for this\n");
         return false;

@@ -123,7 +123,8 @@ bool lzr_admit(struct lzr_http_req *r, enum MHD_Result *out);
 /* What changes something: POST, by the token or from this machine, not by another origin's page. */
 bool lzr_admit_action(struct lzr_http_req *r, enum MHD_Result *out);
 enum MHD_Result lzr_respond_options(struct lzr_http_req *r);
-/* The peer is this machine itself, not a proxy that speaks for somebody. */
+/* The peer is this machine itself, asked under a name that only it calls itself by, and not a proxy
+ * that speaks for somebody. */
 bool lzr_is_local_peer(const struct lzr_http_req *r);
 bool lzr_is_loopback(const struct sockaddr *a); /* server.c */
 /* What a suspended request waited for is there (READY), or its client left (LEFT): its handler is

@@ -100,7 +100,11 @@ def f(block):
     raise ValueError("no such thing")
 """
     for args, headers, shown in (((), {}, True), ((), {"X-Forwarded-For": "1.2.3.4"}, False), ((), {"Via": "1.1 x"}, False),
-                                 (("--host", "0.0.0.0"), {}, False)):
+                                 (("--host", "0.0.0.0"), {}, False),
+                                 # A proxy here that says nothing of itself, but passes on the name that it was asked for.
+                                 (("--allow-host", "data.example"), {"Host": "data.example"}, False),
+                                 (("--public-url", "https://data.example"), {"Host": "data.example:443"}, False),
+                                 (("--allow-host", "*"), {"Host": "[::1]:5"}, True)):
         srv = serve(text, "--workers", "1", *args)
         r = srv.get("/zarr3/s.zarr/f/c/0", headers)
         assert r.status == 500 and "no such thing" in r.text

@@ -234,6 +234,25 @@ def test_a_page_that_took_a_name_of_ours_may_not_reload(serve):
     assert sample(srv, 'reloads_total{result="ok"}') == 1
 
 
+@pytest.mark.parametrize("args, name", [
+    (("--allow-host", "data.example"), "data.example"),
+    (("--public-url", "https://data.example/x"), "data.example"),
+    (("--host", "0.0.0.0"), "192.168.1.5:8080"),
+])
+def test_a_proxy_that_says_nothing_of_itself_is_no_local_peer(serve, args, name):
+    """One on this machine that passes the Host on, and no more: what it is asked for isn't a name of this machine's."""
+    srv = serve(source(1), "--workers", "1", *args)
+    assert srv.get(KEY, {"Host": name}).status == 200
+    for target in ("/api/reload", f"http://{name}/api/reload"):
+        assert srv.request("POST", target, {"Host": name}).status == 403
+    assert srv.request("POST", f"http://{name}/api/reload", {"Host": "localhost"}).status == 403
+    with srv.connect() as h:  # no name at all, as HTTP/1.0 allows it
+        h.sock.sendall(b"POST /api/reload HTTP/1.0\r\n\r\n")
+        assert h.read("POST").status == 403
+    assert reload(srv).status == 200
+    assert srv.request("POST", "http://localhost/api/reload", {"Host": "localhost"}).status == 200
+
+
 def test_a_closed_terminal_stops_it(tmp_path):
     """SIGHUP from a terminal that went away is no wish for a reload."""
     import pty

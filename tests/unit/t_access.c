@@ -43,6 +43,23 @@ static bool host(const struct lzr_access *a, const char *h)
     return lzr_access_host(a, h, strlen(h));
 }
 
+static void test_loopback_authorities(void **state)
+{
+    static const char *const yes[] = {"localhost",      "LOCALHOST:80", "x.localhost:1",
+                                      "127.0.0.1:8080", "127.255.0.9",  "[::1]",
+                                      "[::1]:8080"};
+    static const char *const no[] = {
+        "",         "data.example", "data.example:80", "localhost.example:80", "127.0.0.1.example",
+        "[::2]:80", "192.168.1.5",  "0.0.0.0:80"};
+    (void)state;
+    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
+        assert_true(lzr_authority_is_loopback(yes[i], strlen(yes[i])));
+    }
+    for (size_t i = 0; i < sizeof no / sizeof no[0]; i++) {
+        assert_false(lzr_authority_is_loopback(no[i], strlen(no[i])));
+    }
+}
+
 static void test_hosts(void **state)
 {
     const char *const more[] = {"lab.example", "[fd00::1]"};
@@ -206,10 +223,11 @@ static void test_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_host_syntax), cmocka_unit_test(test_hosts),
-        cmocka_unit_test(test_token),       cmocka_unit_test(test_same_origin),
-        cmocka_unit_test(test_options),     cmocka_unit_test(test_mask),
-        cmocka_unit_test(test_clean),       cmocka_unit_test(test_once),
+        cmocka_unit_test(test_host_syntax), cmocka_unit_test(test_loopback_authorities),
+        cmocka_unit_test(test_hosts),       cmocka_unit_test(test_token),
+        cmocka_unit_test(test_same_origin), cmocka_unit_test(test_options),
+        cmocka_unit_test(test_mask),        cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
