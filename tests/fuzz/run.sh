@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Fuzzes each target for some minutes and prints executions and coverage as a table:
+# Fuzzes each target for some minutes of CPU time and prints executions and coverage as a table:
 #   tests/fuzz/run.sh MINUTES [TARGET...]        e.g. tests/fuzz/run.sh 30, tests/fuzz/run.sh 1 worker
-# Starts from tests/corpus/TARGET and keeps what it finds in build-fuzz/corpus/TARGET. A crash ends it with
+# As many at once as there are processors (JOBS=n for others), below everything else that runs. Starts from
+# tests/corpus/TARGET and keeps what it finds in build-fuzz/corpus/TARGET. A second run goes on where the
+# first was ended: build-fuzz/done/TARGET counts; remove it to begin anew. A crash ends the target with
 # the input's path. Needs clang with its libFuzzer and llvm (Debian: clang, libclang-rt-14-dev, llvm).
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
-minutes=${1:?minutes for each target}
+minutes=${1:?minutes of CPU time for each target}
 shift
 targets=("$@")
 if [ ${#targets[@]} = 0 ]; then
@@ -13,6 +15,29 @@ if [ ${#targets[@]} = 0 ]; then
         name=$(basename "$source" .c)
         targets+=("${name#fuzz_}")
     done
+fi
+
+# One target until it has had its time: run.sh MINUTES TARGET with LZR_FUZZ_ONE, called by the one below.
+if [ -n "${LZR_FUZZ_ONE:-}" ]; then
+    t=${targets[0]} log=build-fuzz/${targets[0]}.log TIMEFORMAT='%U %S'
+    runs=0 cpu=0
+    [ -f "build-fuzz/done/$t" ] && read -r runs cpu <"build-fuzz/done/$t"
+    dictionary=()
+    [ -f "tests/fuzz/$t.dict" ] && dictionary=("-dict=tests/fuzz/$t.dict")
+    while left=$((minutes * 60 - ${cpu%.*})) && [ "$left" -gt 0 ]; do
+        slice=$((left < 120 ? left : 120)) # of the wall's seconds; how much of the processor that was, time says
+        if ! { time chrt --idle 0 "build-fuzz/fuzz/fuzz_$t" -max_total_time="$slice" -timeout=60 -rss_limit_mb=2048 \
+            -print_final_stats=1 -max_len=4096 -artifact_prefix=build-fuzz/crash/ "${dictionary[@]}" \
+            "build-fuzz/corpus/$t" "tests/corpus/$t" >"$log" 2>&1; } 2>"build-fuzz/$t.time"; then
+            echo "$t FAILED, see $log and build-fuzz/crash:" >&2
+            tail -n 40 "$log" >&2
+            exit 1
+        fi
+        read -r runs cpu < <(awk -v r="$runs" -v c="$cpu" '/number_of_executed_units/ { r += $2 } NF == 2 && /^[0-9.]+ [0-9.]+$/ { c += $1 + $2 }
+            END { printf "%.0f %.1f\n", r, c }' "$log" "build-fuzz/$t.time")
+        echo "$runs $cpu" >"build-fuzz/done/$t"
+    done
+    exit 0
 fi
 
 # What each target is there to reach: the lines of these files are its coverage.
@@ -48,26 +73,22 @@ t = json.load(sys.stdin)["data"][0]["totals"]
 print("%.0f %% of %d lines, %.0f %% of branches" % (t["lines"]["percent"], t["lines"]["count"], t["branches"]["percent"]))'
 }
 
-printf '| target | executions | a second | edges | corpus | reached of what it is there for |\n|---|---|---|---|---|---|\n'
-status=0
+mkdir -p build-fuzz/crash build-fuzz/done
 for t in "${targets[@]}"; do
-    mkdir -p "build-fuzz/corpus/$t" "build-fuzz/crash"
-    log=build-fuzz/$t.log
-    dictionary=()
-    [ -f "tests/fuzz/$t.dict" ] && dictionary=("-dict=tests/fuzz/$t.dict")
-    if ! nice -n 19 "build-fuzz/fuzz/fuzz_$t" -max_total_time=$((minutes * 60)) -timeout=10 -rss_limit_mb=2048 \
-        -print_final_stats=1 -max_len=4096 -artifact_prefix=build-fuzz/crash/ "${dictionary[@]}" \
-        "build-fuzz/corpus/$t" "tests/corpus/$t" >"$log" 2>&1; then
-        echo "$t FAILED, see $log and build-fuzz/crash:"
-        tail -n 40 "$log"
-        status=1
-        continue
-    fi
+    mkdir -p "build-fuzz/corpus/$t"
+done
+status=0
+printf '%s\n' "${targets[@]}" | LZR_FUZZ_ONE=1 xargs -P "${JOBS:-$(nproc)}" -n 1 "$0" "$minutes" || status=1
+printf '| target | executions | CPU minutes | a CPU second | edges | corpus | reached of what it is there for |\n|---|---|---|---|---|---|---|\n'
+total=0
+for t in "${targets[@]}"; do
+    read -r runs cpu <"build-fuzz/done/$t" || continue
+    total=$((total + runs))
     cp -n "tests/corpus/$t"/* "build-fuzz/corpus/$t/" 2>/dev/null || true
-    printf '| %s | %s | %s | %s | %s | %s |\n' "$t" \
-        "$(sed -n 's/stat::number_of_executed_units: *//p' "$log")" \
-        "$(sed -n 's/stat::average_exec_per_sec: *//p' "$log")" \
-        "$(grep -o 'cov: [0-9]*' "$log" | tail -n 1 | cut -c6-)" \
+    printf '| %s | %s | %s | %s | %s | %s | %s |\n' "$t" "$runs" "$(awk -v c="$cpu" 'BEGIN { printf "%.1f", c / 60 }')" \
+        "$(awk -v r="$runs" -v c="$cpu" 'BEGIN { printf "%.0f", r / (c > 0 ? c : 1) }')" \
+        "$(grep -o 'cov: [0-9]*' "build-fuzz/$t.log" | tail -n 1 | cut -c6-)" \
         "$(ls "build-fuzz/corpus/$t" | wc -l)" "$(coverage "$t")"
 done
+echo "$total executions"
 exit $status
