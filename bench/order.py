@@ -7,7 +7,7 @@ is not kept, as it isn't behind a proxy that speaks HTTP/2: that is where the se
 view": the last burst of requests that weren't taken back, from its first request to its last byte. Two
 clients: a second one asks for 400 other chunks at once when the pan begins, as a script would.
 
-    /usr/bin/python3 bench/order.py [rounds]
+    /usr/bin/python3 bench/order.py [rounds [RECORDING:COST]]      e.g. 1 panning.json:0.2
 """
 import asyncio
 import json
@@ -84,7 +84,10 @@ async def replay(port, requests, crowd):
 
 def main():
     rounds = common.rounds(5)
+    wanted = sys.argv[2] if len(sys.argv) > 2 else None
     for name, cost in RECORDINGS:
+        if wanted not in (None, f"{name}:{cost}"):
+            continue
         requests = load(name)
         for crowd in (False, True):
             got = {order: [] for order, _ in ORDERS}

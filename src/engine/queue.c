@@ -17,6 +17,7 @@ struct lzr_queue_client {
     uint64_t burst;   /* of that */
     uint64_t turns;
     uint32_t n;
+    bool had_old; /* its last turn went to a flight of another burst than its newest */
     struct lane lanes[LZR_QUEUE_LANES];
     struct lzr_flight *oldest, *newest;   /* all of them by arrival */
     struct lzr_queue_client *prev, *next; /* while it has flights */
@@ -234,6 +235,17 @@ void lzr_queue_renew(struct lzr_queue *q, struct lzr_flight *f, uint64_t client,
     enter(q, f);
 }
 
+/* A newer burst than this flight's waits. */
+static bool is_outdated(const struct lzr_queue_client *c, const struct lzr_flight *f)
+{
+    bool outdated = false;
+    for (unsigned i = 0; i < LZR_QUEUE_LANES; i++) {
+        const struct lzr_flight *head = c->lanes[i].head;
+        outdated = outdated || (head != NULL && head->burst > f->burst);
+    }
+    return outdated;
+}
+
 static void drop(struct lzr_queue *q, struct lzr_flight *f, bool served)
 {
     if (f->urgent) {
@@ -245,6 +257,7 @@ static void drop(struct lzr_queue *q, struct lzr_flight *f, bool served)
     struct lzr_queue_client *c = leave(q, f);
     if (served) {
         lane_of(c, f)->turn = ++c->turns;
+        c->had_old = is_outdated(c, f);
         if (c->n > 0) {
             client_unlink(q, c);
             client_append(q, c);
@@ -336,7 +349,8 @@ struct lzr_flight *lzr_queue_root(const struct lzr_queue *q, uint64_t now_us,
         struct lzr_flight *f = by_age(c, q->order != LZR_ORDER_NEWEST, filter);
         /* None of the oldest that were looked at fits: another array's may all the same. */
         if (q->order == LZR_ORDER_BURSTS &&
-            (f != NULL ? now_us < f->queued_us + LZR_QUEUE_PATIENCE_US : c->n > LZR_QUEUE_LOOK)) {
+            (f != NULL ? c->had_old || now_us < f->queued_us + LZR_QUEUE_PATIENCE_US
+                       : c->n > LZR_QUEUE_LOOK)) {
             f = client_next(c, filter);
         }
         if (f != NULL) {

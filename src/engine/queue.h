@@ -11,14 +11,16 @@
  *   2. Roots, what requests ask for; one that has needs of its own stands here, holding nothing,
  *      until its turn to start comes. Of roots,
  *      a. clients take turns;
- *      b. of a client, what has waited for LZR_QUEUE_PATIENCE_US, oldest first: nothing that the
- *         same client asks overtakes it;
- *      c. its newest burst of requests (viewers pan: what was asked last is on the screen); in a
- *         burst, arrays take turns; of an array, the order of arrival (viewers ask for the centre
- *         first).
+ *      b. of a client, what has waited for LZR_QUEUE_PATIENCE_US, oldest first, has every other
+ *         turn as long as there are newer bursts, and all of them when there aren't;
+ *      c. its newest burst of requests has the others (viewers pan: what was asked last is on the
+ *         screen); in a burst, arrays take turns; of an array, the order of arrival (viewers ask
+ *         for the centre first).
  *
- * This is design 4, but for the age, which counts among one client's requests: with an age over all
- * clients, a script that asks for more than 5 s of work would be all that is served
+ * This is design 4, but for the age: there nothing overtakes what is older than 5 s. As first
+ * built, over all clients, a script that asked for more than 5 s of work was all that was served;
+ * counted among one client's requests, a viewer beside a script had a backlog of that age itself,
+ * and its screen waited behind it. Taking turns, the backlog goes on and the screen has half
  * (bench/order.py). A burst is what one client asks without pausing for LZR_BURST_PAUSE_US; a
  * client is a number that the HTTP front makes of address and User-Agent. Numbers of bursts only
  * grow, over all clients.

@@ -104,7 +104,7 @@ static void the_newest_burst_first(void **state)
     end(w);
 }
 
-static void nothing_overtakes_the_old(void **state)
+static void the_old_have_every_other_turn(void **state)
 {
     (void)state;
     struct world *w = world_of(LZR_ORDER_BURSTS);
@@ -116,7 +116,18 @@ static void nothing_overtakes_the_old(void **state)
     assert_int_equal(f->index, 0);
     expect(w, 6000 * MS, "0 1");
     end(w);
-    w = world_of(LZR_ORDER_BURSTS); /* but another client's turn comes all the same */
+    w = world_of(LZR_ORDER_BURSTS); /* beside a newer burst that goes on */
+    for (int i = 0; i < 4; i++) {
+        (void)ask(w, A, 0, 1000 * MS);
+    }
+    for (int i = 0; i < 3; i++) {
+        (void)ask(w, A, 0, 9000 * MS);
+    }
+    (void)ask(w, A, 0, 9100 * MS);
+    (void)ask(w, A, 0, 9100 * MS);
+    expect(w, 9200 * MS, "0 7 1 8 2 4 3 5 6");
+    end(w);
+    w = world_of(LZR_ORDER_BURSTS); /* another client's turn comes all the same */
     for (int i = 0; i < 3; i++) {
         (void)ask(w, A, 0, 1000 * MS);
     }
@@ -450,7 +461,7 @@ int main(void)
         cmocka_unit_test(test_a_turn_that_is_passed),
         cmocka_unit_test(arrival_inside_a_burst),
         cmocka_unit_test(the_newest_burst_first),
-        cmocka_unit_test(nothing_overtakes_the_old),
+        cmocka_unit_test(the_old_have_every_other_turn),
         cmocka_unit_test(clients_and_arrays_take_turns),
         cmocka_unit_test(urgent_ones_come_first),
         cmocka_unit_test(a_root_that_has_to_be_started),
