@@ -74,6 +74,24 @@ static bool make_way(struct lzr_driver *d, uint64_t client, struct lzr_request *
     return true;
 }
 
+/* Whether something has to be made for this chunk that nobody makes yet: itself, or a Zarr chunk
+ * that it is made from. With mu. */
+static bool takes_place(struct lzr_driver *d, const struct lzr_chunk *c)
+{
+    struct lzr_sources it;
+    struct lzr_chunk source;
+    bool takes = false;
+    lzr_sources_init(&it, c);
+    while (!takes && lzr_sources_next(&it, &source)) {
+        if (lzr_flights_find(&d->flights, &source) == NULL) {
+            struct lzr_blob *b = lzr_driver_peek(d, &source);
+            takes = b == NULL;
+            lzr_blob_unref(&b);
+        }
+    }
+    return takes;
+}
+
 /* What can be answered at once although it isn't cached. With mu. */
 static bool answer_now(struct lzr_driver *d, const struct lzr_chunk *c, struct lzr_flight *f,
                        struct lzr_request *req, struct lzr_request **list)
@@ -85,24 +103,19 @@ static bool answer_now(struct lzr_driver *d, const struct lzr_chunk *c, struct l
     if (f != NULL) {
         return f->blob != NULL && now_with(req, lzr_blob_ref(f->blob), f->digest);
     }
-    if (c->encoding != LZR_ENC_ZARR) {
-        return false; /* its Zarr chunks tell */
-    }
     const struct lzr_failure *fail =
-        lzr_failures_recall(&d->failures, c->array->id, c->level, c->index, lzr_now_us());
+        c->encoding != LZR_ENC_ZARR
+            ? NULL /* its Zarr chunks tell */
+            : lzr_failures_recall(&d->failures, c->array->id, c->level, c->index, lzr_now_us());
     if (fail != NULL) {
         d->stats.remembered_failures_total++;
         req->result = remembered(fail);
         return true;
     }
-    if (d->tasks.n >= LZR_MAX_WAITING) {
+    bool tasks = d->tasks.n >= LZR_MAX_WAITING, roots = d->queue.nroots >= LZR_MAX_WAITING;
+    if ((tasks || roots) && takes_place(d, c)) {
         d->stats.refused_total++;
-        fail_now(req, LZR_E_BUSY, too_many);
-        return true;
-    }
-    if (d->queue.nroots >= LZR_MAX_WAITING) {
-        d->stats.refused_total++;
-        if (!make_way(d, req->client, list)) {
+        if (tasks || !make_way(d, req->client, list)) {
             fail_now(req, LZR_E_BUSY, too_many);
             return true;
         }

@@ -228,8 +228,12 @@ def packed(block):
         p.leave()
 
 
-def test_a_full_queue_is_shared(serve, gate):
-    """Who comes to a queue that another client has filled gets a place; the other loses its last."""
+@pytest.mark.parametrize("face", ["zarr3/s.zarr/a/c", "n5/s.n5/a"])
+def test_a_full_queue_is_shared(serve, gate, face):
+    """Who comes to a queue that another client has filled gets a place; the other loses its last. A chunk of a format
+    that is made from another takes a place as that one does."""
+    def key(i):
+        return f"/{face}/{i}"
     need = 11000
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     lzr.need(hard >= need, f"{need} file descriptors (ulimit -Hn is {hard})")
