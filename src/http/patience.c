@@ -18,11 +18,19 @@ struct lzr_patience {
     _Atomic uint64_t ended;
 };
 
-static void look(struct lzr_patience *p)
+/* stood_us: how long nobody looked, beyond what is usual. Then the whole process stood still, and
+ * what a client sent meanwhile is still to be read: that time counts for nobody. */
+static void look(struct lzr_patience *p, uint64_t now, uint64_t stood_us)
 {
-    uint64_t now = lzr_now_us();
     for (struct lzr_line *l = p->lines; l != NULL; l = l->next) {
         uint64_t due = atomic_load_explicit(&l->due_us, memory_order_relaxed);
+        if (stood_us > 0 && due != 0) {
+            /* Where this fails another thread has just set it. */
+            (void)atomic_compare_exchange_strong_explicit(&l->due_us, &due, due + stood_us,
+                                                          memory_order_relaxed,
+                                                          memory_order_relaxed);
+            continue;
+        }
         /* Once only: the library takes its time to close it. */
         if (due != 0 && now >= due &&
             atomic_compare_exchange_strong_explicit(&l->due_us, &due, 0, memory_order_relaxed,
@@ -36,6 +44,7 @@ static void look(struct lzr_patience *p)
 static void *patience_main(void *arg)
 {
     struct lzr_patience *p = arg;
+    uint64_t looked = lzr_now_us();
     pthread_mutex_lock(&p->mu);
     while (!p->stop) {
         struct timespec at;
@@ -44,7 +53,9 @@ static void *patience_main(void *arg)
         at.tv_sec += at.tv_nsec / 1000000000;
         at.tv_nsec %= 1000000000;
         (void)pthread_cond_timedwait(&p->cond, &p->mu, &at);
-        look(p);
+        uint64_t now = lzr_now_us(), since = now - looked;
+        look(p, now, since > 2 * LZR_PATIENCE_LOOK_US ? since - LZR_PATIENCE_LOOK_US : 0);
+        looked = now;
     }
     pthread_mutex_unlock(&p->mu);
     return NULL;

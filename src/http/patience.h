@@ -5,7 +5,7 @@
  * and then holds a connection, and what is being sent on it, for ever. Here each connection has a
  * time by which the step it is at must be over. A thread of its own looks every
  * LZR_PATIENCE_LOOK_US and shuts the sockets of those that are late down; the library then ends the
- * connection as if the client had left.
+ * connection as if the client had left. While the process is stopped nobody's time runs.
  *
  * lzr_line_due is one atomic store, on any thread, while the line is open; open and close lock. */
 #ifndef LZR_HTTP_PATIENCE_H
