@@ -170,7 +170,7 @@ struct lzr_driver {
     struct lzr_cache *decoded; /* chunks that regions share, decoded; NULL: not kept (inputs.h) */
 
     pthread_mutex_t mu;
-    pthread_cond_t started; /* a worker became ready or failed to */
+    pthread_cond_t started; /* a worker became ready or failed to; or the supervisor has ended */
     struct lzr_worker *workers;
     struct lzr_flights flights;
     struct lzr_queue queue;
@@ -198,6 +198,7 @@ struct lzr_driver {
     pthread_t *codecs;
     unsigned ncodecs;
     bool supervisor_runs;
+    bool supervisor_over; /* with mu: it only has to be joined */
 };
 
 /* dispatch.c */

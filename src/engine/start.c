@@ -17,7 +17,8 @@
 #include "store/codec.h"
 #include "store/cost.h"
 
-#define CANCEL_LOOK_NS 100000000 /* how often an opening looks whether it is given up */
+/* How often an opening looks whether it is given up, and an end whether it takes too long. */
+#define LOOK_NS 100000000
 
 /* 0, 1 and 2 are a worker's standard descriptors and 3 its socket: what the server opens for it
  * must lie above, even when the server itself was started with them closed. */
@@ -110,20 +111,26 @@ static enum lzr_code start_threads(struct lzr_driver *d, struct lzr_err *err)
     return LZR_OK;
 }
 
+/* With mu: until something may have changed, or for LOOK_NS. */
+static void await_a_while(struct lzr_driver *d)
+{
+    struct timespec ts;
+    LZR_CHECK(clock_gettime(CLOCK_MONOTONIC, &ts) == 0);
+    ts.tv_nsec += LOOK_NS;
+    ts.tv_sec += ts.tv_nsec / 1000000000;
+    ts.tv_nsec %= 1000000000;
+    (void)pthread_cond_clockwait(&d->started, &d->mu, CLOCK_MONOTONIC, &ts);
+}
+
 /* With mu: until something may have changed. The supervisor enforces the start-up deadline, so this
  * always ends; who may cancel is looked at now and then. */
 static void await_news(struct lzr_driver *d, const atomic_bool *cancel)
 {
-    struct timespec ts;
     if (cancel == NULL) {
         pthread_cond_wait(&d->started, &d->mu);
-        return;
+    } else {
+        await_a_while(d);
     }
-    LZR_CHECK(clock_gettime(CLOCK_MONOTONIC, &ts) == 0);
-    ts.tv_nsec += CANCEL_LOOK_NS;
-    ts.tv_sec += ts.tv_nsec / 1000000000;
-    ts.tv_nsec %= 1000000000;
-    (void)pthread_cond_clockwait(&d->started, &d->mu, CLOCK_MONOTONIC, &ts);
 }
 
 /* Waits until every worker has loaded the stores, or one has failed to. */
@@ -412,6 +419,22 @@ void lzr_driver_drain(struct lzr_driver *d)
     lzr_complete(list);
 }
 
+/* Until the supervisor has ended, which it does when all workers have: those that go on are killed.
+ * Not by pthread_timedjoin_np, which counts on the clock of the day and could wait for as long as
+ * that is set back, nor by pthread_clockjoin_np, of which the thread sanitizer knows nothing. */
+static void await_supervisor(struct lzr_driver *d, uint64_t until)
+{
+    pthread_mutex_lock(&d->mu);
+    while (!d->supervisor_over) {
+        for (unsigned i = 0; i < d->nworkers && lzr_now_us() > until; i++) {
+            lzr_worker_kill(d, &d->workers[i]);
+        }
+        await_a_while(d);
+    }
+    pthread_mutex_unlock(&d->mu);
+    LZR_ZERO(pthread_join(d->supervisor, NULL));
+}
+
 /* Asks the workers to end, kills those that don't, and waits for the threads. */
 static void stop_threads(struct lzr_driver *d)
 {
@@ -430,19 +453,8 @@ static void stop_threads(struct lzr_driver *d)
     }
     pthread_mutex_unlock(&d->mu);
     if (d->supervisor_runs) {
-        struct timespec ts;
         lzr_wake_supervisor(d);
-        LZR_CHECK(clock_gettime(CLOCK_REALTIME, &ts) == 0);
-        ts.tv_sec += (time_t)(LZR_QUIT_US / 1000000 + 1);
-        /* A worker that doesn't end in time is killed; then the supervisor always ends. */
-        while (pthread_timedjoin_np(d->supervisor, NULL, &ts) != 0) {
-            pthread_mutex_lock(&d->mu);
-            for (unsigned i = 0; i < d->nworkers && lzr_now_us() > until; i++) {
-                lzr_worker_kill(d, &d->workers[i]);
-            }
-            pthread_mutex_unlock(&d->mu);
-            ts.tv_sec += 1;
-        }
+        await_supervisor(d, until);
     }
     if (d->stop_fd >= 0) {
         ssize_t n = write(d->stop_fd, &one, sizeof one);

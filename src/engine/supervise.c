@@ -346,5 +346,9 @@ void *lzr_supervisor_main(void *driver)
         }
         tick(d);
     }
+    pthread_mutex_lock(&d->mu);
+    d->supervisor_over = true;
+    pthread_cond_broadcast(&d->started);
+    pthread_mutex_unlock(&d->mu);
     return NULL;
 }

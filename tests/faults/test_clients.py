@@ -259,19 +259,3 @@ def test_a_full_queue_is_shared(serve, gate, face):
     assert len([i for i in served if i >= 15000]) == 3, served
     for p in greedy + modest:
         p.leave()
-
-
-def test_nothing_depends_on_the_clock_of_the_day():
-    """Deadlines, holds and ages count on CLOCK_MONOTONIC: the day's clock is asked only for dates."""
-    import re
-    for folder in ("src/base", "src/engine", "src/http", "src/cli", "src/worker", "store"):
-        for f in (lzr.ROOT / folder).glob("*.c"):
-            text = re.sub(r"/\*.*?\*/", "", f.read_text(), flags=re.S)
-            for line in text.splitlines():
-                if re.search(r"CLOCK_REALTIME|\btime\(|gettimeofday", line):
-                    assert f.name in ALLOWED_CLOCKS, f"{f}: {line.strip()}"
-
-
-# start.c: pthread_timedjoin_np knows no other clock; it only makes a loop look again, whose end is
-# counted on the monotonic one.
-ALLOWED_CLOCKS = {"start.c"}
