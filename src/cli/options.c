@@ -48,6 +48,8 @@ static const char help[] =
     "  --head-wait SECONDS     the same for a Java client's HEAD (3)\n"
     "  --header-timeout SECONDS  until a request's head must have come (30)\n"
     "  --send-timeout SECONDS  until an answer must be read, and again for each 4 MiB (60)\n"
+    "  --client-connections N  of one address; more are closed (half of all, and any number from\n"
+    "                          this machine and trusted proxies; 0: any)\n"
     "  --http-threads N        threads that answer (2)\n"
     "  --start-timeout SECONDS until a worker must have loaded the stores (300)\n"
     "  --no-access-log         no line a request\n"
@@ -148,6 +150,7 @@ enum {
     WORKER_MEMORY,
     HEADER_TIMEOUT,
     SEND_TIMEOUT,
+    CLIENT_CONNECTIONS,
     WORKER_JOBS,
     WORKER_AGE,
     NO_ACCESS_LOG,
@@ -172,6 +175,7 @@ static const struct option serve_options[] = {
     {"head-wait", required_argument, NULL, HEAD_WAIT},
     {"header-timeout", required_argument, NULL, HEADER_TIMEOUT},
     {"send-timeout", required_argument, NULL, SEND_TIMEOUT},
+    {"client-connections", required_argument, NULL, CLIENT_CONNECTIONS},
     {"http-threads", required_argument, NULL, THREADS},
     {"start-timeout", required_argument, NULL, START_TIMEOUT},
     {"order", required_argument, NULL, ORDER},
@@ -247,6 +251,13 @@ static int take_worker(struct lzr_options *o, int c)
         return seconds(optarg, &o->server.send_us)
                    ? 0
                    : wrong("--send-timeout must be seconds, got", optarg);
+    case CLIENT_CONNECTIONS:
+        if (!integer(optarg, 0, 1000000, &n)) {
+            return wrong("--client-connections must be a number of connections, got", optarg);
+        }
+        o->server.client_connections = (unsigned)n;
+        o->server.client_connections_set = true;
+        return 0;
     case WORKER_MEMORY:
         return memory_limits(optarg, &o->driver)
                    ? 0

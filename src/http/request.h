@@ -13,6 +13,7 @@
 
 #include "http/access.h"
 #include "http/cors.h"
+#include "http/crowd.h"
 #include "http/edition.h"
 #include "http/once.h"
 #include "http/public.h"
@@ -28,9 +29,11 @@ struct lzr_server {
     struct MHD_Daemon *daemon;
     struct lzr_watch *watch;
     struct lzr_patience *patience;
+    struct lzr_crowd *crowd;
     struct lzr_cors cors;
     struct lzr_access access;
     struct lzr_once strange_hosts; /* that the log knows */
+    struct lzr_once crowded;       /* addresses, likewise */
     uint16_t port;
     bool loopback; /* bound to a loopback address only: tracebacks may be shown to local peers */
     atomic_bool stopping;

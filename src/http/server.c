@@ -121,6 +121,44 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
     }
 }
 
+/* Of connections that are counted by address: that of the client, else NULL. */
+static const struct sockaddr *counted_peer(const struct lzr_server *s, struct MHD_Connection *conn)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return info == NULL || (!s->o.client_connections_set &&
+                            lzr_proxy_trusted(info->client_addr, s->o.proxies, s->o.nproxies))
+               ? NULL
+               : info->client_addr;
+}
+
+static void enter_crowd(struct lzr_server *s, struct MHD_Connection *conn)
+{
+    const struct sockaddr *peer = counted_peer(s, conn);
+    char name[NI_MAXHOST];
+    if (peer == NULL || lzr_crowd_enter(s->crowd, peer)) {
+        return;
+    }
+    end_connection(conn);
+    socklen_t n =
+        peer->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+    if (getnameinfo(peer, n, name, sizeof name, NULL, 0, NI_NUMERICHOST) == 0 &&
+        lzr_once_due(&s->crowded, name, lzr_now_us())) {
+        lzr_log(s->o.log, LZR_LOG_WARN,
+                "%s has as many connections as one address may have: more are closed "
+                "(--client-connections allows more)",
+                name);
+    }
+}
+
+static void leave_crowd(struct lzr_server *s, struct MHD_Connection *conn)
+{
+    const struct sockaddr *peer = counted_peer(s, conn);
+    if (peer != NULL) {
+        lzr_crowd_leave(s->crowd, peer);
+    }
+}
+
 static void connection_changed(void *cls, struct MHD_Connection *conn, void **socket_cls,
                                enum MHD_ConnectionNotificationCode code)
 {
@@ -132,7 +170,9 @@ static void connection_changed(void *cls, struct MHD_Connection *conn, void **so
         *socket_cls = info != NULL ? lzr_line_open(s->patience, info->connect_fd,
                                                    lzr_now_us() + s->o.header_us)
                                    : NULL;
+        enter_crowd(s, conn);
     } else {
+        leave_crowd(s, conn);
         struct lzr_line *line = *socket_cls;
         lzr_line_close(s->patience, &line);
         *socket_cls = NULL;
@@ -327,9 +367,12 @@ enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_serv
         lzr_free(s);
         return LZR_E_SYS;
     }
-    if (lzr_watch_new(lzr_chunk_gone, lzr_chunk_left, &s->watch, err) != LZR_OK ||
+    unsigned each = o->client_connections_set ? o->client_connections : connection_limit() / 2;
+    if (lzr_crowd_new(each, &s->crowd, err) != LZR_OK ||
+        lzr_watch_new(lzr_chunk_gone, lzr_chunk_left, &s->watch, err) != LZR_OK ||
         lzr_patience_new(&s->patience, err) != LZR_OK) {
         lzr_watch_free(&s->watch);
+        lzr_crowd_free(&s->crowd);
         close(s->listener);
         lzr_free(s);
         return LZR_E_SYS;
@@ -338,6 +381,7 @@ enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_serv
     set_access(s);
     lzr_cors_init(&s->cors, o->origins, o->norigins, o->log);
     lzr_once_init(&s->strange_hosts);
+    lzr_once_init(&s->crowded);
     *out = s;
     return LZR_OK;
 }
@@ -420,6 +464,8 @@ void lzr_server_free(struct lzr_server **sp)
     lzr_editions_free(&s->editions);
     lzr_watch_free(&s->watch);
     lzr_patience_free(&s->patience);
+    lzr_crowd_free(&s->crowd);
+    lzr_once_release(&s->crowded);
     lzr_once_release(&s->strange_hosts);
     lzr_cors_release(&s->cors);
     lzr_free(s);

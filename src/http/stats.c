@@ -57,6 +57,8 @@ enum MHD_Result lzr_serve_metrics(struct lzr_http_req *r)
     metric(&b, "gauge", "http_suspended", "requests that wait for a chunk",
            atomic_load(&s->suspended));
     metric(&b, "counter", "http_bytes_total", "bytes of answers' bodies", atomic_load(&s->bytes));
+    metric(&b, "counter", "http_crowded_total",
+           "connections closed because their address had too many", lzr_crowd_refused(s->crowd));
     metric(&b, "counter", "http_late_total", "connections ended because the client was too slow",
            lzr_patience_ended(s->patience));
     metric(&b, "counter", "http_gone_total", "clients that left while they waited",

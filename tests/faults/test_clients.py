@@ -1,6 +1,7 @@
 """Clients that dawdle, crowd or vanish, and a system that runs out of descriptors."""
 import contextlib
 import os
+import re
 import resource
 import select
 import socket
@@ -139,6 +140,39 @@ def test_10_000_idle_connections(serve):
         s.close()
     srv.wait_metric("http_connections", 1)
     assert srv.chunk(key(999)) == bytes([999 % 256])
+
+
+def test_one_address_has_so_many_connections(serve):
+    """--client-connections: what is beyond them is closed, said once, and counted; others are served."""
+    srv = serve(PLAIN, "--workers", "1", "--client-connections", "5")
+    with srv.connect() as h:
+        assert h.get(key(1)).body == b"\1"
+        idle = [socket.create_connection(("127.0.0.1", srv.port)) for _ in range(4)]
+        count = lambda name: int(re.search(rf"^lazarr_{name} (\d+)$", h.get("/metrics").text, re.M).group(1))
+        lzr.wait_until(lambda: count("http_connections") == 5, "all are open")
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", srv.port)) as more:
+                more.settimeout(lzr.WAIT)
+                assert more.recv(1) == b""
+        srv.wait_log(r"127\.0\.0\.1 has as many connections .* \(--client-connections allows more\)")
+        lzr.wait_until(lambda: count("http_connections") == 5, "they have left")
+        assert count("http_crowded_total") == 3 and srv.log.count("--client-connections") == 1
+        assert h.get(key(2)).body == b"\2"
+        idle.pop().close()
+        lzr.wait_until(lambda: count("http_connections") == 4, "one has left")
+        assert srv.chunk(key(3)) == b"\3"
+        for s in idle:
+            s.close()
+
+
+def test_this_machine_has_any_number_of_connections(serve):
+    """A proxy's are many clients': without the option more than half of all may be from here."""
+    srv = serve(PLAIN, "--workers", "1", nofile=64)  # 32 connections
+    idle = [socket.create_connection(("127.0.0.1", srv.port)) for _ in range(20)]
+    srv.wait_metric("http_connections", 21)
+    assert srv.metric("http_crowded_total") == 0
+    for s in idle:
+        s.close()
 
 
 def busy(srv, seconds=0.5):
