@@ -418,7 +418,7 @@ class Call:
             return self.sock.recv(1) == b""
         except ConnectionError:
             return True
-        except socket.timeout:
+        except (socket.timeout, BlockingIOError):
             return False
 
 

@@ -1,12 +1,28 @@
 """Work that nobody waits for any more: dropped, interrupted, killed; what somebody else wants goes on."""
+import signal
+import statistics
+import time
+from pathlib import Path
+
 import pytest
 
 import lzr
+from preload import Sent
 
+CANCEL = signal.SIGRTMIN + 5  # LZR_SIGNAL_CANCEL
 STORE = """
 import lazarr, time
-def spin():
+import numpy as np
+A, B = np.random.default_rng(1).random(200_000), np.random.default_rng(2).random((300, 300))
+def spin(what="spin"):
     gate("spins")  # inside of what catches Cancelled
+    if what == "wait":
+        time.sleep(1000)
+    a, b, n = A, B, 0
+    while what == "numpy":
+        a, b = np.sort(a)[::-1], b @ B / 150
+    while what == "calls":
+        n = max(n, len(str(n))) + 1
     while True:
         pass
 def act(block):
@@ -15,10 +31,15 @@ def act(block):
         try:
             spin()
         except lazarr.Cancelled:
-            gate(f"cancelled,{time.monotonic()},{block.cancelled}")
+            gate("cancelled")
             raise
-    if order == "sleep":
-        time.sleep(1000)
+    if order in ("wait", "numpy", "calls", "count"):
+        try:
+            spin(order)
+        except lazarr.Cancelled:
+            at, cpu = time.monotonic_ns(), time.process_time_ns()
+            gate(f"cancelled,{at},{cpu},{block.cancelled}")
+            raise
     if order in ("hold", "swallow"):
         there = []
         while True:
@@ -57,8 +78,19 @@ def key(i, array="a"):
 
 
 @pytest.fixture
-def srv(serve, gate):
-    return serve(gate.code + STORE, "--workers", "1")
+def sent(tmp_path):
+    return Sent(tmp_path)
+
+
+@pytest.fixture
+def start(serve, sent):
+    """A server of which `sent` knows the signals to its workers."""
+    return lambda *args: serve(*args, env=sent.env)
+
+
+@pytest.fixture
+def srv(start, gate):
+    return start(gate.code + STORE, "--workers", "1")
 
 
 def spins(gate):
@@ -80,38 +112,64 @@ def fine(srv, gate, i=500):
     return call
 
 
-def test_a_loop_in_python_gets_cancelled_within_100_ms(srv, gate):
-    import time
-    took = []
-    for i in range(5):
+def waits(pid):
+    """The process' main thread waits for something, as in time.sleep."""
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "S"
+
+
+def cpu_ns(pid):
+    """CPU time that a process has used (clock_getcpuclockid)."""
+    return time.clock_gettime_ns(~pid << 3 | 2)
+
+
+@pytest.mark.parametrize("what", ["count", "calls", "wait", "numpy"])
+def test_cancelled_comes_within_100_ms(srv, gate, sent, what):
+    """From the moment in which the server sends its first signal to the first line of `except Cancelled`, both on
+    CLOCK_MONOTONIC, 20 times each in loops of bytecode, of calls, in time.sleep and between NumPy's functions of
+    some milliseconds.
+
+    Of CPU time, which nobody else on the machine can take from it, each try has 100 ms. On the clock on the wall a
+    worker, which runs ten steps behind all others (nice), may have to wait for its turn on a busy machine: there
+    the median and the 90th percentile are to be within 100 ms (the figures are in docs/faults.md)."""
+    tries, wall, used, whole = 20, [], [], []
+    for i in range(tries):
         p = srv.begin(key(i))
         call = gate.next()
-        call.go("spin")
-        spins(gate)
-        start = time.monotonic()
+        before = len(sent.to(call.pid, CANCEL))
+        call.go(what)
+        inside = gate.next()
+        assert inside.key == "spins"
+        inside.go()
+        assert inside.gone()
+        there = cpu_ns(call.pid)
+        if what == "wait":
+            lzr.wait_until(lambda: waits(call.pid), "it sleeps")
+        else:
+            lzr.wait_until(lambda: cpu_ns(call.pid) > there + 10e6, "its loop runs")
+        left = time.monotonic_ns()
         p.leave(reset=i % 2 == 0)
         told = gate.next()
-        what, at, cancelled = told.key.split(",")
-        assert what == "cancelled" and cancelled == "True" and told.pid == call.pid
-        took.append(float(at) - start)
+        word, at, cpu, cancelled = told.key.split(",")
+        assert word == "cancelled" and cancelled == "True" and told.pid == call.pid
+        first = sent.to(call.pid, CANCEL)[before]
+        wall.append((int(at) - first[0]) / 1e6)
+        used.append((int(cpu) - first[1]) / 1e6)
+        whole.append((int(at) - left) / 1e6)
         told.go()
         srv.wait_metric("cancelled_total", i + 1)
-    assert min(took) < 0.1 * lzr.SLOW, took
+    figures = f"{what}: " + ", ".join(
+        f"{name} {statistics.median(x):.2f} ms, 90th percentile {sorted(x)[tries * 9 // 10]:.2f}, most {max(x):.2f}"
+        for name, x in [("wall", wall), ("CPU", used), ("since the client left", whole)])
+    print(figures)
+    assert min(wall) > 0 and max(used) < 100, figures
+    assert statistics.median(wall) < 100 * lzr.SLOW and sorted(wall)[tries * 9 // 10] < 100 * lzr.SLOW, figures
+    # That it is sent soon after somebody left is another matter, of the server alone.
+    assert statistics.median(whole) < 200 * lzr.SLOW, figures
     assert fine(srv, gate).pid == call.pid  # the same worker
     m = srv.metrics()
-    assert m["interrupted_total"] == 5 and m["worker_starts_total"] == 1
+    assert m["interrupted_total"] == tries and m["worker_starts_total"] == 1
     assert m["compute_failures_total"] == 0 and m["worker_deaths_total"] == 0
     assert "Cancelled" not in srv.log
-
-
-def test_a_wait_in_python_is_interrupted(srv, gate):
-    p = srv.begin(key(1))
-    call = gate.next()
-    call.go("sleep")
-    assert call.gone()
-    p.leave()
-    srv.wait_metric("cancelled_total", 1)
-    assert fine(srv, gate).pid == call.pid
     # It isn't remembered: asked for again, it is computed.
     fine(srv, gate, 1)
 
@@ -224,9 +282,16 @@ def a(block):
     assert m["cancelled_total"] == 1 and m["worker_starts_total"] == 1
 
 
-def test_imports_are_not_left_half_done(serve, gate, tmp_path):
+def goes_on(sent, call, signals=5):
+    """It stays where it is although it is told again and again."""
+    before = len(sent.to(call.pid, CANCEL))
+    lzr.wait_until(lambda: len(sent.to(call.pid, CANCEL)) >= before + signals, "more signals")
+    assert not call.gone(0)
+
+
+def test_imports_are_not_left_half_done(start, gate, sent, tmp_path):
     (tmp_path / "helper_of_s.py").write_text(gate.code + "gate('importing')\nVALUE = 7\n")
-    srv = serve(gate.code + """
+    srv = start(gate.code + """
 import lazarr, time
 time.sleep(3)  # what takes long to start is given longer until it is killed
 @lazarr.array("a", shape=(1000,), chunks=(1,), dtype="uint8", compressor=None)
@@ -240,8 +305,7 @@ def a(block):
     assert call.key == "importing"
     p.leave()
     srv.wait_metric("interrupted_total", 1)
-    srv.get("/healthz")
-    assert not call.gone(0.3)  # several ticks: it goes on importing
+    goes_on(sent, call)
     call.go()
     srv.wait_metric("cancelled_total", 1)
     p = srv.begin(key(2))
@@ -253,9 +317,9 @@ def a(block):
     assert p.result().body == b"\7"
 
 
-def test_sources_are_not_left_half_open(serve, gate):
+def test_sources_are_not_left_half_open(start, gate, sent):
     """What opens a source is shielded: as here, in a function's own block."""
-    srv = serve(gate.code + """
+    srv = start(gate.code + """
 import lazarr, time
 from lazarr import _cancel
 time.sleep(3)  # see above
@@ -272,23 +336,28 @@ def a(block):
     assert call.key == "opening"
     p.leave()
     srv.wait_metric("interrupted_total", 1)
-    assert not call.gone(0.3)
+    goes_on(sent, call)
     call.go()
     srv.wait_metric("cancelled_total", 1)
 
 
-def test_a_hold_counts_as_somebody(serve, gate):
+def test_a_hold_counts_as_somebody(start, gate, sent):
     """Who was sent away with a 503 is waited for."""
-    srv = serve(gate.code + STORE, "--workers", "1", "--first-byte", "0.2")
+    srv = start(gate.code + STORE, "--workers", "1", "--first-byte", "0.2")
     p = srv.begin(key(1))
     call = gate.next()
     r = p.result()
     assert r.status == 503 and int(r["Retry-After"]) > 0
     srv.wait_metric("waiting", 0)
-    assert not call.gone(0.3)
+    for i in (2, 3):  # whoever ends holds has looked
+        assert srv.get(key(i)).status == 503
+    assert not call.gone(0) and not sent.to(call.pid, CANCEL)
+    for _ in range(2):
+        call.go()
+        call = gate.next()
     call.go()
-    srv.wait_metric("encoded_total", 1)
-    assert srv.chunk(key(1)) == b"\5"
+    srv.wait_metric("encoded_total", 3)
+    assert [srv.chunk(key(i)) for i in (1, 2, 3)] == [b"\5"] * 3
     assert srv.metric("interrupted_total") == 0
 
 

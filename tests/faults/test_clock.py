@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 import lzr
+from preload import preloaded
 
 DAY = 86400
 JUMPS = pytest.mark.parametrize("jump", [DAY, -DAY], ids=["forward", "back"])
@@ -46,15 +47,9 @@ class Clock:
     """The clock of the day of the servers that are started with its env."""
 
     def __init__(self, folder):
-        library = lzr.BUILD / "tests" / "libskew.so"
-        assert library.exists(), f"{library} is not there: build it first"
         path = folder / "skew"
         path.write_bytes(bytes(24))
-        self.env = {"LD_PRELOAD": str(library), "SKEW_FILE": str(path)}
-        if "libasan" in subprocess.run(["ldd", lzr.LAZARR], stdout=subprocess.PIPE, text=True).stdout:
-            # It wants to be the first library. What it replaces too calls ours, or ours calls that.
-            options = [os.environ.get("ASAN_OPTIONS", ""), "verify_asan_link_order=0"]
-            self.env["ASAN_OPTIONS"] = ":".join(o for o in options if o)
+        self.env = {**preloaded("skew"), "SKEW_FILE": str(path)}
         with open(path, "r+b") as f:
             self.map = mmap.mmap(f.fileno(), 24)
 
