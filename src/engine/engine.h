@@ -57,6 +57,7 @@
 /* A job is sent ahead of time only where blocks take less than this: it would wait behind a slow
  * one while another worker idles. */
 #define LZR_AHEAD_US 1000
+#define LZR_SLOTS_US 1000000
 #define LZR_TICK_US 100000  /* the supervisor looks at everything at least this often */
 #define LZR_QUIT_US 2500000 /* what a worker may take to end by itself */
 
@@ -107,8 +108,9 @@ struct lzr_worker {
     unsigned npinned;
     unsigned nhomes; /* arrays with slots that it is a home of */
     uint32_t next_slot;
-    bool loaded; /* this process has been READY */
-    bool loader; /* this process opens the sources for all (protocol.h) */
+    uint64_t slots_us; /* no slot could be made: when that is tried again */
+    bool loaded;       /* this process has been READY */
+    bool loader;       /* this process opens the sources for all (protocol.h) */
     bool facts_sent;
     uint64_t start_deadline_us;
     uint64_t restart_us;
@@ -300,7 +302,9 @@ void lzr_flight_release(struct lzr_driver *d, struct lzr_flight *f);
 void lzr_send_facts(struct lzr_driver *d);
 /* Starts the process; supervisor only, without mu. */
 void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w);
-/* Makes slots until LZR_WORKER_SLOTS are usable, queueing SLOT messages; without mu. */
+/* Makes slots until LZR_WORKER_SLOTS are usable, queueing SLOT messages; without mu. What fails for
+ * lack of memory or descriptors is tried again every LZR_SLOTS_US: the supervisor calls this for
+ * every worker. */
 void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w);
 struct lzr_slot *lzr_worker_free_slot(const struct lzr_worker *w); /* with mu; NULL if none */
 void lzr_worker_init(struct lzr_worker *w, unsigned number);

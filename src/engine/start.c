@@ -71,6 +71,11 @@ static enum lzr_code make_tables(struct lzr_driver *d, const struct lzr_driver_o
     d->nworkers = d->nworkers > LZR_MAX_WORKERS ? LZR_MAX_WORKERS : d->nworkers;
     d->ncodecs = cores < 2 ? 2 : cores > 64 ? 64 : (unsigned)cores;
     d->workers = lzr_calloc(d->nworkers, sizeof *d->workers);
+    /* All of them before anything can fail: one that isn't is taken for the owner of descriptor 0.
+     */
+    for (unsigned i = 0; d->workers != NULL && i < d->nworkers; i++) {
+        lzr_worker_init(&d->workers[i], i);
+    }
     d->codecs = lzr_calloc(d->ncodecs, sizeof *d->codecs);
     d->cache = lzr_cache_new(&d->budget, o->cache_bytes);
     if (d->workers == NULL || d->codecs == NULL || d->cache == NULL ||
@@ -79,7 +84,6 @@ static enum lzr_code make_tables(struct lzr_driver *d, const struct lzr_driver_o
     }
     for (unsigned i = 0; i < d->nworkers; i++) {
         struct lzr_worker *w = &d->workers[i];
-        lzr_worker_init(w, i);
         w->manifests = lzr_calloc(d->nstores, sizeof *w->manifests);
         if (w->manifests == NULL) {
             return lzr_err_set(err, LZR_E_NOMEM, "no memory to start");

@@ -33,8 +33,12 @@ int lzr_watch_process(struct lzr_driver *d, struct lzr_worker *w)
 {
     struct epoll_event p = {.events = EPOLLIN, .data.u64 = tag(w, ABOUT_PROCESS)};
     struct epoll_event o = {.events = EPOLLIN, .data.u64 = tag(w, ABOUT_OUTPUT)};
+    struct epoll_event says = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = w};
+    /* Its messages last: until they are read it isn't READY, and can be given up without a trace.
+     */
     if (w->pidfd < 0 || epoll_ctl(d->supervisor_epoll, EPOLL_CTL_ADD, w->pidfd, &p) != 0 ||
-        epoll_ctl(d->supervisor_epoll, EPOLL_CTL_ADD, w->output_fd, &o) != 0) {
+        epoll_ctl(d->supervisor_epoll, EPOLL_CTL_ADD, w->output_fd, &o) != 0 ||
+        epoll_ctl(d->codec_epoll, EPOLL_CTL_ADD, w->channel->fd, &says) != 0) {
         return -1;
     }
     return 0;
@@ -280,11 +284,11 @@ static void tick(struct lzr_driver *d)
     for (unsigned i = 0; i < d->nworkers; i++) {
         struct lzr_worker *w = &d->workers[i];
         pthread_mutex_lock(&d->mu);
+        bool opened = d->opened;
         bool start = w->state == LZR_WORKER_DOWN && now >= w->restart_us && !d->closing;
-        bool pins = w->state == LZR_WORKER_READY && w->npinned > 0;
         pthread_mutex_unlock(&d->mu);
-        if (pins) {
-            lzr_worker_provide_slots(d, w);
+        if (opened) {
+            lzr_worker_provide_slots(d, w); /* that pins took, or that couldn't be made */
         }
         if (start) {
             lzr_worker_start(d, w);

@@ -59,7 +59,7 @@ void lzr_worker_reset(struct lzr_worker *w)
     w->pid = -1;
     w->state = LZR_WORKER_DOWN;
     w->killed = LZR_KILLED_NOT;
-    w->full_us = w->dump_us = w->quit_us = w->resident = 0;
+    w->full_us = w->dump_us = w->quit_us = w->resident = w->slots_us = 0;
     w->retire = NULL;
     lzr_free(w->load_error);
     lzr_free(w->load_traceback);
@@ -99,7 +99,7 @@ void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
             usable += !s->pinned;
         }
         bool wanted = w->state == LZR_WORKER_READY && usable < LZR_WORKER_SLOTS &&
-                      w->npinned <= LZR_WORKER_PINNED;
+                      w->npinned <= LZR_WORKER_PINNED && lzr_now_us() >= w->slots_us;
         uint32_t id = w->next_slot;
         pthread_mutex_unlock(&d->mu);
         if (!wanted) {
@@ -107,6 +107,9 @@ void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
         }
         if (lzr_slot_new(id, d->slot_bytes, d->inputs_bytes, &d->budget, &fresh, &err) != LZR_OK) {
             lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s", w->number, err.msg);
+            pthread_mutex_lock(&d->mu);
+            w->slots_us = lzr_now_us() + LZR_SLOTS_US;
+            pthread_mutex_unlock(&d->mu);
             return;
         }
         pthread_mutex_lock(&d->mu);
@@ -362,7 +365,5 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
     w->retire_us = d->worker_age_us > 0 ? w->began_us + jitter(d->worker_age_us, w) : 0;
     d->stats.worker_starts_total++;
     send_facts(d, w);
-    struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = w};
-    LZR_ZERO(epoll_ctl(d->codec_epoll, EPOLL_CTL_ADD, c->fd, &ev));
     pthread_mutex_unlock(&d->mu);
 }
