@@ -500,8 +500,8 @@ static void rearm(struct lzr_driver *d, struct lzr_worker *w)
 void *lzr_codec_main(void *driver)
 {
     struct lzr_driver *d = driver;
-    struct lzr_packet *p = lzr_malloc(sizeof *p);
-    LZR_CHECK(p != NULL); /* at start, before anything is served */
+    struct lzr_packet
+        p; /* not allocated: a reload starts threads as well, and must not fail here */
     for (;;) {
         struct epoll_event ev;
         int n = epoll_wait(d->codec_epoll, &ev, 1, -1);
@@ -518,7 +518,7 @@ void *lzr_codec_main(void *driver)
         }
         struct lzr_worker *w = ev.data.ptr;
         struct finished fin;
-        enum lzr_received got = read_one(d, w, p, &fin);
+        enum lzr_received got = read_one(d, w, &p, &fin);
         if (got == LZR_RECEIVED || got == LZR_RECEIVED_NOTHING) {
             rearm(d, w); /* before encoding: the next answer needn't wait for this one */
         }
@@ -529,6 +529,5 @@ void *lzr_codec_main(void *driver)
             finish(d, &fin);
         }
     }
-    lzr_free(p);
     return NULL;
 }
