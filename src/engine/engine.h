@@ -61,6 +61,9 @@
 #define LZR_TICK_US 100000  /* the supervisor looks at everything at least this often */
 #define LZR_QUIT_US 2500000 /* what a worker may take to end by itself */
 
+/* In an error: what helps when a file isn't any more what was loaded. */
+#define LZR_SAY_RELOAD "reload (SIGHUP, or POST /api/reload) or restart lazarr to serve it as it is"
+
 enum lzr_worker_state {
     LZR_WORKER_DOWN,     /* no process; to be started at restart_us */
     LZR_WORKER_STARTING, /* loads the stores */

@@ -255,7 +255,7 @@ static bool apply_load(struct lzr_driver *d, struct lzr_worker *w, struct lzr_pa
                 memcmp(w->manifests[i].data, d->manifests[i], d->manifest_lens[i]) != 0) {
                 lzr_log(d->log, LZR_LOG_ERROR,
                         "%s: a restarted worker sees another manifest than at start: has the file "
-                        "changed? reload or restart lazarr to serve it",
+                        "changed? " LZR_SAY_RELOAD,
                         d->stores[i].path);
                 return false;
             }

@@ -95,9 +95,8 @@ static enum lzr_code check_file(const struct lzr_data *s, int fd, struct lzr_err
     }
     if (!unchanged(s, &st)) {
         return lzr_err_set(err, LZR_E_USER,
-                           "'%.300s' has changed since it was opened%s: reload the store, or "
-                           "restart lazarr",
-                           s->file, (uint64_t)st.st_size < s->bytes ? " (it is shorter now)" : "");
+                           "'%.300s' has changed since it was opened%s: " LZR_SAY_RELOAD, s->file,
+                           (uint64_t)st.st_size < s->bytes ? " (it is shorter now)" : "");
     }
     return LZR_OK;
 }
@@ -115,9 +114,7 @@ static enum lzr_code read_all(const struct lzr_data *s, int fd, unsigned char *t
         }
         if (got == 0) {
             return lzr_err_set(err, LZR_E_USER,
-                               "'%.300s' ends before its data does: reload the store, or "
-                               "restart lazarr",
-                               s->file);
+                               "'%.300s' ends before its data does: " LZR_SAY_RELOAD, s->file);
         }
         to += got;
         at += (uint64_t)got;
