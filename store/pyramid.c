@@ -11,7 +11,7 @@ struct job {
     struct lzr_form form;
     unsigned outer; /* axes but the last */
     size_t item, step;
-    size_t row, out_row; /* voxels of the last axis, finer and coarser */
+    size_t row, out_row; /* voxels of the last axis that are worked on, finer and coarser */
     size_t src_pitch[LZR_MAX_RANK], dst_pitch[LZR_MAX_RANK];
     /* The rows of the window that is worked on. */
     const unsigned char *window;       /* its first voxel */
@@ -39,6 +39,15 @@ static size_t window_of(const struct lzr_reduction *r)
     return n;
 }
 
+/* Voxels of a row that are worked on at once, whole windows: enough to be fast, and the working
+ * memory stays in the processor's cache however long rows are. */
+static size_t segment_of(const struct lzr_reduction *r)
+{
+    const size_t most = 16384;
+    size_t step = r->rank > 0 ? (size_t)r->step[r->rank - 1] : 1;
+    return step < most ? most / step * step : step;
+}
+
 static size_t rounded(size_t n)
 {
     return (n + 63) & ~(size_t)63;
@@ -53,6 +62,8 @@ static size_t part(uint64_t row)
 
 size_t lzr_reduce_room(const struct lzr_reduction *r, uint64_t row)
 {
+    size_t most = segment_of(r);
+    row = row < most ? row : most;
     return r->how == LZR_PYRAMID_STRIDE ? 0
                                         : 4 * part(row) + rounded(window_of(r) * sizeof(uint64_t));
 }
@@ -260,7 +271,8 @@ static void reduce_row(struct job *j, unsigned char *dst)
     }
 }
 
-static void lay_out(struct job *j, const uint64_t extent[], const uint64_t src_shape[],
+/* row: the most voxels that are worked on at once. */
+static void lay_out(struct job *j, size_t row, const uint64_t src_shape[],
                     const uint64_t dst_shape[], void *room)
 {
     const struct lzr_reduction *r = j->r;
@@ -272,14 +284,24 @@ static void lay_out(struct job *j, const uint64_t extent[], const uint64_t src_s
         dst *= (size_t)dst_shape[i];
     }
     j->outer = r->rank > 0 ? r->rank - 1 : 0;
-    j->row = r->rank > 0 ? (size_t)extent[j->outer] : 1;
     j->step = r->rank > 0 ? (size_t)r->step[j->outer] : 1;
-    j->out_row = (j->row + j->step - 1) / j->step;
     j->loaded = room;
-    j->out = j->loaded + part(j->row);
-    j->acc = j->out + part(j->row);
-    j->other = j->acc + part(j->row);
-    j->values = (uint64_t *)(void *)(j->other + part(j->row));
+    j->out = j->loaded + part(row);
+    j->acc = j->out + part(row);
+    j->other = j->acc + part(row);
+    j->values = (uint64_t *)(void *)(j->other + part(row));
+}
+
+/* A row of windows, a segment after the other. */
+static void reduce_windows(struct job *j, size_t row, size_t segment, unsigned char *to)
+{
+    for (size_t done = 0; done < row; done += segment) {
+        j->row = row - done < segment ? row - done : segment;
+        j->out_row = (j->row + j->step - 1) / j->step;
+        reduce_row(j, to);
+        j->window += segment * j->item;
+        to += segment / j->step * j->item;
+    }
 }
 
 void lzr_reduce(const struct lzr_reduction *r, const uint64_t extent[], const void *src,
@@ -289,7 +311,8 @@ void lzr_reduce(const struct lzr_reduction *r, const uint64_t extent[], const vo
                     .form = lzr_form_of(r->dtype, r->how == LZR_PYRAMID_MODE),
                     .item = r->dtype.size};
     size_t at[LZR_MAX_RANK] = {0}, counts[LZR_MAX_RANK], rows = 1;
-    lay_out(&j, extent, src_shape, dst_shape, room);
+    size_t row = r->rank > 0 ? (size_t)extent[r->rank - 1] : 1, segment = segment_of(r);
+    lay_out(&j, row < segment ? row : segment, src_shape, dst_shape, room);
     for (unsigned i = 0; i < j.outer; i++) {
         counts[i] = (size_t)((extent[i] + r->step[i] - 1) / r->step[i]);
         rows *= counts[i];
@@ -305,7 +328,7 @@ void lzr_reduce(const struct lzr_reduction *r, const uint64_t extent[], const vo
             j.window_rows[i] = left < r->step[i] ? left : (size_t)r->step[i];
             j.nrows *= j.window_rows[i];
         }
-        reduce_row(&j, to);
+        reduce_windows(&j, row, segment, to);
         for (unsigned i = j.outer; i-- > 0;) {
             if (++at[i] < counts[i]) {
                 break;
