@@ -261,13 +261,16 @@ void lzr_flight_abandon(struct lzr_driver *d, struct lzr_flight *f);
 /* Removes a flight that nobody waits for, whatever its state. With mu. */
 void lzr_flight_drop(struct lzr_driver *d, struct lzr_flight *f);
 
-/* Whether a chunk that was made is put into the cache. Without one, that is while anything is being
- * made of others: what its needs share isn't computed twice. Any thread. */
-bool lzr_keeps(const struct lzr_driver *d);
 /* A flight is over, or its chunk is there. With mu. */
 void lzr_needs_over(struct lzr_driver *d, struct lzr_flight *f);
 
 /* make.c */
+/* Whether a chunk that was made is put into the cache. Without one, that is while anything is being
+ * made of others: what its needs share isn't computed twice. Any thread. */
+bool lzr_keeps(const struct lzr_driver *d);
+/* After a chunk was put because lzr_keeps said so: with --cache 0 what is made of others may have
+ * been over, and the cache emptied, before it was there. With mu. */
+void lzr_kept(struct lzr_driver *d);
 /* Wakes a codec thread for a flight, put last or first among the tasks. With mu. */
 void lzr_task_add(struct lzr_driver *d, struct lzr_flight *f, bool first);
 /* Makes a flight whose needs are all there a task. With mu. */

@@ -77,6 +77,18 @@ enum lzr_code lzr_chunk_encode(struct lzr_driver *d, const struct lzr_array *a, 
     return LZR_OK;
 }
 
+bool lzr_keeps(const struct lzr_driver *d)
+{
+    return d->keep || d->gathering > 0;
+}
+
+void lzr_kept(struct lzr_driver *d)
+{
+    if (!lzr_keeps(d)) {
+        lzr_cache_clear(d->cache);
+    }
+}
+
 void lzr_task_push(struct lzr_driver *d, struct lzr_flight *f)
 {
     f->state = LZR_MAKING;
@@ -169,7 +181,8 @@ void lzr_task_run(struct lzr_driver *d)
     /* Nobody frees the flight while it is MAKING, and its needs are ours. */
     enum lzr_code code = f->recipe->make(d, f, &b, &err);
     uint64_t us = lzr_now_us() - t0;
-    if (code == LZR_OK && lzr_keeps(d)) {
+    bool keep = code == LZR_OK && lzr_keeps(d);
+    if (keep) {
         struct lzr_chunk c = {f->array, f->level, f->encoding, f->index};
         struct lzr_cache_key k = lzr_cache_key_of(&c);
         /* A level costs what is below it, which is seldom all cached any more; an encoding of a
@@ -177,6 +190,9 @@ void lzr_task_run(struct lzr_driver *d)
         lzr_cache_put(d->cache, &k, b, us + (f->encoding == LZR_ENC_ZARR ? f->compute_us : 0));
     }
     pthread_mutex_lock(&d->mu);
+    if (keep) {
+        lzr_kept(d);
+    }
     lzr_needs_free(&f->needs);
     f->encode_us = us;
     made(d, f, code == LZR_OK ? b : NULL, &err, &list);

@@ -465,18 +465,12 @@ static void derive(struct lzr_flight *f, const struct lzr_flight *of, const stru
     lzr_buf_release(&b);
 }
 
-bool lzr_keeps(const struct lzr_driver *d)
-{
-    return d->keep || d->gathering > 0;
-}
-
 void lzr_needs_over(struct lzr_driver *d, struct lzr_flight *f)
 {
     if (f->gathers) {
         f->gathers = false;
-        if (--d->gathering == 0 && !d->keep) {
-            lzr_cache_clear(d->cache);
-        }
+        d->gathering--;
+        lzr_kept(d);
     }
 }
 

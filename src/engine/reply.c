@@ -400,17 +400,19 @@ static void finish(struct lzr_driver *d, struct finished *fin)
                                      : encode(d, f, raw, &b, &err);
     lzr_free(copy);
     uint64_t us = lzr_now_us() - t0;
-    if (code == LZR_OK) {
+    bool keep = code == LZR_OK && lzr_keeps(d);
+    if (keep) {
         const struct lzr_chunk c = {f->array, f->level, LZR_ENC_ZARR, f->index};
         struct lzr_cache_key k = lzr_cache_key_of(&c);
-        if (lzr_keeps(d)) {
-            lzr_cache_put(d->cache, &k, b, f->compute_us + us);
-        }
-        if (!f->array->deterministic) {
-            digest = lzr_digest(b->data, b->len, 0);
-        }
+        lzr_cache_put(d->cache, &k, b, f->compute_us + us);
+    }
+    if (code == LZR_OK && !f->array->deterministic) {
+        digest = lzr_digest(b->data, b->len, 0);
     }
     pthread_mutex_lock(&d->mu);
+    if (keep) {
+        lzr_kept(d);
+    }
     free_slot(fin->slot);
     if (code == LZR_OK) {
         f->encode_us = us;
