@@ -18,10 +18,26 @@ struct lzr_patience {
     _Atomic uint64_t ended;
 };
 
+/* What the turn was becomes another one, unless it has changed meanwhile. */
+static bool turn_from(struct lzr_line *l, int from, enum lzr_turn to)
+{
+    return atomic_compare_exchange_strong_explicit(&l->turn, &from, to, memory_order_relaxed,
+                                                   memory_order_relaxed);
+}
+
+/* Nothing is left to be read and nothing will come. It had a whole look's time to begin something,
+ * so nothing of it waits in the library either. */
+static bool has_said_all(const struct lzr_line *l)
+{
+    char byte;
+    return recv(l->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 /* stood_us: how long nobody looked, beyond what is usual. Then the whole process stood still, and
  * what a client sent meanwhile is still to be read: that time counts for nobody. */
 static void look(struct lzr_patience *p, uint64_t now, uint64_t stood_us)
 {
+    unsigned peeks = LZR_PATIENCE_PEEKS;
     for (struct lzr_line *l = p->lines; l != NULL; l = l->next) {
         uint64_t due = atomic_load_explicit(&l->due_us, memory_order_relaxed);
         if (stood_us > 0 && due != 0) {
@@ -37,6 +53,17 @@ static void look(struct lzr_patience *p, uint64_t now, uint64_t stood_us)
                                                     memory_order_relaxed)) {
             (void)shutdown(l->fd, SHUT_RDWR);
             atomic_fetch_add_explicit(&p->ended, 1, memory_order_relaxed);
+            continue;
+        }
+        int turn = atomic_load_explicit(&l->turn, memory_order_relaxed);
+        if (turn == LZR_TURN_SEND) {
+            (void)turn_from(l, turn, LZR_TURN_SENT);
+        } else if (turn == LZR_TURN_SENT && peeks > 0) {
+            peeks--;
+            if (turn_from(l, turn, LZR_TURN_LOOKED) && has_said_all(l) &&
+                turn_from(l, LZR_TURN_LOOKED, LZR_TURN_OURS)) { /* and it hasn't begun anything */
+                (void)shutdown(l->fd, SHUT_RDWR);
+            }
         }
     }
 }
@@ -109,6 +136,7 @@ struct lzr_line *lzr_line_open(struct lzr_patience *p, int fd, uint64_t due_us)
     }
     l->fd = fd;
     atomic_init(&l->due_us, due_us);
+    atomic_init(&l->turn, LZR_TURN_SEND);
     pthread_mutex_lock(&p->mu);
     l->next = p->lines;
     if (p->lines != NULL) {
@@ -135,20 +163,29 @@ void lzr_line_close(struct lzr_patience *p, struct lzr_line **lp)
     lzr_free(l);
 }
 
-void lzr_line_due(struct lzr_line *line, uint64_t due_us)
+static void set(struct lzr_line *line, uint64_t due_us, enum lzr_turn turn)
 {
     if (line != NULL) {
+        atomic_store_explicit(&line->turn, turn, memory_order_relaxed);
         atomic_store_explicit(&line->due_us, due_us, memory_order_relaxed);
     }
 }
 
-void lzr_line_due_earlier(struct lzr_line *line, uint64_t due_us)
+void lzr_line_due(struct lzr_line *line, uint64_t due_us)
+{
+    set(line, due_us, LZR_TURN_OURS);
+}
+
+void lzr_line_sends(struct lzr_line *line, uint64_t due_us)
+{
+    set(line, due_us, LZR_TURN_SEND);
+}
+
+void lzr_line_sends_earlier(struct lzr_line *line, uint64_t due_us)
 {
     uint64_t now =
         line != NULL ? atomic_load_explicit(&line->due_us, memory_order_relaxed) : due_us;
-    if (now == 0 || due_us < now) {
-        lzr_line_due(line, due_us);
-    }
+    set(line, now == 0 || due_us < now ? due_us : now, LZR_TURN_SEND);
 }
 
 uint64_t lzr_patience_ended(const struct lzr_patience *p)

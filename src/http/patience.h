@@ -24,21 +24,36 @@
 
 struct lzr_patience;
 
+/* Connections of which it is looked at in one go whether the client has closed its side. */
+#define LZR_PATIENCE_PEEKS 256
+
+enum lzr_turn {
+    LZR_TURN_OURS,  /* the server's, or the client's to read */
+    LZR_TURN_SEND,  /* the client's, to send */
+    LZR_TURN_SENT,  /* ... since before the last look */
+    LZR_TURN_LOOKED /* ... and whether it has closed its side was looked at */
+};
+
 struct lzr_line {
     _Atomic uint64_t due_us; /* lzr_now_us() clock; 0: it is the server's turn */
+    _Atomic int turn;        /* enum lzr_turn */
     int fd;                  /* the connection's socket, open as long as the line */
     struct lzr_line *prev, *next;
 };
 
 enum lzr_code lzr_patience_new(struct lzr_patience **out, struct lzr_err *err);
 void lzr_patience_free(struct lzr_patience **p); /* all lines are closed */
-/* A line for a new connection; NULL: no memory, and the connection merely has no deadlines. */
+/* A line for a new connection, whose client has to send by then; NULL: no memory, and the
+ * connection merely has no deadlines. */
 struct lzr_line *lzr_line_open(struct lzr_patience *p, int fd, uint64_t due_us);
 /* Before the socket is closed. A NULL line is fine. */
 void lzr_line_close(struct lzr_patience *p, struct lzr_line **line);
-void lzr_line_due(struct lzr_line *line, uint64_t due_us); /* a NULL line is fine */
-/* The step must be over by then, if it needn't be over earlier already. */
-void lzr_line_due_earlier(struct lzr_line *line, uint64_t due_us);
+/* It is the client's turn to read, by then; 0: the server's. A NULL line is fine here and below. */
+void lzr_line_due(struct lzr_line *line, uint64_t due_us);
+/* It is the client's turn to send, by then. */
+void lzr_line_sends(struct lzr_line *line, uint64_t due_us);
+/* It still is, and must have done so by then, if not earlier already. */
+void lzr_line_sends_earlier(struct lzr_line *line, uint64_t due_us);
 /* Connections that were ended. */
 uint64_t lzr_patience_ended(const struct lzr_patience *p);
 

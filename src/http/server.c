@@ -61,7 +61,7 @@ static void *begin(void *cls, const char *uri, struct MHD_Connection *conn)
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     r->line = info != NULL ? info->socket_context : NULL;
-    lzr_line_due_earlier(r->line, r->begun_us + s->o.header_us); /* for the rest of the head */
+    lzr_line_sends_earlier(r->line, r->begun_us + s->o.header_us); /* for the rest of the head */
     return r;
 }
 
@@ -93,7 +93,7 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
         return;
     }
     *con_cls = NULL;
-    lzr_line_due(r->line, lzr_now_us() + LZR_IDLE_US);
+    lzr_line_sends(r->line, lzr_now_us() + LZR_IDLE_US);
     /* The library may see a client leave just as its result comes, and then ends the request
      * without the handler: the watch must not know it any more. */
     lzr_chunk_unwatch(r);

@@ -237,6 +237,42 @@ def test_clients_that_leave_are_not_kept(serve, gate):
     assert first.result().status == 200 and gate.empty()
 
 
+def test_clients_that_leave_with_their_last_byte(serve):
+    """Bytes and the end of what a client says, in one packet: it is answered, and its connection doesn't stay in
+    CLOSE_WAIT until a deadline."""
+    srv = serve(PLAIN, "--workers", "1")
+    assert srv.chunk(key(7)) == b"\7"  # cached: whoever waits for a worker and has said all counts as gone
+    asks = f"GET {key(7)} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    for text, body in ((asks, b"\7"), (asks * 3, b"\7"), (b"GET", None), (asks + b"GET /", b"\7"), (asks[:-2], None)):
+        with srv.connect() as h:
+            h.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+            h.sock.sendall(text)
+            h.sock.shutdown(socket.SHUT_WR)
+            for _ in range(text.count(asks)):
+                assert h.read().body == body
+            assert h.closed(), text
+        for _ in range(20):
+            with srv.connect() as h:
+                h.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+                h.sock.sendall(text)
+        srv.wait_metric("http_connections", 1)
+    assert srv.metric("http_late_total") == 0
+
+
+def test_a_half_closed_reader_gets_all_of_it(serve):
+    """Who has said all may take its time to read."""
+    srv = serve(PLAIN, "--workers", "1")
+    h = small(srv)
+    h.sock.sendall(f"GET {key(1, 'large')} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    assert h.sock.recv(1)
+    h.sock.shutdown(socket.SHUT_WR)
+    time.sleep(1)  # longer than the server takes to notice
+    got = 0
+    while data := h.sock.recv(1 << 20):
+        got += len(data)
+    assert got > 8 << 20
+
+
 def test_everything_is_answered_while_all_workers_are_shut(serve, gate):
     """1000 misses queued, every worker at a gate: cached chunks, metadata, HEADs of known length and
     figures are answered all the same. (How fast: bench/latency.py.)"""
