@@ -130,7 +130,8 @@ struct lzr_worker {
     const char *retire;     /* why it is to be replaced as soon as it is idle; NULL: it isn't */
     uint64_t quit_us;       /* killed then if it hasn't ended as it was told */
     struct lzr_buf *manifests; /* one a store, while STARTING */
-    char *load_error;          /* message '\0' traceback, from LOAD_FAILED */
+    bool said_why;             /* this process has sent LOAD_FAILED */
+    char *load_error; /* of the last process that couldn't load; kept while it starts anew */
     char *load_traceback;
     /* Only the supervisor's. */
     int output_fd; /* stdout and stderr of the process, or -1 */

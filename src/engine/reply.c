@@ -242,6 +242,7 @@ static bool apply_load(struct lzr_driver *d, struct lzr_worker *w, struct lzr_pa
         size_t line = strnlen(p->text, p->msg.len);
         lzr_free(w->load_error);
         lzr_free(w->load_traceback);
+        w->said_why = true;
         w->load_error = lzr_strndup(p->text, line);
         w->load_traceback =
             line + 1 < p->msg.len ? lzr_strndup(p->text + line + 1, p->msg.len - line - 1) : NULL;

@@ -156,10 +156,13 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     }
     if (starting) {
         w->failed_starts++;
-        if (w->load_error == NULL) {
+        if (!w->said_why || w->load_error == NULL) {
             char text[256];
             (void)snprintf(text, sizeof text, "the worker died while it loaded the stores: %s",
                            how);
+            lzr_free(w->load_error);
+            lzr_free(w->load_traceback);
+            w->load_traceback = NULL;
             w->load_error = lzr_strdup(text);
         }
         if (d->opened && !d->closing) {

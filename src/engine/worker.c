@@ -151,6 +151,14 @@ static bool withheld(const char *variable)
     return false;
 }
 
+static void free_environment(char **env)
+{
+    for (size_t i = 0; env != NULL && env[i] != NULL; i++) {
+        lzr_free(env[i]);
+    }
+    lzr_free(env);
+}
+
 /* The environment of a worker: ours, one thread a library (workers are the parallelism), and the
  * library path of the Python it is to run on. Freed with free_environment. */
 static char **make_environment(const struct lzr_driver *d)
@@ -168,36 +176,33 @@ static char **make_environment(const struct lzr_driver *d)
         return NULL;
     }
     bool ld = d->pyenv.ld_library_path[0] != '\0';
-    for (size_t i = 0; i < n; i++) {
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++) {
         if (withheld(environ[i]) || (ld && strncmp(environ[i], "LD_LIBRARY_PATH=", 16) == 0)) {
             continue;
         }
-        env[k++] = lzr_strdup(environ[i]);
+        ok = (env[k++] = lzr_strdup(environ[i])) != NULL;
     }
-    for (size_t i = 0; i < nsingles; i++) {
+    for (size_t i = 0; ok && i < nsingles; i++) {
         char name[64];
         size_t len = strcspn(singles[i], "=");
         (void)snprintf(name, sizeof name, "%.*s", (int)len, singles[i]);
         if (getenv(name) == NULL) {
-            env[k++] = lzr_strdup(singles[i]);
+            ok = (env[k++] = lzr_strdup(singles[i])) != NULL;
         }
     }
-    if (ld) {
+    if (ok && ld) {
         size_t size = strlen(d->pyenv.ld_library_path) + 17;
-        env[k] = lzr_malloc(size);
-        if (env[k] != NULL) {
-            (void)snprintf(env[k++], size, "LD_LIBRARY_PATH=%s", d->pyenv.ld_library_path);
+        ok = (env[k] = lzr_malloc(size)) != NULL;
+        if (ok) {
+            (void)snprintf(env[k], size, "LD_LIBRARY_PATH=%s", d->pyenv.ld_library_path);
         }
+    }
+    if (!ok) { /* not with half of it */
+        free_environment(env);
+        return NULL;
     }
     return env;
-}
-
-static void free_environment(char **env)
-{
-    for (size_t i = 0; env != NULL && env[i] != NULL; i++) {
-        lzr_free(env[i]);
-    }
-    lzr_free(env);
 }
 
 /* fork + exec with the socket as descriptor 3, the pipe as stdout and stderr, nothing else open. */
@@ -356,7 +361,7 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
     w->channel = c;
     w->state = LZR_WORKER_STARTING;
     w->jobs_done = 0;
-    w->loaded = w->facts_sent = false;
+    w->loaded = w->facts_sent = w->said_why = false;
     w->loader = loader;
     w->next_slot = 0;
     w->began_us = lzr_now_us();

@@ -232,6 +232,31 @@ def a(block):
     lzr.wait_until(lambda: srv.metric("workers") == 1, "it has recovered", 60 * lzr.SLOW)
 
 
+def test_each_failure_to_load_has_its_own_reason(serve, tmp_path):
+    """Not that of a process before it."""
+    broken = tmp_path / "broken"
+    srv = serve(f"""
+import lazarr, os
+def check():
+    if os.path.exists({str(broken)!r}):
+        if open({str(broken)!r}).read() == "raise":
+            raise OSError("the disk is gone")
+        os._exit(3)
+check()
+@lazarr.array("a", shape=(1000,), chunks=(1,), dtype="uint8", compressor=None)
+def a(block):
+    return 5
+""", "--workers", "1")
+    broken.write_text("raise")
+    os.kill(srv.worker_pids()[0], signal.SIGKILL)
+    srv.wait_log(r"worker 0: .*the disk is gone")
+    broken.write_text("exit")
+    srv.wait_log(r"worker 0: the worker died while it loaded the stores: it ended with status 3")
+    lzr.wait_until(lambda: "status 3" in srv.get("/api/workers").json()[0].get("error", ""), "that reason")
+    broken.unlink()
+    lzr.wait_until(lambda: srv.metric("workers") == 1, "it has recovered", 60 * lzr.SLOW)
+
+
 def test_a_store_that_crashes_at_import(tmp_path):
     """At the start it is an error in a line, with the reason."""
     (tmp_path / "s.py").write_text("import os\nos._exit(3)\n")
