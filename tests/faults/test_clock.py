@@ -420,9 +420,9 @@ def all_of(srv, server_first):
 
 
 @ORDERS
-def test_requests_that_wait_for_long_ones_are_answered(serve, gate, server_first):
-    """Who waited, who asked meanwhile and who comes then."""
-    srv = serve(gate.code + STORE, "--workers", "2")
+def test_requests_that_wait_for_long_ones_are_answered(start, clock, gate, server_first):
+    """Who waited, who asked meanwhile and who comes then; and it is another day, as for a laptop in the morning."""
+    srv = start(gate.code + STORE, "--workers", "2")
     kept = srv.connect()
     assert kept.get("/healthz").status == 200
     running = [srv.begin(key(i)) for i in (1, 2)]
@@ -433,6 +433,7 @@ def test_requests_that_wait_for_long_ones_are_answered(serve, gate, server_first
         meanwhile = [srv.begin(key(i)) for i in (4, 5)]  # the kernel takes the connection
         kept.send("GET", key(6))
         calls[0].go()
+        clock.set(DAY)
     calls[1].go()
     for _ in range(4):
         gate.next().go()

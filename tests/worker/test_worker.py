@@ -417,10 +417,10 @@ return 4"""))
 
 def test_it_goes_with_its_server(tmp_path):
     """SIGKILL of the parent ends a worker in the midst of a job."""
-    (tmp_path / "s.py").write_text("import lazarr\n" + array("a", "while True: pass"))
-    code = ("import sys, time; sys.path[:0] = %r; from pathlib import Path; import wdriver\n"
+    (tmp_path / "s.py").write_text("import lazarr\n" + array("a", "print('in it', flush=True)\nwhile True: pass"))
+    code = ("import sys, time; sys.path[:0] = %r; from pathlib import Path; import lzr, wdriver\n"
             "w = wdriver.Worker(Path(%r).read_text(), folder=Path(%r)); w.start('a')\n"
-            "time.sleep(0.3); print(w.process.pid, flush=True); time.sleep(60)" %
+            "lzr.wait_until(lambda: 'in it' in w.read_log(), 'the job'); print(w.process.pid, flush=True); time.sleep(60)" %
             ([p for p in sys.path if p], str(tmp_path / "s.py"), str(tmp_path)))
     p = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     pid = int(p.stdout.readline())
