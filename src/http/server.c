@@ -279,7 +279,9 @@ bool lzr_is_loopback(const struct sockaddr *a)
         return ntohl(in->sin_addr.s_addr) >> 24 == 127;
     }
     const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)a;
-    return a->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+    const struct in6_addr *v6 = &in6->sin6_addr;
+    return a->sa_family == AF_INET6 &&
+           (IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127));
 }
 
 /* Our own listening socket, for clear errors and the choice of address. It is bound, so that an

@@ -253,6 +253,15 @@ def test_a_proxy_that_says_nothing_of_itself_is_no_local_peer(serve, args, name)
     assert srv.request("POST", "http://localhost/api/reload", {"Host": "localhost"}).status == 200
 
 
+def test_this_machine_by_either_family(serve):
+    """Bound to ::, which also takes IPv4: an address of this machine is one as IPv6 writes it, too."""
+    srv = serve(source(1), "--workers", "1", "--host", "::")
+    for host in ("::1", "127.0.0.1"):
+        with lzr.Http(srv.port, host=host) as h:
+            h.host = "localhost"
+            assert h.request("POST", "/api/reload").status == 200
+
+
 def test_a_closed_terminal_stops_it(tmp_path):
     """SIGHUP from a terminal that went away is no wish for a reload."""
     import pty
