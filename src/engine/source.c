@@ -159,6 +159,11 @@ static enum lzr_code read_spans(const struct reading *r, int fd, struct lzr_err 
 static enum lzr_code read_file(const struct reading *r, struct lzr_err *err)
 {
     int fd = open(r->data->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+        /* This passes: it isn't remembered, as what is wrong with the file is. */
+        return lzr_err_set(err, LZR_E_NOMEM, "no descriptor or memory left to open '%.300s'",
+                           r->data->file);
+    }
     if (fd < 0) {
         return lzr_err_sys(err, "'%.300s' can't be opened", r->data->file);
     }

@@ -8,10 +8,12 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "engine/channel.h"
+#include "engine/engine.h"
 #include "engine/source.h"
 
 enum { ALL = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL };
@@ -151,11 +153,38 @@ static void descriptors_come_where_they_belong(void **state)
     close(after);
 }
 
+/* What passes isn't remembered as a failure of the chunk: LZR_E_NOMEM, "ask again". */
+static void without_a_descriptor_it_is_asked_for_again(void **state)
+{
+    (void)state;
+    const struct lzr_driver d = {.nworkers = 1};
+    struct lzr_data data = {.file = "/proc/self/exe", .strides = {1}, .bytes = 4};
+    struct lzr_level level = {.grid = {.rank = 1, .shape = {4}, .chunks = {4}}, .data = &data};
+    struct lzr_array a = {.path = "a", .nlevels = 1, .levels = &level};
+    const uint64_t start[LZR_MAX_RANK] = {0}, extent[LZR_MAX_RANK] = {4};
+    unsigned char block[4];
+    struct lzr_err err;
+    struct rlimit had, none;
+    assert_int_equal(lzr_dtype_parse("|u1", &a.dtype, NULL), LZR_OK);
+    data.dtype = a.dtype;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &had), 0);
+    none = had;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    enum lzr_code code = lzr_source_read_box(&d, &a, 0, start, extent, block, &err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &had), 0);
+    assert_int_equal(code, LZR_E_NOMEM);
+    assert_non_null(strstr(err.msg, "/proc/self/exe"));
+    assert_int_equal(lzr_source_read_box(&d, &a, 0, start, extent, block, &err), LZR_E_USER);
+    assert_non_null(strstr(err.msg, "has changed"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_what_is_sealed_and_as_long_as_said),
         cmocka_unit_test(each_once),
+        cmocka_unit_test(without_a_descriptor_it_is_asked_for_again),
         cmocka_unit_test(descriptors_come_where_they_belong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
