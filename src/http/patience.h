@@ -44,7 +44,7 @@ struct lzr_line {
 enum lzr_code lzr_patience_new(struct lzr_patience **out, struct lzr_err *err);
 void lzr_patience_free(struct lzr_patience **p); /* all lines are closed */
 /* A line for a new connection, whose client has to send by then; NULL: no memory, and the
- * connection merely has no deadlines. */
+ * connection had better end. */
 struct lzr_line *lzr_line_open(struct lzr_patience *p, int fd, uint64_t due_us);
 /* Before the socket is closed. A NULL line is fine. */
 void lzr_line_close(struct lzr_patience *p, struct lzr_line **line);

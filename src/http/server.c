@@ -170,6 +170,9 @@ static void connection_changed(void *cls, struct MHD_Connection *conn, void **so
         *socket_cls = info != NULL ? lzr_line_open(s->patience, info->connect_fd,
                                                    lzr_now_us() + s->o.header_us)
                                    : NULL;
+        if (*socket_cls == NULL) {
+            end_connection(conn); /* no memory: nobody would end it when it is late */
+        }
         enter_crowd(s, conn);
     } else {
         leave_crowd(s, conn);
@@ -392,12 +395,15 @@ static struct MHD_Daemon *start_daemon(struct lzr_server *s)
 {
     /* MHD_OPTION_EXTERNAL_LOGGER must come first. Not strict: what that adds is checked in admit.c,
      * while the library's own refusal of a request without a Host sends its head twice. */
+    /* Nor with its own timeout for what is idle: patience.h has one for every step that is a
+     * client's, as long as the options say, and doesn't count time in which the process was
+     * stopped. */
     return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC |
                                 MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
                             0, NULL, NULL, handle, s, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, s,
                             MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_THREAD_POOL_SIZE,
                             s->o.threads < 2 ? 2u : s->o.threads, MHD_OPTION_CONNECTION_LIMIT,
-                            connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, 120u,
+                            connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, 0u,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LZR_CONNECTION_POOL,
                             MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_URI_LOG_CALLBACK, begin, s,
                             MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, s,
