@@ -9,6 +9,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+/* Looks that lie so far apart weren't late, the process stood still. */
+#define STOOD_US (4 * LZR_PATIENCE_LOOK_US)
+
 struct lzr_patience {
     pthread_mutex_t mu; /* guards lines and stop */
     pthread_cond_t cond;
@@ -33,8 +36,8 @@ static bool has_said_all(const struct lzr_line *l)
     return recv(l->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-/* stood_us: how long nobody looked, beyond what is usual. Then the whole process stood still, and
- * what a client sent meanwhile is still to be read: that time counts for nobody. */
+/* stood_us: how long the process stood still, else 0. What a client sent meanwhile is still to be
+ * read: that time counts for nobody. */
 static void look(struct lzr_patience *p, uint64_t now, uint64_t stood_us)
 {
     unsigned peeks = LZR_PATIENCE_PEEKS;
@@ -81,7 +84,7 @@ static void *patience_main(void *arg)
         at.tv_nsec %= 1000000000;
         (void)pthread_cond_timedwait(&p->cond, &p->mu, &at);
         uint64_t now = lzr_now_us(), since = now - looked;
-        look(p, now, since > 2 * LZR_PATIENCE_LOOK_US ? since - LZR_PATIENCE_LOOK_US : 0);
+        look(p, now, since > STOOD_US ? since : 0);
         looked = now;
     }
     pthread_mutex_unlock(&p->mu);

@@ -491,11 +491,11 @@ def test_a_first_byte_that_is_due_meanwhile(serve, gate, server_first):
 @ORDERS
 def test_heads_that_come_meanwhile(serve, gate, server_first):
     """A client that sent its request in time isn't late because nobody looked."""
-    srv = serve(gate.code + STORE, "--workers", "1", "--header-timeout", "1")
+    srv = serve(gate.code + STORE, "--workers", "1", "--header-timeout", "3")
     fine(srv, gate, 7)
     there = [srv.connect() for _ in range(50)]
     srv.wait_metric("http_connections", 51)
-    with suspended(all_of(srv, server_first), 2):
+    with suspended(all_of(srv, server_first), 4):
         for h in there:
             h.send("GET", key(7))
     for h in there:
