@@ -17,7 +17,7 @@ struct lzr_queue_client {
     uint64_t burst;   /* of that */
     uint64_t turns;
     uint32_t n;
-    bool had_old; /* its last turn went to a flight of another burst than its newest */
+    bool had_old; /* its last turn went to what is old: the next one doesn't */
     struct lane lanes[LZR_QUEUE_LANES];
     struct lzr_flight *oldest, *newest;   /* all of them by arrival */
     struct lzr_queue_client *prev, *next; /* while it has flights */
@@ -257,7 +257,9 @@ static void drop(struct lzr_queue *q, struct lzr_flight *f, bool served)
     struct lzr_queue_client *c = leave(q, f);
     if (served) {
         lane_of(c, f)->turn = ++c->turns;
-        c->had_old = is_outdated(c, f);
+        /* After a turn of the old comes one of the new, also where none of the newest burst's may
+         * have it. */
+        c->had_old = !c->had_old && is_outdated(c, f);
         if (c->n > 0) {
             client_unlink(q, c);
             client_append(q, c);
@@ -351,7 +353,8 @@ struct lzr_flight *lzr_queue_root(const struct lzr_queue *q, uint64_t now_us,
         if (q->order == LZR_ORDER_BURSTS &&
             (f != NULL ? c->had_old || now_us < f->queued_us + LZR_QUEUE_PATIENCE_US
                        : c->n > LZR_QUEUE_LOOK)) {
-            f = client_next(c, filter);
+            struct lzr_flight *newer = client_next(c, filter);
+            f = newer != NULL ? newer : f; /* it doesn't look at all of a row */
         }
         if (f != NULL) {
             return f;

@@ -258,6 +258,62 @@ static void more_that_may_not_than_are_looked_at(void **state)
     end(w);
 }
 
+/* Nor does another array's that stands behind them in their row. */
+static void others_behind_what_may_not(void **state)
+{
+    (void)state;
+    enum { MANY = 2 * LZR_QUEUE_LOOK };
+    struct world *w = world_of(LZR_ORDER_BURSTS);
+    struct lzr_flight *many = calloc(MANY, sizeof *many);
+    assert_non_null(many);
+    uint32_t busy = 0;
+    struct lzr_filter filter = {not_array, &busy};
+    w->arrays[1].id = LZR_QUEUE_LANES;
+    for (unsigned i = 0; i < 3; i++) {
+        (void)ask(w, A, 1, 1000 * MS);
+    }
+    for (unsigned i = 0; i < MANY; i++) {
+        many[i] = (struct lzr_flight){.array = &w->arrays[0],
+                                      .client = A,
+                                      .burst = lzr_queue_burst(&w->q, A, 2000 * MS),
+                                      .queued_us = 2000 * MS};
+        lzr_queue_push(&w->q, &many[i]);
+    }
+    for (unsigned i = 0; i < 3; i++) { /* young, old, old after an old one */
+        struct lzr_flight *f = lzr_queue_next(&w->q, true, i == 0 ? 2010 * MS : 9000 * MS, filter);
+        assert_ptr_equal(f, &w->f[i]);
+        lzr_queue_take(&w->q, f);
+    }
+    assert_null(lzr_queue_next(&w->q, true, 9000 * MS, filter));
+    for (unsigned i = 0; i < MANY; i++) {
+        lzr_queue_remove(&w->q, &many[i]);
+    }
+    free(many);
+    end(w);
+}
+
+/* Beside a burst that is newer still, and may not have its turn. */
+static void the_old_have_theirs_where_the_newest_may_not(void **state)
+{
+    (void)state;
+    struct world *w = world_of(LZR_ORDER_BURSTS);
+    uint32_t busy = 0;
+    struct lzr_filter filter = {not_array, &busy};
+    for (unsigned i = 0; i < 6; i++) {
+        (void)ask(w, A, 1, i < 3 ? 1000 * MS : 2000 * MS);
+    }
+    struct lzr_flight *newest = ask(w, A, 0, 3000 * MS);
+    static const uint64_t order[] = {0, 3, 1, 4, 2, 5};
+    for (unsigned i = 0; i < 6; i++) {
+        struct lzr_flight *f = lzr_queue_next(&w->q, true, 9000 * MS, filter);
+        assert_non_null(f);
+        assert_int_equal(f->index, order[i]);
+        lzr_queue_take(&w->q, f);
+    }
+    lzr_queue_remove(&w->q, newest);
+    end(w);
+}
+
 static void a_newer_wish_renews(void **state)
 {
     (void)state;
@@ -467,6 +523,8 @@ int main(void)
         cmocka_unit_test(a_root_that_has_to_be_started),
         cmocka_unit_test(what_may_not_have_its_turn_is_passed_over),
         cmocka_unit_test(more_that_may_not_than_are_looked_at),
+        cmocka_unit_test(others_behind_what_may_not),
+        cmocka_unit_test(the_old_have_theirs_where_the_newest_may_not),
         cmocka_unit_test(a_newer_wish_renews),
         cmocka_unit_test(who_gives_way),
         cmocka_unit_test(more_clients_than_places),
