@@ -131,7 +131,8 @@ struct lzr_worker {
     uint64_t quit_us;       /* killed then if it hasn't ended as it was told */
     struct lzr_buf *manifests; /* one a store, while STARTING */
     bool said_why;             /* this process has sent LOAD_FAILED */
-    char *load_error; /* of the last process that couldn't load; kept while it starts anew */
+    /* Of the last process that couldn't start or load; kept until one has. */
+    char *load_error;
     char *load_traceback;
     /* Only the supervisor's. */
     int output_fd; /* stdout and stderr of the process, or -1 */
@@ -314,6 +315,7 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w);
  * every worker. */
 void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w);
 struct lzr_slot *lzr_worker_free_slot(const struct lzr_worker *w); /* with mu; NULL if none */
+void lzr_worker_forget_why(struct lzr_worker *w); /* load_error and load_traceback; with mu */
 void lzr_worker_init(struct lzr_worker *w, unsigned number);
 void lzr_worker_release(struct lzr_worker *w);
 /* Forgets process, channel and slots of a dead worker; with mu held, jobs already taken care of. */

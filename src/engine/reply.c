@@ -240,8 +240,7 @@ static bool apply_load(struct lzr_driver *d, struct lzr_worker *w, struct lzr_pa
     }
     if (p->msg.type == LZR_MSG_LOAD_FAILED) {
         size_t line = strnlen(p->text, p->msg.len);
-        lzr_free(w->load_error);
-        lzr_free(w->load_traceback);
+        lzr_worker_forget_why(w);
         w->said_why = true;
         w->load_error = lzr_strndup(p->text, line);
         w->load_traceback =
@@ -269,6 +268,7 @@ static bool apply_load(struct lzr_driver *d, struct lzr_worker *w, struct lzr_pa
     w->start_cost_us = lzr_now_us() - w->began_us;
     w->loaded = true;
     w->failed_starts = 0;
+    lzr_worker_forget_why(w);
     if (w->loader && !apply_loaded(d, w, p)) {
         return false;
     }

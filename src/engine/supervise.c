@@ -160,9 +160,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
             char text[256];
             (void)snprintf(text, sizeof text, "the worker died while it loaded the stores: %s",
                            how);
-            lzr_free(w->load_error);
-            lzr_free(w->load_traceback);
-            w->load_traceback = NULL;
+            lzr_worker_forget_why(w);
             w->load_error = lzr_strdup(text);
         }
         if (d->opened && !d->closing) {

@@ -39,6 +39,13 @@ static void release_manifests(struct lzr_driver *d, struct lzr_worker *w)
     }
 }
 
+void lzr_worker_forget_why(struct lzr_worker *w)
+{
+    lzr_free(w->load_error);
+    lzr_free(w->load_traceback);
+    w->load_error = w->load_traceback = NULL;
+}
+
 void lzr_worker_reset(struct lzr_worker *w)
 {
     LZR_CHECK(w->njobs == 0);
@@ -61,9 +68,7 @@ void lzr_worker_reset(struct lzr_worker *w)
     w->killed = LZR_KILLED_NOT;
     w->full_us = w->dump_us = w->quit_us = w->resident = w->slots_us = 0;
     w->retire = NULL;
-    lzr_free(w->load_error);
-    lzr_free(w->load_traceback);
-    w->load_error = w->load_traceback = NULL;
+    lzr_worker_forget_why(w);
 }
 
 void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w)
@@ -300,7 +305,7 @@ static void start_failed(struct lzr_driver *d, struct lzr_worker *w, const char 
 {
     lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s", w->number, text);
     pthread_mutex_lock(&d->mu);
-    lzr_free(w->load_error);
+    lzr_worker_forget_why(w);
     w->load_error = lzr_strdup(text);
     w->failed_starts++;
     w->restart_us = lzr_now_us() + 1000000;

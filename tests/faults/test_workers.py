@@ -1,6 +1,7 @@
 """Workers that die, swell, age or can't start. (More of it: tests/e2e/test_b_failures.py.)"""
 import os
 import re
+import resource
 import signal
 import time
 
@@ -233,26 +234,53 @@ def a(block):
 
 
 def test_each_failure_to_load_has_its_own_reason(serve, tmp_path):
-    """Not that of a process before it."""
+    """Not that of a process before it, nor, once one has loaded, any."""
     broken = tmp_path / "broken"
+
+    def say(order):
+        (tmp_path / "order").write_text(order)
+        (tmp_path / "order").rename(broken)
     srv = serve(f"""
-import lazarr, os
+import lazarr, os, time
+def order():
+    try:
+        return open({str(broken)!r}).read()
+    except FileNotFoundError:
+        return "load"
 def check():
-    if os.path.exists({str(broken)!r}):
-        if open({str(broken)!r}).read() == "raise":
-            raise OSError("the disk is gone")
+    while (now := order()) == "wait":
+        time.sleep(0.01)
+    if now == "raise":
+        raise OSError("the disk is gone")
+    if now == "exit":
         os._exit(3)
 check()
 @lazarr.array("a", shape=(1000,), chunks=(1,), dtype="uint8", compressor=None)
 def a(block):
     return 5
 """, "--workers", "1")
-    broken.write_text("raise")
+    say("raise")
     os.kill(srv.worker_pids()[0], signal.SIGKILL)
     srv.wait_log(r"worker 0: .*the disk is gone")
-    broken.write_text("exit")
+    say("exit")
     srv.wait_log(r"worker 0: the worker died while it loaded the stores: it ended with status 3")
     lzr.wait_until(lambda: "status 3" in srv.get("/api/workers").json()[0].get("error", ""), "that reason")
+    say("raise")
+    with srv.connect() as h:
+        def error():
+            return h.get("/api/workers").json()[0].get("error", "")
+        lzr.wait_until(lambda: "Traceback" in error(), "a reason with a traceback")
+        soft, hard = resource.prlimit(srv.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(srv.process.pid, resource.RLIMIT_NOFILE, (8, hard))
+        lzr.wait_until(lambda: "Too many open files" in error(), "that none can be started")
+        assert "Traceback" not in error() and "the disk is gone" not in error()
+        resource.prlimit(srv.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    broken.unlink()
+    lzr.wait_until(lambda: srv.metric("workers") == 1, "it has recovered", 60 * lzr.SLOW)
+    say("wait")
+    os.kill(srv.worker_pids()[0], signal.SIGKILL)
+    w = lzr.wait_until(lambda: [w for w in srv.get("/api/workers").json() if w["state"] == "starting"], "a new one")
+    assert "error" not in w[0]
     broken.unlink()
     lzr.wait_until(lambda: srv.metric("workers") == 1, "it has recovered", 60 * lzr.SLOW)
 
