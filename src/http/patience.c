@@ -28,8 +28,8 @@ static bool turn_from(struct lzr_line *l, int from, enum lzr_turn to)
                                                    memory_order_relaxed);
 }
 
-/* Nothing is left to be read and nothing will come. It had a whole look's time to begin something,
- * so nothing of it waits in the library either. */
+/* Nothing is left to be read and nothing will come. What was read just now may still have to be
+ * begun; a look later nothing of it waits in the library either. */
 static bool has_said_all(const struct lzr_line *l)
 {
     char byte;
@@ -63,10 +63,11 @@ static void look(struct lzr_patience *p, uint64_t now, uint64_t stood_us)
             (void)turn_from(l, turn, LZR_TURN_SENT);
         } else if (turn == LZR_TURN_SENT && peeks > 0) {
             peeks--;
-            if (turn_from(l, turn, LZR_TURN_LOOKED) && has_said_all(l) &&
-                turn_from(l, LZR_TURN_LOOKED, LZR_TURN_OURS)) { /* and it hasn't begun anything */
-                (void)shutdown(l->fd, SHUT_RDWR);
+            if (turn_from(l, turn, LZR_TURN_LOOKED) && has_said_all(l)) {
+                (void)turn_from(l, LZR_TURN_LOOKED, LZR_TURN_OVER);
             }
+        } else if (turn == LZR_TURN_OVER && turn_from(l, turn, LZR_TURN_OURS)) {
+            (void)shutdown(l->fd, SHUT_RDWR); /* it hasn't begun anything */
         }
     }
 }

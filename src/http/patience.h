@@ -28,10 +28,11 @@ struct lzr_patience;
 #define LZR_PATIENCE_PEEKS 256
 
 enum lzr_turn {
-    LZR_TURN_OURS,  /* the server's, or the client's to read */
-    LZR_TURN_SEND,  /* the client's, to send */
-    LZR_TURN_SENT,  /* ... since before the last look */
-    LZR_TURN_LOOKED /* ... and whether it has closed its side was looked at */
+    LZR_TURN_OURS,   /* the server's, or the client's to read */
+    LZR_TURN_SEND,   /* the client's, to send */
+    LZR_TURN_SENT,   /* ... since before the last look */
+    LZR_TURN_LOOKED, /* ... and whether it has closed its side was looked at */
+    LZR_TURN_OVER    /* ... and it had */
 };
 
 struct lzr_line {
