@@ -81,6 +81,32 @@ def test_a_connection_that_waits_for_its_chunk_is_not_late(serve, gate):
     assert p.result().body == b"\7" and srv.metric("http_late_total") == 3
 
 
+def test_whatever_a_client_leaves_undone_ends(serve):
+    """Nothing but these deadlines ends a connection, and none is in a state that has none: also where the library
+    answers by itself, or the rest of what was refused never comes."""
+    srv = serve(PLAIN, "--workers", "1", "--header-timeout", "0.5", "--send-timeout", "0.5")
+    large = key(1, "large")
+    assert len(srv.chunk(large)) == 8 << 20
+    head = f"GET {key(1)} HTTP/1.1\r\nHost: localhost\r\n".encode()
+    much = f"GET {large} HTTP/1.1\r\nHost: localhost\r\n".encode()
+    post = b"POST /api/reload HTTP/1.1\r\nHost: localhost\r\n"
+    undone = [b"", b"\r\n\r\n", b"GET /x", head, b"\0\1\r\n\r\n", b"GET /\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+              b"GET /" + b"x" * 40000, head + b"A: " + b"y" * 40000, head + b" folded\r\n\r\n",
+              b"GET /?" + b"a=b&" * 3000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+              head + b"Content-Length: x\r\n\r\n", head + b"Content-Length: 9" + b"9" * 30 + b"\r\n\r\n",
+              post + b"Content-Length: 100000\r\n\r\nabc", head + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+              head + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", head + b"\r\n" + head,
+              much + b"\r\n", much + b"Connection: close\r\n\r\n", (much + b"\r\n") * 3]
+    there = [small(srv) for _ in undone]
+    for h, text in zip(there, undone):
+        with contextlib.suppress(ConnectionError):  # it has been told what is wrong already
+            h.sock.sendall(text)
+    srv.wait_metric("http_connections", 1)
+    assert srv.metric("http_late_total") >= 8
+    for h in there:
+        h.sock.close()
+
+
 def test_slow_readers_are_ended_and_bounded(serve):
     """100 clients that don't read, 8 MiB each: the budget bounds what is held for them, others are
     served from the cache, and at the send deadline they are ended."""
