@@ -18,6 +18,7 @@ struct lzr_patience {
     pthread_t thread;
     struct lzr_line *lines;
     bool stop;
+    unsigned looks; /* only the thread's */
     _Atomic uint64_t ended;
 };
 
@@ -41,6 +42,7 @@ static bool has_said_all(const struct lzr_line *l)
 static void look(struct lzr_patience *p, uint64_t now, uint64_t stood_us)
 {
     unsigned peeks = LZR_PATIENCE_PEEKS;
+    bool again = ++p->looks % LZR_PATIENCE_AGAIN == 0;
     for (struct lzr_line *l = p->lines; l != NULL; l = l->next) {
         uint64_t due = atomic_load_explicit(&l->due_us, memory_order_relaxed);
         if (stood_us > 0 && due != 0) {
@@ -66,6 +68,8 @@ static void look(struct lzr_patience *p, uint64_t now, uint64_t stood_us)
             if (turn_from(l, turn, LZR_TURN_LOOKED) && has_said_all(l)) {
                 (void)turn_from(l, LZR_TURN_LOOKED, LZR_TURN_OVER);
             }
+        } else if (turn == LZR_TURN_LOOKED && again) {
+            (void)turn_from(l, turn, LZR_TURN_SENT);
         } else if (turn == LZR_TURN_OVER && turn_from(l, turn, LZR_TURN_OURS)) {
             (void)shutdown(l->fd, SHUT_RDWR); /* it hasn't begun anything */
         }

@@ -26,6 +26,8 @@ struct lzr_patience;
 
 /* Connections of which it is looked at in one go whether the client has closed its side. */
 #define LZR_PATIENCE_PEEKS 256
+/* After so many looks it is looked at again: those that idle may end with half a line. */
+#define LZR_PATIENCE_AGAIN 40
 
 enum lzr_turn {
     LZR_TURN_OURS,   /* the server's, or the client's to read */

@@ -282,6 +282,16 @@ def test_clients_that_leave_with_their_last_byte(serve):
                 h.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
                 h.sock.sendall(text)
         srv.wait_metric("http_connections", 1)
+    with srv.connect() as h, srv.connect() as other:  # of one that had been idle for a while, too
+        assert h.get(key(7)).body == b"\7"
+        other.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        other.sock.sendall(b"GET")
+        other.sock.shutdown(socket.SHUT_WR)
+        assert other.closed()  # at the third look; so h has been looked at
+        h.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        h.sock.sendall(b"GET")
+        h.sock.shutdown(socket.SHUT_WR)
+        assert h.closed()
     assert srv.metric("http_late_total") == 0
 
 
