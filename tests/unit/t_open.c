@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "lazarr/driver.h"
@@ -50,16 +51,20 @@ static void compute(struct lzr_driver *d, long n)
 {
     static const char key[] = "zarr3/s.zarr/a/c/0";
     struct lzr_hit hit = lzr_catalog_lookup(lzr_driver_catalog(d), key, sizeof key - 1);
-    struct timespec until;
+    const uint64_t until = lzr_now_us() + UINT64_C(30) * 1000000;
+    const struct timespec pause = {.tv_nsec = 1000000};
     sem_t come;
     struct lzr_request req = {.done = done, .ctx = &come};
     assert_int_equal(hit.node, LZR_NODE_CHUNK);
     assert_int_equal(sem_init(&come, 0, 0), 0);
-    assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &until), 0);
-    until.tv_sec += 30;
-    if (lzr_driver_get(d, &hit.chunk, &req) == LZR_GOT_LATER &&
-        sem_clockwait(&come, CLOCK_MONOTONIC, &until) != 0) {
-        fail_msg("allocation %ld: nothing is computed", n);
+    if (lzr_driver_get(d, &hit.chunk, &req) == LZR_GOT_LATER) {
+        /* The thread sanitizer of this age doesn't know sem_clockwait. */
+        while (sem_trywait(&come) != 0) {
+            if (lzr_now_us() > until) {
+                fail_msg("allocation %ld: nothing is computed", n);
+            }
+            (void)nanosleep(&pause, NULL);
+        }
     }
     assert_int_equal(req.result.code, LZR_OK);
     lzr_blob_unref(&req.result.blob);
