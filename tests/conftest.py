@@ -35,6 +35,7 @@ def pytest_runtest_protocol(item):
         faulthandler.dump_traceback(all_threads=True)
         raise TimeoutError(f"the test took more than {seconds} s")
 
+    lzr.Server.stopped.clear()
     old = signal.signal(signal.SIGALRM, late)
     signal.alarm(seconds)
     faulthandler.dump_traceback_later(seconds + 60, exit=True)  # where even that is not heard
@@ -46,11 +47,15 @@ def pytest_runtest_protocol(item):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """A failed test shows what its servers said."""
+    """A failed test shows what its servers said, to the end of those that have ended."""
     report = (yield).get_result()
     if report.failed and call.when == "call":
-        for srv in lzr.Server.alive:
-            report.sections.append((f"server {srv.process.pid}", srv.log[-8000:]))
+        for srv in lzr.Server.stopped + lzr.Server.alive:
+            title = f"server {srv.process.pid}"
+            if srv.process.poll() is not None:
+                srv.wait_end()
+                title += f", ended with {srv.process.returncode}"
+            report.sections.append((title, srv.log[-8000:]))
 
 
 @pytest.fixture

@@ -106,7 +106,8 @@ struct stopper {
     pthread_mutex_t mu;
     pthread_cond_t cond;
     /* Guarded by mu. */
-    struct lzr_server *server; /* while it serves */
+    bool serves;               /* requests may come: from now on a stop is an orderly one */
+    struct lzr_server *server; /* once it can be reloaded */
     bool stop;
     bool reload; /* wished before it served */
 };
@@ -137,7 +138,7 @@ static bool take_signal(struct stopper *s, int sig)
         lzr_server_reload(s->server);
     }
     s->reload = s->reload || !stop;
-    if (stop && s->server == NULL) {
+    if (stop && !s->serves) {
         _exit(0); /* nothing is served yet; the workers go with this process */
     }
     s->stop = stop;
@@ -163,6 +164,14 @@ static void *wait_for_signals(void *arg)
     while (pause() != 0) {
     }
     return NULL;
+}
+
+/* Before the first request can come, which is before this thread knows or says that it can. */
+static void begin_to_serve(struct stopper *s)
+{
+    pthread_mutex_lock(&s->mu);
+    s->serves = true;
+    pthread_mutex_unlock(&s->mu);
 }
 
 /* Returns when it is time to stop. */
@@ -234,6 +243,7 @@ int lzr_serve(const struct lzr_options *o, const sigset_t *signals)
         return 1;
     }
     announce(o, lzr_driver_catalog(d), lzr_server_port(server));
+    begin_to_serve(&stopper);
     if (lzr_server_start(server, &d, &again, &err) != LZR_OK) {
         (void)fprintf(stderr, "lazarr: %s\n", err.msg);
         lzr_server_free(&server);

@@ -236,6 +236,7 @@ class Pending:
 
 class Server:
     alive = []  # all that were started and not stopped; conftest ends them
+    stopped = []  # by stop(), in the test that runs
 
     def __init__(self, stores, *args, env=None, port=0, cwd=None, nofile=None):
         stores = [stores] if isinstance(stores, (str, os.PathLike)) else list(stores)
@@ -298,10 +299,15 @@ class Server:
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"did not end within {timeout} s of signal {sig}; it said:\n{self.log}")
-        self._reader.join(WAIT)
+        self.wait_end()
         if self in Server.alive:
             Server.alive.remove(self)
+            Server.stopped.append(self)
         return status
+
+    def wait_end(self):
+        """Until all that it said has been read; it has ended, and so have its workers, or soon will."""
+        self._reader.join(WAIT)
 
     def kill(self):
         with contextlib.suppress(ProcessLookupError):

@@ -1,5 +1,6 @@
 """Reloading: POST /api/reload and SIGHUP load the stores anew beside the old ones, which go on answering
 until the new ones are there, and for ever if those can't be loaded. Also who may ask for it."""
+import fcntl
 import os
 import re
 import signal
@@ -212,6 +213,37 @@ def a(block):
         lzr.wait_until(lambda: sigterm_is_default(srv.process.pid), "the second to be heard")
         assert srv.process.poll() is None
         assert srv.stop(signal.SIGTERM, timeout=5 * lzr.SLOW) == -signal.SIGTERM
+
+
+def test_a_stop_before_it_could_say_that_it_listens(tmp_path, gate):
+    """Requests are served by then: nobody reads its standard output, so it stands there, and a stop is as
+    orderly as later."""
+    (tmp_path / "s.py").write_text(gate.code + STORE.replace("return VALUE", "gate('a'); return 1"))
+    port = lzr.free_port()
+    out, into = os.pipe()
+    fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(into, b"x" * fcntl.fcntl(into, fcntl.F_GETPIPE_SZ))
+    p = subprocess.Popen([lzr.LAZARR, "serve", tmp_path / "s.py", "--port", str(port), "--workers", "1"], stdout=into,
+                         stderr=subprocess.DEVNULL, env=lzr.environment(), preexec_fn=lzr._die_with_parent)
+    os.close(into)
+    try:
+        def waits():
+            try:
+                return lzr.Pending(port, "GET", KEY, ())
+            except ConnectionRefusedError:
+                return None
+        pending = lzr.wait_until(waits, "it listens")
+        gate.next()
+        p.send_signal(signal.SIGTERM)
+        lzr.wait_until(lambda: p.poll() is not None or sigterm_is_default(p.pid), "it is heard")
+        assert p.poll() is None
+        with open(out, "rb") as f:
+            assert b"lazarr: listening on" in f.read()
+        assert pending.result().status == 503
+        assert p.wait(lzr.WAIT) == 0
+    finally:
+        p.kill()
+        p.wait()
 
 
 def sigterm_is_default(pid):
