@@ -57,9 +57,9 @@
 /* A job is sent ahead of time only where blocks take less than this: it would wait behind a slow
  * one while another worker idles. */
 #define LZR_AHEAD_US 1000
-#define LZR_SLOTS_US 1000000
-#define LZR_TICK_US 100000  /* the supervisor looks at everything at least this often */
-#define LZR_QUIT_US 2500000 /* what a worker may take to end by itself */
+#define LZR_SLOTS_US 1000000 /* until a slot that could not be made is tried again */
+#define LZR_TICK_US 100000   /* the supervisor looks at everything at least this often */
+#define LZR_QUIT_US 2500000  /* what a worker may take to end by itself */
 
 /* In an error: what helps when a file isn't any more what was loaded. */
 #define LZR_SAY_RELOAD "reload (SIGHUP, or POST /api/reload) or restart lazarr to serve it as it is"

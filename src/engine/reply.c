@@ -503,8 +503,8 @@ static void rearm(struct lzr_driver *d, struct lzr_worker *w)
 void *lzr_codec_main(void *driver)
 {
     struct lzr_driver *d = driver;
-    struct lzr_packet
-        p; /* not allocated: a reload starts threads as well, and must not fail here */
+    /* Not allocated: a reload starts threads as well, and must not fail here. */
+    struct lzr_packet p;
     for (;;) {
         struct epoll_event ev;
         int n = epoll_wait(d->codec_epoll, &ev, 1, -1);

@@ -7,7 +7,11 @@
  * LZR_PATIENCE_LOOK_US and shuts the sockets of those that are late down; the library then ends the
  * connection as if the client had left. While the process is stopped nobody's time runs.
  *
- * lzr_line_due is one atomic store, on any thread, while the line is open; open and close lock. */
+ * It also looks for clients that closed their side with their last byte: the library takes a short
+ * read for all that there is, and never sees the end of the stream.
+ *
+ * Whose turn it is is two atomic stores, on any thread, while the line is open; open and close
+ * lock. */
 #ifndef LZR_HTTP_PATIENCE_H
 #define LZR_HTTP_PATIENCE_H
 

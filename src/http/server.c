@@ -394,10 +394,9 @@ enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_serv
 static struct MHD_Daemon *start_daemon(struct lzr_server *s)
 {
     /* MHD_OPTION_EXTERNAL_LOGGER must come first. Not strict: what that adds is checked in admit.c,
-     * while the library's own refusal of a request without a Host sends its head twice. */
-    /* Nor with its own timeout for what is idle: patience.h has one for every step that is a
-     * client's, as long as the options say, and doesn't count time in which the process was
-     * stopped. */
+     * while the library's own refusal of a request without a Host sends its head twice. Nor with
+     * the library's timeout for what is idle: patience.h has one for every step that is a client's,
+     * as long as the options say, and doesn't count time in which the process was stopped. */
     return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC |
                                 MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
                             0, NULL, NULL, handle, s, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, s,

@@ -37,7 +37,7 @@ struct lzr_server_options {
     uint64_t first_byte_us;   /* a request that waits longer is answered 503 */
     uint64_t head_wait_us; /* a Java client's HEAD that waits longer is answered without length */
     uint64_t header_us;    /* by then the head of a request must have come */
-    unsigned client_connections; /* of one address */
+    unsigned client_connections; /* of one address; 0: any number */
     bool client_connections_set; /* if not: half of all, and of loopback and proxies any number */
     uint64_t send_us; /* an answer must be read by then; more for long ones (patience.h) */
     bool access_log;

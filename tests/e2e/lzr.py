@@ -508,6 +508,24 @@ def read_array(srv, path, face="zarr2"):
     return out
 
 
+def together(n, work):
+    """work(0) … work(n-1), each in a thread of its own; raises what the first of them to fail raised."""
+    errors = []
+
+    def one(i):
+        try:
+            work(i)
+        except BaseException as e:  # noqa: BLE001 - raised below
+            errors.append(e)
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(n)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if errors:
+        raise errors[0]
+
+
 def need(found, what):
     """A tool a test needs: in CI its absence fails, elsewhere the skip is loud (conftest -rs)."""
     import pytest

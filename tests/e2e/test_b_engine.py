@@ -413,28 +413,18 @@ def test_a_killed_server_leaves_no_workers(serve, gate):
 def test_jobs_reach_a_worker_in_order(serve):
     """Many threads give one worker fast jobs, two at a time; its answers come in the order of its jobs,
     else it would be taken for a broken one. (It was, when messages were sent in another order.)"""
-    import threading
     srv = serve("""
 import lazarr
 @lazarr.array("a", shape=(1 << 20,), chunks=(64,), dtype="uint16", compressor=None)
 def a(block):
     return block.index
 """, "--workers", "2")
-    wrong = []
 
-    def ask(first):
-        h = srv.connect()
-        for i in range(first, first + 400):
-            h.send("GET", key(i))
-            if h.read().body != i.to_bytes(2, "little") * 64:
-                wrong.append(i)
-        h.close()
-    threads = [threading.Thread(target=ask, args=(i * 400,)) for i in range(24)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert not wrong
+    def ask(client):
+        with srv.connect() as h:
+            for i in range(client * 400, (client + 1) * 400):
+                assert h.get(key(i)).body == i.to_bytes(2, "little") * 64, i
+    lzr.together(24, ask)
     assert srv.metric("worker_deaths_total") == 0 and srv.metric("computed_total") == 24 * 400
 
 
@@ -444,7 +434,6 @@ def test_clients_that_leave_as_their_result_comes(serve):
     import random
     import socket
     import struct
-    import threading
     srv = serve("""
 import lazarr
 @lazarr.array("a", shape=(1 << 24,), chunks=(64,), dtype="uint16")
@@ -462,11 +451,7 @@ def a(block):
             for _ in range(rng.randrange(3000)):  # a random moment between asking and being answered
                 pass
             s.close()
-    threads = [threading.Thread(target=leave, args=(i,)) for i in range(8)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
+    lzr.together(8, leave)
     srv.wait_metric("http_suspended", 0)
     assert srv.process.poll() is None and srv.metric("http_gone_total") > 0
     assert srv.chunk(key(5))

@@ -37,6 +37,12 @@ def array(name, **more):
 array("a")
 array("short", timeout=1)
 """
+QUICK = """
+import lazarr
+@lazarr.array("a", shape=(100000,), chunks=(1,), dtype="uint8", compressor=None)
+def a(block):
+    return block.index % 256
+"""
 
 
 def key(i, array="a"):
@@ -204,12 +210,7 @@ def test_a_failure_is_remembered_for_its_five_seconds(start, clock, gate, jump):
 @JUMPS
 def test_a_worker_s_age(start, clock, jump):
     """Replaced when it is 3 s old (up to a tenth earlier), as the kernel counts."""
-    srv = start("""
-import lazarr
-@lazarr.array("a", shape=(100000,), chunks=(1,), dtype="uint8", compressor=None)
-def a(block):
-    return block.index % 256
-""", "--workers", "1", "--worker-age", "3")
+    srv = start(QUICK, "--workers", "1", "--worker-age", "3")
 
     def begun():
         born = {}
@@ -290,12 +291,7 @@ def test_an_end_with_requests_under_way(start, clock, gate, jump):
 @JUMPS
 def test_connections(start, clock, jump):
     """A kept connection is kept, a silent one ends when its two seconds are over."""
-    srv = start("""
-import lazarr
-@lazarr.array("a", shape=(1000,), chunks=(1,), dtype="uint8", compressor=None)
-def a(block):
-    return block.index % 256
-""", "--workers", "1", "--header-timeout", "2")
+    srv = start(QUICK, "--workers", "1", "--header-timeout", "2")
     kept = srv.connect()
     assert kept.get(key(1)).body == b"\1"
     began = time.monotonic()

@@ -228,33 +228,46 @@ static void what_may_not_have_its_turn_is_passed_over(void **state)
     end(w);
 }
 
+/* More of array 0 than are looked at, by client A. */
+enum { MANY = 2 * LZR_QUEUE_LOOK };
+
+static struct lzr_flight *ask_many(struct world *w, uint64_t now)
+{
+    struct lzr_flight *many = calloc(MANY, sizeof *many);
+    assert_non_null(many);
+    for (unsigned i = 0; i < MANY; i++) {
+        many[i] = (struct lzr_flight){.array = &w->arrays[0],
+                                      .client = A,
+                                      .burst = lzr_queue_burst(&w->q, A, now),
+                                      .queued_us = now};
+        lzr_queue_push(&w->q, &many[i]);
+    }
+    return many;
+}
+
+static void take_back(struct world *w, struct lzr_flight *many)
+{
+    for (unsigned i = 0; i < MANY; i++) {
+        lzr_queue_remove(&w->q, &many[i]);
+    }
+    free(many);
+}
+
 /* Also where they are more than are looked at: another array of the same client has its turn. */
 static void more_that_may_not_than_are_looked_at(void **state)
 {
     (void)state;
-    enum { MANY = 2 * LZR_QUEUE_LOOK };
     struct world *w = world_of(LZR_ORDER_BURSTS);
-    struct lzr_flight *many = calloc(MANY, sizeof *many);
-    assert_non_null(many);
     uint32_t busy = 0;
     struct lzr_filter filter = {not_array, &busy};
-    for (unsigned i = 0; i < MANY; i++) {
-        many[i] = (struct lzr_flight){.array = &w->arrays[0],
-                                      .client = A,
-                                      .burst = lzr_queue_burst(&w->q, A, 1000 * MS),
-                                      .queued_us = 1000 * MS};
-        lzr_queue_push(&w->q, &many[i]);
-    }
+    struct lzr_flight *many = ask_many(w, 1000 * MS);
     struct lzr_flight *f = ask(w, A, 1, 1001 * MS);
     assert_ptr_equal(lzr_queue_next(&w->q, true, 1010 * MS, filter), f);
     assert_ptr_equal(lzr_queue_root(&w->q, 1010 * MS, filter), f);
     assert_ptr_equal(lzr_queue_root(&w->q, 9000 * MS, filter), f);
     lzr_queue_remove(&w->q, f);
     assert_null(lzr_queue_root(&w->q, 1010 * MS, filter));
-    for (unsigned i = 0; i < MANY; i++) {
-        lzr_queue_remove(&w->q, &many[i]);
-    }
-    free(many);
+    take_back(w, many);
     end(w);
 }
 
@@ -262,33 +275,21 @@ static void more_that_may_not_than_are_looked_at(void **state)
 static void others_behind_what_may_not(void **state)
 {
     (void)state;
-    enum { MANY = 2 * LZR_QUEUE_LOOK };
     struct world *w = world_of(LZR_ORDER_BURSTS);
-    struct lzr_flight *many = calloc(MANY, sizeof *many);
-    assert_non_null(many);
     uint32_t busy = 0;
     struct lzr_filter filter = {not_array, &busy};
     w->arrays[1].id = LZR_QUEUE_LANES;
     for (unsigned i = 0; i < 3; i++) {
         (void)ask(w, A, 1, 1000 * MS);
     }
-    for (unsigned i = 0; i < MANY; i++) {
-        many[i] = (struct lzr_flight){.array = &w->arrays[0],
-                                      .client = A,
-                                      .burst = lzr_queue_burst(&w->q, A, 2000 * MS),
-                                      .queued_us = 2000 * MS};
-        lzr_queue_push(&w->q, &many[i]);
-    }
+    struct lzr_flight *many = ask_many(w, 2000 * MS);
     for (unsigned i = 0; i < 3; i++) { /* young, old, old after an old one */
         struct lzr_flight *f = lzr_queue_next(&w->q, true, i == 0 ? 2010 * MS : 9000 * MS, filter);
         assert_ptr_equal(f, &w->f[i]);
         lzr_queue_take(&w->q, f);
     }
     assert_null(lzr_queue_next(&w->q, true, 9000 * MS, filter));
-    for (unsigned i = 0; i < MANY; i++) {
-        lzr_queue_remove(&w->q, &many[i]);
-    }
-    free(many);
+    take_back(w, many);
     end(w);
 }
 
