@@ -1,4 +1,4 @@
-"""HTTP as such, where the contract's lines (test_a_contract) say nothing: connections, odd and hostile
+"""HTTP as such, where the contract's lines (test_a_contract*) say nothing: connections, odd and hostile
 requests, restarts, conditions in combination, the reserved names."""
 import re
 import socket
