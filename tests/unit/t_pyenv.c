@@ -99,6 +99,9 @@ static void a_real_prefix(void **state)
     assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), &env, &err), LZR_OK);
     memcpy(version, env.version, sizeof version);
     if (strcmp(env.program, "/usr/bin/python3") != 0) {
+        if (getenv("CI") != NULL) {
+            fail_msg("CI has Debian's Python, not %s", env.program);
+        }
         skip(); /* built for another Python than Debian's: test_pythons.py has real prefixes too */
     }
     assert_int_equal(lzr_pyenv_choose("/usr", at("exe"), &env, &err), LZR_OK);
