@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -57,24 +58,36 @@ static bool join(char *out, size_t n, const char *a, const char *b)
     return len > 0 && (size_t)len < n;
 }
 
-/* Reads all a process prints, within the time; returns the bytes or -1. */
-static ssize_t read_all(int fd, char *buf, size_t n, pid_t pid)
+/* How long an interpreter may take to answer and to end. */
+struct patience {
+    uint64_t until; /* by lzr_now_us */
+    const atomic_bool *cancel;
+};
+
+/* The milliseconds to wait before looking again, at most `most`; 0 when there are none left. */
+static int slice(const struct patience *p, uint64_t most)
 {
-    uint64_t until = lzr_now_us() + UINT64_C(1000) * ASK_TIMEOUT_MS;
+    uint64_t now = lzr_now_us();
+    if (now >= p->until || (p->cancel != NULL && atomic_load(p->cancel))) {
+        return 0;
+    }
+    uint64_t left = (p->until - now) / 1000 + 1;
+    return (int)(left < most ? left : most);
+}
+
+/* Reads all a process prints while there is patience; returns the bytes or -1. */
+static ssize_t read_all(int fd, char *buf, size_t n, const struct patience *patience)
+{
     size_t len = 0;
     while (len < n - 1) {
-        uint64_t now = lzr_now_us();
         struct pollfd p = {.fd = fd, .events = POLLIN};
-        int ready = now >= until ? 0 : poll(&p, 1, (int)((until - now) / 1000) + 1);
-        if (ready < 0 && errno == EINTR) {
-            continue;
-        }
-        if (ready <= 0) {
-            kill(pid, SIGKILL);
+        int ms = slice(patience, 100);
+        int ready = ms == 0 ? -1 : poll(&p, 1, ms);
+        if (ms == 0 || (ready < 0 && errno != EINTR)) {
             return -1;
         }
-        ssize_t got = read(fd, buf + len, n - 1 - len);
-        if (got < 0 && errno == EINTR) {
+        ssize_t got = ready > 0 ? read(fd, buf + len, n - 1 - len) : 1;
+        if (ready <= 0 || (got < 0 && errno == EINTR)) {
             continue;
         }
         if (got <= 0) {
@@ -84,6 +97,22 @@ static ssize_t read_all(int fd, char *buf, size_t n, pid_t pid)
     }
     buf[len] = '\0';
     return (ssize_t)len;
+}
+
+/* Waits for a process to end, and ends it when patience does; its status as of waitpid. */
+static int reap(pid_t pid, const struct patience *patience)
+{
+    int status = 0, ms;
+    while (waitpid(pid, &status, WNOHANG) == 0) {
+        if ((ms = slice(patience, 5)) == 0) {
+            kill(pid, SIGKILL);
+            while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+            }
+            break;
+        }
+        (void)poll(NULL, 0, ms);
+    }
+    return status;
 }
 
 static bool take_line(char **text, char *out, size_t n)
@@ -98,9 +127,10 @@ static bool take_line(char **text, char *out, size_t n)
     return true;
 }
 
-static enum lzr_code ask(const char *source, const char *python, struct answer *a,
-                         struct lzr_err *err)
+static enum lzr_code ask(const char *source, const char *python, const atomic_bool *cancel,
+                         struct answer *a, struct lzr_err *err)
 {
+    const struct patience patience = {lzr_now_us() + UINT64_C(1000) * ASK_TIMEOUT_MS, cancel};
     int fds[2], status = 0;
     pid_t pid = -1;
     char buf[4096], *text = buf;
@@ -115,11 +145,16 @@ static enum lzr_code ask(const char *source, const char *python, struct answer *
                  : posix_spawn(&pid, python, &fa, NULL, (char *const *)(uintptr_t)args, environ);
     posix_spawn_file_actions_destroy(&fa);
     close(fds[1]);
-    ssize_t n = rc == 0 ? read_all(fds[0], buf, sizeof buf, pid) : -1;
+    ssize_t n = rc == 0 ? read_all(fds[0], buf, sizeof buf, &patience) : -1;
     close(fds[0]);
+    if (rc == 0 && n < 0) {
+        kill(pid, SIGKILL);
+    }
     if (rc == 0) {
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-        }
+        status = reap(pid, &patience);
+    }
+    if (cancel != NULL && atomic_load(cancel)) {
+        return lzr_err_set(err, LZR_E_CANCELLED, "lazarr is stopping");
     }
     if (n < 0 || status != 0 || !take_line(&text, a->version, sizeof a->version) ||
         !take_line(&text, a->libdir, sizeof a->libdir)) {
@@ -218,7 +253,8 @@ static enum lzr_code choose_default(const char *exe_dir, struct lzr_pyenv *out, 
 
 /* The environment at a prefix. source: what named it, for errors. */
 static enum lzr_code choose_prefix(const char *source, const char *given, const char *exe_dir,
-                                   struct lzr_pyenv *out, struct lzr_err *err)
+                                   const atomic_bool *cancel, struct lzr_pyenv *out,
+                                   struct lzr_err *err)
 {
     struct answer a;
     char prefix[PATH_MAX];
@@ -230,7 +266,7 @@ static enum lzr_code choose_prefix(const char *source, const char *given, const 
         return lzr_err_set(err, LZR_E_NOTFOUND, "%s: there is no bin/python3 in '%s'", source,
                            given);
     }
-    enum lzr_code code = ask(source, out->program, &a, err);
+    enum lzr_code code = ask(source, out->program, cancel, &a, err);
     if (code == LZR_OK) {
         code = choose_library(given, &a, out, err);
     }
@@ -246,8 +282,8 @@ static enum lzr_code choose_prefix(const char *source, const char *given, const 
     return LZR_OK;
 }
 
-enum lzr_code lzr_pyenv_choose(const char *prefix, const char *exe_dir, struct lzr_pyenv *out,
-                               struct lzr_err *err)
+enum lzr_code lzr_pyenv_choose(const char *prefix, const char *exe_dir, const atomic_bool *cancel,
+                               struct lzr_pyenv *out, struct lzr_err *err)
 {
     static const char *const variables[] = {"VIRTUAL_ENV", "CONDA_PREFIX"};
     static const char *const sources[] = {"$VIRTUAL_ENV", "$CONDA_PREFIX"};
@@ -262,5 +298,5 @@ enum lzr_code lzr_pyenv_choose(const char *prefix, const char *exe_dir, struct l
         return code;
     }
     return prefix == NULL ? choose_default(exe_dir, out, err)
-                          : choose_prefix(source, prefix, exe_dir, out, err);
+                          : choose_prefix(source, prefix, exe_dir, cancel, out, err);
 }

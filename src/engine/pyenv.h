@@ -10,6 +10,8 @@
 #ifndef LZR_ENGINE_PYENV_H
 #define LZR_ENGINE_PYENV_H
 
+#include <stdatomic.h>
+
 #include "base/err.h"
 
 #define LZR_PYENV_PATH 1024
@@ -22,10 +24,12 @@ struct lzr_pyenv {
     char version[32];                         /* "3.11.2" */
 };
 
-/* prefix: NULL to look at the environment. exe_dir: the folder of the running lazarr. Errors are
- * one line that names the prefix, what gave it, and what helps; LZR_E_NOTFOUND where something
- * isn't there, LZR_E_INVAL where it can't be used. *out is undefined then. */
-enum lzr_code lzr_pyenv_choose(const char *prefix, const char *exe_dir, struct lzr_pyenv *out,
-                               struct lzr_err *err);
+/* prefix: NULL to look at the environment. exe_dir: the folder of the running lazarr. An
+ * interpreter has 10 s to answer; once *cancel is true (NULL: never) it isn't waited for, and the
+ * answer is LZR_E_CANCELLED. Errors are one line that names the prefix, what gave it, and what
+ * helps; LZR_E_NOTFOUND where something isn't there, LZR_E_INVAL where it can't be used. *out is
+ * undefined then. */
+enum lzr_code lzr_pyenv_choose(const char *prefix, const char *exe_dir, const atomic_bool *cancel,
+                               struct lzr_pyenv *out, struct lzr_err *err);
 
 #endif

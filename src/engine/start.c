@@ -353,7 +353,7 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
                            o->ops[0]);
     }
     if (code == LZR_OK) {
-        code = lzr_pyenv_choose(o->python, exe, &d->pyenv, err);
+        code = lzr_pyenv_choose(o->python, exe, o->cancel, &d->pyenv, err);
     }
     if (code == LZR_OK) {
         d->manifests = lzr_calloc(d->nstores, sizeof *d->manifests);

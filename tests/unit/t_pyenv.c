@@ -2,9 +2,13 @@
  * answers like an interpreter would, or of Debian's own. */
 #include "engine/pyenv.h"
 
+#include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -63,7 +67,7 @@ static int setup(void **state)
     unsetenv("CONDA_PREFIX");
     unsetenv("LD_LIBRARY_PATH");
     assert_non_null(mkdtemp(root));
-    assert_int_equal(lzr_pyenv_choose("/nowhere", root, &env, &err), LZR_E_NOTFOUND);
+    assert_int_equal(lzr_pyenv_choose("/nowhere", root, NULL, &env, &err), LZR_E_NOTFOUND);
     put("exe/lazarr-worker-3.11", "", 0755);
     put("exe/lazarr-worker-3.12", "", 0755);
     return 0;
@@ -81,11 +85,11 @@ static void the_default_asks_nobody(void **state)
 {
     (void)state;
     char worker[100];
-    assert_int_equal(lzr_pyenv_choose(NULL, root, &env, &err), LZR_E_NOTFOUND);
+    assert_int_equal(lzr_pyenv_choose(NULL, root, NULL, &env, &err), LZR_E_NOTFOUND);
     assert_non_null(strstr(err.msg, "./quickstart build"));
     (void)snprintf(worker, sizeof worker, "exe/lazarr-worker-%.4s", env.version);
     put(worker, "", 0755);
-    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), &env, &err), LZR_OK);
+    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), NULL, &env, &err), LZR_OK);
     assert_string_equal(env.ld_library_path, "");
     assert_non_null(strstr(env.program, "/python3"));
     assert_int_equal(access(env.worker, F_OK), 0);
@@ -96,7 +100,7 @@ static void a_real_prefix(void **state)
 {
     (void)state;
     char version[32];
-    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), &env, &err), LZR_OK);
+    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), NULL, &env, &err), LZR_OK);
     memcpy(version, env.version, sizeof version);
     if (strcmp(env.program, "/usr/bin/python3") != 0) {
         if (getenv("CI") != NULL) {
@@ -104,7 +108,7 @@ static void a_real_prefix(void **state)
         }
         skip(); /* built for another Python than Debian's: test_pythons.py has real prefixes too */
     }
-    assert_int_equal(lzr_pyenv_choose("/usr", at("exe"), &env, &err), LZR_OK);
+    assert_int_equal(lzr_pyenv_choose("/usr", at("exe"), NULL, &env, &err), LZR_OK);
     assert_string_equal(env.version, version);
     assert_string_equal(env.program, "/usr/bin/python3");
     assert_string_equal(env.ld_library_path, "");
@@ -114,16 +118,16 @@ static void another_version_runs_on_its_own_libpython(void **state)
 {
     (void)state;
     const char *p = prefix("other", "3.12.77", "/its/lib");
-    assert_int_equal(lzr_pyenv_choose(p, at("exe"), &env, &err), LZR_OK);
+    assert_int_equal(lzr_pyenv_choose(p, at("exe"), NULL, &env, &err), LZR_OK);
     assert_string_equal(env.ld_library_path, "/its/lib");
     assert_string_equal(env.version, "3.12.77");
     assert_non_null(strstr(env.worker, "/lazarr-worker-3.12"));
     assert_string_equal(env.program, at("other/bin/python3"));
     p = prefix("patch", "3.11.77", "/its/lib"); /* the default's minor, another patch version */
-    assert_int_equal(lzr_pyenv_choose(p, at("exe"), &env, &err), LZR_OK);
+    assert_int_equal(lzr_pyenv_choose(p, at("exe"), NULL, &env, &err), LZR_OK);
     assert_string_equal(env.ld_library_path, "/its/lib");
     setenv("LD_LIBRARY_PATH", "/mine", 1);
-    assert_int_equal(lzr_pyenv_choose(p, at("exe"), &env, &err), LZR_OK);
+    assert_int_equal(lzr_pyenv_choose(p, at("exe"), NULL, &env, &err), LZR_OK);
     unsetenv("LD_LIBRARY_PATH");
     assert_string_equal(env.ld_library_path, "/its/lib:/mine");
 }
@@ -132,7 +136,7 @@ static void without_a_shared_libpython_it_is_refused(void **state)
 {
     (void)state;
     const char *p = prefix("static", "3.12.77", "");
-    assert_int_equal(lzr_pyenv_choose(p, at("exe"), &env, &err), LZR_E_INVAL);
+    assert_int_equal(lzr_pyenv_choose(p, at("exe"), NULL, &env, &err), LZR_E_INVAL);
     assert_non_null(strstr(err.msg, "no shared libpython"));
     assert_non_null(strstr(err.msg, "3.12.77"));
     assert_non_null(strstr(err.msg, p));
@@ -144,7 +148,7 @@ static void a_missing_worker_is_named_with_its_command(void **state)
     char command[PATH_MAX];
     const char *p = prefix("new", "3.99.1", "/its/lib");
     (void)snprintf(command, sizeof command, "./quickstart worker %s", p);
-    assert_int_equal(lzr_pyenv_choose(p, at("exe"), &env, &err), LZR_E_NOTFOUND);
+    assert_int_equal(lzr_pyenv_choose(p, at("exe"), NULL, &env, &err), LZR_E_NOTFOUND);
     assert_non_null(strstr(err.msg, command));
     assert_non_null(strstr(err.msg, "3.99.1"));
 }
@@ -152,21 +156,58 @@ static void a_missing_worker_is_named_with_its_command(void **state)
 static void prefixes_that_are_none(void **state)
 {
     (void)state;
-    assert_int_equal(lzr_pyenv_choose("/nowhere", at("exe"), &env, &err), LZR_E_NOTFOUND);
+    assert_int_equal(lzr_pyenv_choose("/nowhere", at("exe"), NULL, &env, &err), LZR_E_NOTFOUND);
     assert_string_equal(err.msg, "--python: there is no folder '/nowhere'");
     put("empty/file", "", 0644);
-    assert_int_equal(lzr_pyenv_choose(at("empty"), at("exe"), &env, &err), LZR_E_NOTFOUND);
+    assert_int_equal(lzr_pyenv_choose(at("empty"), at("exe"), NULL, &env, &err), LZR_E_NOTFOUND);
     assert_non_null(strstr(err.msg, "--python: there is no bin/python3 in"));
-    assert_int_equal(lzr_pyenv_choose(at("empty/file"), at("exe"), &env, &err), LZR_E_NOTFOUND);
+    assert_int_equal(lzr_pyenv_choose(at("empty/file"), at("exe"), NULL, &env, &err),
+                     LZR_E_NOTFOUND);
     put("fails/bin/python3", "#!/bin/sh\nexit 3\n", 0755);
-    assert_int_equal(lzr_pyenv_choose(at("fails"), at("exe"), &env, &err), LZR_E_INVAL);
+    assert_int_equal(lzr_pyenv_choose(at("fails"), at("exe"), NULL, &env, &err), LZR_E_INVAL);
     assert_non_null(strstr(err.msg, "can't be run"));
     put("silent/bin/python3", "#!/bin/sh\n", 0755);
-    assert_int_equal(lzr_pyenv_choose(at("silent"), at("exe"), &env, &err), LZR_E_INVAL);
+    assert_int_equal(lzr_pyenv_choose(at("silent"), at("exe"), NULL, &env, &err), LZR_E_INVAL);
     put("data/bin/python3", "#!/bin/sh\n", 0644);
-    assert_int_equal(lzr_pyenv_choose(at("data"), at("exe"), &env, &err), LZR_E_INVAL);
+    assert_int_equal(lzr_pyenv_choose(at("data"), at("exe"), NULL, &env, &err), LZR_E_INVAL);
     put("chatty/bin/python3", "#!/bin/sh\nyes | head -c 100000\n", 0755);
-    assert_int_equal(lzr_pyenv_choose(at("chatty"), at("exe"), &env, &err), LZR_E_INVAL);
+    assert_int_equal(lzr_pyenv_choose(at("chatty"), at("exe"), NULL, &env, &err), LZR_E_INVAL);
+}
+
+static atomic_bool stopping;
+
+/* Once the interpreter says through the fifo that it is there, nobody wants its answer any more. */
+static void *stop_when_it_runs(void *fifo)
+{
+    char c;
+    int fd = open(fifo, O_RDONLY);
+    if (fd >= 0 && read(fd, &c, 1) == 1) {
+        atomic_store(&stopping, true);
+    }
+    (void)close(fd);
+    return NULL;
+}
+
+/* One that never answers, and one that has closed its output and never ends. */
+static void nobody_waits_for_it_while_stopping(void **state)
+{
+    static const char *const scripts[] = {"", "echo 3.12.1; echo /lib; exec >&-; "};
+    (void)state;
+    assert_int_equal(mkfifo(at("runs"), 0600), 0);
+    for (size_t i = 0; i < 2; i++) {
+        char script[PATH_MAX + 200];
+        pthread_t other;
+        (void)snprintf(script, sizeof script, "#!/bin/sh\n%secho 1 >%s\nexec sleep 1000\n",
+                       scripts[i], at("runs"));
+        put("stuck/bin/python3", script, 0755);
+        atomic_store(&stopping, false);
+        assert_int_equal(pthread_create(&other, NULL, stop_when_it_runs, (void *)at("runs")), 0);
+        assert_int_equal(lzr_pyenv_choose(at("stuck"), at("exe"), &stopping, &env, &err),
+                         LZR_E_CANCELLED);
+        assert_int_equal(pthread_join(other, NULL), 0);
+        assert_true(atomic_load(&stopping));
+        assert_string_equal(err.msg, "lazarr is stopping");
+    }
 }
 
 static void what_names_it(void **state)
@@ -176,15 +217,15 @@ static void what_names_it(void **state)
     (void)prefix("conda", "3.12.2", "/conda/lib");
     setenv("VIRTUAL_ENV", "", 1);
     setenv("CONDA_PREFIX", at("conda"), 1);
-    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), &env, &err), LZR_OK);
+    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), NULL, &env, &err), LZR_OK);
     assert_string_equal(env.version, "3.12.2");
     setenv("VIRTUAL_ENV", at("venv"), 1);
-    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), &env, &err), LZR_OK);
+    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), NULL, &env, &err), LZR_OK);
     assert_string_equal(env.version, "3.12.1");
-    assert_int_equal(lzr_pyenv_choose(at("conda"), at("exe"), &env, &err), LZR_OK);
+    assert_int_equal(lzr_pyenv_choose(at("conda"), at("exe"), NULL, &env, &err), LZR_OK);
     assert_string_equal(env.version, "3.12.2");
     setenv("VIRTUAL_ENV", "/nowhere", 1);
-    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), &env, &err), LZR_E_NOTFOUND);
+    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), NULL, &env, &err), LZR_E_NOTFOUND);
     assert_string_equal(err.msg, "$VIRTUAL_ENV: there is no folder '/nowhere'");
     unsetenv("VIRTUAL_ENV");
     unsetenv("CONDA_PREFIX");
@@ -197,12 +238,12 @@ static void relative_prefixes_become_absolute(void **state)
     char back[PATH_MAX];
     assert_non_null(getcwd(back, sizeof back));
     assert_int_equal(chdir(root), 0);
-    assert_int_equal(lzr_pyenv_choose("here", at("exe"), &env, &err), LZR_OK);
+    assert_int_equal(lzr_pyenv_choose("here", at("exe"), NULL, &env, &err), LZR_OK);
     assert_int_equal(chdir(back), 0);
     assert_string_equal(env.program, at("here/bin/python3"));
     /* bin/python where there is no bin/python3; its link to the base isn't followed */
     assert_int_equal(rename(at("here/bin/python3"), at("here/bin/python")), 0);
-    assert_int_equal(lzr_pyenv_choose(at("here"), at("exe"), &env, &err), LZR_OK);
+    assert_int_equal(lzr_pyenv_choose(at("here"), at("exe"), NULL, &env, &err), LZR_OK);
     assert_string_equal(env.program, at("here/bin/python"));
 }
 
@@ -213,7 +254,7 @@ static void installed(void **state)
     put("usr/libexec/lazarr/lazarr-worker-3.12", "", 0755);
     put("usr/share/lazarr/python/lazarr/__init__.py", "", 0644);
     const char *p = prefix("any", "3.12.1", "/lib");
-    assert_int_equal(lzr_pyenv_choose(p, at("usr/bin"), &env, &err), LZR_OK);
+    assert_int_equal(lzr_pyenv_choose(p, at("usr/bin"), NULL, &env, &err), LZR_OK);
     assert_non_null(strstr(env.worker, "libexec/lazarr/lazarr-worker-3.12"));
     assert_non_null(strstr(env.package, "../share/lazarr/python"));
 }
@@ -227,6 +268,7 @@ int main(void)
         cmocka_unit_test(without_a_shared_libpython_it_is_refused),
         cmocka_unit_test(a_missing_worker_is_named_with_its_command),
         cmocka_unit_test(prefixes_that_are_none),
+        cmocka_unit_test(nobody_waits_for_it_while_stopping),
         cmocka_unit_test(what_names_it),
         cmocka_unit_test(relative_prefixes_become_absolute),
         cmocka_unit_test(installed),
