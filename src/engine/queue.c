@@ -363,10 +363,26 @@ struct lzr_flight *lzr_queue_root(const struct lzr_queue *q, uint64_t now_us,
     return NULL;
 }
 
+/* The retry that a worker which has run nothing is there for; they stand at the front. */
+static struct lzr_flight *retry_next(const struct lzr_queue *q, struct lzr_filter filter)
+{
+    struct lzr_flight *f = q->urgent.head;
+    for (unsigned i = 0; f != NULL && !(f->needs_fresh && fits(filter, f)); i++) {
+        f = i >= LZR_QUEUE_LOOK ? NULL : f->next;
+    }
+    return f;
+}
+
 struct lzr_flight *lzr_queue_next(const struct lzr_queue *q, bool fresh, uint64_t now_us,
                                   struct lzr_filter filter)
 {
-    struct lzr_flight *f = q->urgent.head;
+    /* Before all others, whose turn it may be: given something else, the worker is fresh no more,
+     * and the retry waits for the next that dies. */
+    struct lzr_flight *f = fresh ? retry_next(q, filter) : NULL;
+    if (f != NULL) {
+        return f;
+    }
+    f = q->urgent.head;
     /* Retries stand at the front, so this looks at no more than they are, and those that are passed
      * over. */
     while (f != NULL &&

@@ -101,7 +101,8 @@ struct lzr_filter {
     const void *ctx;
 };
 /* The next flight for a worker (fresh: it has run nothing yet), still queued; NULL if none fits, or
- * if it is a root's turn that has to be started first. */
+ * if it is a root's turn that has to be started first. A fresh one is given a retry before all
+ * else. */
 struct lzr_flight *lzr_queue_next(const struct lzr_queue *q, bool fresh, uint64_t now_us,
                                   struct lzr_filter filter);
 /* It is a root's turn although there is urgent work. */

@@ -171,7 +171,33 @@ static void urgent_ones_come_first(void **state)
     assert_int_equal(lzr_queue_next(&w->q, false, 2000 * MS, ANY)->index,
                      99); /* any will do by now */
     lzr_queue_push_front(&w->q, &input);
-    expect(w, 9000 * MS, "98 99 0");
+    expect(w, 9000 * MS, "99 98 0"); /* to workers that have run nothing */
+    end(w);
+}
+
+/* A worker that has run nothing is there for the retry, whoever else has the turn: given something
+ * else it is fresh no more, and the retry would wait until another worker dies. */
+static void a_fresh_worker_is_for_the_retry(void **state)
+{
+    (void)state;
+    struct world *w = world_of(LZR_ORDER_BURSTS);
+    struct lzr_flight retry = {.needs_fresh = true, .fresh_until_us = 9000 * MS, .index = 99};
+    struct lzr_flight before = {.index = 98}, urgent[LZR_URGENT_RUN];
+    (void)ask(w, A, 0, 1000 * MS);
+    for (int i = 0; i < LZR_URGENT_RUN; i++) {
+        urgent[i] = (struct lzr_flight){.index = 100};
+        lzr_queue_push_urgent(&w->q, &urgent[i]);
+        lzr_queue_take(&w->q, &urgent[i]);
+    }
+    assert_true(lzr_queue_turn(&w->q)); /* a root's */
+    lzr_queue_push_front(&w->q, &retry);
+    lzr_queue_push_front(&w->q, &before); /* one that was prepared for another worker */
+    assert_int_equal(lzr_queue_next(&w->q, true, 1500 * MS, ANY)->index, 99);
+    assert_int_equal(lzr_queue_next(&w->q, false, 1500 * MS, ANY)->index, 0);
+    lzr_queue_take(&w->q, &retry);
+    assert_int_equal(lzr_queue_next(&w->q, true, 1500 * MS, ANY)->index, 0);
+    lzr_queue_remove(&w->q, &before);
+    expect(w, 1500 * MS, "0");
     end(w);
 }
 
@@ -521,6 +547,7 @@ int main(void)
         cmocka_unit_test(the_old_have_every_other_turn),
         cmocka_unit_test(clients_and_arrays_take_turns),
         cmocka_unit_test(urgent_ones_come_first),
+        cmocka_unit_test(a_fresh_worker_is_for_the_retry),
         cmocka_unit_test(a_root_that_has_to_be_started),
         cmocka_unit_test(what_may_not_have_its_turn_is_passed_over),
         cmocka_unit_test(more_that_may_not_than_are_looked_at),
