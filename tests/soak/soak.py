@@ -1,11 +1,12 @@
 """The soak: clients that read at random over all formats and clients that vanish, while a worker is killed every
-two seconds. No wrong byte, no request without an answer, flat memory.
+two seconds. No wrong byte, no request without an answer or that waits for nothing, flat memory.
 
     /usr/bin/python3 tests/soak/soak.py --minutes 15 [--clients 16] [--write docs/soak.md]
 
 What is right is what the same server answered to every key before, undisturbed (other tests compare that with
 NumPy). Every request is answered: 200 with the right bytes, 304, or an honest refusal (503 with Retry-After; 500
-where a worker died twice over one chunk). Ends with 1 if anything else was seen or memory grew.
+where a worker died twice over one chunk), and soon: what is computed here takes milliseconds, a new worker less than
+a second. Ends with 1 if anything else was seen or memory grew.
 """
 import argparse
 import collections
@@ -87,12 +88,16 @@ def keys(srv):
     return right
 
 
+LATE = 10.0 * lzr.SLOW  # seconds; whoever waits so long has been forgotten
+
+
 class Soak:
     def __init__(self, srv, right, seconds, seed=1):
         self.srv, self.right, self.order = srv, right, list(right)
         self.end = time.monotonic() + seconds
         self.count, self.lock, self.bad = collections.Counter(), threading.Lock(), []
         self.kills, self.samples, self.seed = 0, [], seed
+        self.waits = []  # of whole requests, seconds
 
     def note(self, what, detail=None):
         with self.lock:
@@ -111,6 +116,16 @@ class Soak:
             self.note("500")
         else:
             self.note("wrong", f"{method} {key}: {r.status} {r.body[:200]!r}")
+
+    def waited(self, seconds, method, key):
+        with self.lock:
+            self.waits.append(seconds)
+        if seconds > LATE:
+            self.note("late", f"{method} {key}: answered after {seconds:.1f} s")
+
+    def wait_at(self, part):
+        """Seconds within which this part of all requests was answered; 1: all."""
+        return sorted(self.waits)[min(len(self.waits) - 1, int(part * len(self.waits)))]
 
     def vanish(self, key, rng):
         """Asks and leaves: at once, in a moment, by a reset, or in the middle of the answer."""
@@ -135,7 +150,9 @@ class Soak:
             try:
                 h = h or self.srv.connect(timeout=120 * lzr.SLOW)
                 headers = dict(agent, **({"If-None-Match": tags[key]} if dice > 0.9 and key in tags else {}))
+                began = time.monotonic()
                 r = h.request(method, key, headers)
+                self.waited(time.monotonic() - began, method, key)
                 tags[key] = r["ETag"] or '"none"'
                 self.judge(key, method, r)
             except (OSError, ValueError) as e:
@@ -213,6 +230,8 @@ The last run, {when}, {minutes:.1f} minutes on {cores} cores:
 | functions interrupted because nobody waited | {interrupted:.0f} |
 | **wrong bytes or statuses** | {wrong} |
 | **requests without an answer** | {lost} |
+| **answers after more than 10 s** | {late} |
+| answers within, ms: 50 % / 99 % / 99.9 % / all | {w50:.1f} / {w99:.0f} / {w999:.0f} / {w:.0f} |
 | the server's own memory: first minute / end, MiB | {first:.1f} / {last:.1f} |
 | slope over the second half, KiB a minute | {slope:.1f} |
 | shared memory of slots at the end, MiB; descriptors | {shm:.1f}; {fds} |
@@ -251,7 +270,8 @@ def main():
             retries=after["retries_total"] - before["retries_total"],
             interrupted=after["interrupted_total"] - before["interrupted_total"],
             first=max(first) / 2**20, last=s[-1][1] / 2**20, slope=soak.slope() / 1024, shm=s[-1][2] / 2**20,
-            fds=s[-1][3])
+            late=c["late"], w50=1000 * soak.wait_at(0.5), w99=1000 * soak.wait_at(0.99), w999=1000 * soak.wait_at(0.999),
+            w=1000 * soak.wait_at(1), fds=s[-1][3])
     print(text)
     for line in soak.bad:
         print(line)
@@ -259,7 +279,7 @@ def main():
         o.write.write_text(text)
     # Flat: after a quarter of an hour a leak of 100 bytes a request would be some MiB a minute.
     grew = o.minutes >= 5 and soak.slope() > 256 * 1024
-    return 1 if c["wrong"] or c["lost"] or grew or soak.kills == 0 else 0
+    return 1 if c["wrong"] or c["lost"] or c["late"] or grew or soak.kills == 0 else 0
 
 
 if __name__ == "__main__":
