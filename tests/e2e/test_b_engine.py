@@ -73,7 +73,7 @@ def test_a_failing_flight_fails_all(serve, gate, cache):
 
 SLOW_TO_ENCODE = """
 import lazarr, numpy as np
-@lazarr.array("a", shape=(64 << 20,), chunks=(16 << 20,), dtype="uint8", compressor=lazarr.Zstd(19))
+@lazarr.array("a", shape=(16 << 20,), chunks=(4 << 20,), dtype="uint8", compressor=lazarr.Zstd(19))
 def a(block):
     return np.random.default_rng(1).integers(0, 40, block.shape, "u1")
 """
