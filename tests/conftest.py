@@ -85,16 +85,13 @@ def gate(tmp_path):
     g.close()
 
 
-STORES = Path(__file__).resolve().parent / "e2e" / "stores"
-
-
 @pytest.fixture(scope="module")
 def basic():
     """One server of stores/basic.py for all tests of a module that only read."""
-    with lzr.Server(STORES / "basic.py", "--workers", "2") as srv:
+    with lzr.Server(lzr.STORES / "basic.py", "--workers", "2") as srv:
         yield srv
 
 
 @pytest.fixture
 def stores():
-    return STORES
+    return lzr.STORES

@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+STORES = ROOT / "tests/e2e/stores"
 BUILD = Path(os.environ.get("LZR_BUILD", ROOT / "build")).resolve()
 ENVS = Path(os.environ.get("LZR_ENVS", ROOT / "build" / "envs")).resolve()
 LAZARR = BUILD / "lazarr"

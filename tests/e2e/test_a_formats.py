@@ -54,8 +54,7 @@ def values(shape, dtype):
 
 @pytest.fixture(scope="module")
 def srv(request):
-    from conftest import STORES
-    with lzr.Server(STORES / "formats.py", "--workers", "2") as server:
+    with lzr.Server(lzr.STORES / "formats.py", "--workers", "2") as server:
         yield server
         m = server.metrics()
         assert m["compute_failures_total"] == 0 and m["worker_deaths_total"] == 0

@@ -306,6 +306,7 @@ def test_a_closed_terminal_stops_it(tmp_path):
     if pid == 0:
         os.environ.clear()
         os.environ["PATH"] = "/usr/bin:/bin"
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # who runs the tests with nohup doesn't mean this one
         os.execv(lzr.LAZARR, [str(lzr.LAZARR), "serve", str(tmp_path / "s.py"), "--port", "0", "--workers", "1"])
     said = b""
     while b"listening" not in said:
