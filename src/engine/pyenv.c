@@ -59,35 +59,42 @@ static bool join(char *out, size_t n, const char *a, const char *b)
 }
 
 /* How long an interpreter may take to answer and to end. */
-struct patience {
+struct allowance {
     uint64_t until; /* by lzr_now_us */
     const atomic_bool *cancel;
 };
 
+static bool is_cancelled(const struct allowance *a)
+{
+    return a->cancel != NULL && atomic_load(a->cancel);
+}
+
 /* The milliseconds to wait before looking again, at most `most`; 0 when there are none left. */
-static int slice(const struct patience *p, uint64_t most)
+static int slice(const struct allowance *a, uint64_t most)
 {
     uint64_t now = lzr_now_us();
-    if (now >= p->until || (p->cancel != NULL && atomic_load(p->cancel))) {
+    if (now >= a->until || is_cancelled(a)) {
         return 0;
     }
-    uint64_t left = (p->until - now) / 1000 + 1;
+    uint64_t left = (a->until - now) / 1000 + 1;
     return (int)(left < most ? left : most);
 }
 
-/* Reads all a process prints while there is patience; returns the bytes or -1. */
-static ssize_t read_all(int fd, char *buf, size_t n, const struct patience *patience)
+/* Reads all a process prints while it is allowed to; returns the bytes or -1. */
+static ssize_t read_all(int fd, char *buf, size_t n, const struct allowance *allowed)
 {
     size_t len = 0;
     while (len < n - 1) {
         struct pollfd p = {.fd = fd, .events = POLLIN};
-        int ms = slice(patience, 100);
-        int ready = ms == 0 ? -1 : poll(&p, 1, ms);
-        if (ms == 0 || (ready < 0 && errno != EINTR)) {
+        int ms = slice(allowed, 100);
+        if (ms == 0) {
             return -1;
         }
-        ssize_t got = ready > 0 ? read(fd, buf + len, n - 1 - len) : 1;
-        if (ready <= 0 || (got < 0 && errno == EINTR)) {
+        if (poll(&p, 1, ms) <= 0) {
+            continue; /* not yet, or a signal; nothing else can fail here */
+        }
+        ssize_t got = read(fd, buf + len, n - 1 - len);
+        if (got < 0 && errno == EINTR) {
             continue;
         }
         if (got <= 0) {
@@ -99,18 +106,21 @@ static ssize_t read_all(int fd, char *buf, size_t n, const struct patience *pati
     return (ssize_t)len;
 }
 
-/* Waits for a process to end, and ends it when patience does; its status as of waitpid. */
-static int reap(pid_t pid, const struct patience *patience)
+/* Waits for a process to end, and ends it once it isn't allowed to go on; its status as of waitpid.
+ */
+static int reap(pid_t pid, const struct allowance *allowed)
 {
     int status = 0, ms;
     while (waitpid(pid, &status, WNOHANG) == 0) {
-        if ((ms = slice(patience, 5)) == 0) {
+        ms = slice(allowed, 5);
+        if (ms > 0) {
+            (void)poll(NULL, 0, ms);
+        } else {
             kill(pid, SIGKILL);
             while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
             }
             break;
         }
-        (void)poll(NULL, 0, ms);
     }
     return status;
 }
@@ -130,7 +140,7 @@ static bool take_line(char **text, char *out, size_t n)
 static enum lzr_code ask(const char *source, const char *python, const atomic_bool *cancel,
                          struct answer *a, struct lzr_err *err)
 {
-    const struct patience patience = {lzr_now_us() + UINT64_C(1000) * ASK_TIMEOUT_MS, cancel};
+    const struct allowance allowed = {lzr_now_us() + UINT64_C(1000) * ASK_TIMEOUT_MS, cancel};
     int fds[2], status = 0;
     pid_t pid = -1;
     char buf[4096], *text = buf;
@@ -145,15 +155,12 @@ static enum lzr_code ask(const char *source, const char *python, const atomic_bo
                  : posix_spawn(&pid, python, &fa, NULL, (char *const *)(uintptr_t)args, environ);
     posix_spawn_file_actions_destroy(&fa);
     close(fds[1]);
-    ssize_t n = rc == 0 ? read_all(fds[0], buf, sizeof buf, &patience) : -1;
+    ssize_t n = rc == 0 ? read_all(fds[0], buf, sizeof buf, &allowed) : -1;
     close(fds[0]);
-    if (rc == 0 && n < 0) {
-        kill(pid, SIGKILL);
-    }
     if (rc == 0) {
-        status = reap(pid, &patience);
+        status = reap(pid, &allowed); /* killed there if it hasn't answered in time */
     }
-    if (cancel != NULL && atomic_load(cancel)) {
+    if (is_cancelled(&allowed)) {
         return lzr_err_set(err, LZR_E_CANCELLED, "lazarr is stopping");
     }
     if (n < 0 || status != 0 || !take_line(&text, a->version, sizeof a->version) ||

@@ -6,7 +6,7 @@
  * load into 3.11.2), or is refused when it has none.
  *
  * The built-in default asks nobody, for start-up's sake; any other prefix's python is asked once.
- * No state; may start a process, so it is called before anything else runs. */
+ * No state, any thread: at the start, and again at each reload while the old stores are served. */
 #ifndef LZR_ENGINE_PYENV_H
 #define LZR_ENGINE_PYENV_H
 

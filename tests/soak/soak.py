@@ -230,7 +230,7 @@ The last run, {when}, {minutes:.1f} minutes on {cores} cores:
 | functions interrupted because nobody waited | {interrupted:.0f} |
 | **wrong bytes or statuses** | {wrong} |
 | **requests without an answer** | {lost} |
-| **answers after more than 10 s** | {late} |
+| **answers after more than {after:g} s** | {late} |
 | answers within, ms: 50 % / 99 % / 99.9 % / all | {w50:.1f} / {w99:.0f} / {w999:.0f} / {w:.0f} |
 | the server's own memory: first minute / end, MiB | {first:.1f} / {last:.1f} |
 | slope over the second half, KiB a minute | {slope:.1f} |
@@ -270,7 +270,7 @@ def main():
             retries=after["retries_total"] - before["retries_total"],
             interrupted=after["interrupted_total"] - before["interrupted_total"],
             first=max(first) / 2**20, last=s[-1][1] / 2**20, slope=soak.slope() / 1024, shm=s[-1][2] / 2**20,
-            late=c["late"], w50=1000 * soak.wait_at(0.5), w99=1000 * soak.wait_at(0.99), w999=1000 * soak.wait_at(0.999),
+            late=c["late"], after=LATE, w50=1000 * soak.wait_at(0.5), w99=1000 * soak.wait_at(0.99), w999=1000 * soak.wait_at(0.999),
             w=1000 * soak.wait_at(1), fds=s[-1][3])
     print(text)
     for line in soak.bad:
