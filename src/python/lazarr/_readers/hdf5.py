@@ -67,13 +67,14 @@ def _walk(f: File, h5py: Any, links: Any, root: Any) -> None:
             _dataset(f, h5py, links, node, name, one=False)
             continue
         if isinstance(node, tuple):  # a link that is followed only now
+            f.count()
             try:
                 node = links.get(*node)
             except (KeyError, OSError, RuntimeError, StoreError) as e:
                 f.left_out(name, str(e) if isinstance(e, StoreError) else "it leads to nothing")
                 continue
             if isinstance(node, h5py.Dataset):
-                todo.append((node, name, depth))
+                _dataset(f, h5py, links, node, name, one=False)
                 continue
         if not isinstance(node, h5py.Group):
             continue  # a named type
@@ -97,7 +98,6 @@ def _walk(f: File, h5py: Any, links: Any, root: Any) -> None:
                 except (KeyError, OSError, RuntimeError) as e:
                     f.left_out(path, why(e))
             else:
-                f.count()
                 late.append(((node, key), path, depth + 1))
         todo.extend(reversed(below))
 

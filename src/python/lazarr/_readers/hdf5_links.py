@@ -107,6 +107,8 @@ class Links:
         left = d.size * d.dtype.itemsize
         for name, offset, size in d.external or ():
             path = os.path.join(os.path.dirname(self.path(d)), os.fsdecode(name))
+            if not self.f.follow:  # any file is such a file: nothing in it says that it was meant
+                raise StoreError(f"its values are stored externally, in '{path}': --follow reads it")
             try:
                 real = trust.other_file(path, self.f.path, self.f.follow)
             except StoreError as e:
