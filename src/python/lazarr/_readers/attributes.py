@@ -19,6 +19,10 @@ class Unfit(Exception):
     """Why JSON can't hold a value."""
 
 
+class Long:
+    """An integer of so many digits that Python refuses to read it."""
+
+
 def text(value: str) -> str:
     try:
         value.encode()
@@ -41,8 +45,8 @@ def plain(value: Any, depth: int = 0) -> Any:
         return text(value)
     if value is None or isinstance(value, (bool, float)):
         return value
-    if isinstance(value, int):
-        if abs(value) >= 10 ** MAX_DIGITS:
+    if isinstance(value, (int, Long)):
+        if isinstance(value, Long) or abs(value) >= 10 ** MAX_DIGITS:
             raise Unfit(f"it has an integer of more than {MAX_DIGITS} digits")
         return value
     if isinstance(value, np.ndarray):
@@ -70,12 +74,8 @@ def attributes(items: Any, say: Any = None) -> dict:
     return made
 
 
-class _Long:
-    """An integer of so many digits that Python refuses to read it."""
-
-
 def _integer(digits: str) -> Any:
-    return int(digits) if len(digits) <= MAX_DIGITS + 1 else _Long()
+    return int(digits) if len(digits) <= MAX_DIGITS + 1 else Long()
 
 
 def document(path: str, root: str, follow: bool) -> Optional[dict]:

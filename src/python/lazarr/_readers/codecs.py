@@ -137,7 +137,7 @@ def v3(meta: dict) -> Plan3:
         raise refused("chunk grid", grid.get("name") if isinstance(grid, dict) else grid)
     chunks = integers("chunk shape", (grid.get("configuration") or {}).get("chunk_shape"))
     made, most = _chain(meta.get("codecs"), chunks, itemsize, True)
-    return Plan3(dict(meta, codecs=made), most)
+    return Plan3(dict(meta, codecs=made, attributes={}), most)
 
 
 def _named(codec: Any) -> tuple:

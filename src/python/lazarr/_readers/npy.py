@@ -1,14 +1,23 @@
 """NumPy's own files. No object is ever unpickled."""
 from __future__ import annotations
 
-import os
+from typing import Optional
 
 import numpy as np
 
 from .._errors import StoreError
 from .file import File, why
 
-EMPTY = 1 << 16  # bytes of a file that an array without values fits in
+def _empty(path: str) -> Optional[np.ndarray]:
+    """An array without values, which can't be mapped; None: it isn't one."""
+    try:
+        with open(path, "rb") as file:
+            read = np.lib.format.read_array_header_1_0 if np.lib.format.read_magic(file) == (1, 0) else \
+                np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(file)
+        return np.empty(shape, dtype) if 0 in shape and min(shape) == 0 else None
+    except Exception:
+        return None
 
 
 def npy(f: File) -> None:
@@ -26,11 +35,9 @@ def npy(f: File) -> None:
             if "bjects" in str(e):
                 raise StoreError("Object arrays are pickles, which could run anything: they aren't "
                                  "read") from None
-            if os.path.getsize(f.path) < EMPTY:  # an empty array can't be mapped
-                try:
-                    return np.load(f.path, allow_pickle=False)
-                except Exception:
-                    pass
+            empty = _empty(f.path)
+            if empty is not None:
+                return empty
             raise StoreError(f"it can't be read: {why(e)}") from None
 
     f.add("", load)

@@ -54,9 +54,7 @@ def how_opened(f: File, file: Any, root: Any) -> dict:
     own = os.path.basename(f.path).lower()
     try:
         for name in sorted(n for n in names if n.lower() != own):
-            path = os.path.join(os.path.dirname(f.path), name)
-            if f.follow or os.path.exists(path) or not trust.below(path, os.path.dirname(f.path)):
-                trust.other_file(path, f.path, f.follow)
+            trust.other_file(os.path.join(os.path.dirname(f.path), name), f.path, f.follow)
     except StoreError as e:
         f.left_out("what other files hold of its images", str(e))
         return {"is_ome": False, "_multifile": False}
@@ -67,6 +65,9 @@ def _series(f: File, tifffile: Any, file: Any, i: int, name: str, one: bool, how
             root: Any) -> None:
     series = file.series[i]
     letters = series.axes.replace("S", "c").lower()
+    missing = sum(page is None for page in series.pages)
+    if missing:
+        f.left_out(f"{missing} planes of series {i}", "they aren't in the file: their values are 0")
     add = f.add if one else f.try_add
     levels = [(k, level.shape, level.dataoffset, level.dtype, tiff_codecs.check(tifffile, level))
               for k, level in enumerate(series.levels)]
