@@ -25,11 +25,15 @@ struct axis {
     double own_scale, own_low; /* of the first layer that has it */
     uint64_t own_voxels;
     double chunk; /* the smallest chunk's length among the layers' coarsest levels */
+    bool hidden;  /* no layer that is switched on has it */
 };
 
+/* Those that are switched on come first, and say what is fitted; what is off at first only has its
+ * axes here, and makes voxels finer. */
 struct space {
     struct axis axes[MAX_AXES];
     size_t n;
+    bool hidden; /* what is added now is switched off */
 };
 
 static void set_extent(struct axis *x, const struct lzr_array *a, unsigned i, double scale,
@@ -97,6 +101,9 @@ static void merge(struct space *s, const struct axis *x)
         struct axis *w = &s->axes[i];
         if (w->name.n == x->name.n && memcmp(w->name.p, x->name.p, x->name.n) == 0) {
             w->scale = fmin(w->scale, x->scale);
+            if (s->hidden && !w->hidden) {
+                return;
+            }
             w->low = fmin(w->low, x->low);
             w->high = fmax(w->high, x->high);
             w->chunk = fmin(w->chunk, x->chunk);
@@ -104,7 +111,8 @@ static void merge(struct space *s, const struct axis *x)
         }
     }
     if (s->n < MAX_AXES) {
-        s->axes[s->n++] = *x;
+        s->axes[s->n] = *x;
+        s->axes[s->n++].hidden = s->hidden;
     }
 }
 
@@ -189,6 +197,9 @@ static bool names_ok(const struct space *s)
 static size_t shown_axes(const struct space *s)
 {
     size_t n = s->n < 3 ? s->n : 3;
+    while (n > 1 && s->axes[n - 1].hidden) {
+        n--;
+    }
     return n == 3 && s->axes[2].own_voxels == 1 && s->axes[2].unit[0] != '\0' &&
                    s->axes[2].high - s->axes[2].low <= s->axes[2].scale * 1.5
                ? 2
@@ -415,12 +426,46 @@ static void write_layer(struct lzr_json *j, const struct lzr_look *look, size_t 
             lzr_json_string(j, "additive");
         }
         write_shader(j, look, l, color[0] != '\0' && strcmp(color, "FFFFFF") != 0 ? color : NULL);
-        if (at >= LZR_LOOK_VISIBLE || (c.active.n > 0 && c.active.p[0] == 'f')) {
+        if (!is_on(look, at)) {
             lzr_json_key(j, "visible");
             lzr_json_bool(j, false);
         }
     }
     lzr_json_close(j, '}');
+}
+
+/* Whether a layer is switched on at first. */
+static bool is_on(const struct lzr_look *look, size_t at)
+{
+    const struct lzr_look_layer *l = &look->layers[at];
+    if (l->array->kind == LZR_LABELS) {
+        return true;
+    }
+    struct channel c = channel_of(l);
+    return at < LZR_LOOK_VISIBLE && (c.active.n == 0 || c.active.p[0] != 'f');
+}
+
+/* The space of the first n layers; where all are off, of all as if they were on. */
+static void measure(const struct lzr_look *look, size_t n, struct space *s)
+{
+    bool any = false;
+    for (size_t i = 0; i < n; i++) {
+        any = any || is_on(look, i);
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        s->hidden = any && pass == 1;
+        for (size_t i = 0; i < n; i++) {
+            const struct lzr_array *a = look->layers[i].array;
+            if ((any && !is_on(look, i)) != (pass == 1)) {
+                continue;
+            }
+            if (a->kind == LZR_PLAIN) {
+                add_plain(look, a, dimension_names(look, a), s);
+            } else {
+                add_image(look, a, s);
+            }
+        }
+    }
 }
 
 static void write_state(struct lzr_buf *out, const struct lzr_look *look, size_t n,
@@ -432,12 +477,8 @@ static void write_state(struct lzr_buf *out, const struct lzr_look *look, size_t
     for (size_t i = 0; i < n; i++) {
         const struct lzr_array *a = look->layers[i].array;
         images += a->kind != LZR_LABELS;
-        if (a->kind == LZR_PLAIN) {
-            add_plain(look, a, dimension_names(look, a), &s);
-        } else {
-            add_image(look, a, &s);
-        }
     }
+    measure(look, n, &s);
     lzr_json_init(&j, out);
     lzr_json_open(&j, '{');
     if (names_ok(&s)) {
