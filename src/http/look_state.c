@@ -313,6 +313,17 @@ static struct channel channel_of(const struct lzr_look_layer *l)
     return c;
 }
 
+/* Whether a layer is switched on at first. */
+static bool is_on(const struct lzr_look *look, size_t at)
+{
+    const struct lzr_look_layer *l = &look->layers[at];
+    if (l->array->kind == LZR_LABELS) {
+        return true;
+    }
+    struct channel c = channel_of(l);
+    return at < LZR_LOOK_VISIBLE && (c.active.n == 0 || c.active.p[0] != 'f');
+}
+
 static void write_name(struct lzr_json *j, const struct lzr_look *look,
                        const struct lzr_look_layer *l, const struct channel *c)
 {
@@ -432,17 +443,6 @@ static void write_layer(struct lzr_json *j, const struct lzr_look *look, size_t 
         }
     }
     lzr_json_close(j, '}');
-}
-
-/* Whether a layer is switched on at first. */
-static bool is_on(const struct lzr_look *look, size_t at)
-{
-    const struct lzr_look_layer *l = &look->layers[at];
-    if (l->array->kind == LZR_LABELS) {
-        return true;
-    }
-    struct channel c = channel_of(l);
-    return at < LZR_LOOK_VISIBLE && (c.active.n == 0 || c.active.p[0] != 'f');
 }
 
 /* The space of the first n layers; where all are off, of all as if they were on. */
