@@ -292,7 +292,9 @@ void lzr_bdv_settings(struct lzr_buf *out, const struct lzr_array *a)
 {
     static const double one[3] = {1, 1, 1}, none[3] = {0, 0, 0};
     uint64_t setups = length_of(a, 'c');
-    lzr_buf_puts(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Settings>\n");
+    lzr_buf_puts(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+                      "<!-- what BigDataViewer shows of the bdv.n5 dataset beside it -->\n"
+                      "<Settings>\n");
     put_state(out, a, setups);
     put_assignments(out, a);
     lzr_buf_puts(out, "  <ManualSourceTransforms>\n");

@@ -1,5 +1,5 @@
-/* channels.h: what a user said of an image's channels, read from the text of the manifest (a list of
- * OMERO dicts that Python completed). Pure functions, any thread; spans point into the array.
+/* channels.h: what a user said of an image's channels, read from the text of the manifest (a list
+ * of OMERO dicts that Python completed). Pure functions, any thread; spans point into the array.
  *
  *   struct lzr_channels it;
  *   lzr_channels_init(&it, array);

@@ -1,5 +1,5 @@
-/* lazarr bdv STORE ARRAY: what BigDataViewer opens, as files. It opens no dataset.xml by a URL, but a
- * saved one whose data have a URL, and takes its display settings from FILE.settings.xml. */
+/* lazarr bdv STORE ARRAY: what BigDataViewer opens, as files. It opens no dataset.xml by a URL, but
+ * a saved one whose data have a URL, and takes its display settings from FILE.settings.xml. */
 #include "store/bdv.h"
 
 #include <errno.h>
@@ -59,8 +59,8 @@ static bool put_file(const char *name, int more, const struct lzr_buf *b)
     return ok;
 }
 
-/* "brain.xml" to "brain.settings.xml", where BigDataViewer looks for it; false: the name has another
- * ending. */
+/* "brain.xml" to "brain.settings.xml", where BigDataViewer looks for it; false: the name has
+ * another ending. */
 static bool settings_name(const char *name, struct lzr_buf *out)
 {
     size_t n = strlen(name);

@@ -492,9 +492,10 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
         return wrong("unknown command", command);
     }
     int c;
+    const char *letters = o->command == LZR_BDV ? ":o:" : ":";
     opterr = 0;
     optind = 2;
-    while ((c = getopt_long(argc, argv, o->command == LZR_BDV ? ":o:" : ":", serve_options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, letters, serve_options, NULL)) != -1) {
         if (c == '?') {
             return wrong("unknown option", argv[optind - 1]);
         }
