@@ -129,6 +129,22 @@ def test_precomputed_is_what_zarr_is(srv, zarr, name):
         assert np.array_equal(out.reshape(zarr[name][k].shape), zarr[name][k]), k
 
 
+def test_a_files_own_levels(serve):
+    """Levels that a source has itself, of which the coarse ones have fewer channels or times."""
+    srv = serve("""
+import lazarr, numpy as np
+for axes in "czyx", "tzyx":
+    for name, n in ("same", 4), ("fewer", 2):
+        lazarr.source(f"{axes}_{name}", [np.zeros((4, 4, 8, 8), "u2"), np.ones((n, 2, 4, 4), "u2")], axes=axes)
+""")
+    for axes, face in itertools.product(("czyx", "tzyx"), ("bdv/s/{}/dataset.xml", "precomputed/s/{}/info")):
+        absent = axes[0] == "t" and face.startswith("pre")
+        assert srv.get("/" + face.format(f"{axes}_same")).status == (404 if absent else 200)
+        assert srv.get("/" + face.format(f"{axes}_fewer")).status == 404
+        assert "as many" in line_of(srv, f"{axes}_fewer") and "as many" not in line_of(srv, f"{axes}_same")
+    assert "as many channels" in srv.get("/").text
+
+
 def line_of(srv, name):
     line, = [x for x in srv.log.splitlines() if x.startswith(f"s/{name} ")]
     return line
