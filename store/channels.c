@@ -58,3 +58,13 @@ bool lzr_channels_next(struct lzr_channels *c, struct lzr_channel *out)
                     read_number(v, "end", &out->end);
     return true;
 }
+
+struct lzr_channel lzr_channel_at(const struct lzr_array *a, unsigned i)
+{
+    struct lzr_channels it;
+    struct lzr_channel c;
+    lzr_channels_init(&it, a);
+    while (lzr_channels_next(&it, &c) && i-- > 0) {
+    }
+    return c;
+}

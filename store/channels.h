@@ -30,4 +30,7 @@ struct lzr_channels {
 void lzr_channels_init(struct lzr_channels *c, const struct lzr_array *a);
 bool lzr_channels_next(struct lzr_channels *c, struct lzr_channel *out);
 
+/* Channel i; as if nothing were said where there is none. */
+struct lzr_channel lzr_channel_at(const struct lzr_array *a, unsigned i);
+
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "http/look.h"
+#include "store/channels.h"
 #include "store/json_span.h"
 #include "store/json_writer.h"
 #include "store/placement.h"
@@ -287,32 +288,6 @@ static void write_space(struct lzr_json *j, const struct space *s)
     lzr_json_string(j, shown == 3 ? "4panel" : "xy");
 }
 
-/* What a user said of a channel: its colour, label, whether it is on. Spans of JSON. */
-struct channel {
-    struct lzr_span label, color, active;
-};
-
-static struct channel channel_of(const struct lzr_look_layer *l)
-{
-    struct channel c = {0};
-    struct lzr_json_iter it;
-    struct lzr_span key, value;
-    int i = l->channel < 0 ? 0 : l->channel;
-    if (l->array->channels == NULL) {
-        return c;
-    }
-    lzr_json_iter_init(&it, (struct lzr_span){l->array->channels, strlen(l->array->channels)});
-    while (lzr_json_next(&it, &key, &value)) {
-        if (i-- == 0) {
-            (void)lzr_json_member(value, "label", &c.label);
-            (void)lzr_json_member(value, "color", &c.color);
-            (void)lzr_json_member(value, "active", &c.active);
-            break;
-        }
-    }
-    return c;
-}
-
 /* Whether a layer is switched on at first. */
 static bool is_on(const struct lzr_look *look, size_t at)
 {
@@ -320,12 +295,12 @@ static bool is_on(const struct lzr_look *look, size_t at)
     if (l->array->kind == LZR_LABELS) {
         return true;
     }
-    struct channel c = channel_of(l);
-    return at < LZR_LOOK_VISIBLE && (c.active.n == 0 || c.active.p[0] != 'f');
+    return at < LZR_LOOK_VISIBLE &&
+           lzr_channel_at(l->array, l->channel < 0 ? 0 : (unsigned)l->channel).active;
 }
 
 static void write_name(struct lzr_json *j, const struct lzr_look *look,
-                       const struct lzr_look_layer *l, const struct channel *c)
+                       const struct lzr_look_layer *l, const struct lzr_channel *c)
 {
     lzr_json_key(j, "name");
     lzr_json_value(j);
@@ -408,7 +383,7 @@ static void write_layer(struct lzr_json *j, const struct lzr_look *look, size_t 
     static const char *const colors[] = {"00ff00", "ff00ff", "00ffff",
                                          "ffff00", "ff0000", "0000ff"};
     const struct lzr_look_layer *l = &look->layers[at];
-    struct channel c = channel_of(l);
+    struct lzr_channel c = lzr_channel_at(l->array, l->channel < 0 ? 0 : (unsigned)l->channel);
     char color[8] = "";
     lzr_json_open(j, '{');
     lzr_json_key(j, "type");
@@ -416,8 +391,8 @@ static void write_layer(struct lzr_json *j, const struct lzr_look *look, size_t 
     write_source(j, look, l, base);
     write_name(j, look, l, &c);
     if (l->array->kind != LZR_LABELS) {
-        if (c.color.n == 8) {
-            (void)snprintf(color, sizeof color, "%.6s", c.color.p + 1);
+        if (c.colored) {
+            (void)snprintf(color, sizeof color, "%06X", (unsigned)c.rgb);
         } else if (images > 1 && (at > 0 || l->channel >= 0)) {
             (void)snprintf(color, sizeof color, "%s",
                            colors[(at + 6 - (l->channel < 0)) % (sizeof colors / sizeof *colors)]);

@@ -100,6 +100,9 @@ static void test_channels(void **state)
     }
     assert_false(lzr_channels_next(&it, &c));
     assert_true(c.active && !c.windowed); /* as if nothing were said */
+    assert_true(lzr_channel_at(&a, 0).rgb == 0x00ff80 && !lzr_channel_at(&a, 0).active);
+    assert_true(lzr_channel_at(&a, 3).active && !lzr_channel_at(&a, 3).colored);
+    assert_true(lzr_channel_at(&a, 4).active && lzr_channel_at(&none, 7).active);
 }
 
 #define D "\"digest\":\"00112233445566778899aabbccddeeff\""
