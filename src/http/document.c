@@ -52,7 +52,7 @@ enum MHD_Result lzr_redirect_to_slash(struct lzr_http_req *r)
         lzr_buf_release(&b);
         return lzr_respond_text(r, 500, "out of memory\n");
     }
-    struct lzr_answer a = {.status = 301, .location = b.data, .cache_control = "no-cache"};
+    struct lzr_answer a = {.status = 301, .location = b.data, .cache_control = lzr_request_private(r)};
     enum MHD_Result ok = lzr_respond(r, &a);
     lzr_buf_release(&b);
     return ok;
@@ -68,23 +68,31 @@ enum MHD_Result lzr_serve_dir(struct lzr_http_req *r, const struct lzr_dir *dir,
     if (!t->slash) {
         return lzr_redirect_to_slash(r);
     }
-    struct lzr_buf b;
-    lzr_buf_init(&b, MAX_LISTING);
-    listing(&b, dir);
-    if (lzr_buf_failed(&b)) {
+    struct lzr_sheets *sheets = &r->edition->sheets;
+    struct lzr_digest digest;
+    char name[LZR_MAX_KEY + 16], hex[33];
+    (void)snprintf(name, sizeof name, "folder %s", dir->key);
+    struct lzr_blob *blob = lzr_sheets_find(sheets, name, &digest);
+    if (blob == NULL) {
+        struct lzr_buf b;
+        lzr_buf_init(&b, MAX_LISTING);
+        listing(&b, dir);
+        bool failed = lzr_buf_failed(&b);
+        blob = failed ? NULL : lzr_sheets_keep(sheets, name, b.data, b.len, &digest);
         lzr_buf_release(&b);
-        return lzr_respond_text(r, 500, "the listing is too long\n");
+        if (failed) {
+            return lzr_respond_text(r, 500, "the listing is too long\n");
+        }
     }
-    struct lzr_digest d = lzr_digest(b.data, b.len, 0);
-    char hex[33];
-    lzr_digest_hex(d, hex);
+    if (blob == NULL) {
+        return lzr_respond_busy(r);
+    }
+    lzr_digest_hex(digest, hex);
     (void)snprintf(r->etag, sizeof r->etag, "\"%s\"", hex);
     struct lzr_answer a = {.type = "text/html; charset=utf-8",
-                           .body = b.data,
-                           .len = b.len,
-                           .copy = true,
+                           .body = blob->data,
+                           .len = blob->len,
+                           .blob = blob,
                            .etag = r->etag};
-    enum MHD_Result ok = lzr_respond_key(r, &a);
-    lzr_buf_release(&b);
-    return ok;
+    return lzr_respond_key(r, &a);
 }

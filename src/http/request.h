@@ -34,6 +34,8 @@ struct lzr_server {
     struct lzr_access access;
     struct lzr_once strange_hosts; /* that the log knows */
     struct lzr_once crowded;       /* addresses, likewise */
+    struct lzr_once unread;        /* likewise, that held too much */
+    struct lzr_once strange_heads;
     uint16_t port;
     bool loopback; /* bound to a loopback address only: tracebacks may be shown to local peers */
     atomic_bool stopping;
@@ -42,7 +44,7 @@ struct lzr_server {
                                                       * not yet completed */
     _Atomic uint64_t by_status[600];
     _Atomic uint64_t bytes, gone;
-    _Atomic uint64_t refused_hosts, refused_tokens;
+    _Atomic uint64_t refused_hosts, refused_tokens, bad_heads;
 };
 
 enum lzr_req_state {
@@ -88,7 +90,7 @@ struct lzr_answer {
     const char *type; /* Content-Type, or NULL */
     const void *body; /* borrowed unless blob is set */
     size_t len;
-    bool copy;             /* body is the caller's and is copied */
+    bool copy;             /* body is the caller's and is copied (sheets.h) */
     struct lzr_blob *blob; /* body lies in it; the reference is taken over */
     const char *etag;
     const char *cache_control;
@@ -104,8 +106,12 @@ struct lzr_answer {
 
 /* Queues the answer (respond.c). Takes over answer->blob in every case. */
 enum MHD_Result lzr_respond(struct lzr_http_req *r, struct lzr_answer *a);
+/* What an answer says to browsers and caches of who may read it (cors.h), whatever its status. */
+void lzr_respond_origin(const struct lzr_http_req *r, struct MHD_Response *resp, bool preflight);
 /* A short text, copied. */
 enum MHD_Result lzr_respond_text(struct lzr_http_req *r, unsigned status, const char *text);
+/* 503: clients hold all that they may of bodies that are made, or there is no memory for one. */
+enum MHD_Result lzr_respond_busy(struct lzr_http_req *r);
 enum MHD_Result lzr_respond_404(struct lzr_http_req *r);
 /* 200 with the whole, 206 or 416, as the request's Range and If-Range say; 304 and 412 by its other
  * conditions. a holds the whole: status is set here. */
@@ -161,6 +167,9 @@ enum MHD_Result lzr_view_end(struct lzr_http_req *r); /* the wish has its result
 /* What URLs in the answer begin with, and whether a proxy has us in a folder (public.h). */
 void lzr_request_base(const struct lzr_http_req *r, char out[LZR_PUBLIC_BYTES]);
 bool lzr_request_prefixed(const struct lzr_http_req *r);
+/* Cache-Control of an answer with such URLs: a cache must not give it to others, unless it is the
+ * same whatever a request says of where we are. */
+const char *lzr_request_private(const struct lzr_http_req *r);
 /* A directory asked for without its slash: to where its relative links work. */
 enum MHD_Result lzr_redirect_to_slash(struct lzr_http_req *r);
 

@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "http/badhead.h"
 #include "http/request.h"
 
 /* The library puts every parameter of a query into the connection's memory; when that is full it
@@ -61,6 +62,7 @@ static void *begin(void *cls, const char *uri, struct MHD_Connection *conn)
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     r->line = info != NULL ? info->socket_context : NULL;
+    lzr_line_head(r->line, r);
     lzr_line_sends_earlier(r->line, r->begun_us + s->o.header_us); /* for the rest of the head */
     return r;
 }
@@ -82,17 +84,45 @@ static void log_access(const struct lzr_http_req *r)
             r->hit ? " hit" : "");
 }
 
+/* Numeric; false: none that can be written. */
+static bool name_of(const struct sockaddr *peer, char *name, size_t n)
+{
+    socklen_t len =
+        peer->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+    return getnameinfo(peer, len, name, (socklen_t)n, NULL, 0, NI_NUMERICHOST) == 0;
+}
+
+/* The connection has been ended for what was held for it: that is said once for each address. */
+static void say_unread(struct lzr_server *s, struct MHD_Connection *conn)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char name[NI_MAXHOST];
+    if (info != NULL && info->client_addr != NULL &&
+        name_of(info->client_addr, name, sizeof name) &&
+        lzr_once_due(&s->unread, name, lzr_now_us())) {
+        lzr_log(s->o.log, LZR_LOG_WARN,
+                "%s doesn't read what it asked for, and too much memory is held for it: "
+                "connections are ended",
+                name);
+    }
+}
+
 static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
                       enum MHD_RequestTerminationCode why)
 {
     struct lzr_server *s = cls;
     struct lzr_http_req *r = *con_cls;
-    (void)conn;
     (void)why;
     if (r == NULL) {
         return;
     }
     *con_cls = NULL;
+    lzr_line_head(r->line, NULL);
+    lzr_line_reads(r->line, NULL, 0);
+    if (r->line != NULL && atomic_load_explicit(&r->line->unread, memory_order_relaxed)) {
+        say_unread(s, conn);
+    }
     lzr_line_sends(r->line, lzr_now_us() + LZR_IDLE_US);
     /* The library may see a client leave just as its result comes, and then ends the request
      * without the handler: the watch must not know it any more. */
@@ -140,10 +170,7 @@ static void enter_crowd(struct lzr_server *s, struct MHD_Connection *conn)
         return;
     }
     end_connection(conn);
-    socklen_t n =
-        peer->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-    if (getnameinfo(peer, n, name, sizeof name, NULL, 0, NI_NUMERICHOST) == 0 &&
-        lzr_once_due(&s->crowded, name, lzr_now_us())) {
+    if (name_of(peer, name, sizeof name) && lzr_once_due(&s->crowded, name, lzr_now_us())) {
         lzr_log(s->o.log, LZR_LOG_WARN,
                 "%s has as many connections as one address may have: more are closed "
                 "(--client-connections allows more)",
@@ -166,8 +193,11 @@ static void connection_changed(void *cls, struct MHD_Connection *conn, void **so
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+        const union MHD_ConnectionInfo *peer =
+            MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
         atomic_fetch_add(&s->connections, 1);
         *socket_cls = info != NULL ? lzr_line_open(s->patience, info->connect_fd,
+                                                   peer != NULL ? peer->client_addr : NULL,
                                                    lzr_now_us() + s->o.header_us)
                                    : NULL;
         if (*socket_cls == NULL) {
@@ -230,6 +260,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn, const char
     switch (atomic_load(&r->state)) {
     case LZR_REQ_NEW:
         atomic_store(&r->state, LZR_REQ_SEEN);
+        lzr_line_head(r->line, NULL);
         lzr_line_due(r->line, 0);
         /* Counted from here: a client that sends half a head must not hold up stopping, nor may
          * those that get 503 since it stops. */
@@ -270,6 +301,10 @@ static void log_mhd(void *cls, const char *fmt, va_list ap)
 {
     struct lzr_server *s = cls;
     char text[512];
+    va_list again;
+    va_copy(again, ap);
+    (void)lzr_badhead_said(s, fmt, again);
+    va_end(again);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     text[strcspn(text, "\n")] = '\0';
     lzr_log(s->o.log, LZR_LOG_DEBUG, "http: %s", text);
@@ -387,6 +422,8 @@ enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_serv
     lzr_cors_init(&s->cors, o->origins, o->norigins, o->log);
     lzr_once_init(&s->strange_hosts);
     lzr_once_init(&s->crowded);
+    lzr_once_init(&s->unread);
+    lzr_once_init(&s->strange_heads);
     *out = s;
     return LZR_OK;
 }
@@ -473,6 +510,8 @@ void lzr_server_free(struct lzr_server **sp)
     lzr_patience_free(&s->patience);
     lzr_crowd_free(&s->crowd);
     lzr_once_release(&s->crowded);
+    lzr_once_release(&s->unread);
+    lzr_once_release(&s->strange_heads);
     lzr_once_release(&s->strange_hosts);
     lzr_cors_release(&s->cors);
     lzr_free(s);

@@ -56,6 +56,11 @@ bool lzr_request_prefixed(const struct lzr_http_req *r)
     return lzr_public_has_prefix(r->server->o.public_url, &asked);
 }
 
+const char *lzr_request_private(const struct lzr_http_req *r)
+{
+    return r->server->o.public_url != NULL ? "no-cache" : "private, no-cache";
+}
+
 static enum MHD_Result finish(struct lzr_http_req *r)
 {
     struct lzr_buf url;
