@@ -83,7 +83,9 @@ bool lzr_badhead_said(struct lzr_server *s, const char *fmt, va_list ap)
     (void)snprintf(r->method, sizeof r->method, "-"); /* the library doesn't say */
     r->status = status;
     atomic_fetch_add_explicit(&s->bad_heads, 1, memory_order_relaxed);
-    if (lzr_once_due(&s->strange_heads, why, lzr_now_us())) {
+    char kind[64];
+    (void)snprintf(kind, sizeof kind, "%u %.40s", status, why);
+    if (lzr_once_due(&s->strange_heads, kind, lzr_now_us())) {
         lzr_log(s->o.log, LZR_LOG_WARN, "a request was refused (%u): %.*s", status,
                 (int)strlen(why) - 1, why);
     }

@@ -186,6 +186,14 @@ static void leave_crowd(struct lzr_server *s, struct MHD_Connection *conn)
     }
 }
 
+/* The system would take some MiB of an answer from us whether the client reads or not, beyond any
+ * budget. What is on its way isn't limited by this, only what waits to be sent. */
+static void hold_little(int fd)
+{
+    int most = LZR_SOCKET_UNSENT;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof most);
+}
+
 static void connection_changed(void *cls, struct MHD_Connection *conn, void **socket_cls,
                                enum MHD_ConnectionNotificationCode code)
 {
@@ -200,6 +208,9 @@ static void connection_changed(void *cls, struct MHD_Connection *conn, void **so
                                                    peer != NULL ? peer->client_addr : NULL,
                                                    lzr_now_us() + s->o.header_us)
                                    : NULL;
+        if (info != NULL) {
+            hold_little(info->connect_fd);
+        }
         if (*socket_cls == NULL) {
             end_connection(conn); /* no memory: nobody would end it when it is late */
         }

@@ -58,6 +58,8 @@ struct lzr_server_options {
 #define LZR_STOP_US (UINT64_C(10) * 1000000)
 /* A query of more parameters ends its connection. */
 #define LZR_MAX_PARAMETERS 64
+/* Bytes of answers that a socket may hold and that aren't on their way to the client. */
+#define LZR_SOCKET_UNSENT (512 << 10)
 /* Memory of one connection: request line, headers, answer's head. */
 #define LZR_CONNECTION_POOL 16384
 
