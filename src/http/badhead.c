@@ -78,7 +78,8 @@ bool lzr_badhead_said(struct lzr_server *s, const char *fmt, va_list ap)
     if (r == NULL) {
         return false;
     }
-    const char *why = status == 431 ? "the head is too long\n" : "the Content-Length makes no sense\n";
+    const char *why =
+        status == 431 ? "the head is too long\n" : "the Content-Length makes no sense\n";
     lzr_line_head(r->line, NULL);
     (void)snprintf(r->method, sizeof r->method, "-"); /* the library doesn't say */
     r->status = status;

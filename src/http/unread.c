@@ -76,21 +76,25 @@ static void sum_up(struct lzr_unread *u, size_t n, struct sums *s)
  * hold as much as the others on average. */
 static size_t choose(struct lzr_unread *u, size_t n, struct sums *s)
 {
-    size_t ended = 0;
+    size_t ended = 0, before;
     uint64_t limit = u[0].limit;
     uint64_t each = limit / 2 > LZR_UNREAD_LEAST ? limit / 2 : LZR_UNREAD_LEAST;
     uint64_t all = each + each / 2;
     qsort(u, n, sizeof *u, by_age);
-    for (size_t i = 0; i < n; i++) {
-        uint64_t *his = &s->address[u[i].address];
-        u[i].end = *his > each || (s->total > all && *his >= s->total / s->addresses);
-        if (!u[i].end) {
-            continue;
+    do { /* once, unless addresses have the same blobs: then some go in vain at first */
+        before = ended;
+        for (size_t i = 0; i < n; i++) {
+            uint64_t *his = &s->address[u[i].address];
+            if (u[i].end ||
+                (*his <= each && (s->total <= all || *his < s->total / s->addresses))) {
+                continue;
+            }
+            u[i].end = true;
+            ended++;
+            *his -= --s->mine[u[i].mine] == 0 ? u[i].bytes : 0;
+            s->total -= --s->whole[u[i].whole] == 0 ? u[i].bytes : 0;
         }
-        ended++;
-        *his -= --s->mine[u[i].mine] == 0 ? u[i].bytes : 0;
-        s->total -= --s->whole[u[i].whole] == 0 ? u[i].bytes : 0;
-    }
+    } while (s->total > all && ended > before);
     return ended;
 }
 
