@@ -139,11 +139,10 @@ const char *lzr_cors_allow(struct lzr_cors *c, const char *origin)
         return origin;
     }
     if (lzr_once_due(&c->told, origin, lzr_now_us())) {
-        lzr_log(c->log, LZR_LOG_WARN,
-                lzr_origin_is_valid(origin)
-                    ? "a page of %.256s may not read this server; to allow it: --allow-origin %.256s"
-                    : "a page of '%.256s', which is no origin, may not read this server",
-                origin, origin);
+        bool valid = lzr_origin_is_valid(origin);
+        lzr_log(c->log, LZR_LOG_WARN, "a page of %.256s may not read this server%s%.256s", origin,
+                valid ? "; to allow it: --allow-origin " : ", and is none that can be named",
+                valid ? origin : "");
     }
     return NULL;
 }

@@ -52,7 +52,9 @@ enum MHD_Result lzr_redirect_to_slash(struct lzr_http_req *r)
         lzr_buf_release(&b);
         return lzr_respond_text(r, 500, "out of memory\n");
     }
-    struct lzr_answer a = {.status = 301, .location = b.data, .cache_control = lzr_request_private(r)};
+    struct lzr_answer a = {.status = 301,
+                           .location = b.data,
+                           .cache_control = lzr_request_private(r)};
     enum MHD_Result ok = lzr_respond(r, &a);
     lzr_buf_release(&b);
     return ok;
