@@ -255,11 +255,21 @@ static enum MHD_Result refuse_token(struct lzr_http_req *r)
     return lzr_respond(r, &a);
 }
 
+void lzr_request_path(const struct lzr_http_req *r, size_t *skip, size_t *prefix)
+{
+    size_t folder, at = lzr_target_path(r->raw, r->nraw);
+    const char *name = lzr_request_folder(r, &folder);
+    at += lzr_target_folder(r->raw + at, r->nraw - at, name, folder);
+    at += lzr_target_path(r->raw + at, r->nraw - at);
+    *skip = at;
+    *prefix = lzr_access_path(&r->server->access, r->raw + at, r->nraw - at);
+}
+
 /* Where the key begins in the raw target, and which prefix URLs keep. */
 static void find_path(struct lzr_http_req *r)
 {
-    size_t skip = lzr_target_authority(r->raw, r->nraw);
-    size_t prefix = lzr_access_path(&r->server->access, r->raw + skip, r->nraw - skip);
+    size_t skip, prefix;
+    lzr_request_path(r, &skip, &prefix);
     r->path = r->raw + skip + prefix;
     r->npath = r->nraw - skip - prefix;
     r->prefix = prefix;

@@ -39,12 +39,15 @@ enum MHD_Result lzr_redirect_to_slash(struct lzr_http_req *r)
 {
     struct lzr_buf b;
     const char *q = memchr(r->raw, '?', r->nraw);
-    size_t path = q != NULL ? (size_t)(q - r->raw) : r->nraw, from = 0;
+    size_t path = q != NULL ? (size_t)(q - r->raw) : r->nraw;
+    size_t authority = lzr_target_authority(r->raw, r->nraw);
+    size_t from = lzr_target_path(r->raw, r->nraw); /* "//zarr3" would be a host's name */
     bool relative = lzr_request_prefixed(r);
-    for (size_t i = 0; relative && i < path; i++) {
+    for (size_t i = from; relative && i < path; i++) {
         from = r->raw[i] == '/' ? i + 1 : from;
     }
     lzr_buf_init(&b, 8192);
+    lzr_buf_add(&b, r->raw, relative ? 0 : authority);
     lzr_buf_add(&b, r->raw + from, path - from);
     lzr_buf_putc(&b, '/');
     lzr_buf_add(&b, r->raw + path, r->nraw - path);

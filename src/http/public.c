@@ -63,15 +63,26 @@ void lzr_public_base(const char *public_url, const struct lzr_asked *asked,
                    prefix);
 }
 
-bool lzr_public_has_prefix(const char *public_url, const struct lzr_asked *asked)
+const char *lzr_public_folder(const char *public_url, const struct lzr_asked *asked, size_t *n)
 {
-    const char *start;
+    const char *start = NULL;
     if (public_url == NULL) {
-        return prefix_of(asked, &start) > 0;
+        *n = prefix_of(asked, &start);
+        return *n > 0 ? start : NULL;
     }
     const char *host = strstr(public_url, "://");
     const char *path = host != NULL ? strchr(host + 3, '/') : NULL;
-    return path != NULL && strspn(path, "/") < strlen(path);
+    *n = path != NULL ? strlen(path) : 0;
+    while (*n > 0 && path[*n - 1] == '/') {
+        (*n)--;
+    }
+    return *n > 0 ? path : NULL;
+}
+
+bool lzr_public_has_prefix(const char *public_url, const struct lzr_asked *asked)
+{
+    size_t n;
+    return lzr_public_folder(public_url, asked, &n) != NULL;
 }
 
 /* An address of either family as 16 bytes, IPv4 as IPv6 maps it. */

@@ -25,7 +25,10 @@ struct lzr_asked {
  * as they are; what a client says is taken only if it can be part of a URL. Pure, any thread. */
 void lzr_public_base(const char *public_url, const struct lzr_asked *asked,
                      const char *fallback_host, char out[LZR_PUBLIC_BYTES]);
-/* Whether there is a folder before us at the public address. */
+/* The folder before us at the public address, "/data", without a slash at its end: in public_url or
+ * in what was asked. NULL, and *n is 0: there is none. */
+const char *lzr_public_folder(const char *public_url, const struct lzr_asked *asked, size_t *n);
+/* Whether there is one. */
 bool lzr_public_has_prefix(const char *public_url, const struct lzr_asked *asked);
 
 /* Whether an address is 127.0.0.0/8, ::1, or in one of the ranges: "10.1.2.3", "10.0.0.0/8",

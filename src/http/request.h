@@ -129,6 +129,9 @@ bool lzr_refuse_early(struct lzr_http_req *r, const char *method, const char *ur
                       const char *version, enum MHD_Result *out);
 /* Target, Host, preflight, token; sets path, prefix and trusted. */
 bool lzr_admit(struct lzr_http_req *r, enum MHD_Result *out);
+/* Bytes of the raw target before the path of ours: authority, slashes, a proxy's folder; and those
+ * of "/t/<token>" behind them. */
+void lzr_request_path(const struct lzr_http_req *r, size_t *skip, size_t *prefix);
 /* What changes something: POST, by the token or from this machine, not by another origin's page. */
 bool lzr_admit_action(struct lzr_http_req *r, enum MHD_Result *out);
 enum MHD_Result lzr_respond_options(struct lzr_http_req *r);
@@ -167,6 +170,8 @@ enum MHD_Result lzr_view_end(struct lzr_http_req *r); /* the wish has its result
 /* What URLs in the answer begin with, and whether a proxy has us in a folder (public.h). */
 void lzr_request_base(const struct lzr_http_req *r, char out[LZR_PUBLIC_BYTES]);
 bool lzr_request_prefixed(const struct lzr_http_req *r);
+/* That folder, without a slash at its end; NULL and 0: none. In the options, or a header. */
+const char *lzr_request_folder(const struct lzr_http_req *r, size_t *n);
 /* Cache-Control of an answer with such URLs: a cache must not give it to others, unless it is the
  * same whatever a request says of where we are. */
 const char *lzr_request_private(const struct lzr_http_req *r);

@@ -56,6 +56,18 @@ bool lzr_request_prefixed(const struct lzr_http_req *r)
     return lzr_public_has_prefix(r->server->o.public_url, &asked);
 }
 
+const char *lzr_request_folder(const struct lzr_http_req *r, size_t *n)
+{
+    const char *public_url = r->server->o.public_url;
+    struct lzr_asked asked = {0};
+    *n = 0;
+    if (public_url == NULL && lzr_header(r, "X-Forwarded-Prefix") == NULL) {
+        return NULL; /* most requests: who is trusted need not be found out */
+    }
+    fill_asked(r, &asked);
+    return lzr_public_folder(public_url, &asked, n);
+}
+
 const char *lzr_request_private(const struct lzr_http_req *r)
 {
     return r->server->o.public_url != NULL ? "no-cache" : "private, no-cache";
