@@ -39,11 +39,14 @@ static void read_rest(int fd)
 
 static const char *reason_of(unsigned status)
 {
-    return status == 413 ? "Content Too Large" : status == 431 ? "Header Too Large" : "Bad Request";
+    return status == 413   ? "Content Too Large"
+           : status == 431 ? "Request Header Fields Too Large"
+                           : "Bad Request";
 }
 
-static void answer(struct lzr_http_req *r, unsigned status, const char *why)
+void lzr_badhead_answer(struct lzr_http_req *r, unsigned status, const char *why)
 {
+    r->status = status;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
     char date[64] = "", text[600];
@@ -68,28 +71,60 @@ static void answer(struct lzr_http_req *r, unsigned status, const char *why)
     r->sent = strlen(why);
 }
 
-bool lzr_badhead_said(struct lzr_server *s, const char *fmt, va_list ap)
+static const char too_long[] = "the head is too long (many or large headers: cookies of other "
+                               "programs on this host, perhaps)\n";
+
+/* Counts a refusal, and says it once for each kind. */
+static void count(struct lzr_server *s, unsigned status, const char *why)
 {
+    char kind[64];
+    (void)snprintf(kind, sizeof kind, "%u %.40s", status, why);
+    atomic_fetch_add_explicit(&s->bad_heads, 1, memory_order_relaxed);
+    if (lzr_once_due(&s->strange_heads, kind, lzr_now_us())) {
+        lzr_log(s->o.log, LZR_LOG_WARN, "a request was refused (%u): %.*s", status,
+                (int)strcspn(why, "\n"), why);
+    }
+}
+
+/* This thread's library has said that it closes a connection without an answer: that request's end
+ * is reported next. */
+static _Thread_local bool unanswered;
+
+void lzr_badhead_said(struct lzr_server *s, const char *fmt, va_list ap)
+{
+    if (strcmp(fmt, "%s\n") == 0) { /* why it closes */
+        const char *why = va_arg(ap, const char *);
+        unanswered = strstr(why, "response header)") != NULL || strstr(why, "error r") != NULL;
+        return;
+    }
     if (strstr(fmt, "HTTP response code is %u") == NULL) {
-        return false;
+        return;
     }
     unsigned status = va_arg(ap, unsigned);
     struct lzr_http_req *r = find_refused(s);
-    if (r == NULL) {
-        return false;
+    const char *why = status == 431 || status == 414 ? too_long
+                      : r != NULL                    ? "the Content-Length makes no sense\n"
+                                                     : "it makes no sense\n";
+    count(s, status, why);
+    if (r != NULL) {
+        lzr_line_head(r->line, NULL);
+        lzr_badhead_answer(r, status, why);
     }
-    const char *why =
-        status == 431 ? "the head is too long\n" : "the Content-Length makes no sense\n";
-    lzr_line_head(r->line, NULL);
-    (void)snprintf(r->method, sizeof r->method, "-"); /* the library doesn't say */
-    r->status = status;
-    atomic_fetch_add_explicit(&s->bad_heads, 1, memory_order_relaxed);
-    char kind[64];
-    (void)snprintf(kind, sizeof kind, "%u %.40s", status, why);
-    if (lzr_once_due(&s->strange_heads, kind, lzr_now_us())) {
-        lzr_log(s->o.log, LZR_LOG_WARN, "a request was refused (%u): %.*s", status,
-                (int)strlen(why) - 1, why);
+}
+
+void lzr_badhead_end(struct lzr_http_req *r)
+{
+    bool silent = unanswered;
+    unanswered = false;
+    if (r->method[0] == '\0') {
+        (void)snprintf(r->method, sizeof r->method, "-"); /* the library doesn't say */
     }
-    answer(r, status, why);
-    return true;
+    if (silent) {
+        count(r->server, 431, too_long);
+        lzr_badhead_answer(r, 431, too_long);
+    } else if (r->status == 0) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_HTTP_STATUS);
+        r->status = info != NULL ? info->http_status : 0;
+    }
 }

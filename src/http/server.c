@@ -53,12 +53,13 @@ static void *begin(void *cls, const char *uri, struct MHD_Connection *conn)
         return NULL;
     }
     r->nraw = strlen(uri);
-    if (has_many_parameters(r->raw)) {
-        end_connection(conn);
-    }
     r->server = s;
     r->conn = conn;
     r->begun_us = lzr_now_us();
+    if (has_many_parameters(r->raw)) {
+        lzr_badhead_answer(r, 400, "too many parameters\n");
+        end_connection(conn);
+    }
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     r->line = info != NULL ? info->socket_context : NULL;
@@ -118,6 +119,7 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
         return;
     }
     *con_cls = NULL;
+    lzr_badhead_end(r);
     lzr_line_head(r->line, NULL);
     lzr_line_reads(r->line, NULL, 0);
     if (r->line != NULL && atomic_load_explicit(&r->line->unread, memory_order_relaxed)) {
@@ -314,7 +316,7 @@ static void log_mhd(void *cls, const char *fmt, va_list ap)
     char text[512];
     va_list again;
     va_copy(again, ap);
-    (void)lzr_badhead_said(s, fmt, again);
+    lzr_badhead_said(s, fmt, again);
     va_end(again);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     text[strcspn(text, "\n")] = '\0';

@@ -61,7 +61,7 @@ struct lzr_server_options {
 /* Bytes of answers that a socket may hold and that aren't on their way to the client. */
 #define LZR_SOCKET_UNSENT (512 << 10)
 /* Memory of one connection: request line, headers, answer's head. */
-#define LZR_CONNECTION_POOL 16384
+#define LZR_CONNECTION_POOL 32768
 
 /* Binds the socket, so that an occupied port is told before the stores are loaded. */
 enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_server **out,
