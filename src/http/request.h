@@ -14,6 +14,7 @@
 #include "http/access.h"
 #include "http/cors.h"
 #include "http/crowd.h"
+#include "http/doors.h"
 #include "http/edition.h"
 #include "http/once.h"
 #include "http/public.h"
@@ -25,7 +26,7 @@
 struct lzr_server {
     struct lzr_server_options o;
     struct lzr_editions *editions;
-    int listener; /* bound; MHD's once it runs */
+    struct lzr_doors doors;
     struct MHD_Daemon *daemon;
     struct lzr_watch *watch;
     struct lzr_patience *patience;

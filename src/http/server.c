@@ -1,6 +1,5 @@
 #include "http/server.h"
 
-#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -10,7 +9,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -335,55 +333,6 @@ bool lzr_is_loopback(const struct sockaddr *a)
            (IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127));
 }
 
-/* Our own listening socket, for clear errors and the choice of address. It is bound, so that an
- * occupied port is told before anything is loaded, but doesn't listen yet. */
-static int bind_to(struct lzr_server *s, struct lzr_err *err)
-{
-    struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                             .ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *list = NULL;
-    char port[8];
-    int fd = -1, one = 1;
-    (void)snprintf(port, sizeof port, "%u", s->o.port);
-    int rc = getaddrinfo(s->o.host, port, &hints, &list);
-    if (rc != 0) {
-        lzr_err_set(err, LZR_E_INVAL, "--host '%s': %s", s->o.host, gai_strerror(rc));
-        return -1;
-    }
-    lzr_err_set(err, LZR_E_SYS, "--host '%s' has no address", s->o.host);
-    for (struct addrinfo *a = list; a != NULL && fd < 0; a = a->ai_next) {
-        fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd < 0) {
-            continue;
-        }
-        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-        if (bind(fd, a->ai_addr, a->ai_addrlen) != 0) {
-            lzr_err_sys(err, "cannot listen on %s port %u%s", s->o.host, s->o.port,
-                        errno == EADDRINUSE
-                            ? " (is another lazarr running? --port 0 picks a free one)"
-                            : "");
-            close(fd);
-            fd = -1;
-            continue;
-        }
-        s->loopback = lzr_is_loopback(a->ai_addr);
-    }
-    freeaddrinfo(list);
-    return fd;
-}
-
-static uint16_t port_of(int fd)
-{
-    struct sockaddr_storage a;
-    socklen_t n = sizeof a;
-    if (getsockname(fd, (struct sockaddr *)&a, &n) != 0) {
-        return 0;
-    }
-    return ntohs(a.ss_family == AF_INET ? ((struct sockaddr_in *)&a)->sin_port
-                                        : ((struct sockaddr_in6 *)&a)->sin6_port);
-}
-
 /* Descriptors that connections may take: what the process may have, less a reserve for workers. */
 static unsigned connection_limit(void)
 {
@@ -415,22 +364,22 @@ enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_serv
         return lzr_err_set(err, LZR_E_NOMEM, "no memory to start");
     }
     s->o = *o;
-    s->listener = bind_to(s, err);
-    if (s->listener < 0) {
+    if (lzr_doors_open(&s->doors, o->host, o->port, err) != LZR_OK) {
         lzr_free(s);
         return LZR_E_SYS;
     }
+    s->port = s->doors.port;
+    s->loopback = s->doors.loopback;
     unsigned each = o->client_connections_set ? o->client_connections : connection_limit() / 2;
     if (lzr_crowd_new(each, &s->crowd, err) != LZR_OK ||
         lzr_watch_new(lzr_chunk_gone, lzr_chunk_left, &s->watch, err) != LZR_OK ||
         lzr_patience_new(&s->patience, err) != LZR_OK) {
         lzr_watch_free(&s->watch);
         lzr_crowd_free(&s->crowd);
-        close(s->listener);
+        lzr_doors_close(&s->doors, true);
         lzr_free(s);
         return LZR_E_SYS;
     }
-    s->port = port_of(s->listener);
     set_access(s);
     lzr_cors_init(&s->cors, o->origins, o->norigins, o->log);
     lzr_once_init(&s->strange_hosts);
@@ -450,7 +399,7 @@ static struct MHD_Daemon *start_daemon(struct lzr_server *s)
     return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC |
                                 MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
                             0, NULL, NULL, handle, s, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, s,
-                            MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_THREAD_POOL_SIZE,
+                            MHD_OPTION_LISTEN_SOCKET, s->doors.fds[0], MHD_OPTION_THREAD_POOL_SIZE,
                             s->o.threads < 2 ? 2u : s->o.threads, MHD_OPTION_CONNECTION_LIMIT,
                             connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, 0u,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LZR_CONNECTION_POOL,
@@ -466,14 +415,14 @@ enum lzr_code lzr_server_start(struct lzr_server *s, struct lzr_driver **d,
     if (lzr_editions_new(d, again, &s->editions, err) != LZR_OK) {
         return LZR_E_SYS;
     }
-    if (listen(s->listener, 1024) != 0) { /* the port may have been taken since it was bound */
-        return lzr_err_sys(err, "cannot listen on %s port %u", s->o.host, s->port);
+    if (lzr_doors_listen(&s->doors, s->o.host, err) != LZR_OK) {
+        return LZR_E_SYS;
     }
     s->daemon = start_daemon(s);
     if (s->daemon == NULL) {
         return lzr_err_set(err, LZR_E_SYS, "the HTTP server can't start");
     }
-    return LZR_OK;
+    return lzr_doors_attend(&s->doors, s->daemon, err);
 }
 
 uint16_t lzr_server_port(const struct lzr_server *s)
@@ -501,8 +450,8 @@ static void stop_daemon(struct lzr_server *s)
            (atomic_load(&s->active) > 0 && lzr_now_us() < until)) {
         (void)nanosleep(&pause, NULL);
     }
-    MHD_stop_daemon(s->daemon);
-    s->listener = MHD_INVALID_SOCKET; /* the library closed it */
+    lzr_doors_leave(&s->doors);
+    MHD_stop_daemon(s->daemon); /* closes the first door */
 }
 
 void lzr_server_free(struct lzr_server **sp)
@@ -515,9 +464,7 @@ void lzr_server_free(struct lzr_server **sp)
     if (s->daemon != NULL) {
         stop_daemon(s);
     }
-    if (s->listener != MHD_INVALID_SOCKET) {
-        close(s->listener);
-    }
+    lzr_doors_close(&s->doors, s->daemon == NULL);
     lzr_editions_free(&s->editions);
     lzr_watch_free(&s->watch);
     lzr_patience_free(&s->patience);

@@ -239,9 +239,9 @@ class Server:
     alive = []  # all that were started and not stopped; conftest ends them
     stopped = []  # by stop(), in the test that runs
 
-    def __init__(self, stores, *args, env=None, port=0, cwd=None, nofile=None):
+    def __init__(self, stores, *args, env=None, port=0, cwd=None, nofile=None, wrap=()):
         stores = [stores] if isinstance(stores, (str, os.PathLike)) else list(stores)
-        command = [LAZARR, "serve", *stores, "--port", port, *args]
+        command = [*wrap, LAZARR, "serve", *stores, "--port", port, *args]
         def before():
             _die_with_parent()
             if nofile:
