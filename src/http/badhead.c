@@ -47,6 +47,7 @@ static const char *reason_of(unsigned status)
 void lzr_badhead_answer(struct lzr_http_req *r, unsigned status, const char *why)
 {
     r->status = status;
+    r->refused = true;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
     char date[64] = "", text[600];
@@ -88,13 +89,15 @@ static void count(struct lzr_server *s, unsigned status, const char *why)
 
 /* This thread's library has said that it closes a connection without an answer: that request's end
  * is reported next. */
-static _Thread_local bool unanswered;
+static _Thread_local enum { ANSWERED, OURS_DIDNT_FIT, THEIRS_DIDNT_FIT } said;
 
 void lzr_badhead_said(struct lzr_server *s, const char *fmt, va_list ap)
 {
     if (strcmp(fmt, "%s\n") == 0) { /* why it closes */
         const char *why = va_arg(ap, const char *);
-        unanswered = strstr(why, "response header)") != NULL || strstr(why, "error r") != NULL;
+        said = strstr(why, "error response") != NULL      ? THEIRS_DIDNT_FIT
+               : strstr(why, "response header)") != NULL ? OURS_DIDNT_FIT
+                                                         : ANSWERED;
         return;
     }
     if (strstr(fmt, "HTTP response code is %u") == NULL) {
@@ -114,13 +117,15 @@ void lzr_badhead_said(struct lzr_server *s, const char *fmt, va_list ap)
 
 void lzr_badhead_end(struct lzr_http_req *r)
 {
-    bool silent = unanswered;
-    unanswered = false;
+    bool silent = said != ANSWERED && !r->refused;
+    if (silent && said == OURS_DIDNT_FIT) {
+        count(r->server, 431, too_long); /* theirs has been counted */
+    }
+    said = ANSWERED;
     if (r->method[0] == '\0') {
         (void)snprintf(r->method, sizeof r->method, "-"); /* the library doesn't say */
     }
     if (silent) {
-        count(r->server, 431, too_long);
         lzr_badhead_answer(r, 431, too_long);
     } else if (r->status == 0) {
         const union MHD_ConnectionInfo *info =

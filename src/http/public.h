@@ -1,7 +1,8 @@
 /* public.h: what URLs that an answer names begin with, and who may say so.
  *
  * --public-url if it was given; else, from a trusted proxy (one on this machine, or one that
- * --trusted-proxy names), X-Forwarded-Proto, -Host and -Prefix; else the Host that was asked for.
+ * --trusted-proxy names), X-Forwarded-Proto, -Host, -Port and -Prefix, or Forwarded (RFC 7239) for
+ * the first two; else the Host that was asked for.
  * Where a proxy keeps a folder of its paths for us, redirects are relative (they are right whoever
  * asks, the proxy or somebody on this side of it). */
 #ifndef LZR_HTTP_PUBLIC_H
@@ -18,7 +19,8 @@ struct sockaddr;
  */
 struct lzr_asked {
     const char *host;                            /* the Host header */
-    const char *proto, *forwarded_host, *prefix; /* X-Forwarded-*, NULL unless trusted */
+    const char *proto, *forwarded_host, *port, *prefix; /* X-Forwarded-*, NULL unless trusted */
+    const char *forwarded;                              /* Forwarded, likewise */
 };
 
 /* "https://data.example/brains": no slash at its end. public_url and fallback_host ("127.0.0.1:80")

@@ -71,6 +71,7 @@ struct lzr_http_req {
     struct lzr_edition *edition; /* what it is answered from; NULL until it is routed */
     struct lzr_reload *reload;   /* of POST /api/reload, else NULL */
     bool head;
+    bool refused;      /* before a handler saw it: it has its answer (badhead.h) */
     bool counted;      /* in the server's "active" */
     char method[16];   /* for the log, cut to fit */
     _Atomic int state; /* enum lzr_req_state */

@@ -30,7 +30,9 @@ static void fill_asked(const struct lzr_http_req *r, struct lzr_asked *asked)
     if (peer != NULL && lzr_proxy_trusted(peer->client_addr, o->proxies, o->nproxies)) {
         asked->proto = lzr_header(r, "X-Forwarded-Proto");
         asked->forwarded_host = lzr_header(r, "X-Forwarded-Host");
+        asked->port = lzr_header(r, "X-Forwarded-Port");
         asked->prefix = lzr_header(r, "X-Forwarded-Prefix");
+        asked->forwarded = lzr_header(r, "Forwarded");
     }
 }
 

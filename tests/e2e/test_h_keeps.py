@@ -244,3 +244,44 @@ def test_one_address_doesn_t_hold_it_all(many):
         many.wait_log("127.0.0.9 doesn't read what it asked for, and too much memory is held for it")
         assert many.metric("http_late_total") == 0
     lzr.wait_until(lambda: many.metric("unsent_bytes") == 0, "no answer on its way")
+
+
+# ------------------------------------------------------------------------------------------ heads
+
+def status_of(srv, data):
+    """What is answered, or None if nothing is."""
+    with srv.connect() as h:
+        try:
+            h.sock.sendall(data)
+            answer = b""
+            while more := h.sock.recv(65536):
+                answer += more
+        except ConnectionResetError:
+            pass
+        assert answer.count(b"HTTP/1.1 ") <= 1
+        return int(answer[9:12]) if answer else None
+
+
+SHAPES = {
+    "one header": lambda n: b"X-A: " + b"c" * n, "one cookie": lambda n: b"Cookie: a=" + b"c" * n,
+    "many cookies": lambda n: b"Cookie: " + b"; ".join(b"name%04d=%s" % (i, b"v" * 30) for i in range(n // 41)),
+    "many short headers": lambda n: b"\r\n".join(b"X%04d: b" % i for i in range(n // 10)),
+    "many cookie headers": lambda n: b"\r\n".join(b"Cookie: a%d=b" % i for i in range(n // 14)),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_head_is_always_answered(serve, shape):
+    """However long it is and however made up: 200 as long as it fits, then 431, and nothing else."""
+    srv = serve(STORE, "--workers", "1")
+    head = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    got = {n: status_of(srv, head + SHAPES[shape](n) + b"\r\n\r\n") for n in [*range(100, 20000, 130), *range(20000, 36000, 61)]}
+    first = min(n for n, status in got.items() if status != 200)
+    assert all(status == (200 if n < first else 431) for n, status in got.items()), got
+    assert first > (4000 if "many" in shape else 16000), first
+    srv.wait_log(r"a request was refused \(431\): the head is too long")
+    refused = sum(status == 431 for status in got.values())
+    text = srv.get("/metrics").text
+    assert float(re.search(r'http_requests_total\{code="431"\} (\d+)', text)[1]) == refused
+    assert float(re.search(r"http_bad_heads_total (\d+)", text)[1]) == refused
+    assert srv.log.count("/healthz 431") == refused
