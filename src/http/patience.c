@@ -325,6 +325,15 @@ size_t lzr_patience_heads(struct lzr_patience *p, size_t *skip, void **out, size
     return got;
 }
 
+void lzr_patience_end_all(struct lzr_patience *p)
+{
+    pthread_mutex_lock(&p->mu);
+    for (struct lzr_line *l = p->lines; l != NULL; l = l->next) {
+        (void)shutdown(l->fd, SHUT_RDWR);
+    }
+    pthread_mutex_unlock(&p->mu);
+}
+
 uint64_t lzr_patience_unread(const struct lzr_patience *p)
 {
     return atomic_load_explicit(&p->unread, memory_order_relaxed);

@@ -84,6 +84,8 @@ void lzr_line_head(struct lzr_line *line, void *head);
 /* Up to n of the heads that are read on the calling thread: they are its own, and stay until it
  * goes on. *skip: how many to pass over, 0 at first; advances. */
 size_t lzr_patience_heads(struct lzr_patience *p, size_t *skip, void **out, size_t n);
+/* Ends all connections, as if their clients had left. */
+void lzr_patience_end_all(struct lzr_patience *p);
 /* Connections that were ended for being late, and for what they held. */
 uint64_t lzr_patience_ended(const struct lzr_patience *p);
 uint64_t lzr_patience_unread(const struct lzr_patience *p);

@@ -435,6 +435,20 @@ void lzr_server_reload(struct lzr_server *s)
     lzr_editions_reload(s->editions, NULL);
 }
 
+/* While the library stops, it takes no answer from anybody, and none from itself either: a head that
+ * it would refuse then ends the process (0.9.75). So nothing comes in any more, and whoever is still
+ * there goes first. */
+static void end_connections(struct lzr_server *s)
+{
+    uint64_t until = lzr_now_us() + LZR_END_US;
+    const struct timespec pause = {.tv_nsec = 2000000};
+    (void)shutdown(s->doors.fds[0], SHUT_RD); /* the system refuses connections */
+    do {
+        lzr_patience_end_all(s->patience);
+        (void)nanosleep(&pause, NULL);
+    } while (atomic_load(&s->connections) > 0 && lzr_now_us() < until);
+}
+
 /* New requests get 503; waiting ones are ended; what is being sent goes on. Stopping the library
  * while a connection is suspended would abort the process, so that count must reach 0.
  * Not MHD_quiesce_daemon: it takes the listener out of the epoll set of each of the library's
@@ -451,6 +465,7 @@ static void stop_daemon(struct lzr_server *s)
         (void)nanosleep(&pause, NULL);
     }
     lzr_doors_leave(&s->doors);
+    end_connections(s);
     MHD_stop_daemon(s->daemon); /* closes the first door */
 }
 

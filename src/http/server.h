@@ -56,6 +56,8 @@ struct lzr_server_options {
 #define LZR_FIRST_BYTE_RETRIERS_US (UINT64_C(25) * 1000000)
 /* What stopping may take: answers that are being sent have so long. */
 #define LZR_STOP_US (UINT64_C(10) * 1000000)
+/* ... and whoever is there without an answer so long. */
+#define LZR_END_US (UINT64_C(2) * 1000000)
 /* A query of more parameters ends its connection. */
 #define LZR_MAX_PARAMETERS 64
 /* Bytes of answers that a socket may hold and that aren't on their way to the client. */

@@ -229,7 +229,8 @@ def test_pages_that_nobody_reads(many, target, headers):
         assert many.get("/healthz").status == many.get("/zarr3/s.zarr/zarr.json").status == 200  # others are served
         if not headers:
             assert many.get(target.format(0)).status == 200  # and so is this page
-        assert many.rss()["VmRSS"] < before + (64 << 20) * lzr.SLOW
+        if lzr.SLOW == 1:  # sanitizers keep what is freed
+            assert many.rss()["VmRSS"] < before + (64 << 20)
     lzr.wait_until(lambda: many.metric("unsent_bytes") == 0, "no answer on its way")
     assert many.get(target.format(0)).status == 200
 
