@@ -1,9 +1,11 @@
 """What a store's author is told: names of parameters, decorators that were forgotten, masks."""
+import sys
+
 import numpy as np
 import pytest
 
 import lazarr
-from lazarr import _array, _spec
+from lazarr import _array, _spec, _tell
 
 
 def run_store(text):
@@ -126,3 +128,62 @@ def test_masked_dask_slices_are_filled():
     dask = pytest.importorskip("dask.array", reason="dask: masked slices of it are not tried")
     thing = dask.ma.masked_equal(dask.arange(4, chunks=2).astype("float64"), 1.0)
     assert np.array_equal(lazarr.source("m", thing)[...], [0, np.nan, 2, 3], equal_nan=True)
+
+
+def told(text, load=False):
+    """(line, traceback) of an exception that a store's file ends with, or a function raises."""
+    try:
+        exec(compile(text, "/somewhere/brain.py", "exec"), {"__name__": "brain"})
+    except BaseException as e:
+        if load:
+            _tell.failed(e, "/somewhere/brain.py")
+        return _tell.describe(e)
+    raise AssertionError("nothing was raised")
+
+
+CHAIN = ("def f():\n    try:\n        open('/nonexistent/tile7')\n    except OSError as e:\n"
+         "        raise RuntimeError('block failed')%s\nf()\n")
+
+
+@pytest.mark.parametrize("text, holds", [
+    (CHAIN % " from e", ["FileNotFoundError", "direct cause", "RuntimeError: block failed"]),
+    (CHAIN % "", ["FileNotFoundError", "During handling", "RuntimeError: block failed"]),
+    ("e = ValueError('a')\ne.__notes__ = ['see the manual']\nraise e", ["ValueError: a"] + (
+        ["see the manual"] if sys.version_info >= (3, 11) else []))])
+def test_a_traceback_holds_what_explains_it(text, holds):
+    trace = told(text)[1]
+    for what in holds:
+        assert what in trace
+    assert "_tell.py" not in trace
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="this Python has no ExceptionGroup")
+def test_a_group_names_its_members():
+    line, trace = told("raise ExceptionGroup('many', [ValueError('the ' + 'first'), "
+                       "ExceptionGroup('more', [TypeError('the ' + 'second')])])")
+    assert "the first" in trace and "the second" in trace and line.startswith("ExceptionGroup: many")
+
+
+@pytest.mark.parametrize("error, line", [
+    ("ValueError('shapes differ:\\n  (3, 4) and (4, 3)\\nsee https://help.example')", "ValueError: shapes differ:"),
+    ("ValueError('\\n\\nfirst\\nsecond')", "ValueError: first"),
+    ("ValueError()", "ValueError"),
+    ("KeyError('a b')", "KeyError: 'a b'")])
+def test_the_line_is_the_type_and_the_first_line(error, line):
+    assert told(f"raise {error}")[0] == line
+
+
+@pytest.mark.parametrize("text, line", [
+    ("import json\njson.loads('{')", "line 2 of brain.py"),
+    ("import json\ndef f():\n    json.loads('{')\nf()", "line 3 of brain.py"),
+    ("import importlib\nimportlib.import_module('no_such_module_here')", "line 2 of brain.py"),
+    ("import dataclasses\n@dataclasses.dataclass(frozen=True)\nclass NoConfig(Exception):\n    key: str\n"
+     "raise NoConfig('X_CFG')", "brain.NoConfig: X_CFG (line 5 of brain.py)")])
+def test_the_line_names_the_users_line(text, line):
+    said = told(text, load=True)[0]
+    assert said.startswith("brain.py: ") and line in said
+
+
+def test_an_exception_that_cannot_be_shown():
+    text = "class Odd(Exception):\n    def __str__(self): raise RuntimeError\nraise Odd()"
+    assert told(text)[0] == "brain.Odd"
