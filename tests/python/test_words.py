@@ -187,3 +187,30 @@ def test_the_line_names_the_users_line(text, line):
 def test_an_exception_that_cannot_be_shown():
     text = "class Odd(Exception):\n    def __str__(self): raise RuntimeError\nraise Odd()"
     assert told(text)[0] == "brain.Odd"
+
+
+BAD = (5, 9)  # of a (7, 12) array in blocks of (4, 5): block (1, 1) begins at (4, 5)
+
+
+@pytest.mark.parametrize("body", [
+    "return full(block)", "block.data[...] = full(block)", "block.data = full(block)",
+    "block.data[1] = full(block)[1]", "block.data[1:, ::-1] = full(block)[1:, ::-1]",
+    "block.data[[2, 1]] = full(block)[[2, 1]]", "block.data[:, 4] = full(block)[:, 4]",
+    "block.data[block.data == 0] = full(block)[block.data == 0]"])
+def test_an_error_names_the_arrays_voxel(body):
+    space = {"np": np, "lazarr": lazarr}
+    exec("def full(block):\n"
+         "    whole = np.zeros((7, 12), int)\n"
+         f"    whole[{BAD}] = 300\n"
+         "    return whole[block.slices]\n"
+         "@lazarr.array('a', shape=(7, 12), chunks=(4, 5), dtype='uint8')\n"
+         f"def a(block):\n    {body}\n", space)
+    with pytest.raises(lazarr.CastError, match=r"value 300 at \[5, 9\] does not fit uint8"):
+        space["a"].compute((1, 1))
+
+
+def test_a_scalar_has_no_place():
+    for value, said in ((300, "value 300 does not fit uint8"),
+                        (2.5, r"it returned float64, the array is uint8: .*\(value 2.5 does not fit uint8\)")):
+        with pytest.raises(lazarr.CastError, match=said):
+            lazarr.array("a", shape=4, chunks=4, dtype="uint8")(lambda block, value=value: value).compute((0,))

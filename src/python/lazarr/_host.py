@@ -12,7 +12,7 @@ from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from . import _array, _block, _handover, _manifest, _tell
+from . import _array, _block, _cast, _handover, _manifest, _notes, _tell
 from ._array import Array, Registry
 from ._block import Block
 from ._errors import StoreError
@@ -24,6 +24,7 @@ describe_exception = _tell.describe
 WRITTEN = object()
 
 _stores: list[list[Array]] = []
+_start: Sequence[int] = ()  # of the block that is being computed; jobs come one after another
 
 
 def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any = None,
@@ -64,6 +65,8 @@ def _load(name: str, path: str) -> str:
     except BaseException as e:
         _tell.failed(e, path)
         raise
+    if _handover.CURRENT.mode != _handover.FACTS:
+        _notes.of_generators(path, registry.arrays)
     _stores.append(registry.arrays)
     return text
 
@@ -118,8 +121,15 @@ def compute(store: int, array: int, level: int, index: int, start: tuple, extent
     chunk = tuple([s // c for s, c in zip(start, a.levels[level].chunks)])
     block = Block(a, start, extent, chunk, index, level=level, make_data=make_data,
                   fill=a.fill_value, inputs=inputs)
+    global _start
+    _start = block.start
     result = _block.run(a.function, block)
     return WRITTEN if result is None else result
+
+
+def assign(target: np.ndarray, result: Any) -> None:
+    """Writes what `compute` returned into the block's memory under the checked cast."""
+    _cast.assign(target, result, _start)
 
 
 def flush() -> None:
