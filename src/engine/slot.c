@@ -1,5 +1,6 @@
 #include "engine/slot.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -34,7 +35,9 @@ enum lzr_code lzr_slot_new(uint32_t id, uint64_t capacity, uint64_t inputs_capac
     }
     if (ftruncate(s->fd, (off_t)length(s)) != 0 ||
         fcntl(s->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
-        lzr_err_sys(err, "cannot size shared memory of %llu bytes", (unsigned long long)length(s));
+        bool limit = errno == EFBIG;
+        lzr_err_sys(err, "cannot size shared memory of %llu bytes%s", (unsigned long long)length(s),
+                    limit ? ", which `ulimit -f` must allow" : "");
         goto fail;
     }
     /* Writable here too: for the inputs, and for the holes that lzr_slot_trim punches. */
