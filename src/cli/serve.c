@@ -210,6 +210,17 @@ struct outlets {
     struct lzr_ring *out; /* NULL: nothing was said yet */
 };
 
+/* As many workers as cores, unless the user has said how many. After what keeps it from serving,
+ * which is a line of its own. */
+static void say_workers(const struct lzr_log *log, const struct lzr_cores *cores, unsigned workers,
+                        bool told)
+{
+    char text[160];
+    lzr_cores_text(cores, text, sizeof text);
+    lzr_log(log, LZR_LOG_INFO, "%u worker%s%s: this process may use %s", workers,
+            workers == 1 ? "" : "s", told ? " (--workers)" : "", text);
+}
+
 /* The URLs to copy; before anything is served, since a reload then frees the catalog. */
 static enum lzr_code announce(struct outlets *says, const struct lzr_options *o,
                               const struct lzr_catalog *c, uint16_t port, struct lzr_err *err)
@@ -248,25 +259,18 @@ static void announce_listening(struct outlets *says, const struct lzr_options *o
     (void)lzr_ring_put_text(says->out, text, (size_t)n);
 }
 
-/* As many as the cores that this process may use; how many they are is said in any case. */
-static void choose_workers(const struct lzr_log *log, struct lzr_driver_options *d)
-{
-    const struct lzr_cores cores = lzr_cores_find("");
-    bool told = d->workers != 0;
-    char text[160];
-    lzr_cores_text(&cores, text, sizeof text);
-    d->workers = told ? d->workers : cores.n < LZR_MAX_WORKERS ? cores.n : LZR_MAX_WORKERS;
-    lzr_log(log, LZR_LOG_INFO, "%u worker%s%s: this process may use %s", d->workers,
-            d->workers == 1 ? "" : "s", told ? " (--workers)" : "", text);
-}
-
 /* Until it is told to stop; the exit status, and when it was told. */
 static int serve(const struct lzr_options *o, struct stopper *stopper, struct outlets *says,
                  uint64_t *stopped_us)
 {
     struct lzr_server *server = NULL;
     struct lzr_err err = {.code = LZR_OK};
+    struct lzr_options own = *o;
+    const struct lzr_cores cores = lzr_cores_find("");
     pthread_t thread;
+    if (own.driver.workers == 0) { /* in later loads, too */
+        own.driver.workers = cores.n < LZR_MAX_WORKERS ? cores.n : LZR_MAX_WORKERS;
+    }
     if (pthread_create(&thread, NULL, wait_for_signals, stopper) != 0) {
         lzr_log(says->log, LZR_LOG_ERROR, "cannot start a thread");
         return 1;
@@ -275,15 +279,16 @@ static int serve(const struct lzr_options *o, struct stopper *stopper, struct ou
         lzr_log(says->log, LZR_LOG_ERROR, "%s", err.msg);
         return 1;
     }
-    struct lzr_driver *d = lzr_open_driver(o, says->log);
+    struct lzr_driver *d = lzr_open_driver(&own, says->log);
     if (d == NULL) {
         lzr_server_free(&server);
         return 1;
     }
+    say_workers(says->log, &cores, own.driver.workers, o->driver.workers != 0);
     enum lzr_code code = announce(says, o, lzr_driver_catalog(d), lzr_server_port(server), &err);
     if (code == LZR_OK) {
         begin_to_serve(stopper);
-        code = lzr_server_start(server, &d, &o->driver, &err);
+        code = lzr_server_start(server, &d, &own.driver, &err);
     }
     if (code != LZR_OK) {
         lzr_log(says->log, LZR_LOG_ERROR, "%s", err.msg);
@@ -321,7 +326,6 @@ int lzr_serve(const struct lzr_options *o, const sigset_t *signals)
     }
     lzr_crash_waits(&log);
     own.server.log = own.driver.log = &log;
-    choose_workers(&log, &own.driver);
     uint64_t began = lzr_now_us();
     int rc = serve(&own, &stopper, &says, &began);
     /* An orderly stop ends within 15 s, also when nobody reads. */

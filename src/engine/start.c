@@ -298,6 +298,9 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
         code = lzr_handover_check(d, err);
     }
     if (code == LZR_OK) {
+        code = lzr_slot_check(d->slot_bytes, d->inputs_bytes, err);
+    }
+    if (code == LZR_OK) {
         code = lzr_homes_init(d, err);
     }
     if (code == LZR_OK) {

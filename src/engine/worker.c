@@ -112,7 +112,8 @@ void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
             return;
         }
         if (lzr_slot_new(id, d->slot_bytes, d->inputs_bytes, &d->budget, &fresh, &err) != LZR_OK) {
-            lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s", w->number, err.msg);
+            lzr_log_as(d->log, LZR_LOG_ERROR, (struct lzr_log_how){.same = d->nonce | 1},
+                       "worker %u: %s", w->number, err.msg); /* again every second */
             pthread_mutex_lock(&d->mu);
             w->slots_us = lzr_now_us() + LZR_SLOTS_US;
             pthread_mutex_unlock(&d->mu);
