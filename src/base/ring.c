@@ -191,7 +191,7 @@ static void write_out(struct lzr_ring *r)
     const struct timespec moment = {.tv_nsec = 1000000};
     for (size_t at = 0; at < r->nout && !atomic_load(&r->quit);) {
         struct pollfd p = {.fd = r->fd, .events = POLLOUT};
-        if (poll(&p, 1, LOOK_MS) == 0) {
+        if (r->fd >= 0 && poll(&p, 1, LOOK_MS) == 0) { /* poll has no word on -1 */
             continue;
         }
         ssize_t n = write(r->fd, r->out + at, next_piece(r, at));

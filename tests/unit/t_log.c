@@ -86,7 +86,8 @@ static char *read_all(struct piped *p, size_t *n)
     *n = 0;
     for (;;) {
         struct pollfd look = {.fd = p->fds[0], .events = POLLIN};
-        if (p->fds[1] >= 0 && poll(&look, 1, 0) == 0 && lzr_log_left(&p->log) == 0) {
+        /* All is written, and then read: what is said at the end has room. */
+        if (p->fds[1] >= 0 && lzr_log_left(&p->log) == 0 && poll(&look, 1, 0) == 0) {
             lzr_log_end(&p->log, MINUTE, MINUTE);
             close(p->fds[1]);
             p->fds[1] = -1;
