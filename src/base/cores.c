@@ -92,7 +92,7 @@ static void unescape(char *s)
     *to = '\0';
 }
 
-/* Where that hierarchy is mounted, and which of its groups is the root there: a line of mountinfo is
+/* Where that hierarchy is mounted, and which of its groups is the root there. A line of mountinfo:
  * "36 35 98:0 /group /sys/fs/cgroup/cpu rw … - cgroup cgroup rw,cpu,cpuacct". */
 static bool find_mount(char *text, int version, char *root, char *point, size_t n)
 {

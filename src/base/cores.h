@@ -16,8 +16,8 @@ struct lzr_cores {
     unsigned slurm;    /* SLURM_CPUS_ON_NODE, 0: none */
 };
 
-/* root: "", or a folder that stands for "/" where control groups are looked up: root/proc/self/cgroup,
- * root/proc/self/mountinfo and the folders that these name. */
+/* root: "", or a folder that stands for "/" where control groups are looked up:
+ * root/proc/self/cgroup, root/proc/self/mountinfo and the folders that these name. */
 struct lzr_cores lzr_cores_find(const char *root);
 /* "2 cores (4 by affinity, a quota of 1.5, SLURM_CPUS_ON_NODE is 3)"; what limits nothing is
  * left out. */

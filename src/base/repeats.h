@@ -37,8 +37,8 @@ uint64_t lzr_repeats_key(uint64_t same, const char *text, size_t n);
  * lzr_repeats_room has made room. */
 bool lzr_repeats_note(struct lzr_repeats *t, uint64_t key, bool client, const char *text, size_t n,
                       uint64_t now_us);
-/* Takes out one sum that is due, into *out; false: there is none. Keys that had no repeat go without
- * a word. all: due or not, and every key goes. */
+/* Takes out one sum that is due, into *out; false: there is none. Keys that had no repeat go
+ * without a word. all: due or not, and every key goes. */
 bool lzr_repeats_due(struct lzr_repeats *t, uint64_t now_us, bool all, struct lzr_repeat *out);
 /* Forgets the oldest where there is no room for this key; true: that one had a sum, now in *out. */
 bool lzr_repeats_room(struct lzr_repeats *t, uint64_t key, struct lzr_repeat *out);

@@ -4,10 +4,12 @@
  * doesn't fit is lost and counted; from then on all are, until half of the ring is free: then one
  * line says how many, in their place. The thread makes lines of records (log_line.h), sums up
  * repeats (repeats.h), and writes whole lines together. Where the descriptor takes nothing (a pipe
- * that nobody reads, a full non-blocking one) it waits; where writing fails (no space, no reader) it
- * tries again each LZR_RING_RETRY_US. A line is never dropped but by being counted, or at the end.
+ * that nobody reads, a full non-blocking one) it waits; where writing fails (no space, no reader)
+ * it tries again each LZR_RING_RETRY_US. A line is never dropped but by being counted, or at the
+ * end.
  *
- * In a forked child there is no such thread: lzr_ring_put says so and nothing waits for anything. */
+ * In a forked child there is no such thread: lzr_ring_put says so and nothing waits for anything.
+ */
 #ifndef LZR_BASE_RING_H
 #define LZR_BASE_RING_H
 

@@ -203,8 +203,8 @@ static void serve_until_stopped(struct stopper *s, struct lzr_server *server)
     pthread_mutex_unlock(&s->mu);
 }
 
-/* What the server says: standard error is its log, standard output has the URLs and the line that it
- * listens. Neither is waited for: whoever starts it may read only one of them, or none. */
+/* What the server says: standard error is its log, standard output has the URLs and the line that
+ * it listens. Neither is waited for: whoever starts it may read only one of them, or none. */
 struct outlets {
     struct lzr_log *log;
     struct lzr_ring *out; /* NULL: nothing was said yet */
