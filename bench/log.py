@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import urllib.request
 
 import common
 
@@ -36,6 +37,9 @@ def main():
              common.Lazarr(store, "--workers", "1", log=stuck) as full, \
              common.Lazarr(store, "--workers", "1", log=log) as file:
             os.close(stuck)
+            for s in (read, full, file):
+                for path in PATHS:
+                    urllib.request.urlopen(f"http://127.0.0.1:{s.port}{path}").read()
             servers = {"read": read, "nobody reads": full, "a file": file}
             got = {name: [] for name in servers}
             for r in range(rounds + 1):

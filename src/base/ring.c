@@ -21,6 +21,7 @@ enum {
     IN = 65536,       /* bytes of records that are taken at once */
     OUT = 65536,      /* bytes that are written at once, to a file */
     PIECE = 4096,     /* and to all else, of which a pipe that can be written takes so many */
+    NAP_NS = 2000000, /* after lines were written: those of so long are written together */
     LOOK_MS = 50,     /* how often a thread that waits for its reader looks whether to give up */
     KEEP = 256 * 1024, /* bytes of the ring that stay in memory when it is empty */
     QUIT_US = 400000 /* until a thread that was told to quit has, unless it hangs in a write */
@@ -328,6 +329,7 @@ static void await_news(struct lzr_ring *r)
 static void *ring_main(void *arg)
 {
     struct lzr_ring *r = arg;
+    const struct timespec nap = {.tv_nsec = NAP_NS};
     for (bool last = false; !last;) {
         pthread_mutex_lock(&r->mu);
         await_news(r);
@@ -350,6 +352,9 @@ static void *ring_main(void *arg)
         atomic_fetch_sub(&r->left, n);
         tell_moved(r, false);
         last = last || atomic_load(&r->quit);
+        if (!last && n < IN / 2) {
+            (void)nanosleep(&nap, NULL);
+        }
     }
     pthread_mutex_lock(&r->mu);
     r->over = true;

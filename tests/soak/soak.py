@@ -251,7 +251,8 @@ REPORT = """# The soak
 `tests/soak/soak.py`: {clients} clients read at random over Zarr v2 and v3, N5, BigDataViewer and precomputed
 ({keys} keys of plain arrays, images with levels, labels and an array made from another), one request in ten
 comes from a client that vanishes, a worker is killed (SIGKILL) every {every:g} s, and nobody reads the log (a line a
-request). Each answer is compared with what the same server said undisturbed. By hand, or as a test: `ctest --test-dir build -L soak` (15 minutes).
+request). Each answer is compared with what the same server said undisturbed. By hand, or as a test:
+`ctest --test-dir build -L soak` (15 minutes).
 
 The last run, {when}, {minutes:.1f} minutes on {cores} cores:
 
