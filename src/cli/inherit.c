@@ -30,11 +30,14 @@ static void raise_limit(int which, rlim_t most)
 void lzr_inherit(void)
 {
     static const int timers[] = {ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF};
+    static const int theirs[] = {SIGALRM, SIGVTALRM, SIGPROF};
     const struct itimerval none = {{0, 0}, {0, 0}};
     sigset_t empty;
     open_standard();
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++) {
         (void)setitimer((__itimer_which_t)timers[i], &none, NULL);
+        (void)signal(theirs[i], SIG_IGN); /* one that is pending is forgotten */
+        (void)signal(theirs[i], SIG_DFL);
     }
     (void)signal(SIGCHLD, SIG_DFL);
     (void)signal(SIGTERM, SIG_DFL);
