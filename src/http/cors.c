@@ -140,9 +140,10 @@ const char *lzr_cors_allow(struct lzr_cors *c, const char *origin)
     }
     if (lzr_once_due(&c->told, origin, lzr_now_us())) {
         bool valid = lzr_origin_is_valid(origin);
-        lzr_log(c->log, LZR_LOG_WARN, "a page of %.256s may not read this server%s%.256s", origin,
-                valid ? "; to allow it: --allow-origin " : ", and is none that can be named",
-                valid ? origin : "");
+        lzr_log_as(c->log, LZR_LOG_WARN, (struct lzr_log_how){.client = true},
+                   "a page of %.256s may not read this server%s%.256s", origin,
+                   valid ? "; to allow it: --allow-origin " : ", and is none that can be named",
+                   valid ? origin : "");
     }
     return NULL;
 }
