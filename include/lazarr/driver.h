@@ -197,6 +197,9 @@ struct lzr_worker_info {
     char error[1024]; /* why it last failed to start: line '\n' traceback, cut; "" if it didn't */
 };
 
+/* Whether some workers can't be replaced, as the code that they run has changed or no longer loads:
+ * why, in one line. */
+bool lzr_driver_stale(struct lzr_driver *d, char *out, size_t n);
 void lzr_driver_stats(struct lzr_driver *d, struct lzr_stats *out);
 void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_array_stats *out);
 /* Fills up to n; returns how many there are. */

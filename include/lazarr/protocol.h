@@ -16,6 +16,9 @@
  *                          more, and then `total` bytes for inputs; its number is `slot`
  *   server  JOB            the worker first claims it, see below
  *   worker  DONE, FAILED   seq, slot
+ *   worker  CODE           "path\0digest\0" of each local file of code that it has loaded since
+ *                          it last said so: before its manifests, and before the answer of the job
+ *                          that loaded more
  *   worker  UNPINNED       the last reference that user code kept to a slot is gone
  *   server  DROP_SLOT      the worker unmaps it and forgets it; never while it is pinned
  *   server  QUIT           finish the running job, run atexit functions, end
@@ -82,6 +85,7 @@ enum lzr_msg_type {
     LZR_MSG_QUIT,
     LZR_MSG_FACTS,
     LZR_MSG_DATA,
+    LZR_MSG_CODE,
 };
 
 /* Flags of CONFIG; without one of them a worker opens all sources itself. */

@@ -207,6 +207,9 @@ enum lzr_got lzr_driver_start(struct lzr_driver *d, const struct lzr_chunk *c,
     pthread_mutex_lock(&d->mu);
     d->array_stats[c->array->id].misses++;
     enum lzr_got got = board(d, c, req, &list);
+    if (lzr_code_hopeless(d) != NULL) {
+        lzr_code_check(d, &list);
+    }
     pthread_mutex_unlock(&d->mu);
     lzr_complete(list);
     return got;
@@ -331,6 +334,18 @@ static void copy_error(const struct lzr_worker *w, char *out, size_t n)
         end -= end > 0 && (unsigned char)out[end - 1] >= 0xC0;
         out[end] = '\0';
     }
+}
+
+bool lzr_driver_stale(struct lzr_driver *d, char *out, size_t n)
+{
+    pthread_mutex_lock(&d->mu);
+    bool stale = d->code.nchanged > 0 || lzr_code_hopeless(d) != NULL;
+    for (unsigned i = 0; i < d->nworkers && !stale; i++) {
+        stale = d->workers[i].refused;
+    }
+    (void)snprintf(out, n, "%s", stale ? d->code.why : "");
+    pthread_mutex_unlock(&d->mu);
+    return stale;
 }
 
 size_t lzr_driver_workers(struct lzr_driver *d, struct lzr_worker_info *out, size_t n)

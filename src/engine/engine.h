@@ -19,6 +19,7 @@
  *   supervise.c  the supervisor thread: deaths, deadlines, respawning, workers' output
  *   watchdog.c   the supervisor's: what ends jobs and workers early
  *   worker.c     starting a process; its slots
+ *   code.c       which code the edition runs, and workers that run another
  *
  * Threads. Callers (HTTP) come in through driver.c. `codec threads` wait for workers' messages in
  * one epoll set and encode. The `supervisor` is the only one that starts processes (a worker dies
@@ -40,6 +41,7 @@
 #include "engine/band.h"
 #include "engine/cache.h"
 #include "engine/channel.h"
+#include "engine/code.h"
 #include "engine/failures.h"
 #include "engine/flight.h"
 #include "engine/homes.h"
@@ -86,6 +88,7 @@ enum lzr_killed {
     LZR_KILLED_DEADLINE,
     LZR_KILLED_ABANDONED,
     LZR_KILLED_MEMORY, /* counts as a crash: killed_why is its text */
+    LZR_KILLED_CODE,   /* it runs other code than its edition; no fault of its job */
 };
 
 /* The next job of a worker, whose inputs are being put into its slot. */
@@ -115,6 +118,11 @@ struct lzr_worker {
     bool loaded;       /* this process has been READY */
     bool loader;       /* this process opens the sources for all (protocol.h) */
     bool facts_sent;
+    /* code.h */
+    bool stray;          /* this process runs other code than the edition */
+    bool refused;        /* the last start of one was refused for it */
+    unsigned char *code; /* bits: the files of the edition that this process has loaded */
+    uint32_t code_room;  /* bytes */
     uint64_t start_deadline_us;
     uint64_t restart_us;
     unsigned failed_starts; /* in a row: back-off */
@@ -187,6 +195,7 @@ struct lzr_driver {
     uint32_t need_tasks; /* of them, those that started flights wait for and that need nothing */
     struct lzr_flight *held; /* HELD flights */
     struct lzr_failures failures;
+    struct lzr_code_record code;
     struct lzr_stats stats; /* counters; gauges are filled when asked for */
     struct lzr_array_stats *array_stats;
     struct lzr_home *homes; /* by array id; NULL: no array has slots */

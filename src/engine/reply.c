@@ -99,12 +99,31 @@ static void free_slot(struct lzr_slot *s)
     }
 }
 
+/* What a worker with other code than its edition's says of a job counts for nothing: another one
+ * runs it, and this one is killed. */
+static void forget_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_job *job)
+{
+    struct lzr_flight *f = job->flight;
+    free_slot(job->slot);
+    w->killed = LZR_KILLED_CODE;
+    lzr_worker_kill(d, w);
+    if (f != NULL && lzr_flight_unwanted(f, lzr_now_us())) {
+        lzr_flight_drop(d, f);
+    } else if (f != NULL) {
+        lzr_flight_requeue(d, f);
+    }
+}
+
 static bool apply_done(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_packet *p,
                        struct finished *fin)
 {
     struct lzr_job job;
     if (!take_job(d, w, p->msg.seq, p->msg.slot, &job)) {
         return false;
+    }
+    if (w->stray) {
+        forget_job(d, w, &job);
+        return true;
     }
     if ((p->msg.flags & LZR_DONE_PINNED) != 0 && !job.slot->pinned) {
         job.slot->pinned = true;
@@ -137,6 +156,10 @@ static bool apply_failed(struct lzr_driver *d, struct lzr_worker *w, struct lzr_
     struct lzr_job job;
     if (!take_job(d, w, p->msg.seq, p->msg.slot, &job)) {
         return false;
+    }
+    if (w->stray) {
+        forget_job(d, w, &job);
+        return true;
     }
     if ((p->msg.flags & LZR_DONE_PINNED) != 0 && !job.slot->pinned) {
         job.slot->pinned = true;
@@ -248,16 +271,23 @@ static bool apply_load(struct lzr_driver *d, struct lzr_worker *w, struct lzr_pa
         pthread_cond_broadcast(&d->started);
         return true;
     }
+    if (p->msg.type == LZR_MSG_READY && !lzr_code_accept(d, w)) {
+        return true;
+    }
     /* READY. While the driver opens, start.c compares the manifests; later it is done here. */
     if (d->opened) {
         for (size_t i = 0; i < d->nstores; i++) {
             if (w->manifests[i].len != d->manifest_lens[i] ||
                 memcmp(w->manifests[i].data, d->manifests[i], d->manifest_lens[i]) != 0) {
-                lzr_log(d->log, LZR_LOG_ERROR,
-                        "%s: a restarted worker sees another manifest than at start: has the file "
-                        "changed? " LZR_SAY_RELOAD,
-                        d->stores[i].path);
-                return false;
+                char why[512];
+                (void)snprintf(why, sizeof why,
+                               "%.300s makes other arrays than when it was loaded; " LZR_RELOAD_WITH,
+                               d->stores[i].path);
+                if (strcmp(why, d->code.why) != 0) {
+                    lzr_log(d->log, LZR_LOG_ERROR, "%s", why);
+                }
+                lzr_worker_refuse(d, w, why);
+                return true;
             }
         }
         for (size_t i = 0; i < d->nstores; i++) {
@@ -287,6 +317,8 @@ static bool apply(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet 
     case LZR_MSG_DATA:
     case LZR_MSG_FACTS:
         return apply_load(d, w, p);
+    case LZR_MSG_CODE:
+        return lzr_code_take(d, w, p->text, p->msg.len);
     case LZR_MSG_DONE:
         return apply_done(d, w, p, fin);
     case LZR_MSG_FAILED:

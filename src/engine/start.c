@@ -513,6 +513,7 @@ void lzr_driver_close(struct lzr_driver **dp)
     lzr_catalog_free(&d->catalog);
     lzr_handover_release(&d->handover);
     lzr_failures_release(&d->failures);
+    lzr_code_release(&d->code);
     lzr_stores_free(d->stores, d->nstores);
     for (size_t k = 0; d->manifests != NULL && k < d->nstores; k++) {
         lzr_free(d->manifests[k]);

@@ -28,6 +28,7 @@ void lzr_worker_init(struct lzr_worker *w, unsigned number)
 void lzr_worker_release(struct lzr_worker *w)
 {
     lzr_worker_reset(w);
+    lzr_free(w->code);
     lzr_buf_release(&w->output);
     LZR_ZERO(pthread_mutex_destroy(&w->read_mu));
 }
@@ -68,6 +69,10 @@ void lzr_worker_reset(struct lzr_worker *w)
     w->killed = LZR_KILLED_NOT;
     w->full_us = w->dump_us = w->quit_us = w->resident = w->slots_us = 0;
     w->retire = NULL;
+    w->stray = false;
+    if (w->code != NULL) {
+        memset(w->code, 0, w->code_room);
+    }
     lzr_worker_forget_why(w);
 }
 

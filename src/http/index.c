@@ -188,6 +188,16 @@ static void array_section(const struct page *p, const struct lzr_array *a)
     lzr_buf_puts(p->b, "</table>\n</section>\n");
 }
 
+/* Why what the page shows isn't all that is on the disk. */
+static void stale_line(struct lzr_buf *b, struct lzr_driver *d)
+{
+    char why[512], text[2048];
+    if (lzr_driver_stale(d, why, sizeof why)) {
+        escape(why, text, sizeof text);
+        lzr_buf_printf(b, "<p id=\"stale\"><strong>%s</strong></p>\n", text);
+    }
+}
+
 enum MHD_Result lzr_serve_index(struct lzr_http_req *r)
 {
     const struct lzr_catalog *c = lzr_driver_catalog(r->edition->driver);
@@ -203,6 +213,7 @@ enum MHD_Result lzr_serve_index(struct lzr_http_req *r)
                      "<a href=\"n5/\">n5/</a> <a href=\"precomputed/\">precomputed/</a> "
                      "<a href=\"bdv/\">bdv/</a></p>\n"
                      "<p><a href=\"view/\">look at all of it in Neuroglancer</a></p>\n");
+    stale_line(&b, r->edition->driver);
     for (size_t i = 0; i < n && i < MAX_SHOWN; i++) {
         array_section(&p, lzr_catalog_array(c, i));
     }

@@ -267,9 +267,9 @@ static enum next run_job(struct worker *w, const struct lzr_msg *m)
     leave_job(w); /* before the result goes: what its destructor runs has no slot any more */
     Py_XDECREF(result);
     answer.run_us = now_us() - t0;
-    PyObject *f = PyObject_CallNoArgs(w->in.flush);
-    Py_XDECREF(f);
-    PyErr_Clear();
+    if (!lzr_report(&w->in, w->fd)) {
+        return END;
+    }
     /* From here to the answer the GIL isn't given up, so no other thread can unpin in between. */
     if (slot->pins > 0) {
         answer.flags |= LZR_DONE_PINNED;
@@ -286,6 +286,7 @@ static enum next load_failed(struct worker *w)
 {
     struct lzr_msg m = {.type = LZR_MSG_LOAD_FAILED};
     python_error(w);
+    (void)lzr_report(&w->in, w->fd); /* it may fail because of what has changed */
     (void)send_texts(w, &m);
     return END;
 }
@@ -354,10 +355,7 @@ static enum next load(struct worker *w)
     if (manifests == NULL) {
         return load_failed(w);
     }
-    PyObject *f = PyObject_CallNoArgs(w->in.flush);
-    Py_XDECREF(f);
-    PyErr_Clear();
-    enum next next = GO_ON;
+    enum next next = lzr_report(&w->in, w->fd) ? GO_ON : END;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(manifests) && next == GO_ON; i++) {
         next = send_manifest(w, (uint32_t)i, PyList_GET_ITEM(manifests, i));
     }

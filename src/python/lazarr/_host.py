@@ -13,7 +13,7 @@ from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from . import _array, _block, _handover, _manifest
+from . import _array, _block, _code, _handover, _manifest
 from ._array import Array, Registry
 from ._block import Block
 from ._errors import CastError, StoreError
@@ -27,11 +27,13 @@ _stores: list[list[Array]] = []
 
 
 def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any = None,
-         make_memfd: Any = None) -> list[str]:
+         make_memfd: Any = None, libraries: Any = None) -> list[str]:
     """Runs each store's file once and returns the manifests, in order. A path "data:FILE::PATH" is that of
     a data file; one without a name is an --op for those. mode and what follows it:
-    _handover.Handover.start."""
+    _handover.Handover.start. libraries: _code.Record's."""
     _handover.CURRENT.start(mode, receive_facts, make_memfd)
+    _code.RECORD.libraries = libraries
+    _code.install()
     ops = [path for name, path in stores if not name]
     manifests = []
     for i, (name, path) in enumerate(s for s in stores if s[0]):
@@ -51,6 +53,8 @@ def _load(name: str, path: str) -> str:
         with open(path, "rb") as f:
             content = f.read()
         folder = os.path.dirname(os.path.abspath(path))
+        _code.RECORD.add_folder(folder)
+        _code.RECORD.note(path, _code.digest(content))
         if folder not in sys.path:
             sys.path.insert(0, folder)
         if path.endswith(".json"):
@@ -147,10 +151,12 @@ def compute(store: int, array: int, level: int, index: int, start: tuple, extent
     return WRITTEN if result is None else result
 
 
-def flush() -> None:
-    """What the job printed goes to the log now."""
+def flush() -> Any:
+    """What the job printed goes to the log now. Returns what local code was loaded since the last call:
+    _code.Record.take."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except Exception:
             pass  # user code may have put anything there
+    return _code.RECORD.take()
