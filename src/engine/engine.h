@@ -16,6 +16,7 @@
  *   reduce.c     ... levels of images, from the chunks of the level below
  *   band.c       ... which of them are read together, where that is a file
  *   source.c     ... NumPy arrays and mapped files, which the server reads itself
+ *   files.c      ... whether those files are what they were
  *   supervise.c  the supervisor thread: deaths, deadlines, respawning, workers' output
  *   watchdog.c   the supervisor's: what ends jobs and workers early
  *   worker.c     starting a process; its slots
@@ -43,6 +44,7 @@
 #include "engine/channel.h"
 #include "engine/code.h"
 #include "engine/failures.h"
+#include "engine/files.h"
 #include "engine/flight.h"
 #include "engine/homes.h"
 #include "engine/pyenv.h"
@@ -163,6 +165,7 @@ struct lzr_driver {
     char **manifests; /* one a store; the reference that every worker is compared with */
     size_t *manifest_lens;
     struct lzr_handover handover;
+    struct lzr_files files;
     struct lzr_catalog *catalog;
     struct lzr_pyenv pyenv;
     unsigned nworkers;

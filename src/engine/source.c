@@ -80,27 +80,6 @@ enum lzr_code lzr_handover_check(const struct lzr_driver *d, struct lzr_err *err
     return LZR_OK;
 }
 
-/* Whether the file is the one that the array was described with. */
-static bool unchanged(const struct lzr_data *s, const struct stat *st)
-{
-    return (uint64_t)st->st_size == s->bytes && ((uint64_t)st->st_ino & INT64_MAX) == s->inode &&
-           (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec == s->mtime_ns;
-}
-
-static enum lzr_code check_file(const struct lzr_data *s, int fd, struct lzr_err *err)
-{
-    struct stat st;
-    if (fstat(fd, &st) != 0) {
-        return lzr_err_sys(err, "'%.300s' can't be read", s->file);
-    }
-    if (!unchanged(s, &st)) {
-        return lzr_err_set(err, LZR_E_USER,
-                           "'%.300s' has changed since it was opened%s: " LZR_SAY_RELOAD, s->file,
-                           (uint64_t)st.st_size < s->bytes ? " (it is shorter now)" : "");
-    }
-    return LZR_OK;
-}
-
 static enum lzr_code read_all(const struct lzr_data *s, int fd, unsigned char *to, uint64_t n,
                               uint64_t at, struct lzr_err *err)
 {
@@ -127,6 +106,7 @@ static enum lzr_code read_all(const struct lzr_data *s, int fd, unsigned char *t
 struct reading {
     const struct lzr_array *array;
     const struct lzr_data *data;
+    struct lzr_file *file; /* NULL: in memory */
     unsigned rank;
     const uint64_t *extent;
     uint64_t offset;
@@ -167,12 +147,12 @@ static enum lzr_code read_file(const struct reading *r, struct lzr_err *err)
     if (fd < 0) {
         return lzr_err_sys(err, "'%.300s' can't be opened", r->data->file);
     }
-    enum lzr_code code = check_file(r->data, fd, err);
+    enum lzr_code code = lzr_file_check(r->file, fd, err);
     if (code == LZR_OK) {
         code = read_spans(r, fd, err);
     }
     if (code == LZR_OK) {
-        code = check_file(r->data, fd, err);
+        code = lzr_file_check(r->file, fd, err);
     }
     close(fd);
     return code;
@@ -185,6 +165,7 @@ enum lzr_code lzr_source_read(const struct lzr_driver *d, const struct lzr_array
     const struct lzr_data *data = a->levels[level].data;
     struct reading r = {.array = a,
                         .data = data,
+                        .file = lzr_files_of(&d->files, a, level),
                         .rank = a->levels[level].grid.rank,
                         .extent = extent,
                         .offset = data->offset,
@@ -194,7 +175,7 @@ enum lzr_code lzr_source_read(const struct lzr_driver *d, const struct lzr_array
         r.offset += (uint64_t)((int64_t)start[i] * data->strides[i]);
         r.strides[i] = data->strides[i] * step[i];
     }
-    if (data->file != NULL) {
+    if (r.file != NULL) {
         return read_file(&r, err);
     }
     lzr_strided_copy(r.rank, a->dtype.size, extent, d->handover.data + r.offset, r.strides, dst,

@@ -306,6 +306,7 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
         d->opened = true;
     }
     pthread_mutex_unlock(&d->mu);
+    code = code == LZR_OK ? lzr_files_open(&d->files, d->catalog, NULL, NULL, err) : code;
     for (unsigned i = 0; i < d->nworkers && code == LZR_OK; i++) {
         lzr_worker_provide_slots(d, &d->workers[i]);
     }
@@ -514,6 +515,7 @@ void lzr_driver_close(struct lzr_driver **dp)
     lzr_handover_release(&d->handover);
     lzr_failures_release(&d->failures);
     lzr_code_release(&d->code);
+    lzr_files_release(&d->files);
     lzr_stores_free(d->stores, d->nstores);
     for (size_t k = 0; d->manifests != NULL && k < d->nstores; k++) {
         lzr_free(d->manifests[k]);

@@ -15,6 +15,8 @@ from typing import Any, Callable, NamedTuple, Optional, Sequence
 
 import numpy as np
 
+from . import _opened
+
 OPEN, LOADER, FACTS = 0, 1, 2  # the flags of CONFIG
 
 #: A store that makes an array of so many bytes while its file runs is told of the function form.
@@ -29,10 +31,9 @@ class Facts(NamedTuple):
 
     shape: tuple
     dtype: np.dtype
-    data: dict
-
-    #: NumPy arrays have none of their own.
-    chunks = None
+    data: Optional[dict]  # where the server reads it; None: workers do
+    chunks: Optional[tuple] = None
+    dims: Optional[tuple] = None
 
     def __getitem__(self, key: Any) -> Any:  # an array-like has it; the source opens itself instead
         raise TypeError("the values are the server's")
@@ -164,21 +165,20 @@ class Handover:
         self.mode = OPEN
         self.receive: Optional[Callable[[], tuple]] = None
         self.make: Callable[[], int] = lambda: -1
-        self.known: Optional[dict] = None  # facts by "store/path"
+        #: What the loader knows: of sources by "store/path", of stores that are data files by name.
+        self.known: Optional[dict] = None
         self.pool = Pool(self.make)
         self.end = False  # the loader opened what nobody needs to keep
-        self.store = 0
+        self.store = ""  # the name of the one that is being loaded
 
     def start(self, mode: int, receive: Optional[Callable[[], tuple]], make: Callable[[], int]) -> None:
         """receive: waits for what the loader knows, (descriptor, bytes). make: a new memfd."""
         self.mode, self.receive, self.make = mode, receive, make
-        self.known = {} if mode == LOADER else None
+        self.known = {"sources": {}, "stores": {}} if mode == LOADER else None
         self.pool = Pool(make)
 
-    def ask(self, path: str) -> Optional[list]:
-        """What is known of a source's levels without opening it; waits for the loader. None: open it."""
-        if self.mode != FACTS:
-            return None
+    def _receive(self) -> dict:
+        """What the loader knows; waits for it."""
         if self.known is None:
             assert self.receive is not None
             fd, size = self.receive()
@@ -187,9 +187,29 @@ class Handover:
             finally:
                 os.close(fd)
         assert self.known is not None
-        known = self.known.get(self._key(path))
-        return None if known is None else [Facts(tuple(k["shape"]), np.dtype(k["dtype"]), k["data"])
-                                           for k in known]
+        return self.known
+
+    def ask(self, path: str) -> Optional[tuple]:
+        """(Facts of a source's levels, its Files or None), as the loader opened it. None: it is for this
+        worker to open first."""
+        if self.mode != FACTS:
+            return None
+        known = self._receive()["sources"].get(self._key(path))
+        if known is None:
+            return None
+        levels = [Facts(tuple(k["shape"]), np.dtype(k["dtype"]), k["data"],
+                        *(None if k[n] is None else tuple(k[n]) for n in ("chunks", "dims")))
+                  for k in known["levels"]]
+        return levels, None if known["files"] is None else _opened.Files.from_json(known["files"])
+
+    def ask_store(self) -> Optional[dict]:
+        """What the loader knows of a store that is a data file: its manifest and its files."""
+        return self._receive()["stores"].get(self.store) if self.mode == FACTS else None
+
+    def tell_store(self, manifest: str, files: Optional["_opened.Files"]) -> None:
+        if self.mode == LOADER and files is not None:
+            assert self.known is not None
+            self.known["stores"][self.store] = {"manifest": manifest, "files": files.to_json()}
 
     def tell(self, path: str, levels: list, opened: bool) -> Optional[list]:
         """The loader opened a source (opened: by a function): the "data" of each level if the server
@@ -200,17 +220,26 @@ class Handover:
         if any(p is None and _is_mapped(a) for p, a in zip(places, levels)):
             return None  # a map of no known file, or one that was written to: it stays
         places = [p or self.pool.add(a) for p, a in zip(places, levels)]
-        assert self.known is not None
-        self.known[self._key(path)] = [
-            {"shape": list(a.shape), "dtype": a.dtype.str, "data": p._asdict()}
-            for p, a in zip(places, levels) if p is not None]
+        self._note(path, [Facts(a.shape, a.dtype, p._asdict()) for p, a in zip(places, levels) if p],
+                   None)
         self.end = self.end or opened
         return [p._asdict() for p in places if p is not None]
+
+    def tell_files(self, path: str, levels: list, files: Optional["_opened.Files"]) -> None:
+        """The loader opened a source that workers read. levels: Facts."""
+        if self.mode == LOADER:
+            self._note(path, levels, files)
+
+    def _note(self, path: str, levels: list, files: Optional["_opened.Files"]) -> None:
+        assert self.known is not None
+        self.known["sources"][self._key(path)] = {
+            "levels": [dict(f._asdict(), dtype=f.dtype.str) for f in levels],
+            "files": files and files.to_json()}
 
     def finish(self) -> tuple:
         """((descriptor, bytes) of the arrays, the same of the facts, whether the worker is done)."""
         facts = Pool(self.make)
-        facts.add(np.frombuffer(json.dumps(self.known or {}).encode(), np.uint8))
+        facts.add(np.frombuffer(json.dumps(self.known).encode(), np.uint8))
         pool, self.pool, self.known = self.pool, Pool(self.make), None
         return pool.take(), facts.take(), self.end
 
