@@ -99,6 +99,10 @@ enum lzr_msg_type {
     1u /* user code still holds an array over the slot: copy before you read                       \
         */
 
+/* Of DONE, FAILED and UNPINNED: a child may have the slot mapped and write to it: copy before you
+ * read, and don't use it again. */
+#define LZR_DONE_FORKED 4u
+
 /* Flags of FAILED. */
 #define LZR_FAILED_CANCELLED 2u /* the job's cancel word says so */
 

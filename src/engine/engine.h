@@ -327,6 +327,9 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w);
  * every worker. */
 void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w);
 struct lzr_slot *lzr_worker_free_slot(const struct lzr_worker *w); /* with mu; NULL if none */
+/* A job or an encoding is over that used the slot, or its last pin is gone: it can be used again, or
+ * never is. With mu. */
+void lzr_worker_free(struct lzr_worker *w, struct lzr_slot *s);
 void lzr_worker_forget_why(struct lzr_worker *w); /* load_error and load_traceback; with mu */
 void lzr_worker_init(struct lzr_worker *w, unsigned number);
 void lzr_worker_release(struct lzr_worker *w);

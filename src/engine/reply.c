@@ -91,11 +91,13 @@ static bool take_job(struct lzr_driver *d, struct lzr_worker *w, uint64_t seq, u
     return true;
 }
 
-static void free_slot(struct lzr_slot *s)
+/* What an answer says of its slot. */
+static void note_slot(struct lzr_worker *w, struct lzr_slot *s, uint32_t flags)
 {
-    s->busy = false;
-    if (!s->pinned) {
-        lzr_slot_trim(s);
+    s->lost = s->lost || (flags & LZR_DONE_FORKED) != 0;
+    if ((flags & LZR_DONE_PINNED) != 0 && !s->pinned) {
+        s->pinned = true;
+        w->npinned++;
     }
 }
 
@@ -104,7 +106,7 @@ static void free_slot(struct lzr_slot *s)
 static void forget_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_job *job)
 {
     struct lzr_flight *f = job->flight;
-    free_slot(job->slot);
+    lzr_worker_free(w, job->slot);
     w->killed = LZR_KILLED_CODE;
     lzr_worker_kill(d, w);
     if (f != NULL && lzr_flight_unwanted(f, lzr_now_us())) {
@@ -125,15 +127,12 @@ static bool apply_done(struct lzr_driver *d, struct lzr_worker *w, const struct 
         forget_job(d, w, &job);
         return true;
     }
-    if ((p->msg.flags & LZR_DONE_PINNED) != 0 && !job.slot->pinned) {
-        job.slot->pinned = true;
-        w->npinned++;
-    }
+    note_slot(w, job.slot, p->msg.flags);
     struct lzr_flight *f = job.flight;
     uint64_t now = lzr_now_us();
     w->dump_us = 0;
     if (f == NULL) {
-        free_slot(job.slot); /* it came too late: the worker is being killed for it */
+        lzr_worker_free(w, job.slot); /* it came too late: the worker is being killed for it */
         return true;
     }
     lzr_needs_free(&f->needs);
@@ -146,7 +145,8 @@ static bool apply_done(struct lzr_driver *d, struct lzr_worker *w, const struct 
     as->inputs_us += f->inputs_us;
     d->stats.computed_total++;
     d->stats.compute_us_total += f->compute_us;
-    *fin = (struct finished){f, lzr_slot_ref(job.slot), w, job.slot->pinned};
+    *fin = (struct finished){f, lzr_slot_ref(job.slot), w,
+                             job.slot->pinned || job.slot->lost};
     return true;
 }
 
@@ -161,11 +161,8 @@ static bool apply_failed(struct lzr_driver *d, struct lzr_worker *w, struct lzr_
         forget_job(d, w, &job);
         return true;
     }
-    if ((p->msg.flags & LZR_DONE_PINNED) != 0 && !job.slot->pinned) {
-        job.slot->pinned = true;
-        w->npinned++;
-    }
-    free_slot(job.slot);
+    note_slot(w, job.slot, p->msg.flags);
+    lzr_worker_free(w, job.slot);
     w->dump_us = 0;
     struct lzr_flight *f = job.flight;
     if (f == NULL) {
@@ -198,10 +195,10 @@ static bool apply_failed(struct lzr_driver *d, struct lzr_worker *w, struct lzr_
     return true;
 }
 
-static bool apply_unpinned(struct lzr_worker *w, uint32_t id)
+static bool apply_unpinned(struct lzr_worker *w, const struct lzr_msg *m)
 {
     struct lzr_slot *s = w->slots;
-    while (s != NULL && s->id != id) {
+    while (s != NULL && s->id != m->slot) {
         s = s->next;
     }
     if (s == NULL || !s->pinned) {
@@ -209,8 +206,9 @@ static bool apply_unpinned(struct lzr_worker *w, uint32_t id)
     }
     s->pinned = false;
     w->npinned--;
+    note_slot(w, s, m->flags & LZR_DONE_FORKED);
     if (!s->busy) {
-        lzr_slot_trim(s);
+        lzr_worker_free(w, s);
     }
     return true;
 }
@@ -324,7 +322,7 @@ static bool apply(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet 
     case LZR_MSG_FAILED:
         return apply_failed(d, w, p, list);
     case LZR_MSG_UNPINNED:
-        return apply_unpinned(w, p->msg.slot);
+        return apply_unpinned(w, &p->msg);
     default:
         return false;
     }
@@ -446,7 +444,7 @@ static void finish(struct lzr_driver *d, struct finished *fin)
     if (keep) {
         lzr_kept(d);
     }
-    free_slot(fin->slot);
+    lzr_worker_free(fin->worker, fin->slot);
     if (code == LZR_OK) {
         f->encode_us = us;
         land(d, f, b, digest, &list);
@@ -483,7 +481,8 @@ static enum lzr_received read_one(struct lzr_driver *d, struct lzr_worker *w, st
             got = LZR_RECEIVED_GARBAGE;
         }
         lzr_packet_close(p);
-        ready = d->opened && p->msg.type == LZR_MSG_READY;
+        ready = d->opened &&
+                (p->msg.type == LZR_MSG_READY || (p->msg.flags & LZR_DONE_FORKED) != 0);
         lzr_dispatch(d, &list);
         pthread_mutex_unlock(&d->mu);
     }

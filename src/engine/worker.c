@@ -91,10 +91,41 @@ void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w)
 struct lzr_slot *lzr_worker_free_slot(const struct lzr_worker *w)
 {
     struct lzr_slot *s = w->slots;
-    while (s != NULL && (s->busy || s->pinned)) {
+    while (s != NULL && (s->busy || s->pinned || s->lost)) {
         s = s->next;
     }
     return s;
+}
+
+/* Takes a slot that isn't used again out of its worker's list, if it is there still: its process
+ * may have been followed by another. */
+static void drop_slot(struct lzr_worker *w, struct lzr_slot *s)
+{
+    struct lzr_slot **p = &w->slots;
+    while (*p != NULL && *p != s) {
+        p = &(*p)->next;
+    }
+    if (*p == NULL) {
+        return;
+    }
+    *p = s->next;
+    struct lzr_msg m = {.type = LZR_MSG_DROP_SLOT, .slot = s->id};
+    /* Without it the worker only keeps a map of what nobody writes to. */
+    (void)lzr_channel_send(w->channel, &m, NULL, 0, -1, NULL);
+    lzr_slot_unref(&s);
+}
+
+void lzr_worker_free(struct lzr_worker *w, struct lzr_slot *s)
+{
+    s->busy = false;
+    if (s->pinned) {
+        return;
+    }
+    if (s->lost) {
+        drop_slot(w, s);
+    } else {
+        lzr_slot_trim(s);
+    }
 }
 
 void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
@@ -106,7 +137,7 @@ void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
         unsigned usable = 0;
         pthread_mutex_lock(&d->mu);
         for (struct lzr_slot *s = w->slots; s != NULL; s = s->next) {
-            usable += !s->pinned;
+            usable += !s->pinned && !s->lost;
         }
         bool wanted = w->state == LZR_WORKER_READY && usable < LZR_WORKER_SLOTS &&
                       w->npinned <= LZR_WORKER_PINNED && lzr_now_us() >= w->slots_us;

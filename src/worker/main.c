@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "worker/cast.h"
+#include "worker/forks.h"
 #include "worker/settle.h"
 #include "worker/handover.h"
 #include "worker/inputs.h"
@@ -241,6 +242,18 @@ static void leave_job(struct worker *w)
     Py_CLEAR(w->inputs);
 }
 
+/* A child that the function forked has come back out of it: what it does here would be taken for
+ * the worker's. */
+static void leave_child(PyObject *result)
+{
+    bool failed = result == NULL && !PyErr_ExceptionMatches(PyExc_SystemExit);
+    if (failed) {
+        PyErr_Print();
+    }
+    (void)fflush(NULL);
+    _exit(failed);
+}
+
 /* Runs the accepted job and answers. */
 static enum next run_job(struct worker *w, const struct lzr_msg *m)
 {
@@ -250,7 +263,11 @@ static enum next run_job(struct worker *w, const struct lzr_msg *m)
                              .bytes = m->bytes};
     struct lzr_wslot *slot = w->slot;
     uint64_t t0 = now_us();
+    slot->forks = lzr_forks();
     PyObject *result = call_function(w, m);
+    if (getpid() != slot->owner) {
+        leave_child(result);
+    }
     bool ok = result != NULL && store_result(w, result);
     bool told = lzr_wslot_cancelled(slot, m->seq, false) == 2;
     if (!ok || told) {
@@ -271,6 +288,7 @@ static enum next run_job(struct worker *w, const struct lzr_msg *m)
         return END;
     }
     /* From here to the answer the GIL isn't given up, so no other thread can unpin in between. */
+    answer.flags |= lzr_wslot_forked(slot) ? LZR_DONE_FORKED : 0;
     if (slot->pins > 0) {
         answer.flags |= LZR_DONE_PINNED;
         slot->announced = true;
@@ -544,6 +562,7 @@ int main(int argc, char **argv)
         return 2;
     }
     lzr_settle();
+    (void)lzr_forks_install(); /* without memory for it nothing else would go on either */
     struct worker *w = calloc(1, sizeof *w);
     if (w == NULL) {
         return 1;
