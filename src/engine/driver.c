@@ -25,9 +25,14 @@ void lzr_driver_retire(struct lzr_driver *d)
     }
 }
 
-uint64_t lzr_driver_nonce(const struct lzr_driver *d)
+uint64_t lzr_driver_salt(const struct lzr_driver *d, const struct lzr_array *a)
 {
-    return d->nonce;
+    return d->salts[a->id];
+}
+
+bool lzr_driver_has(const struct lzr_driver *d, const char *name)
+{
+    return lzr_keep_find(d->catalog, name) > 0;
 }
 
 const char *lzr_driver_manifest(const struct lzr_driver *d, size_t i, size_t *len)

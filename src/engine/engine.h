@@ -20,6 +20,7 @@
  *   supervise.c  the supervisor thread: deaths, deadlines, respawning, workers' output
  *   watchdog.c   the supervisor's: what ends jobs and workers early
  *   worker.c     starting a process; its slots
+ *   keep.c       an edition that keeps what another one has of some arrays
  *   code.c       which code the edition runs, and workers that run another
  *
  * Threads. Callers (HTTP) come in through driver.c. `codec threads` wait for workers' messages in
@@ -47,6 +48,7 @@
 #include "engine/files.h"
 #include "engine/flight.h"
 #include "engine/homes.h"
+#include "engine/keep.h"
 #include "engine/pyenv.h"
 #include "engine/queue.h"
 #include "engine/slot.h"
@@ -171,6 +173,7 @@ struct lzr_driver {
     unsigned nworkers;
     uint64_t start_timeout_us;
     uint64_t nonce;
+    uint64_t *salts; /* by array id: part of ETags, the nonce of when it was made new last */
     uint64_t slot_bytes;               /* capacity of a slot: the largest block */
     uint64_t inputs_bytes;             /* ... and for the inputs of one */
     uint64_t input_chunk_bytes;        /* the largest chunk that one is made from, raw */
@@ -199,6 +202,7 @@ struct lzr_driver {
     struct lzr_flight *held; /* HELD flights */
     struct lzr_failures failures;
     struct lzr_code_record code;
+    struct lzr_keep kept; /* while it opens */
     struct lzr_stats stats; /* counters; gauges are filled when asked for */
     struct lzr_array_stats *array_stats;
     struct lzr_home *homes; /* by array id; NULL: no array has slots */
@@ -327,8 +331,8 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w);
  * every worker. */
 void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w);
 struct lzr_slot *lzr_worker_free_slot(const struct lzr_worker *w); /* with mu; NULL if none */
-/* A job or an encoding is over that used the slot, or its last pin is gone: it can be used again, or
- * never is. With mu. */
+/* A job or an encoding is over that used the slot, or its last pin is gone: it can be used again,
+ * or never is. With mu. */
 void lzr_worker_free(struct lzr_worker *w, struct lzr_slot *s);
 void lzr_worker_forget_why(struct lzr_worker *w); /* load_error and load_traceback; with mu */
 void lzr_worker_init(struct lzr_worker *w, unsigned number);

@@ -279,7 +279,8 @@ static bool apply_load(struct lzr_driver *d, struct lzr_worker *w, struct lzr_pa
                 memcmp(w->manifests[i].data, d->manifests[i], d->manifest_lens[i]) != 0) {
                 char why[512];
                 (void)snprintf(why, sizeof why,
-                               "%.300s makes other arrays than when it was loaded; " LZR_RELOAD_WITH,
+                               "%.300s makes other arrays than when it was loaded; "
+                               LZR_RELOAD_WITH,
                                d->stores[i].path);
                 if (strcmp(why, d->code.why) != 0) {
                     lzr_log(d->log, LZR_LOG_ERROR, "%s", why);

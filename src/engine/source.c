@@ -15,7 +15,7 @@
 
 void lzr_handover_init(struct lzr_handover *h)
 {
-    *h = (struct lzr_handover){.facts_fd = -1};
+    *h = (struct lzr_handover){.facts_fd = -1, .data_fd = -1};
 }
 
 void lzr_handover_release(struct lzr_handover *h)
@@ -25,6 +25,9 @@ void lzr_handover_release(struct lzr_handover *h)
     }
     if (h->facts_fd >= 0) {
         close(h->facts_fd);
+    }
+    if (h->data_fd >= 0) {
+        close(h->data_fd);
     }
     lzr_handover_init(h);
 }
@@ -60,7 +63,8 @@ bool lzr_handover_take(struct lzr_handover *h, struct lzr_packet *p)
     }
     h->data = map;
     h->bytes = p->msg.bytes;
-    lzr_packet_close(p);
+    h->data_fd = p->fd;
+    p->fd = -1;
     return true;
 }
 
@@ -106,7 +110,7 @@ static enum lzr_code read_all(const struct lzr_data *s, int fd, unsigned char *t
 struct reading {
     const struct lzr_array *array;
     const struct lzr_data *data;
-    struct lzr_file *file; /* NULL: in memory */
+    struct lzr_file *file; /* of one that is a file */
     unsigned rank;
     const uint64_t *extent;
     uint64_t offset;
@@ -163,9 +167,10 @@ enum lzr_code lzr_source_read(const struct lzr_driver *d, const struct lzr_array
                               const int64_t to_strides[], unsigned char *dst, struct lzr_err *err)
 {
     const struct lzr_data *data = a->levels[level].data;
+    struct lzr_file unknown = {.data = data}, *file = lzr_files_of(&d->files, a, level);
     struct reading r = {.array = a,
                         .data = data,
-                        .file = lzr_files_of(&d->files, a, level),
+                        .file = file != NULL ? file : &unknown,
                         .rank = a->levels[level].grid.rank,
                         .extent = extent,
                         .offset = data->offset,
@@ -175,7 +180,7 @@ enum lzr_code lzr_source_read(const struct lzr_driver *d, const struct lzr_array
         r.offset += (uint64_t)((int64_t)start[i] * data->strides[i]);
         r.strides[i] = data->strides[i] * step[i];
     }
-    if (r.file != NULL) {
+    if (data->file != NULL) {
         return read_file(&r, err);
     }
     lzr_strided_copy(r.rank, a->dtype.size, extent, d->handover.data + r.offset, r.strides, dst,

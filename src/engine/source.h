@@ -28,6 +28,7 @@ struct lzr_handover {
     uint64_t facts_bytes;
     const unsigned char *data; /* arrays in memory, read only; NULL without */
     uint64_t bytes;
+    int data_fd; /* of the same; -1 without */
 };
 
 void lzr_handover_init(struct lzr_handover *h);

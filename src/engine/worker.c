@@ -382,8 +382,11 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
         close(output[1]);
     }
     close(theirs);
+    bool keeps = loader && d->kept.old != NULL; /* only while it opens */
+    uint32_t flags = loader ? LZR_CONFIG_LOADER : LZR_CONFIG_FACTS;
     if (pid > 0 &&
-        send_config(d, c, loader ? LZR_CONFIG_LOADER : LZR_CONFIG_FACTS, &err) == LZR_E_LIMIT) {
+        (send_config(d, c, flags | (keeps ? LZR_CONFIG_KEEP : 0), &err) == LZR_E_LIMIT ||
+         (keeps && lzr_keep_tell(d, c, &err) != LZR_OK))) {
         kill(pid, SIGKILL);
     }
     if (pid <= 0) {

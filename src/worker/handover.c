@@ -7,8 +7,8 @@
 
 static const char facts_name[] = "lazarr.facts";
 
-/* Waits for FACTS while the stores load; the descriptor of its memfd, and its bytes. Called by
- * lazarr._handover when a store's file first comes to a source. */
+/* Waits for FACTS, RENEW or DATA while the stores load: (type, descriptor or -1, its bytes, flags,
+ * text). Called by lazarr._handover when a store's file first comes to a source. */
 static PyObject *receive_facts(PyObject *self, PyObject *unused)
 {
     (void)unused;
@@ -20,11 +20,13 @@ static PyObject *receive_facts(PyObject *self, PyObject *unused)
     Py_BEGIN_ALLOW_THREADS;
     got = lzr_wire_receive(LZR_WORKER_FD, p);
     Py_END_ALLOW_THREADS;
-    if (got <= 0 || p->msg.type != LZR_MSG_FACTS || p->fd < 0) {
+    bool with = got > 0 && (p->msg.type == LZR_MSG_FACTS || p->msg.type == LZR_MSG_DATA);
+    if (got <= 0 || (!with && p->msg.type != LZR_MSG_RENEW) || with != (p->fd >= 0)) {
         PyErr_SetString(PyExc_RuntimeError, "the server said nothing of the sources");
         return NULL;
     }
-    return Py_BuildValue("iK", p->fd, (unsigned long long)p->msg.bytes);
+    return Py_BuildValue("IiKIy#", p->msg.type, p->fd, (unsigned long long)p->msg.bytes,
+                         p->msg.flags, p->text, (Py_ssize_t)p->msg.len);
 }
 
 static PyMethodDef receive_facts_def = {"receive_facts", receive_facts, METH_NOARGS, NULL};
@@ -66,7 +68,7 @@ static int count_libraries(struct dl_phdr_info *info, size_t size, void *to)
     return 1; /* the first says it */
 }
 
-/* libraries(known): (how many shared libraries were ever loaded, paths of those that are there now),
+/* libraries(known): (how many shared libraries were ever loaded, paths of those that are there),
  * or the number alone if it is `known` still. The loader's lock is held meanwhile: nothing that is
  * done under it loads anything. */
 static PyObject *libraries(PyObject *self, PyObject *known)

@@ -35,8 +35,8 @@ struct lzr_wslot *lzr_wslot_new(uint32_t id, int fd, uint64_t capacity, uint64_t
                                 int socket_fd);
 /* Unmaps and frees; must not be pinned. */
 void lzr_wslot_free(struct lzr_wslot **s);
-/* Whether a child may write to the slot from now on: one that was forked since its job began, or one
- * that lives and has it mapped. */
+/* Whether a child may write to the slot from now on: one that was forked since its job began, or
+ * one that lives and has it mapped. */
 bool lzr_wslot_forked(struct lzr_wslot *s);
 /* The job that may run is set to 0 if it is seq: true. False: the server has withdrawn it. */
 bool lzr_wslot_claim(struct lzr_wslot *s, uint64_t seq);

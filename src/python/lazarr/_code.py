@@ -23,7 +23,7 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 TICK_NS = 20_000_000
 
 #: Bytes of a message's text, as protocol.h has it.
-MOST = 60_000
+MOST = 30_000
 
 WHOLE, PIECE, PIECES = 64 << 20, 64 << 10, 256
 

@@ -17,7 +17,9 @@ import numpy as np
 
 from . import _opened
 
-OPEN, LOADER, FACTS = 0, 1, 2  # the flags of CONFIG
+OPEN, LOADER, FACTS, KEEP = 0, 1, 2, 4  # the flags of CONFIG
+
+FACTS_CAME, DATA_CAME, RENEW_CAME = 12, 13, 15  # messages, as protocol.h numbers them
 
 #: A store that makes an array of so many bytes while its file runs is told of the function form.
 LARGE = 64 << 20
@@ -168,43 +170,100 @@ class Handover:
         #: What the loader knows: of sources by "store/path", of stores that are data files by name.
         self.known: Optional[dict] = None
         self.pool = Pool(self.make)
+        #: What an edition before knew, of what isn't to be opened again; and its arrays in memory.
+        self.kept: Optional[dict] = None
+        self._kept_data: Any = None
+        self._renewed: set = set()
         self.end = False  # the loader opened what nobody needs to keep
         self.store = ""  # the name of the one that is being loaded
 
     def start(self, mode: int, receive: Optional[Callable[[], tuple]], make: Callable[[], int]) -> None:
-        """receive: waits for what the loader knows, (descriptor, bytes). make: a new memfd."""
+        """receive: waits for a message of the server, (type, descriptor, bytes, flags, text). make: a new
+        memfd."""
+        keeps, mode = mode & KEEP, mode & ~KEEP
         self.mode, self.receive, self.make = mode, receive, make
         self.known = {"sources": {}, "stores": {}} if mode == LOADER else None
         self.pool = Pool(make)
+        if keeps:
+            self._keep()
+
+    def _wait(self, kind: int) -> tuple:
+        """The next message, which must be of this kind: (descriptor, bytes, flags, text)."""
+        assert self.receive is not None
+        got, *rest = self.receive()
+        if got != kind:
+            raise RuntimeError(f"the server said {got}, not {kind}")
+        return tuple(rest)
+
+    def _facts(self) -> dict:
+        fd, size, _, _ = self._wait(FACTS_CAME)
+        try:
+            return json.loads(_read(fd, size))
+        finally:
+            os.close(fd)
+
+    def _keep(self) -> None:
+        """Takes what the edition before knew."""
+        _, _, more, names = self._wait(RENEW_CAME)
+        self._renewed = set(os.fsdecode(names).split("\0")[:-1])
+        self.kept = self._facts()
+        if more:
+            fd, size, _, _ = self._wait(DATA_CAME)
+            self._kept_data = mmap.mmap(fd, size, prot=mmap.PROT_READ)
+            os.close(fd)
 
     def _receive(self) -> dict:
         """What the loader knows; waits for it."""
         if self.known is None:
-            assert self.receive is not None
-            fd, size = self.receive()
-            try:
-                self.known = json.loads(os.pread(fd, size, 0))
-            finally:
-                os.close(fd)
-        assert self.known is not None
+            self.known = self._facts()
         return self.known
 
     def ask(self, path: str) -> Optional[tuple]:
         """(Facts of a source's levels, its Files or None), as the loader opened it. None: it is for this
         worker to open first."""
-        if self.mode != FACTS:
-            return None
-        known = self._receive()["sources"].get(self._key(path))
+        key = self._key(path)
+        if self.mode == FACTS:
+            known = self._receive()["sources"].get(key)
+        else:
+            known = self.kept["sources"].get(key) if self.kept and key not in self._renewed else None
         if known is None:
             return None
         levels = [Facts(tuple(k["shape"]), np.dtype(k["dtype"]), k["data"],
                         *(None if k[n] is None else tuple(k[n]) for n in ("chunks", "dims")))
                   for k in known["levels"]]
-        return levels, None if known["files"] is None else _opened.Files.from_json(known["files"])
+        files = None if known["files"] is None else _opened.Files.from_json(known["files"])
+        if self.mode == LOADER:
+            levels = [self._again(f) for f in levels]
+            self._note(path, levels, files)
+        return levels, files
+
+    def _again(self, f: Facts) -> Facts:
+        """What the edition before had in memory goes into this one's memory."""
+        if f.data is None or f.data["file"] is not None:
+            return f
+        a: np.ndarray = np.ndarray(f.shape, f.dtype, self._kept_data, f.data["offset"], f.data["strides"])
+        return f._replace(data=self.pool.add(a)._asdict())
 
     def ask_store(self) -> Optional[dict]:
         """What the loader knows of a store that is a data file: its manifest and its files."""
-        return self._receive()["stores"].get(self.store) if self.mode == FACTS else None
+        if self.mode == FACTS:
+            return self._receive()["stores"].get(self.store)
+        mine = self.store + "/"
+        if self.kept is None or any(r.startswith(mine) for r in self._renewed):
+            return None
+        if any(f["data"] and f["data"]["file"] is None for key, s in self.kept["sources"].items()
+               if key.startswith(mine) for f in s["levels"]):
+            return None  # its manifest says where in memory they were
+        return self.kept["stores"].get(self.store)
+
+    def keep_store(self, known: dict) -> None:
+        """A store that is a data file which has changed: what the edition before knew of it goes on."""
+        if self.mode == LOADER:
+            assert self.known is not None and self.kept is not None
+            self.known["stores"][self.store] = known
+            for key, source in self.kept["sources"].items():
+                if key.startswith(self.store + "/"):
+                    self.known["sources"][key] = source
 
     def tell_store(self, manifest: str, files: Optional["_opened.Files"]) -> None:
         if self.mode == LOADER and files is not None:
@@ -245,6 +304,17 @@ class Handover:
 
     def _key(self, path: str) -> str:
         return f"{self.store}/{path}"
+
+
+def _read(fd: int, size: int) -> bytes:
+    """All of a memfd: one read gives at most 2 GiB."""
+    out = bytearray()
+    while len(out) < size:
+        more = os.pread(fd, size - len(out), len(out))
+        if not more:
+            raise RuntimeError("what the server gave is shorter than it said")
+        out += more
+    return bytes(out)
 
 
 CURRENT = Handover()

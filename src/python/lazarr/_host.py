@@ -79,6 +79,7 @@ def _load_data(name: str, spec: str, ops: Sequence[str]) -> str:
     if known is not None:
         changed = _opened.Files.from_json(known["files"]).changed()
         if changed is not None:
+            _handover.CURRENT.keep_store(known)
             _stores.append(_Stale(known["manifest"], f"{changed}: {_opened.RELOAD}"))
             return known["manifest"]
     registry, started = Registry(), _opened.now_ns()

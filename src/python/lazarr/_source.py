@@ -43,7 +43,7 @@ class _Source:
         if asked is not None:
             known, self.files = asked
             self.data = [k.data for k in known]
-            if self.data[0] is not None or self._has_changed():
+            if self.data[0] is not None or _handover.CURRENT.mode == _handover.LOADER or self._has_changed():
                 return known
         if _handover.CURRENT.mode != _handover.LOADER:
             opened = self.open()
