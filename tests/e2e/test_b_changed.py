@@ -4,11 +4,13 @@ change (another mode, another link) is none."""
 import os
 import shutil
 import signal
+import subprocess
 
 import numpy as np
 import pytest
 
 import lzr
+import test_b_pythons
 
 SAID = "has changed since it was opened"
 RELOAD = "reload (SIGHUP, or POST /api/reload) or restart lazarr"
@@ -204,6 +206,7 @@ def test_files_that_are_opened_when_they_are_sliced(serve, tmp_path, what):
     write(tmp_path, VALUES)
     srv = serve(PIECES, "--workers", "1")
     assert chunk(srv, 1).body == VALUES[2:4].tobytes()
+    restart(srv)
     if what == "rewritten":
         np.save(tmp_path / "2.npy", VALUES[:2])
     else:
@@ -299,6 +302,62 @@ def test_a_data_file_as_a_store_is_an_error_of_its_chunks(serve, tmp_path):
     assert r.status == 500 and f"a.h5' {SAID}" in r.text and RELOAD in r.text, r.text
     assert srv.chunk("/zarr2/a.zarr/d/0.0") == first
     assert srv.get("/zarr2/s.zarr/other/1").body == b"\x05"
+
+
+LIBRARIES = {
+    "zarr 3": ZARR.replace("mode=\"r\"", "mode=\"r\", zarr_format=3"),
+    "zarr 3, a member of a group": OTHER + """
+import zarr
+@lazarr.source("a", compressor=None)
+def a():
+    return zarr.open_group(HERE + "/group.zarr", mode="r")["x/a"]
+""",
+    "tensorstore": OTHER + """
+import tensorstore
+@lazarr.source("a", compressor=None)
+def a():
+    return tensorstore.open({"driver": "zarr3", "kvstore": "file://" + HERE + "/a.zarr"}, read=True).result()
+""",
+}
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_other_libraries(serve, tmp_path, library):
+    """Some of them open files in C, on threads of their own, only when sliced, or as members of a group."""
+    prefix = lzr.ENVS / "py312"
+    python = prefix / "bin" / "python"
+    lzr.need(python.exists(), "the environment py312 of tests/clients/setup.sh, with zarr 3")
+    test_b_pythons.worker_for(prefix, 12)
+
+    def fill(values):
+        subprocess.run([python, "-c", f"""
+import numpy as np, shutil, zarr
+v = np.frombuffer(bytes.fromhex("{values.tobytes().hex()}"), "u1").reshape(8, 8)
+for name, path in (("a.zarr", ""), ("group.zarr", "x/a")):
+    shutil.rmtree(name, ignore_errors=True)
+    how = dict(shape=(8, 8), chunks=(2, 8), dtype="u1", compressors=None)
+    a = zarr.open_group(name, mode="w", zarr_format=3).create_array(path, **how) if path else \\
+        zarr.create_array(name, **how)
+    a[...] = v
+"""], check=True, cwd=tmp_path)
+
+    fill(VALUES)
+    srv = serve(LIBRARIES[library], "--workers", "1", "--python", prefix)
+    folder = tmp_path / ("group.zarr/x/a" if "group" in library else "a.zarr")
+    assert chunk(srv, 0).body == VALUES[:2].tobytes()
+    os.chmod(folder / "c/1/0", 0o600)
+    assert chunk(srv, 1).body == VALUES[2:4].tobytes()
+    with_its_mtime(folder / "c/2/0")
+    r = chunk(srv, 2)
+    assert r.status == 500 and SAID in r.text and "c/2/0" in r.text, r.text
+    restart(srv)
+    assert chunk(srv, 3).status == 500
+    fill(VALUES + 100)
+    assert srv.request("POST", "/api/reload").status == 200
+    assert chunk(srv, 3).body == (VALUES + 100)[6:].tobytes()
+    os.unlink(folder / "c/1/0")
+    r = chunk(srv, 1)
+    assert r.status == 500 and "c/1/0" in r.text and RELOAD in r.text, r.text
 
 
 def test_a_store_that_computes_from_a_changed_source(serve, tmp_path):

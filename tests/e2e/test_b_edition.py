@@ -164,6 +164,19 @@ def test_a_module_whose_mtime_was_put_back(serve, tmp_path):
     assert srv.chunk(KEY.format(1)) == b"\x02\x02"
 
 
+def test_a_package_of_the_environment_is_not_local(serve, tmp_path):
+    """What is installed isn't edited: only the stores' own code is compared, and hashed."""
+    lib = tmp_path / "lib" / "site-packages"
+    lib.mkdir(parents=True)
+    put(lib / "installed.py", "VALUE = 1\n")
+    srv = serve(STORE.replace("import brain", f"import sys; sys.path.append({str(lib)!r}); import installed as brain"),
+                "--workers", "1")
+    put(lib / "installed.py", "VALUE = 1\n# newer\n")
+    kill_all(srv)
+    srv.wait_metric("worker_deaths_total", 1)
+    assert srv.chunk(KEY.format(0)) == b"\x01\x01"
+
+
 def test_touched_but_the_same(serve, tmp_path):
     put(tmp_path / "brain.py", "VALUE = 1\n")
     srv = serve(STORE, "--workers", "1")

@@ -25,7 +25,7 @@ VERSION, CONTROL, MAX_MESSAGE = 2, 4096, 32768
 (CONFIG, MANIFEST_PART, READY, LOAD_FAILED, SLOT, DROP_SLOT, JOB, DONE, FAILED, UNPINNED,
  QUIT) = range(1, 12)
 CODE = 14
-PINNED = 1
+PINNED, FORKED = 1, 4
 FORMAT = struct.Struct("=IIIIQIIIIIIQQ8Q8QQQ")
 INPUT = struct.Struct("=Q8QII")
 ALIGN = 64
@@ -198,10 +198,10 @@ class Worker:
         assert m.seq == seq and m.slot == slot and self.slots[slot].claimed() == 0
         return m
 
-    def run(self, name, slot=0, **more):
+    def run(self, name, slot=0, flags=0, **more):
         m = self.job(name, slot, **more)
         assert m.type == DONE, m.text
-        assert not m.flags, "unexpectedly pinned"
+        assert m.flags == flags, "unexpectedly pinned, or forked"
         return self.values(name, slot, more.get("extent"))
 
     def fails(self, name, slot=0, **more):

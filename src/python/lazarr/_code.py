@@ -89,6 +89,7 @@ class Record:
         apart = self._apart_shared if shared else self._apart
         own, other = (max([len(f) for f in folders if path.startswith(f.rstrip("/") + "/")], default=0)
                       for folders in (self._folders, apart))
+        other = max(other, *(path.rfind(f"/{name}/") for name in ("site-packages", "dist-packages")))
         if own or other:
             return own > other
         real = os.path.realpath(path)

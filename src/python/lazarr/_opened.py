@@ -132,6 +132,7 @@ class Recorder:
 
     @contextlib.contextmanager
     def during(self) -> Iterator[set]:
+        self.install()
         opened: set = set()
         self._wanted = self._wanted + [opened]
         try:
@@ -163,7 +164,6 @@ def _descriptors() -> set:
 @contextlib.contextmanager
 def watch() -> Iterator[set]:
     """What is opened meanwhile, and what is open afterwards that wasn't before."""
-    RECORDER.install()
     before = _descriptors()
     with RECORDER.during() as opened:
         yield opened
