@@ -31,9 +31,9 @@
  * while it loads; others drop them. With LZR_READY_END the loader is done: it opened what nobody
  * needs to keep, and is told to QUIT; a fresh worker takes its place.
  *
- * Keeping. A loader with LZR_CONFIG_KEEP is sent, behind CONFIG, RENEW (text: "store/path\0" of each
- * source that is to be opened again; flags 1: DATA follows), the FACTS of the edition before, and
- * its DATA, if it has any: all other sources are as these say, and aren't opened.
+ * Keeping. A loader with LZR_CONFIG_KEEP is sent, behind CONFIG, RENEW (text: "store/path\0" of
+ * each array that is made new; flags 1: DATA follows), the FACTS of the edition before, and its
+ * DATA, if it has any: all other sources are as these say, and aren't opened.
  *
  * Claiming: the 64-bit word at offset `capacity` of the slot's memfd holds the number of the job
  * that may run. The worker compares it with seq and sets it to 0 in one atomic step; if it held

@@ -46,6 +46,7 @@ static uint32_t add(struct lzr_code_record *c, const char *path, const char *dig
     uint32_t *head = &c->buckets[bucket_of(path)];
     f.next = *head;
     c->files[c->n] = f;
+    c->bytes += strlen(path) + strlen(digest);
     *head = ++c->n;
     return c->n - 1;
 }
@@ -149,7 +150,7 @@ static bool next_file(const char *text, size_t n, size_t *i, const char **path, 
 {
     *path = text + *i;
     *digest = *path + strlen(*path) + 1;
-    if (*digest >= text + n || **path != '/') {
+    if (*digest >= text + n || **path != '/' || strlen(*digest) > LZR_CODE_DIGEST) {
         return false;
     }
     *i = (size_t)(*digest - text) + strlen(*digest) + 1;
@@ -161,11 +162,11 @@ static bool note(struct lzr_driver *d, struct lzr_worker *w, const char *path, c
 {
     struct lzr_code_record *c = &d->code;
     uint32_t at = find(c, path);
-    if (at == NONE && c->n == LZR_CODE_FILES) {
+    if (at == NONE && (c->n == LZR_CODE_FILES || c->bytes > LZR_CODE_BYTES)) {
         if (!c->full) {
             lzr_log(d->log, LZR_LOG_WARN,
-                    "more than %d files of local code: changes of further ones are not noticed",
-                    LZR_CODE_FILES);
+                    "more than %u files of local code: changes of further ones are not noticed",
+                    c->n);
         }
         c->full = true;
         return true;
@@ -174,7 +175,7 @@ static bool note(struct lzr_driver *d, struct lzr_worker *w, const char *path, c
     return at != NONE && has_loaded(w, at);
 }
 
-bool lzr_code_take(struct lzr_driver *d, struct lzr_worker *w, const char *text, size_t n)
+static bool take(struct lzr_driver *d, struct lzr_worker *w, const char *text, size_t n)
 {
     const char *path, *digest;
     if (n == 0 || text[n - 1] != '\0') {
@@ -191,10 +192,17 @@ bool lzr_code_take(struct lzr_driver *d, struct lzr_worker *w, const char *text,
     }
     for (size_t i = 0; i < n && !w->stray;) {
         if (!next_file(text, n, &i, &path, &digest) || !note(d, w, path, digest)) {
-            return false; /* a worker of which that isn't known isn't used */
+            return false;
         }
     }
     return true;
+}
+
+bool lzr_code_take(struct lzr_driver *d, struct lzr_worker *w, const char *text, size_t n)
+{
+    bool ok = take(d, w, text, n);
+    w->stray = w->stray || !ok; /* a worker of which that isn't known isn't used */
+    return ok;
 }
 
 bool lzr_code_accept(struct lzr_driver *d, struct lzr_worker *w)

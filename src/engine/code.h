@@ -29,6 +29,8 @@ struct lzr_request;
 #define LZR_RELOAD_WITH "reload with SIGHUP or POST /api/reload, or restart lazarr"
 
 #define LZR_CODE_FILES 65536 /* of an edition; more are not compared, and that is said */
+#define LZR_CODE_BYTES (UINT64_C(16) << 20) /* of their paths and digests, likewise */
+#define LZR_CODE_DIGEST 64                 /* bytes of a digest at most */
 #define LZR_CODE_BUCKETS 1024
 #define LZR_CODE_STARTS 3 /* failed starts in a row from when on nobody waits for the next */
 
@@ -41,8 +43,9 @@ struct lzr_code_file {
 struct lzr_code_record {
     struct lzr_code_file *files;
     uint32_t n, room, nchanged;
+    uint64_t bytes;
     uint32_t buckets[LZR_CODE_BUCKETS]; /* place + 1; 0: empty */
-    bool full;                          /* LZR_CODE_FILES came, and it was said */
+    bool full;                          /* as many came as there may be, and it was said */
     char why[512];                      /* why a worker was refused last; "": none was */
 };
 

@@ -77,8 +77,8 @@ static const struct lzr_array *old_of(const struct lzr_catalog *old, const struc
     return at > 0 ? lzr_catalog_array(old, at - 1) : NULL;
 }
 
-/* Marks what is made new, and all that is made of it: until nothing more is, as a graph of inputs is
- * as deep as it likes. */
+/* Marks what is made new, and all that is made of it: until nothing more is, as a graph of inputs
+ * is as deep as it likes. */
 static void mark_new(const struct lzr_driver *d, unsigned char *new)
 {
     size_t n = lzr_catalog_narrays(d->catalog);
@@ -134,9 +134,11 @@ const struct lzr_file *lzr_keep_file(void *ctx, const struct lzr_array *a, uint3
 {
     const struct lzr_driver *d = ctx;
     uint32_t at = d->kept.from != NULL ? d->kept.from[a->id] : 0;
-    return at > 0 ? lzr_files_of(&d->kept.old->files, lzr_catalog_array(d->kept.old->catalog, at - 1),
-                                 level)
-                  : NULL;
+    if (at == 0) {
+        return NULL;
+    }
+    const struct lzr_driver *old = d->kept.old;
+    return lzr_files_of(&old->files, lzr_catalog_array(old->catalog, at - 1), level);
 }
 
 /* By the old array's id: the new one's + 1. */

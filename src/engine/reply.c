@@ -101,6 +101,13 @@ static void note_slot(struct lzr_worker *w, struct lzr_slot *s, uint32_t flags)
     }
 }
 
+/* Whether it is killed since it didn't say which code it runs: its answers aren't taken, and its
+ * job is a dead worker's. */
+static bool is_untold(const struct lzr_worker *w)
+{
+    return w->stray && w->state == LZR_WORKER_ENDING && w->killed != LZR_KILLED_CODE;
+}
+
 /* What a worker with other code than its edition's says of a job counts for nothing: another one
  * runs it, and this one is killed. */
 static void forget_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_job *job)
@@ -120,7 +127,7 @@ static bool apply_done(struct lzr_driver *d, struct lzr_worker *w, const struct 
                        struct finished *fin)
 {
     struct lzr_job job;
-    if (!take_job(d, w, p->msg.seq, p->msg.slot, &job)) {
+    if (is_untold(w) || !take_job(d, w, p->msg.seq, p->msg.slot, &job)) {
         return false;
     }
     if (w->stray) {
@@ -154,7 +161,7 @@ static bool apply_failed(struct lzr_driver *d, struct lzr_worker *w, struct lzr_
                          struct lzr_request **list)
 {
     struct lzr_job job;
-    if (!take_job(d, w, p->msg.seq, p->msg.slot, &job)) {
+    if (is_untold(w) || !take_job(d, w, p->msg.seq, p->msg.slot, &job)) {
         return false;
     }
     if (w->stray) {

@@ -39,7 +39,8 @@ enum MHD_Result lzr_action_begin(struct lzr_http_req *r)
         return lzr_respond_text(r, 400, "a reload takes ?array=STORE/PATH, or nothing\n");
     }
     if (one > 0 && !lzr_driver_has(r->edition->driver, array)) {
-        return lzr_respond_text(r, 404, "there is no such array: it is STORE/PATH, without a level\n");
+        return lzr_respond_text(r, 404,
+                                "there is no such array: it is STORE/PATH, without a level\n");
     }
     r->reload = lzr_calloc(1, sizeof *r->reload);
     if (r->reload == NULL) {
