@@ -360,6 +360,38 @@ for name, path in (("a.zarr", ""), ("group.zarr", "x/a")):
     assert r.status == 500 and "c/1/0" in r.text and RELOAD in r.text, r.text
 
 
+SLICED = OTHER + """
+@lazarr.source("a", chunks=(2, 8), compressor=None)
+def a():
+    return np.load(HERE + "/a.npy", mmap_mode="r")
+@lazarr.source("m", chunks=(2, 8), compressor=None)
+def m():
+    return np.load(HERE + "/a.npy")
+mapped, memory = a, m
+@lazarr.array("b", shape=(8, 8), chunks=(2, 8), dtype="u1", compressor=None)
+def b(block):
+    return mapped[block.slices]
+@lazarr.array("e", shape=(8, 8), chunks=(2, 8), dtype="u1", compressor=None)
+def e(block):
+    return memory[block.slices]
+"""
+
+
+def test_functions_that_slice_what_the_server_reads(serve, tmp_path):
+    """They open it in their worker, perhaps long after the server has."""
+    write(tmp_path, VALUES)
+    srv = serve(SLICED, "--workers", "1")
+    for a in "be":
+        assert chunk(srv, 0, a).body == VALUES[:2].tobytes()
+    with_its_mtime(tmp_path / "a.npy")
+    for i in (1, 3):
+        for a in "be":
+            r = chunk(srv, i, a)
+            assert r.status == 500 and f"a.npy' {SAID}" in r.text and RELOAD in r.text, r.text
+        restart(srv)
+    assert chunk(srv, 2, "m").body == VALUES[4:6].tobytes()  # this was in memory
+
+
 def test_a_store_that_computes_from_a_changed_source(serve, tmp_path):
     """What is made of its chunks in C fails with the same words."""
     write(tmp_path, VALUES)

@@ -112,6 +112,17 @@ def test_a_child_that_goes_on_writing(serve, tmp_path, way):
             os.kill(int(p.name[5:]), signal.SIGKILL)
 
 
+def test_a_thread_that_goes_on_writing(serve, tmp_path):
+    """It keeps a reference, so the slot is pinned as long as it lives."""
+    srv = serve(HEAD.replace("WAY(", "import threading; threading.Thread(target=write, daemon=True, args=[")
+                .replace("block.data)\n    if block.index == 5", "block.data]).start()\n    if block.index == 5"),
+                "--workers", "1", "--cache", "0")
+    assert srv.get(key(0)).status == 200
+    for i in range(1, 50):
+        assert srv.chunk(key(i)) == bytes([i]) * 4096
+    assert srv.metric("slots_pinned") == 1 and srv.metric("worker_deaths_total") == 0
+
+
 @pytest.mark.parametrize("way", ["returns", "raises", "leaves"])
 def test_a_child_that_comes_back(serve, tmp_path, way):
     """out of the function, however: it ends, and answers nothing."""

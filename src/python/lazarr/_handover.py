@@ -270,9 +270,10 @@ class Handover:
             assert self.known is not None
             self.known["stores"][self.store] = {"manifest": manifest, "files": files.to_json()}
 
-    def tell(self, path: str, levels: list, opened: bool) -> Optional[list]:
+    def tell(self, path: str, levels: list, opened: bool,
+             files: Optional["_opened.Files"]) -> Optional[list]:
         """The loader opened a source (opened: by a function): the "data" of each level if the server
-        can read all of them, else None."""
+        can read all of them, else None. files: what it opened for it."""
         if self.mode != LOADER or not all(_served(a) for a in levels):
             return None
         places = [_file_place(a) for a in levels]
@@ -280,7 +281,7 @@ class Handover:
             return None  # a map of no known file, or one that was written to: it stays
         places = [p or self.pool.add(a) for p, a in zip(places, levels)]
         self._note(path, [Facts(a.shape, a.dtype, p._asdict()) for p, a in zip(places, levels) if p],
-                   None)
+                   files)
         self.end = self.end or opened
         return [p._asdict() for p in places if p is not None]
 

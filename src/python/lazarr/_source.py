@@ -60,10 +60,11 @@ class _Source:
         with _opened.watch() as paths:
             opened = self.open()
         self._check(opened)
-        told = current.tell(self.path, opened, self._by_function)
+        # Also where the server has the values: a function that slices the array opens it once more.
+        self.files = _opened.Files.of(started, paths, opened)
+        told = current.tell(self.path, opened, self._by_function, self.files)
         self.data = told if told is not None else [None] * len(opened)
         if told is None:
-            self.files = _opened.Files.of(started, paths, opened)
             current.tell_files(self.path, [_handover.Facts(
                 tuple(a.shape), np.dtype(_dtype(a)), None, _regular_chunks(a), getattr(a, "dims", None)
                 if isinstance(getattr(a, "dims", None), tuple) else None) for a in opened], self.files)
