@@ -152,6 +152,7 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
     X(counter, remembered_failures_total, "requests answered with a remembered failure")           \
     X(counter, refused_total, "requests refused because the queue was full")                       \
     X(counter, dropped_total, "queued flights dropped because nobody waited any more")             \
+    X(counter, dropped_running_total, "blocks dropped while they ran, as nobody waited any more")  \
     X(counter, worker_starts_total, "workers started")                                             \
     X(counter, worker_deaths_total, "workers that died unasked")                                   \
     X(counter, worker_kills_total, "workers killed at a deadline")                                 \

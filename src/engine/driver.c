@@ -147,6 +147,8 @@ struct lzr_flight *lzr_flight_new(struct lzr_driver *d, const struct lzr_chunk *
     if (f != NULL) {
         f->recipe = lzr_recipe_of(c);
         f->unstarted = f->recipe->list != NULL && !f->recipe->eager;
+        f->again = c->encoding == LZR_ENC_ZARR &&
+                   lzr_drops_has(&d->drops, c->array->id, c->level, c->index);
         d->stats.flights_total += c->encoding == LZR_ENC_ZARR;
     }
     return f;

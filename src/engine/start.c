@@ -210,7 +210,8 @@ static enum lzr_code make_catalog(struct lzr_driver *d, struct lzr_err *err)
     }
     size_t n = lzr_catalog_narrays(d->catalog);
     d->array_stats = lzr_calloc(n > 0 ? n : 1, sizeof *d->array_stats);
-    if (d->array_stats == NULL) {
+    d->paces = lzr_calloc(n > 0 ? n : 1, sizeof *d->paces);
+    if (d->array_stats == NULL || d->paces == NULL) {
         return lzr_err_set(err, LZR_E_NOMEM, "no memory for statistics");
     }
     d->slot_bytes = lzr_catalog_max_chunk_bytes(d->catalog);
@@ -340,6 +341,7 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     LZR_ZERO(pthread_mutex_init(&d->mu, NULL));
     LZR_ZERO(pthread_cond_init(&d->started, NULL));
     lzr_failures_init(&d->failures);
+    lzr_drops_init(&d->drops);
     lzr_handover_init(&d->handover);
     d->ops = o->ops;
     d->nops = o->nops;
@@ -513,6 +515,7 @@ void lzr_driver_close(struct lzr_driver **dp)
     lzr_catalog_free(&d->catalog);
     lzr_handover_release(&d->handover);
     lzr_failures_release(&d->failures);
+    lzr_drops_release(&d->drops);
     lzr_stores_free(d->stores, d->nstores);
     for (size_t k = 0; d->manifests != NULL && k < d->nstores; k++) {
         lzr_free(d->manifests[k]);
@@ -520,6 +523,7 @@ void lzr_driver_close(struct lzr_driver **dp)
     lzr_free(d->manifests);
     lzr_free(d->manifest_lens);
     lzr_free(d->array_stats);
+    lzr_free(d->paces);
     lzr_free(d->homes);
     lzr_free(d->workers);
     lzr_free(d->codecs);

@@ -279,6 +279,7 @@ static void tick(struct lzr_driver *d)
         check_waiters(d, now, &list);
     }
     lzr_check_holds(d, now);
+    lzr_say_drops(d, now, d->closing);
     lzr_dispatch(d, &list);
     pthread_mutex_unlock(&d->mu);
     lzr_complete(list);
