@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import lzr
+import nginx
 from preload import Sent
 
 CANCEL = signal.SIGRTMIN + 5  # LZR_SIGNAL_CANCEL
@@ -600,3 +601,18 @@ def a(block):
     assert fine(srv, gate).pid == call.pid
     m = srv.metrics()
     assert m["abandoned_kills_total"] == 0 and m["worker_starts_total"] == 1
+
+
+def test_behind_a_proxy_that_waits_too_short(srv, gate, tmp_path):
+    """nginx gives up after 60 s, here 1: a function that takes longer was answered 504 for ever."""
+    with nginx.Nginx(srv.port, tmp_path, read_timeout="1s") as proxy:
+        assert proxy.get("/data" + key(1)).status == 504
+        assert gate.next().gone()
+        srv.wait_metric("dropped_running_total", 1)
+        assert proxy.get("/data" + key(1)).status == 504
+        call = gate.next()
+        srv.wait_metric("waiting", 0)
+        assert not call.gone(0)
+        call.go()
+        srv.wait_metric("encoded_total", 2)
+        assert proxy.get("/data" + key(1)).body == b"\5" and gate.empty()
