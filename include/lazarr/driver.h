@@ -38,7 +38,8 @@ struct lzr_driver_options {
     size_t nops;
     unsigned workers;          /* 0: as many as cores */
     uint64_t cache_bytes;      /* the byte budget; 0 keeps nothing */
-    const char *python;        /* environment prefix; NULL: $VIRTUAL_ENV, $CONDA_PREFIX, Debian's */
+    const char *python;        /* a prefix or an interpreter; NULL: $VIRTUAL_ENV, $CONDA_PREFIX, Debian's */
+    bool say_python;           /* one line of the log says which Python it is */
     const struct lzr_log *log; /* borrowed for the driver's life */
     uint64_t first_byte_us;    /* unused by the driver itself; see lzr_request.deadline_us */
     uint64_t start_timeout_us; /* until a worker must have loaded the stores */

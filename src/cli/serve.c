@@ -237,7 +237,9 @@ int lzr_serve(const struct lzr_options *o, const sigset_t *signals)
         (void)fprintf(stderr, "lazarr: %s\n", err.msg);
         return 1;
     }
-    struct lzr_driver *d = lzr_open_driver(o, &log);
+    struct lzr_options first = *o;
+    first.driver.say_python = true; /* loading them again, it isn't said again */
+    struct lzr_driver *d = lzr_open_driver(&first, &log);
     if (d == NULL) {
         lzr_server_free(&server);
         return 1;

@@ -316,6 +316,14 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
     return code;
 }
 
+static void say_python(const struct lzr_driver *d)
+{
+    const struct lzr_pyenv *p = &d->pyenv;
+    lzr_log(d->log, LZR_LOG_INFO,
+            "stores run in Python %s of %s%s%s; another: --python PREFIX", p->version, p->prefix,
+            p->source != NULL ? ", from " : "", p->source != NULL ? p->source : "");
+}
+
 enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_driver **out,
                               char **traceback, struct lzr_err *err)
 {
@@ -356,6 +364,9 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     }
     if (code == LZR_OK) {
         code = lzr_pyenv_choose(o->python, exe, o->cancel, &d->pyenv, err);
+    }
+    if (code == LZR_OK && o->say_python) {
+        say_python(d);
     }
     if (code == LZR_OK) {
         d->manifests = lzr_calloc(d->nstores, sizeof *d->manifests);

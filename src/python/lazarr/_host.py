@@ -16,7 +16,7 @@ import numpy as np
 from . import _array, _block, _handover, _manifest
 from ._array import Array, Registry
 from ._block import Block
-from ._errors import CastError, StoreError
+from ._errors import CastError, StoreError, whose_python
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -108,7 +108,7 @@ def describe_exception(e: BaseException) -> tuple:
     frames = [f for f in traceback.extract_tb(e.__traceback__)
               if not os.path.abspath(f.filename).startswith(_HERE + os.sep)]
     last = "".join(traceback.format_exception_only(type(e), e)).strip().splitlines()
-    what = last[-1] if last else type(e).__name__
+    what = (last[-1] if last else type(e).__name__) + whose_python(e)
     text = "".join(["Traceback (most recent call last):\n"] + traceback.format_list(frames) +
                    traceback.format_exception_only(type(e), e)) if frames else "\n".join(last)
     if isinstance(e, (StoreError, CastError)):
