@@ -38,8 +38,8 @@ struct lzr_driver_options {
     size_t nops;
     unsigned workers;          /* 0: as many as cores */
     uint64_t cache_bytes;      /* the byte budget; 0 keeps nothing */
-    const char *python;        /* a prefix or an interpreter; NULL: $VIRTUAL_ENV, $CONDA_PREFIX, Debian's */
-    bool say_python;           /* one line of the log says which Python it is */
+    const char *python;        /* a prefix, or its interpreter; NULL: $VIRTUAL_ENV, $CONDA_PREFIX,
+                                * Debian's */
     const struct lzr_log *log; /* borrowed for the driver's life */
     uint64_t first_byte_us;    /* unused by the driver itself; see lzr_request.deadline_us */
     uint64_t start_timeout_us; /* until a worker must have loaded the stores */
@@ -105,6 +105,8 @@ void lzr_driver_drain(struct lzr_driver *d);
 void lzr_driver_retire(struct lzr_driver *d);
 
 const struct lzr_catalog *lzr_driver_catalog(const struct lzr_driver *d);
+/* The Python that the stores run in, for people: "Python 3.11.2 of /usr". */
+void lzr_driver_python(const struct lzr_driver *d, char *out, size_t n);
 uint64_t lzr_driver_nonce(const struct lzr_driver *d); /* of this start: part of ETags */
 /* The i-th store's manifest as its worker reported it (JSON). */
 const char *lzr_driver_manifest(const struct lzr_driver *d, size_t i, size_t *len);
@@ -184,11 +186,19 @@ struct lzr_stats {
 #undef LZR_STAT_FIELD
 };
 
+/* How long an array's blocks take that come out well; a worker's first one, which is often the one
+ * that loads a model or compiles, by itself. */
+struct lzr_pace {
+    uint64_t firsts, laters;
+    uint64_t first_us, later_us; /* their times, summed up */
+};
+
 struct lzr_array_stats {
     uint64_t computed, failed, compute_us; /* blocks that a function was run for */
     uint64_t inputs_us;     /* waiting for a block's inputs, and putting them together */
     uint64_t read, read_us; /* chunks that the server read itself */
     uint64_t encoded, encoded_bytes, hits, misses;
+    struct lzr_pace pace;
 };
 
 struct lzr_worker_info {

@@ -189,9 +189,9 @@ static void serve_until_stopped(struct stopper *s, struct lzr_server *server)
 }
 
 /* The URLs to copy; before anything is served, since a reload then frees the catalog. */
-static void announce(const struct lzr_options *o, const struct lzr_catalog *c, uint16_t port)
+static void announce(const struct lzr_options *o, const struct lzr_driver *d, uint16_t port)
 {
-    char url[2048];
+    char url[2048], python[2048];
     base_url(o, port, url, sizeof url);
     if (o->server.token != NULL) {
         /* For whoever reads it, not for a journal: standard output may be one. */
@@ -199,7 +199,9 @@ static void announce(const struct lzr_options *o, const struct lzr_catalog *c, u
         (void)snprintf(url + n, sizeof url - n, "/t/%s",
                        isatty(STDOUT_FILENO) ? o->server.token : "***");
     }
-    print_arrays(c, url);
+    print_arrays(lzr_driver_catalog(d), url);
+    lzr_driver_python(d, python, sizeof python);
+    (void)printf("lazarr: stores run in %s; another: --python PREFIX\n", python);
 }
 
 /* The line that says that requests are accepted. */
@@ -237,14 +239,12 @@ int lzr_serve(const struct lzr_options *o, const sigset_t *signals)
         (void)fprintf(stderr, "lazarr: %s\n", err.msg);
         return 1;
     }
-    struct lzr_options first = *o;
-    first.driver.say_python = true; /* loading them again, it isn't said again */
-    struct lzr_driver *d = lzr_open_driver(&first, &log);
+    struct lzr_driver *d = lzr_open_driver(o, &log);
     if (d == NULL) {
         lzr_server_free(&server);
         return 1;
     }
-    announce(o, lzr_driver_catalog(d), lzr_server_port(server));
+    announce(o, d, lzr_server_port(server));
     begin_to_serve(&stopper);
     if (lzr_server_start(server, &d, &again, &err) != LZR_OK) {
         (void)fprintf(stderr, "lazarr: %s\n", err.msg);

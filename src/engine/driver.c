@@ -25,6 +25,13 @@ void lzr_driver_retire(struct lzr_driver *d)
     }
 }
 
+void lzr_driver_python(const struct lzr_driver *d, char *out, size_t n)
+{
+    const struct lzr_pyenv *p = &d->pyenv;
+    (void)snprintf(out, n, "Python %s of %s%s%s", p->version, p->prefix,
+                   p->source != NULL ? ", from " : "", p->source != NULL ? p->source : "");
+}
+
 uint64_t lzr_driver_nonce(const struct lzr_driver *d)
 {
     return d->nonce;
@@ -313,7 +320,8 @@ void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_
                                     .encoded = s->encoded,
                                     .encoded_bytes = s->encoded_bytes,
                                     .hits = __atomic_load_n(&s->hits, __ATOMIC_RELAXED),
-                                    .misses = s->misses};
+                                    .misses = s->misses,
+                                    .pace = s->pace};
     pthread_mutex_unlock(&d->mu);
 }
 

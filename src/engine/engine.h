@@ -193,7 +193,6 @@ struct lzr_driver {
     struct lzr_flight *held; /* HELD flights */
     struct lzr_failures failures;
     struct lzr_drops drops;
-    struct lzr_pace *paces; /* by array id */
     struct lzr_stats stats; /* counters; gauges are filled when asked for */
     struct lzr_array_stats *array_stats;
     struct lzr_home *homes; /* by array id; NULL: no array has slots */

@@ -10,15 +10,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lazarr/driver.h"
+
 #define LZR_WORTH_US 50000        /* a block that will be ready this soon is not interrupted */
 #define LZR_ABANDON_US 2000000    /* after so long an interrupted function may be killed ... */
 #define LZR_ABANDON_MOST 60000000 /* ... or later, where a new worker takes long, but by then */
 #define LZR_AWAIT_US 10000000     /* what will end by itself this soon is not killed */
-
-struct lzr_pace {
-    uint64_t firsts, laters;     /* blocks that came out well */
-    uint64_t first_us, later_us; /* ... and their times, summed up */
-};
 
 /* A block came out well; first: its worker's first of this array. */
 void lzr_pace_note(struct lzr_pace *p, bool first, uint64_t us);

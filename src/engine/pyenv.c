@@ -22,12 +22,12 @@
 
 extern char **environ;
 
-/* What a prefix's interpreter is asked, a line each: its version; the folder of its shared libpython
- * (empty if there is none): beside its base, as in prefixes that were moved (conda, uv), where it was
- * built for, or in Debian's multiarch folder under that, whatever Py_ENABLE_SHARED says (conda's
- * interpreters don't use the library that they bring); the major version of its NumPy, 0 for none,
- * read from a file as importing takes long; its prefix; and where it says that it is itself (a shim
- * is somewhere else). */
+/* What a prefix's interpreter is asked, a line each: its version; the folder of its shared
+ * libpython (empty if there is none): beside its base, as in prefixes that were moved (conda, uv),
+ * where it was built for, or in Debian's multiarch folder under that, whatever Py_ENABLE_SHARED
+ * says (conda's interpreters don't use the library that they bring); the major version of its
+ * NumPy, 0 for none, read from a file as importing takes long; its prefix; and where it says that
+ * it is itself (a shim is somewhere else). */
 static const char question[] =
     "import sys, os, sysconfig\n"
     "v = sysconfig.get_config_var\n"

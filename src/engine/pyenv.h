@@ -3,9 +3,9 @@
  * The environment is --python, else $VIRTUAL_ENV, else $CONDA_PREFIX, else the interpreter that
  * lazarr was built for; a prefix, or the interpreter in it. Its version picks the worker:
  * lazarr-worker-<major.minor> is the one that every build makes of the interpreter that it is for,
- * with -numpy<major> behind it those of ./quickstart worker. Any prefix but the system's own runs on
- * its own libpython (an extension module of 3.11.7 doesn't load into 3.11.2), or is refused when it
- * has none.
+ * those with -numpy<major> behind it ./quickstart worker makes. Any prefix but the system's own
+ * runs on its own libpython (an extension module of 3.11.7 doesn't load into 3.11.2), or is refused
+ * when it has none.
  *
  * The built-in default asks nobody, for start-up's sake; any other prefix's python is asked once.
  * No state, any thread: at the start, and again at each reload while the old stores are served. */

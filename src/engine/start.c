@@ -210,8 +210,7 @@ static enum lzr_code make_catalog(struct lzr_driver *d, struct lzr_err *err)
     }
     size_t n = lzr_catalog_narrays(d->catalog);
     d->array_stats = lzr_calloc(n > 0 ? n : 1, sizeof *d->array_stats);
-    d->paces = lzr_calloc(n > 0 ? n : 1, sizeof *d->paces);
-    if (d->array_stats == NULL || d->paces == NULL) {
+    if (d->array_stats == NULL) {
         return lzr_err_set(err, LZR_E_NOMEM, "no memory for statistics");
     }
     d->slot_bytes = lzr_catalog_max_chunk_bytes(d->catalog);
@@ -316,14 +315,6 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
     return code;
 }
 
-static void say_python(const struct lzr_driver *d)
-{
-    const struct lzr_pyenv *p = &d->pyenv;
-    lzr_log(d->log, LZR_LOG_INFO,
-            "stores run in Python %s of %s%s%s; another: --python PREFIX", p->version, p->prefix,
-            p->source != NULL ? ", from " : "", p->source != NULL ? p->source : "");
-}
-
 enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_driver **out,
                               char **traceback, struct lzr_err *err)
 {
@@ -364,9 +355,6 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     }
     if (code == LZR_OK) {
         code = lzr_pyenv_choose(o->python, exe, o->cancel, &d->pyenv, err);
-    }
-    if (code == LZR_OK && o->say_python) {
-        say_python(d);
     }
     if (code == LZR_OK) {
         d->manifests = lzr_calloc(d->nstores, sizeof *d->manifests);
@@ -534,7 +522,6 @@ void lzr_driver_close(struct lzr_driver **dp)
     lzr_free(d->manifests);
     lzr_free(d->manifest_lens);
     lzr_free(d->array_stats);
-    lzr_free(d->paces);
     lzr_free(d->homes);
     lzr_free(d->workers);
     lzr_free(d->codecs);

@@ -32,7 +32,7 @@ static uint64_t began_us(const struct lzr_job *j)
 
 static const struct lzr_pace *pace_of(const struct lzr_driver *d, const struct lzr_job *j)
 {
-    return &d->paces[j->flight->array->id];
+    return &d->array_stats[j->flight->array->id].pace;
 }
 
 /* Whether a block that nobody waits for runs to its end (or its deadline) all the same: it is its
