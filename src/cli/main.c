@@ -37,6 +37,9 @@ int main(int argc, char **argv)
     if (o.command == LZR_GET) {
         return lzr_get(&o);
     }
+    if (o.command == LZR_BDV) {
+        return lzr_bdv(&o);
+    }
     /* Blocked before any thread starts, so that only the one that waits for them sees them. */
     sigset_t signals;
     sigemptyset(&signals);

@@ -6,7 +6,7 @@ import math
 import numbers
 from typing import Any, Callable, Optional
 
-from . import _check, _codecs, _images, _inputs, _levels
+from . import _check, _codecs, _images, _inputs, _levels, _takes_over
 from ._errors import StoreError
 from ._inputs import Input
 from ._levels import Level
@@ -80,6 +80,8 @@ def normal_form(given: dict, inputs: list, is_source: bool) -> dict:
     for name in ("shape", "chunks", "dtype"):
         if name not in g:
             raise StoreError(f"{name} must be given")
+    if inputs:
+        _takes_over.complete(g, inputs)
     out = _plain_form(g)
     _place(out, g, inputs, is_source, above)
     return out
@@ -204,11 +206,10 @@ def _plain_form(g: dict) -> dict:
 
 def _place(out: dict, g: dict, inputs: list, is_source: bool, inherited: list) -> None:
     """levels, pyramid and inputs: which depend on each other."""
-    rank = len(out["shape"])
-    steps = _levels.steps(g.get("levels"), g.get("factors"), out["axes"], rank, [
+    steps = _levels.steps(g.get("levels"), g.get("factors"), out["axes"], out["shape"], [
         tuple(max(1, b // a) for a, b in zip(fine.factor, coarse.factor))
         for fine, coarse in zip(inherited, inherited[1:])])
-    pyramid = _levels.check_pyramid(g.get("pyramid"), out["dtype"], is_source)
+    pyramid = _levels.check_pyramid(g.get("pyramid"), out["dtype"], is_source, out["kind"])
 
     def levels(method: Any) -> tuple:
         made = _levels.make(out["shape"], out["chunks"], out["scale"], out["translation"], steps,
@@ -238,7 +239,7 @@ def _place(out: dict, g: dict, inputs: list, is_source: bool, inherited: list) -
         pyramid = None
     elif pyramid is None:
         pyramid = "mode" if out["kind"] == "labels" else "mean"
-        if inputs:
+        if inputs and pyramid == "mean":  # labels computed on each level would be other labels there
             try:
                 out["inputs"], pyramid = placed(len(steps) + 1), "each"
             except StoreError:
