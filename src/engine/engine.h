@@ -332,6 +332,13 @@ bool lzr_worker_has_done(const struct lzr_worker *w, const struct lzr_array *a);
 void lzr_worker_note_done(const struct lzr_driver *d, struct lzr_worker *w,
                           const struct lzr_array *a);
 
+/* How a failing chunk is logged: one that is asked for again and again, or beside others that fail
+ * in the same way, is summed up. */
+static inline struct lzr_log_how lzr_failing(const struct lzr_driver *d, const struct lzr_flight *f)
+{
+    return (struct lzr_log_how){.same = (d->nonce ^ f->array->id) | 1};
+}
+
 /* watchdog.c */
 /* Interrupts the worker that runs a flight, if that saves more than it costs (pace.h), the array
  * allows it and the block isn't one that is finished in any case: its worker's first of the array,
