@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/spawn.h"
 #include "engine/engine.h"
 
 extern char **environ;
@@ -28,6 +29,7 @@ void lzr_worker_init(struct lzr_worker *w, unsigned number)
 void lzr_worker_release(struct lzr_worker *w)
 {
     lzr_worker_reset(w);
+    lzr_free(w->code);
     lzr_buf_release(&w->output);
     LZR_ZERO(pthread_mutex_destroy(&w->read_mu));
 }
@@ -68,7 +70,29 @@ void lzr_worker_reset(struct lzr_worker *w)
     w->killed = LZR_KILLED_NOT;
     w->full_us = w->dump_us = w->quit_us = w->resident = w->slots_us = 0;
     w->retire = NULL;
+    w->stray = false;
+    if (w->code != NULL) {
+        memset(w->code, 0, w->code_room);
+    }
+    lzr_free(w->done);
+    w->done = NULL;
     lzr_worker_forget_why(w);
+}
+
+bool lzr_worker_has_done(const struct lzr_worker *w, const struct lzr_array *a)
+{
+    return w->done != NULL && (w->done[a->id / 64] >> a->id % 64 & 1) != 0;
+}
+
+void lzr_worker_note_done(const struct lzr_driver *d, struct lzr_worker *w,
+                          const struct lzr_array *a)
+{
+    if (w->done == NULL) {
+        w->done = lzr_calloc(lzr_catalog_narrays(d->catalog) / 64 + 1, sizeof *w->done);
+    }
+    if (w->done != NULL) { /* else its next block counts as its first, too */
+        w->done[a->id / 64] |= UINT64_C(1) << a->id % 64;
+    }
 }
 
 void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w)
@@ -86,10 +110,41 @@ void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w)
 struct lzr_slot *lzr_worker_free_slot(const struct lzr_worker *w)
 {
     struct lzr_slot *s = w->slots;
-    while (s != NULL && (s->busy || s->pinned)) {
+    while (s != NULL && (s->busy || s->pinned || s->lost)) {
         s = s->next;
     }
     return s;
+}
+
+/* Takes a slot that isn't used again out of its worker's list, if it is there still: its process
+ * may have been followed by another. */
+static void drop_slot(struct lzr_worker *w, struct lzr_slot *s)
+{
+    struct lzr_slot **p = &w->slots;
+    while (*p != NULL && *p != s) {
+        p = &(*p)->next;
+    }
+    if (*p == NULL) {
+        return;
+    }
+    *p = s->next;
+    struct lzr_msg m = {.type = LZR_MSG_DROP_SLOT, .slot = s->id};
+    /* Without it the worker only keeps a map of what nobody writes to. */
+    (void)lzr_channel_send(w->channel, &m, NULL, 0, -1, NULL);
+    lzr_slot_unref(&s);
+}
+
+void lzr_worker_free(struct lzr_worker *w, struct lzr_slot *s)
+{
+    s->busy = false;
+    if (s->pinned) {
+        return;
+    }
+    if (s->lost) {
+        drop_slot(w, s);
+    } else {
+        lzr_slot_trim(s);
+    }
 }
 
 void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
@@ -101,7 +156,7 @@ void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
         unsigned usable = 0;
         pthread_mutex_lock(&d->mu);
         for (struct lzr_slot *s = w->slots; s != NULL; s = s->next) {
-            usable += !s->pinned;
+            usable += !s->pinned && !s->lost;
         }
         bool wanted = w->state == LZR_WORKER_READY && usable < LZR_WORKER_SLOTS &&
                       w->npinned <= LZR_WORKER_PINNED && lzr_now_us() >= w->slots_us;
@@ -111,7 +166,8 @@ void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
             return;
         }
         if (lzr_slot_new(id, d->slot_bytes, d->inputs_bytes, &d->budget, &fresh, &err) != LZR_OK) {
-            lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s", w->number, err.msg);
+            lzr_log_as(d->log, LZR_LOG_ERROR, (struct lzr_log_how){.same = d->nonce | 1},
+                       "worker %u: %s", w->number, err.msg); /* again every second */
             pthread_mutex_lock(&d->mu);
             w->slots_us = lzr_now_us() + LZR_SLOTS_US;
             pthread_mutex_unlock(&d->mu);
@@ -215,7 +271,6 @@ static int spawn(const struct lzr_driver *d, int socket_fd, int output_fd, pid_t
 {
     posix_spawn_file_actions_t fa;
     posix_spawnattr_t attr;
-    sigset_t none, all;
     const char *old = getenv("LD_LIBRARY_PATH");
     const char *args[10];
     size_t n = 0;
@@ -234,17 +289,13 @@ static int spawn(const struct lzr_driver *d, int socket_fd, int output_fd, pid_t
         return ENOMEM;
     }
     LZR_ZERO(posix_spawn_file_actions_init(&fa));
-    LZR_ZERO(posix_spawnattr_init(&attr));
-    sigemptyset(&none);
-    sigfillset(&all);
     /* Both ends lie well above 3 (start.c reserves the low numbers), so the order is safe. */
     int rc = posix_spawn_file_actions_adddup2(&fa, output_fd, 1) |
              posix_spawn_file_actions_adddup2(&fa, output_fd, 2) |
              posix_spawn_file_actions_adddup2(&fa, socket_fd, LZR_WORKER_FD) |
              posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0) |
              posix_spawn_file_actions_addclosefrom_np(&fa, LZR_WORKER_FD + 1) |
-             posix_spawnattr_setsigmask(&attr, &none) | posix_spawnattr_setsigdefault(&attr, &all) |
-             posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+             lzr_spawn_clean(&attr);
     if (rc == 0) {
         rc = posix_spawn(pid, d->pyenv.worker, &fa, &attr, (char *const *)(uintptr_t)args, env);
     }
@@ -351,8 +402,11 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
         close(output[1]);
     }
     close(theirs);
+    bool keeps = loader && d->kept.old != NULL; /* only while it opens */
+    uint32_t flags = loader ? LZR_CONFIG_LOADER : LZR_CONFIG_FACTS;
     if (pid > 0 &&
-        send_config(d, c, loader ? LZR_CONFIG_LOADER : LZR_CONFIG_FACTS, &err) == LZR_E_LIMIT) {
+        (send_config(d, c, flags | (keeps ? LZR_CONFIG_KEEP : 0), &err) == LZR_E_LIMIT ||
+         (keeps && lzr_keep_tell(d, c, &err) != LZR_OK))) {
         kill(pid, SIGKILL);
     }
     if (pid <= 0) {

@@ -5,39 +5,43 @@ store's manifest.
 """
 from __future__ import annotations
 
+import json
 import os
 import sys
-import traceback
 import types
 from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from . import _array, _block, _handover, _manifest, _notes
+from . import _array, _block, _cast, _code, _handover, _manifest, _notes, _opened, _tell
 from ._array import Array, Registry
 from ._block import Block
-from ._errors import CastError, StoreError
+from ._errors import StoreError
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
+#: What people are told of an exception.
+describe_exception = _tell.describe
 
 #: Returned by `compute` when the function wrote block.data itself.
 WRITTEN = object()
 
-_stores: list[list[Array]] = []
+_stores: list = []  # the arrays of each, or a _Stale
+_start: Sequence[int] = ()  # of the block that is being computed; jobs come one after another
 
 
 def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any = None,
-         make_memfd: Any = None) -> list[str]:
+         make_memfd: Any = None, libraries: Any = None) -> list[str]:
     """Runs each store's file once and returns the manifests, in order. A path "data:FILE::PATH" is that of
     a data file; one without a name is an --op for those. mode and what follows it:
-    _handover.Handover.start."""
+    _handover.Handover.start. libraries: _code.Record's."""
     _handover.CURRENT.start(mode, receive_facts, make_memfd)
+    _code.RECORD.libraries = libraries
+    _code.install()
     given = [path for name, path in stores if not name]
     ops = [path for path in given if not path.startswith("--")]
     follow = "--follow" in given
     manifests = []
-    for i, (name, path) in enumerate(s for s in stores if s[0]):
-        _handover.CURRENT.store = i
+    for name, path in (s for s in stores if s[0]):
+        _handover.CURRENT.store = name
         manifests.append(_load_data(name, path, ops, follow) if path.startswith("data:")
                          else _load(name, path))
     return manifests
@@ -54,6 +58,8 @@ def _load(name: str, path: str) -> str:
         with open(path, "rb") as f:
             content = f.read()
         folder = os.path.dirname(os.path.abspath(path))
+        _code.RECORD.add_folder(folder)
+        _code.RECORD.note(path, _code.digest(content))
         if folder not in sys.path:
             sys.path.insert(0, folder)
         if path.endswith(".json"):
@@ -65,7 +71,7 @@ def _load(name: str, path: str) -> str:
         registry.finish()
         text = _manifest.build(registry, name, path, content)
     except BaseException as e:
-        e._lazarr_file = path  # type: ignore[attr-defined]
+        _tell.failed(e, path)
         raise
     if _handover.CURRENT.mode != _handover.FACTS:
         _notes.of_generators(path, registry.arrays)
@@ -75,16 +81,41 @@ def _load(name: str, path: str) -> str:
 
 def _load_data(name: str, spec: str, ops: Sequence[str], follow: bool) -> str:
     from . import _readers
-    registry = Registry()
-    path, content = _readers.build(name, spec, ops, registry, follow)
+    known = _handover.CURRENT.ask_store()
+    if known is not None:
+        changed = _opened.Files.from_json(known["files"]).changed()
+        if changed is not None:
+            _handover.CURRENT.keep_store(known)
+            _stores.append(_Stale(known["manifest"], f"{changed}: {_opened.RELOAD}"))
+            return known["manifest"]
+    registry, started = Registry(), _opened.now_ns()
+    with _opened.watch() as opened:
+        path, content = _readers.build(name, spec, ops, registry, follow)
     try:
         registry.finish()
         text = _manifest.build(registry, name, path, content)
     except BaseException as e:
-        e._lazarr_file = path  # type: ignore[attr-defined]
+        _tell.failed(e, path)
         raise
+    _handover.CURRENT.tell_store(text, _opened.Files.of(started, opened | {path}, []))
     _stores.append(registry.arrays)
     return text
+
+
+class _Stale:
+    """A data file that isn't any more what its edition has loaded: its arrays as they were declared, none
+    of whose blocks can be computed."""
+
+    def __init__(self, manifest: str, why: str) -> None:
+        self.why = why
+        arrays = json.loads(manifest)["arrays"]
+        dtypes = {a["path"]: np.dtype(a["dtype"]) for a in arrays}
+        self._arrays = [types.SimpleNamespace(dtype=dtypes[a["path"]], inputs=[types.SimpleNamespace(
+            array=types.SimpleNamespace(dtype=dtypes[i["array"]])) for i in a["inputs"]])
+            for a in arrays]
+
+    def __getitem__(self, i: int) -> Any:
+        return self._arrays[i]
 
 
 def _run(name: str, path: str, content: bytes, registry: Registry) -> None:
@@ -103,31 +134,6 @@ def _run(name: str, path: str, content: bytes, registry: Registry) -> None:
         _handover.warn_of_large(path, module.__dict__, registry.arrays)
 
 
-def _short(path: str) -> str:
-    return os.path.basename(path)
-
-
-def describe_exception(e: BaseException) -> tuple:
-    """(one line for people, the traceback without lazarr's own frames)."""
-    file = getattr(e, "_lazarr_file", None)
-    frames = [f for f in traceback.extract_tb(e.__traceback__)
-              if not os.path.abspath(f.filename).startswith(_HERE + os.sep)]
-    last = "".join(traceback.format_exception_only(type(e), e)).strip().splitlines()
-    what = last[-1] if last else type(e).__name__
-    text = "".join(["Traceback (most recent call last):\n"] + traceback.format_list(frames) +
-                   traceback.format_exception_only(type(e), e)) if frames else "\n".join(last)
-    if isinstance(e, (StoreError, CastError)):
-        what = str(e)
-        text = text if frames else ""
-    elif isinstance(e, SyntaxError):
-        where = f"{_short(e.filename)}:{e.lineno}: " if e.filename else ""
-        line = f"{where}{type(e).__name__}: {e.msg}"
-        return line, text
-    elif frames and file is not None:
-        what = f"{what} (line {frames[-1].lineno} of {_short(frames[-1].filename)})"
-    return (f"{_short(file)}: {what}" if file is not None else what), text
-
-
 def dtype(store: int, array: int) -> np.dtype:
     """The declared dtype, byte order included."""
     return _stores[store][array].dtype
@@ -142,20 +148,32 @@ def compute(store: int, array: int, level: int, index: int, start: tuple, extent
             make_data: Callable[[], np.ndarray], inputs: Sequence[np.ndarray] = ()) -> Any:
     """Runs an array's function for one block. inputs: each input's region, writable. Returns its
     result, or WRITTEN."""
-    a = _stores[store][array]
+    whole = _stores[store]
+    if isinstance(whole, _Stale):
+        raise StoreError(whole.why)
+    a = whole[array]
     if len(inputs) != len(a.inputs):
         raise RuntimeError(f"{len(inputs)} input regions came for {len(a.inputs)} inputs")
     chunk = tuple([s // c for s, c in zip(start, a.levels[level].chunks)])
     block = Block(a, start, extent, chunk, index, level=level, make_data=make_data,
                   fill=a.fill_value, inputs=inputs)
+    global _start
+    _start = block.start
     result = _block.run(a.function, block)
     return WRITTEN if result is None else result
 
 
-def flush() -> None:
-    """What the job printed goes to the log now."""
+def assign(target: np.ndarray, result: Any) -> None:
+    """Writes what `compute` returned into the block's memory under the checked cast."""
+    _cast.assign(target, result, _start)
+
+
+def flush() -> Any:
+    """What the job printed goes to the log now. Returns what local code was loaded since the last call:
+    _code.Record.take."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except Exception:
             pass  # user code may have put anything there
+    return _code.RECORD.take()

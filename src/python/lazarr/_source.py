@@ -6,10 +6,10 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from . import _cancel, _check, _handover
-from ._array import CURRENT, Array, label
+from . import _cancel, _check, _handover, _opened
+from ._array import CURRENT, Array, Pending, label
 from ._block import Block
-from ._errors import StoreError
+from ._errors import CastError, StoreError
 from ._levels import Level
 
 
@@ -27,13 +27,15 @@ class _Source:
         self._open: Optional[list] = None
         self.transpose = None if transpose is None else tuple(transpose)
         self.data: list = []  # of each level: where the server reads it, or None
+        self.files: Optional[_opened.Files] = None  # that a worker reads, as the loader found them
         self.__name__ = getattr(thing, "__name__", type(thing).__name__)
 
     def open(self) -> list:
         if self._open is None:
             with _cancel.shield():  # a file must not be left half open
                 opened = self._thing() if self._by_function else self._thing
-            self._open = list(opened) if isinstance(opened, (list, tuple)) else [opened]
+            self._open = [_unmasked(a) for a in (
+                opened if isinstance(opened, (list, tuple)) else [opened])]
         return self._open
 
     def held(self) -> list:
@@ -42,17 +44,42 @@ class _Source:
 
     def levels(self) -> list:
         """The array-likes, or what another worker knows of them (see _handover): shape and dtype."""
-        known = _handover.CURRENT.ask(self.path)
-        if known is not None:
+        asked = _handover.CURRENT.ask(self.path)
+        if asked is not None:
+            known, self.files = asked
             self.data = [k.data for k in known]
-            return known
-        opened = self.open()
+            if self.data[0] is not None or _handover.CURRENT.mode == _handover.LOADER or self._has_changed():
+                return known
+        if _handover.CURRENT.mode != _handover.LOADER:
+            opened = self.open()
+            self._check(opened)
+            if asked is None:
+                self.data = [None] * len(opened)
+                return opened
+            return known  # as it was, whatever it is by now
+        return self._open_for_all()
+
+    def _open_for_all(self) -> list:
+        """What the loader does: it opens the source, and says what it has found."""
+        current, started = _handover.CURRENT, _opened.now_ns()
+        with _opened.watch() as paths:
+            opened = self.open()
         self._check(opened)
-        told = _handover.CURRENT.tell(self.path, opened, self._by_function)
+        # Also where the server has the values: a function that slices the array opens it once more.
+        self.files = _opened.Files.of(started, paths, opened)
+        told = current.tell(self.path, opened, self._by_function, self.files)
         self.data = told if told is not None else [None] * len(opened)
-        if told is not None and self._by_function:
+        if told is None:
+            current.tell_files(self.path, [_handover.Facts(
+                tuple(a.shape), np.dtype(_dtype(a)), None, _regular_chunks(a), getattr(a, "dims", None)
+                if isinstance(getattr(a, "dims", None), tuple) else None) for a in opened], self.files)
+        elif self._by_function:
             self._open = None  # the server has it
         return opened
+
+    def _has_changed(self) -> bool:
+        """Its files aren't any more what the loader opened: they are left alone, blocks say why."""
+        return self.files is not None and self.files.changed() is not None
 
     def _check(self, opened: list) -> None:
         if not opened:
@@ -75,14 +102,52 @@ class _Source:
         return values if self.transpose is None else tuple(values[i] for i in self.transpose)
 
     def __call__(self, block: Block) -> Any:
+        if self.files is None:
+            return self._read(block)
+        self.files.check()
+        with _opened.RECORDER.during() as paths:
+            values = self._read(block)
+            if _handover._is_mapped(values):
+                values = np.array(values)  # read now, not when the file may be another
+        self.files.check(paths)
+        return values
+
+    def _read(self, block: Block) -> Any:
         a = self.open()[block.level]
         slices = block.slices
         if self.transpose is None:
-            return np.asarray(a[slices])
+            return _values(a[slices], block.array)
         inner: list = [None] * len(slices)
         for outer, i in enumerate(self.transpose):
             inner[i] = slices[outer]
-        return np.asarray(a[tuple(inner)]).transpose(self.transpose)
+        return _values(a[tuple(inner)], block.array).transpose(self.transpose)
+
+
+def _unmasked(a: Any) -> Any:
+    """A masked array without its mask, where that hides nothing; StoreError where it does."""
+    if not isinstance(a, np.ma.MaskedArray):
+        return a
+    if np.ma.is_masked(a):
+        raise StoreError("a masked array has no values under its mask: give the source "
+                         "array.filled(value)")
+    return a.data
+
+
+def _values(part: Any, of: Optional[Array]) -> np.ndarray:
+    """What slicing an array-like gave, as an ndarray. What is masked there (netCDF4 does that) becomes
+    the array's fill value where one was declared, else NaN; CastError where there is neither."""
+    if not isinstance(part, np.ndarray) and hasattr(part, "compute"):
+        part = part.compute()  # dask: its own way to an ndarray forgets a mask
+    if not isinstance(part, np.ma.MaskedArray):
+        return np.asarray(part)
+    if not np.ma.is_masked(part):
+        return part.data
+    if of is not None and of.fill_given:
+        return part.filled(of.fill_value)
+    if part.dtype.kind in "fc":
+        return part.filled(np.nan)
+    raise CastError(f"the source gives masked values and {part.dtype} has no NaN: "
+                    "lazarr.source(..., fill_value=) says what they become")
 
 
 def _factor(n: int, below: int, first: int, step: int) -> int:
@@ -197,13 +262,13 @@ def default_chunks(shape: Sequence[int], axes: Any = None, itemsize: int = 1) ->
     return tuple(out)
 
 
-def source(path: Optional[str] = None, thing: Any = None, /, *,
+def source(path: Any = None, thing: Any = None, *,
            transpose: Optional[Sequence[int]] = None, **parameters: Any) -> Any:
     """Serves an array-like (shape, dtype, ``__getitem__``), or what a function opens.
 
     ``lazarr.source("name", thing)`` with an array, an h5py or zarr dataset, a memory map …, or as a
-    decorator of a function that opens one: the better way for files and large arrays. NumPy arrays
-    and memory maps are handed to the server, which reads them without a worker; the function is then
+    decorator (with or without parentheses) of a function that opens one: the better way for files
+    and large arrays. NumPy arrays and memory maps are handed to the server, which reads them without a worker; the function is then
     called once in all. Others are opened and sliced by each worker.
 
     A list of array-likes, finest first, are the levels of an image that has them itself; scale and
@@ -223,8 +288,13 @@ def source(path: Optional[str] = None, thing: Any = None, /, *,
     >>> b.levels[1].factor, float(b.level(1)[3, 3])
     ((2, 2), 1.0)
     """
+    bare = thing is None and path is not None and not isinstance(path, str)
+    if bare and (hasattr(path, "shape") or not callable(path)):
+        raise StoreError("a source's path comes first: "
+                         f"lazarr.source(\"name\", {type(path).__name__})")
+
     def make(what: Any) -> Array:
-        name = path if path is not None else getattr(what, "__name__", None)
+        name = path if isinstance(path, str) else getattr(what, "__name__", None)
         try:
             checked = _check.path(name)
             src = _Source(checked, what, transpose)
@@ -251,7 +321,9 @@ def source(path: Optional[str] = None, thing: Any = None, /, *,
             made.pyramid = "each"
         CURRENT.add(made)
         return made
-    return make if thing is None else make(thing)
+    if bare:
+        return make(path)  # @lazarr.source without parentheses
+    return Pending("lazarr.source", make) if thing is None else make(thing)
 
 
 def _given(src: _Source, levels: list, parameters: dict) -> dict:

@@ -12,7 +12,7 @@ import os
 import sys
 from typing import Callable, Sequence
 
-from .. import _array, _manifest
+from .. import _array, _manifest, _tell
 from .._array import Array, Registry
 from .._errors import StoreError
 from . import trust
@@ -32,7 +32,7 @@ def build(name: str, spec: str, ops: Sequence[str], registry: Registry, follow: 
         for op in ops:
             _add_op(f, op)
     except BaseException as e:
-        e._lazarr_file = path  # type: ignore[attr-defined]
+        _tell.failed(e, path)
         raise
     finally:
         _array.CURRENT.registry = previous
