@@ -12,6 +12,9 @@
 #include "http/look.h"
 #include "http/viewer.h"
 
+/* So many arrays are named at the start; the page at / has more. */
+enum { SAID_ARRAYS = 10 };
+
 struct lzr_driver *lzr_open_driver(const struct lzr_options *o, const struct lzr_log *log)
 {
     struct lzr_driver_options d = o->driver;
@@ -89,8 +92,12 @@ static void print_array(const struct lzr_array *a, const char *url)
 static void print_arrays(const struct lzr_catalog *c, const char *url)
 {
     struct lzr_look look;
-    for (size_t i = 0; i < lzr_catalog_narrays(c); i++) {
+    size_t n = lzr_catalog_narrays(c);
+    for (size_t i = 0; i < n && i < SAID_ARRAYS; i++) {
         print_array(lzr_catalog_array(c, i), url);
+    }
+    if (n > SAID_ARRAYS) {
+        (void)printf("… and %zu more: %s/\n", n - SAID_ARRAYS, url);
     }
     if (lzr_look_choose(c, NULL, NULL, &look)) {
         (void)printf("lazarr: all of it in Neuroglancer: %s/view/%s\n", url,

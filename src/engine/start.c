@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/config.h"
 #include "engine/engine.h"
 #include "engine/inputs.h"
 #include "store/codec.h"
@@ -353,6 +354,9 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
                            o->ops[0]);
     }
     if (code == LZR_OK) {
+        code = lzr_config_make(d, err);
+    }
+    if (code == LZR_OK) {
         code = lzr_pyenv_choose(o->python, exe, o->cancel, &d->pyenv, err);
     }
     if (code == LZR_OK) {
@@ -514,6 +518,7 @@ void lzr_driver_close(struct lzr_driver **dp)
     lzr_handover_release(&d->handover);
     lzr_failures_release(&d->failures);
     lzr_stores_free(d->stores, d->nstores);
+    lzr_buf_release(&d->config);
     for (size_t k = 0; d->manifests != NULL && k < d->nstores; k++) {
         lzr_free(d->manifests[k]);
     }

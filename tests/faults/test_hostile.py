@@ -58,7 +58,7 @@ def test_what_breaks_the_protocol_is_killed_and_the_block_computed_again(hostile
     srv = hostile(how)
     assert srv.chunk(key(1)) == body(1)
     assert srv.chunk(key(13)) == body(13)  # by its successor
-    srv.wait_log("worker 0 broke the protocol and is killed")
+    srv.wait_log("worker 0 is killed: it broke the protocol")
     for i in range(2, 12):
         assert srv.chunk(key(i)) == body(i)
     m = srv.metrics()
@@ -85,7 +85,7 @@ def test_one_that_hangs_up_but_lives(hostile):
 def test_an_answer_given_twice(hostile):
     srv = hostile("twice")
     assert srv.chunk(key(13)) == body(13)
-    srv.wait_log("worker 0 broke the protocol and is killed")
+    srv.wait_log("worker 0 is killed: it broke the protocol")
     assert srv.chunk(key(2)) == body(2)
 
 

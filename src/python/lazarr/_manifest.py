@@ -106,15 +106,21 @@ def _dependency(d: Any, folder: str) -> bytes:
         raise StoreError(f"depends: {d!r} can't be read: {e}") from None
 
 
-def array_digest(a: Array, e: dict, store_digest: str, folder: str, inputs: Sequence[str]) -> str:
-    """Digest of what makes an array's chunks, its inputs' digests included. With version= only that
-    and what it depends on count, so that an edit elsewhere in the file changes nothing."""
-    # Files with their size and mtime; arrays in memory only for being there: their place depends on
-    # the others, and their values on what the start or version= stands for.
+def _own(a: Array, e: dict, text: str) -> str:
+    """What an array's digest takes in of its entry, whose text is given."""
     if a.is_source:
+        # Files with their size and mtime; arrays in memory only for being there: their place depends
+        # on the others, and their values on what the start or version= stands for.
         e = dict(e, levels=[dict(v, data=True) if v.get("data") and v["data"]["file"] is None else v
                             for v in e["levels"]])
-    own = _SORTED.encode(e).encode()
+    elif not a.attributes and not a.channels:
+        return text
+    return _SORTED.encode(e)  # however a user's own members are ordered
+
+
+def array_digest(a: Array, own: str, store_digest: str, folder: str, inputs: Sequence[str]) -> str:
+    """Digest of what makes an array's chunks, its inputs' digests included. With version= only that
+    and what it depends on count, so that an edit elsewhere in the file changes nothing."""
     try:
         depends = [_dependency(d, folder) for d in a.depends]
     except StoreError as err:
@@ -123,7 +129,7 @@ def array_digest(a: Array, e: dict, store_digest: str, folder: str, inputs: Sequ
         tag = a.version
     else:
         tag = store_digest
-    return _digest(VERSION.encode(), own, tag.encode(), *(d.encode() for d in inputs), *depends)
+    return _digest(VERSION.encode(), own.encode(), tag.encode(), *(d.encode() for d in inputs), *depends)
 
 
 def _texts(registry: Registry, store_digest: str, folder: str) -> "list[str]":
@@ -143,9 +149,10 @@ def _texts(registry: Registry, store_digest: str, folder: str) -> "list[str]":
             todo.pop()
             if a.path not in digests:
                 e = entry(a)
-                e["digest"] = digests[a.path] = array_digest(
-                    a, e, store_digest, folder, [digests[p.array.path] for p in a.inputs])
-                texts[a.path] = _TEXT.encode(e)
+                text = _TEXT.encode(e)
+                digests[a.path] = array_digest(a, _own(a, e, text), store_digest, folder,
+                                               [digests[p.array.path] for p in a.inputs])
+                texts[a.path] = f'{text[:-1]},"digest":"{digests[a.path]}"}}'
     return [texts[a.path] for a in registry.arrays]
 
 

@@ -7,6 +7,8 @@ import numbers
 import types
 from typing import Any, Callable, Optional
 
+import numpy as np
+
 from . import _check, _codecs, _images, _inputs, _levels
 from ._errors import StoreError
 from ._inputs import Input
@@ -84,8 +86,39 @@ def slots(value: Any) -> Optional[int]:
     return int(value)
 
 
+def _key(v: Any) -> Any:
+    """A value as part of a dict's key, by which equals of another type differ (1, 1.0, True). TypeError
+    for what may change, or isn't known."""
+    kind = type(v)
+    if kind is tuple or kind is list:
+        return tuple([_key(x) for x in v])
+    if v is None or kind in (int, str, float, bool, type) or isinstance(v, np.dtype):
+        return kind, v
+    raise TypeError
+
+
+_FORMS: dict = {}  # normal forms by what was given: arrays are often made in loops
+MOST_FORMS = 64
+
+
 def normal_form(given: dict, inputs: list, is_source: bool) -> dict:
     """Every attribute of an Array. inputs: list of Input whose array is a settled Array."""
+    if inputs or is_source or "attributes" in given or "channels" in given:
+        return _normal_form(given, inputs, is_source)
+    try:
+        key = tuple([(k, _key(v)) for k, v in given.items()])
+    except TypeError:
+        return _normal_form(given, inputs, is_source)
+    form = _FORMS.get(key)
+    if form is None:
+        form = _normal_form(given, inputs, is_source)
+        if len(_FORMS) == MOST_FORMS:
+            _FORMS.clear()
+        _FORMS[key] = form
+    return dict(form, attributes={})  # which its owner may add to
+
+
+def _normal_form(given: dict, inputs: list, is_source: bool) -> dict:
     g = {k: v for k, v in given.items() if v is not None or k in ("compressor", "n5_compressor")}
     above: list = []  # levels of the first input
     if inputs:
