@@ -13,7 +13,7 @@
 
 enum {
     SPAN_PAGES = SPAN / PAGE,
-    HEAD_PAGES = 32,                    /* of a span, for its descriptions */
+    HEAD_PAGES = 48,                    /* of a span, for its descriptions */
     BINS = LZR_PAGES_MOST / PAGE + 1,   /* by length; the last one is for all that are longer */
     WORDS = (BINS + 63) / 64,
 };
@@ -26,7 +26,8 @@ enum state { TAKEN, CLEAN, DIRTY };
  * `state` as well, for the run behind it. */
 struct run {
     uint32_t pages, state;
-    struct run *prev, *next; /* in its bin */
+    struct run *prev, *next;   /* in its bin */
+    struct run *older, *newer; /* of the dirty ones */
 };
 
 struct span {
@@ -43,6 +44,7 @@ struct bins {
 struct lzr_pages {
     pthread_mutex_t mu;
     struct bins clean, dirty;
+    struct run *oldest, *newest;         /* of the dirty ones */
     size_t keep;                         /* pages */
     size_t taken, kept_pages, nspans;    /* pages, pages, spans */
 };
@@ -102,7 +104,13 @@ static void insert(struct lzr_pages *p, struct run *r)
     }
     b->first[i] = r;
     b->any[i / 64] |= UINT64_C(1) << (i % 64);
-    p->kept_pages += r->state == DIRTY ? r->pages : 0;
+    if (r->state == DIRTY) {
+        p->kept_pages += r->pages;
+        r->newer = NULL;
+        r->older = p->newest;
+        *(p->newest != NULL ? &p->newest->newer : &p->oldest) = r;
+        p->newest = r;
+    }
 }
 
 static void take_out(struct lzr_pages *p, struct run *r)
@@ -120,7 +128,11 @@ static void take_out(struct lzr_pages *p, struct run *r)
     if (b->first[i] == NULL) {
         b->any[i / 64] &= ~(UINT64_C(1) << (i % 64));
     }
-    p->kept_pages -= r->state == DIRTY ? r->pages : 0;
+    if (r->state == DIRTY) {
+        p->kept_pages -= r->pages;
+        *(r->older != NULL ? &r->older->newer : &p->oldest) = r->newer;
+        *(r->newer != NULL ? &r->newer->older : &p->newest) = r->older;
+    }
 }
 
 /* The shortest run of at least so many pages, or NULL. */
@@ -131,16 +143,6 @@ static struct run *find(const struct bins *b, size_t pages)
     for (size_t w = i / 64; w < WORDS; word = ++w < WORDS ? b->any[w] : 0) {
         if (word != 0) {
             return b->first[w * 64 + (size_t)__builtin_ctzll(word)];
-        }
-    }
-    return NULL;
-}
-
-static struct run *find_longest(const struct bins *b)
-{
-    for (size_t w = WORDS; w-- > 0;) {
-        if (b->any[w] != 0) {
-            return b->first[w * 64 + 63 - (size_t)__builtin_clzll(b->any[w])];
         }
     }
     return NULL;
@@ -224,11 +226,10 @@ void lzr_pages_free(struct lzr_pages **pp)
     }
     LZR_ZERO(pthread_mutex_lock(&p->mu));
     LZR_CHECK(p->taken == 0);
-    struct run *r;
-    while ((r = find_longest(&p->dirty)) != NULL) {
-        clean(p, r);
+    while (p->oldest != NULL) {
+        clean(p, p->oldest);
     }
-    while ((r = find_longest(&p->clean)) != NULL) {
+    for (struct run *r; (r = p->clean.first[BINS - 1]) != NULL;) { /* whole spans */
         take_out(p, r);
         p->nspans--;
         (void)munmap(span_of(r), SPAN);
@@ -250,9 +251,8 @@ void *lzr_pages_take(struct lzr_pages *p, size_t bytes)
     struct run *r = find(&p->dirty, pages);
     r = r != NULL ? r : find(&p->clean, pages);
     while (r == NULL) {
-        struct run *longest = find_longest(&p->dirty);
-        if (longest != NULL) { /* with clean neighbours it may do */
-            clean(p, longest);
+        if (p->oldest != NULL) { /* with clean neighbours it may do */
+            clean(p, p->oldest);
         } else if (!grow(p)) {
             LZR_ZERO(pthread_mutex_unlock(&p->mu));
             return NULL;
@@ -278,7 +278,7 @@ static void give_run(struct lzr_pages *p, struct run *r, size_t pages)
     p->taken -= pages;
     (void)join(p, r, pages, DIRTY);
     while (p->kept_pages > p->keep) {
-        clean(p, find_longest(&p->dirty));
+        clean(p, p->oldest); /* what has been of no use for longest */
     }
 }
 
