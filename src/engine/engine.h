@@ -37,6 +37,7 @@
 
 #include "base/buf.h"
 #include "base/scratch.h"
+#include "base/trim.h"
 #include "engine/band.h"
 #include "engine/cache.h"
 #include "engine/channel.h"
@@ -174,6 +175,7 @@ struct lzr_driver {
     int task_fd; /* eventfd: counts flights in tasks */
 
     struct lzr_budget budget;
+    struct lzr_trim trim; /* only the supervisor's */
     struct lzr_cache *cache;
     struct lzr_scratch_pool scratch; /* what codec threads work in */
     struct lzr_cache *decoded; /* chunks that regions share, decoded; NULL: not kept (inputs.h) */

@@ -271,6 +271,7 @@ static void tick(struct lzr_driver *d)
         lzr_worker_measure(d, &d->workers[i]);
     }
     uint64_t now = lzr_now_us();
+    lzr_trim_look(&d->trim, now, atomic_load(&d->budget.used));
     pthread_mutex_lock(&d->mu);
     for (unsigned i = 0; i < d->nworkers; i++) {
         lzr_worker_check(d, &d->workers[i], now, &list);
