@@ -76,6 +76,11 @@ def test_one_that_always_lies_is_a_500(hostile, how):
     assert srv.metric("worker_deaths_total") == 2
 
 
+def test_a_manifest_that_is_too_large_is_named(hostile):
+    with pytest.raises(AssertionError, match="the manifest is larger than the limit of 64 MiB"):
+        hostile("large_manifest")
+
+
 def test_one_that_hangs_up_but_lives(hostile):
     srv = hostile("hang_up")
     assert srv.chunk(key(13)) == body(13)
