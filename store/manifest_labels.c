@@ -1,5 +1,5 @@
-/* labels_of: which image an array's labels are of. All is looked up in sorted lists: a store may have
- * as many labels as it has arrays. */
+/* labels_of: which image an array's labels are of. All is looked up in sorted lists: a store may
+ * have as many labels as it has arrays. */
 #include <stdlib.h>
 #include <string.h>
 

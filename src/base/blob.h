@@ -2,9 +2,9 @@
  *
  * A blob is made with lzr_blob_new, filled by its maker, and from then on immutable. Refs may be
  * taken and dropped on any thread; the last unref frees it and gives its charge back to the budget
- * it was made under. The charge is the whole allocation, header included, in whole pages where it is
- * made of such (pages.h), so the sum of live blobs is what the budget says, whoever holds them: the
- * cache, a flight, a response being sent.
+ * it was made under. The charge is the whole allocation, header included, in whole pages where it
+ * is made of such (pages.h), so the sum of live blobs is what the budget says, whoever holds them:
+ * the cache, a flight, a response being sent.
  *
  * The budget is a number, not a gate: lzr_blob_new never refuses for the budget's sake. Whoever
  * starts work asks first (engine: reserve before you start). */

@@ -9,17 +9,17 @@
 #include "base/mem.h"
 
 #define PAGE ((size_t)4096)
-#define SPAN ((size_t)16 << 20) /* aligned to itself, so that a page's span is found by its address */
+#define SPAN ((size_t)16 << 20) /* aligned to itself, so that an address tells its span */
 
 enum {
     SPAN_PAGES = SPAN / PAGE,
-    HEAD_PAGES = 48,                    /* of a span, for its descriptions */
-    BINS = LZR_PAGES_MOST / PAGE + 1,   /* by length; the last one is for all that are longer */
+    HEAD_PAGES = 48,                  /* of a span, for its descriptions */
+    BINS = LZR_PAGES_MOST / PAGE + 1, /* by length; the last one is for all that are longer */
     WORDS = (BINS + 63) / 64,
 };
 
-/* CLEAN: the kernel has its pages. DIRTY: they may be resident. TAKEN: not in a list, used or just on
- * its way to the kernel. */
+/* CLEAN: the kernel has its pages. DIRTY: they may be resident. TAKEN: not in a list, used or just
+ * on its way to the kernel. */
 enum state { TAKEN, CLEAN, DIRTY };
 
 /* A run of pages. Its description is that of its first page; that of its last one holds `pages` and
@@ -44,9 +44,9 @@ struct bins {
 struct lzr_pages {
     pthread_mutex_t mu;
     struct bins clean, dirty;
-    struct run *oldest, *newest;         /* of the dirty ones */
-    size_t keep;                         /* pages */
-    size_t taken, kept_pages, nspans;    /* pages, pages, spans */
+    struct run *oldest, *newest; /* of the dirty ones */
+    size_t keep, taken, kept_pages;
+    size_t nspans;
 };
 
 size_t lzr_pages_round(size_t bytes)

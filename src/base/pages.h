@@ -1,10 +1,10 @@
-/* pages.h: memory in whole pages for what is large and lives for as long as it likes: cached chunks.
+/* pages.h: memory in whole pages for what is large and lives as long as it likes: cached chunks.
  *
  * malloc keeps what was freed between two that live on, in each of its arenas: under a cache whose
  * chunks come and go, a fifth of it and more. Here the pages of what was given back go back to the
- * kernel but for `keep` bytes, which are used again first, so that a steady coming and going costs no
- * page faults. What is resident is never more than what is taken, each rounded up to whole pages,
- * `keep`, and for each 16 MiB of address space 96 KiB of bookkeeping.
+ * kernel but for `keep` bytes, which are used again first, so that a steady coming and going costs
+ * few page faults. What is resident is never more than what is taken, each rounded up to whole pages,
+ * `keep`, and for each 16 MiB of address space 192 KiB of bookkeeping at most.
  *
  * Any thread. A lock is held for list operations and, where addresses run out, for one mmap; never
  * while pages go back to the kernel. */

@@ -18,8 +18,7 @@ struct lzr_trim {
     uint64_t pause_us; /* since when the last one found little, doubled each time */
 };
 
-/* Whether to trim now. resident: bytes of the process's own; used: those that are known to be in use.
- */
+/* Whether to trim now. resident: bytes of the process's own; used: those known to be in use. */
 bool lzr_trim_due(const struct lzr_trim *t, uint64_t now_us, uint64_t resident, uint64_t used);
 /* What a trim has changed. */
 void lzr_trim_done(struct lzr_trim *t, uint64_t now_us, uint64_t before, uint64_t after);

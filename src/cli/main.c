@@ -28,8 +28,8 @@ int main(int argc, char **argv)
     }
     (void)signal(SIGPIPE, SIG_IGN);
     /* What is large is mapped, so that its memory goes back when it is freed; the library would
-     * otherwise raise this limit by itself and keep what the budget has let go of. Chunks lie elsewhere
-     * (base/pages.h); of the rest, each arena keeps what threads have freed, so there are two. */
+     * otherwise raise this limit by itself and keep what the budget has let go of. Chunks lie
+     * elsewhere (base/pages.h); of the rest, each arena keeps what was freed, so there are two. */
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
     (void)mallopt(M_TRIM_THRESHOLD, 1 << 22);
     (void)mallopt(M_ARENA_MAX, 2);
@@ -38,6 +38,9 @@ int main(int argc, char **argv)
     }
     if (o.command == LZR_GET) {
         return lzr_get(&o);
+    }
+    if (o.command == LZR_BDV) {
+        return lzr_bdv(&o);
     }
     /* Blocked before any thread starts, so that only the one that waits for them sees them. */
     sigset_t signals;

@@ -50,7 +50,7 @@ static void base_url(const struct lzr_options *o, uint16_t port, char *out, size
                    port);
 }
 
-/* One line an array: its URL in every face that holds it, and why the others don't. */
+/* One line an array: its levels, its URL in every face that holds it, and why the others don't. */
 static void print_array(const struct lzr_array *a, const char *url)
 {
     static const enum lzr_face faces[] = {LZR_FACE_ZARR3, LZR_FACE_ZARR2, LZR_FACE_N5,
@@ -59,6 +59,10 @@ static void print_array(const struct lzr_array *a, const char *url)
     struct lzr_buf reasons;
     lzr_buf_init(&reasons, 4096);
     (void)printf("%s/%s", a->store->name, a->path);
+    if (a->nlevels > 1) {
+        /* How they come about, which nobody need have said: docs/levels.md has the words. */
+        (void)printf(" (%u levels: %s)", a->nlevels, lzr_pyramid_name(a->pyramid));
+    }
     for (size_t i = 0; i < sizeof faces / sizeof faces[0]; i++) {
         char why[LZR_WHY_BYTES];
         struct lzr_buf key;

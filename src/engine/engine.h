@@ -312,8 +312,8 @@ void lzr_flight_release(struct lzr_driver *d, struct lzr_flight *f);
 /* worker.c */
 /* Passes what the loader said on to all workers that wait for it. With mu. */
 void lzr_send_facts(struct lzr_driver *d);
-/* Sends more of the CONFIG to a worker that has `at` bytes of it; false: it has no reason to ask, or
- * doesn't read. With mu. */
+/* Sends more of the CONFIG to a worker that has `at` bytes of it; false: it has no reason to ask,
+ * or doesn't read. With mu. */
 bool lzr_send_more(struct lzr_driver *d, struct lzr_worker *w, uint64_t at);
 /* Starts the process; supervisor only, without mu. */
 void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w);
@@ -329,8 +329,8 @@ void lzr_worker_release(struct lzr_worker *w);
 void lzr_worker_reset(struct lzr_worker *w);
 void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w); /* with mu */
 /* Kills it for a reason that is known: "it ...", without its name. That goes to the log now; where
- * the worker is loading, it is also why it couldn't, and where it is at a job, what that died of. With
- * mu. */
+ * the worker is loading, it is also why it couldn't, and where it is at a job, what that died of.
+ * With mu. */
 void lzr_worker_give_up(struct lzr_driver *d, struct lzr_worker *w, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -61,8 +61,8 @@ static enum lzr_code no_memory(struct lzr_err *err)
     return lzr_err_set(err, LZR_E_NOMEM, "no memory for an encoded chunk");
 }
 
-/* Into scratch, and from there to where it stays, as long as it is: what is taken long and cut short
- * leaves holes that the next long one doesn't fit in. */
+/* Into scratch, and from there to where it stays, as long as it is: what is taken long and cut
+ * short leaves holes that the next long one doesn't fit in. */
 static enum lzr_code encode_beside(struct lzr_driver *d, const struct lzr_array *a, const void *raw,
                                    size_t n, size_t bound, struct lzr_blob **out,
                                    struct lzr_err *err)

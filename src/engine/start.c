@@ -318,8 +318,8 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
     return code;
 }
 
-/* Where chunks lie. Under an address sanitizer each is malloc's, whose ends it watches. NULL: malloc's
- * too. */
+/* Where chunks lie. Under an address sanitizer each is malloc's, whose ends it watches. NULL: they
+ * are malloc's as well. */
 static struct lzr_pages *make_pages(void)
 {
 #ifdef __SANITIZE_ADDRESS__

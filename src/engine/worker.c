@@ -272,8 +272,8 @@ static void send_facts(struct lzr_driver *d, struct lzr_worker *w)
 {
     struct lzr_err err;
     struct lzr_msg m = {.type = LZR_MSG_FACTS, .bytes = d->handover.facts_bytes};
-    if (w->loader || w->facts_sent || !w->configured || w->state != LZR_WORKER_STARTING || w->channel == NULL ||
-        d->handover.facts_fd < 0) {
+    if (w->loader || w->facts_sent || !w->configured || w->state != LZR_WORKER_STARTING ||
+        w->channel == NULL || d->handover.facts_fd < 0) {
         return;
     }
     w->facts_sent = true;

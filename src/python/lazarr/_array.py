@@ -433,16 +433,16 @@ def array(path: Union[str, Callable[..., Any], None] = None, /, **parameters: An
 
     The function gets a `Block` and returns the block's values (an ndarray of ``block.shape``, where
     an axis may have length 1, or a scalar), or writes them into ``block.data``. They must fit the
-    declared dtype: ints that are in range are cast, 300 for uint8, 1.5 for int32 or a complex for a
-    float are errors.
+    declared dtype: ints that are in range are cast; 300 for uint8, any float for an integer dtype or a
+    complex for a float are errors.
 
     path: its name, "a/b/c" makes groups; default the function's name.
     shape: voxels per axis, slowest first, 0 to 8 axes. chunks: voxels per chunk, one number or one
         per axis, at most 256 MiB. dtype: bool, (u)int8 to 64, float16 to 64, complex64, 128, in
         either byte order. fill_value: what a block's unwritten voxels are (0).
     dims: the axes' names, of a plain array.
-    axes: out of "tczyx" in that order: makes it an image (OME-NGFF), with kind "image" or "labels",
-        units (one for the spatial axes, or one per axis), scale (units per voxel, per axis) and
+    axes: out of "tczyx" in that order: makes it an image (OME-NGFF), with kind "image" or "labels"
+        (an integer array all of whose inputs are labels is labels), units (one for the spatial axes, or one per axis), scale (units per voxel, per axis) and
         translation (the centre of voxel 0, in units).
     channels: of an image with axis c, a list of names or of OMERO dicts (label, color, window ...).
     labels_of: of kind "labels", the image (or its path) in whose ``labels/`` they are listed, too.
@@ -454,18 +454,21 @@ def array(path: Union[str, Callable[..., Any], None] = None, /, **parameters: An
     levels, factors, pyramid: of an image, how many resolution levels there are, how many voxels
         become one from each to the next (2 on the spatial axes; one number, one per axis, or a list
         of those, one per step) and how: "mean", "mode", "max", "min", "stride", or "each" where the
-        function itself computes each level. Default "mean", of labels "mode", and "each" where the
-        inputs have the levels.
+        function itself computes each level. Default "mean", of labels "mode", of images "each" where
+        all inputs have the levels. Labels are never averaged.
     inputs: arrays (or their paths, or lazarr.Input) that it is computed from; the function gets their
-        regions after the block. What isn't given is the first input's: shape, chunks, dtype, axes,
-        dims, units, scale, translation, levels and factors. halo: voxels of context around the
+        regions after the block. What isn't given is the first input's: shape, chunks, dtype, fill value
+        (where the dtype has it), axes, dims, units, scale, translation, levels and factors, channels
+        where their axis is the same. halo: voxels of context around the
         block, an integer, one per axis of the input, or (lower, upper) pairs. boundary: what lies
         outside an input, "constant" (its fill value, the default), "edge", "reflect", "symmetric" or
-        "wrap", as in numpy.pad. A result as large as the first input's region is trimmed.
+        "wrap", as in numpy.pad. A result as large as the first input's region is trimmed, be it an
+        ndarray or another array-like.
     slots: at most so many workers compute this array, always the same ones.
     timeout: seconds before a computation is killed (300; a worker's first block 900).
     version, depends: a tag (with files and functions) that makes ETags survive a restart.
-    deterministic: False where the same block may come out differently each time.
+    deterministic: False where the same block may come out differently each time. Random numbers are
+        the same each time from a generator of the block: ``np.random.default_rng((seed, *block.chunk))``.
 
     Raises StoreError naming the array, the parameter and the reason.
 

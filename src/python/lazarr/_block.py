@@ -170,7 +170,7 @@ class Block:
 
 def run(function: Callable[..., Any], block: Block) -> Any:
     """Calls a function for a block. Returns its result, or None if it wrote block.data. A result as
-    large as the first input's region loses its halo."""
+    large as the first input's region loses its halo, be it an ndarray or what becomes one."""
     if block.inputs and block.array is not None and block.array._takes_inputs:
         result = function(block, *block.inputs)
     else:
@@ -181,7 +181,11 @@ def run(function: Callable[..., Any], block: Block) -> Any:
         return None
     if block._data is not None and result is block._data:
         return None
-    if block.inputs and isinstance(result, np.ndarray) and result.shape != block.shape \
+    if not block.inputs or block.inputs[0].shape == block.shape:
+        return result  # there is nothing to trim
+    if not isinstance(result, (np.ndarray, np.generic, bool, int, float, complex)):
+        result = _cast.as_array(result)  # xarray, dask, pandas, torch, a list ...
+    if isinstance(result, np.ndarray) and result.shape != block.shape \
             and result.shape == block.inputs[0].shape:
         return result[block.crop]
     return result

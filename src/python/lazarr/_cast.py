@@ -58,10 +58,15 @@ def _refuse(a: np.ndarray, bad: np.ndarray, dt: np.dtype) -> None:
     """Raises for the first element where bad is True."""
     if not bad.any():
         return
+    value, place = _first(a, bad)
+    raise CastError(f"value {value} at {place} does not fit {dtype_name(dt)}")
+
+
+def _first(a: np.ndarray, bad: np.ndarray) -> tuple:
+    """The first element where bad is True, as text, and its place."""
     flat = int(np.argmax(bad.reshape(-1)))
     place = [int(i) for i in np.unravel_index(flat, a.shape)] if a.ndim else []
-    raise CastError(f"value {_value_text(a.reshape(-1)[flat])} at {place} does not fit "
-                    f"{dtype_name(dt)}")
+    return _value_text(a.reshape(-1)[flat]), place
 
 
 def check_values(a: np.ndarray, dt: np.dtype) -> None:
@@ -109,14 +114,19 @@ def check_values(a: np.ndarray, dt: np.dtype) -> None:
 
 def _refuse_kind(a: np.ndarray, dt: np.dtype) -> None:
     """No value of this kind is accepted: a float for integers, a complex for reals, a number for bool."""
+    name = dtype_name(dt)
+    ways = f"return x > 0 or another comparison, or declare dtype={a.dtype.name!r}" if dt.kind == "b" else \
+        f"return x.real or abs(x), or declare dtype={a.dtype.name!r}" if a.dtype.kind == "c" else \
+        f"return x.round().astype({name!r}), or declare dtype='float32'"
+    where = ""
     if a.size:
         # The place that explains it best: a fraction, a part that would be lost; else the first.
         with np.errstate(all="ignore"):
             lost = a != np.trunc(a) if a.dtype.kind == "f" else \
                 a.imag != 0 if a.dtype.kind == "c" else np.zeros(a.shape, bool)
-        _refuse(a, lost, dt)
-        _refuse(a, np.ones(a.shape, bool), dt)
-    raise CastError(f"an array of dtype {a.dtype} does not fit {dtype_name(dt)}")
+        value, place = _first(a, lost if lost.any() else np.ones(a.shape, bool))
+        where = f" (value {value} at {place}{f' does not fit {name}' if lost.any() else ''})"
+    raise CastError(f"it returned {a.dtype.name}, the array is {name}: {ways}{where}")
 
 
 def check(result: Any, block_shape: Sequence[int], dt: np.dtype) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from . import _array, _block, _handover, _manifest
+from . import _array, _block, _handover, _manifest, _notes
 from ._array import Array, Registry
 from ._block import Block
 from ._errors import CastError, StoreError
@@ -64,6 +64,8 @@ def _load(name: str, path: str) -> str:
     except BaseException as e:
         e._lazarr_file = path  # type: ignore[attr-defined]
         raise
+    if _handover.CURRENT.mode != _handover.FACTS:
+        _notes.of_generators(path, registry.arrays)
     _stores.append(registry.arrays)
     return text
 

@@ -1,6 +1,7 @@
 """Sources: array-likes that are served as they are."""
 from __future__ import annotations
 
+import math
 from typing import Any, Optional, Sequence
 
 import numpy as np
@@ -10,6 +11,9 @@ from ._array import CURRENT, Array, label
 from ._block import Block
 from ._errors import StoreError
 from ._levels import Level
+
+
+MAX_PLAIN_CHUNK = 1 << 20  # bytes, where a plain array's chunks aren't said
 
 
 class _Source:
@@ -166,19 +170,31 @@ def _regular_chunks(a: Any) -> Optional[tuple]:
     return tuple(out)
 
 
-def default_chunks(shape: Sequence[int], axes: Any = None) -> tuple:
-    """64 per spatial axis in 3-D, 512 in 2-D, 1 elsewhere. Without axes names the last three (or two)
-    count as spatial, and a 1-D array gets chunks of 65536.
+def default_chunks(shape: Sequence[int], axes: Any = None, itemsize: int = 1) -> tuple:
+    """Of images 64 per spatial axis in 3-D, 512 in 2-D, 1 elsewhere. Of plain arrays 0.25 to 1 MiB a
+    chunk (less where the array has less): short axes whole, the others in powers of two, as equal as
+    can be and the last ones longer. itemsize: bytes of an element.
 
-    >>> default_chunks((5, 100, 900, 900)), default_chunks((900, 900)), default_chunks((9,))
-    ((1, 64, 64, 64), (512, 512), (65536,))
+    >>> default_chunks((5, 100, 900, 900), "czyx"), default_chunks((900, 900), "yx")
+    ((1, 64, 64, 64), (512, 512))
+    >>> default_chunks((300000, 3), None, 4), default_chunks((5, 100, 900, 900), None, 2)
+    ((65536, 3), (5, 32, 32, 64))
     """
-    rank = len(shape)
-    if rank == 1:
-        return (65536,)
-    spatial = [a in "zyx" for a in axes] if axes else [i >= rank - 3 for i in range(rank)]
-    size = 64 if sum(spatial) == 3 else 512
-    return tuple(size if s else 1 for s in spatial)
+    if axes:
+        spatial = [a in "zyx" for a in axes]
+        size = 64 if sum(spatial) == 3 else 512
+        return tuple(size if s else 1 for s in spatial)
+    whole = tuple(max(1, int(n)) for n in shape)
+    most = max(1, MAX_PLAIN_CHUNK // itemsize)
+    edge = 1
+    while edge < max(whole, default=1) and math.prod(min(n, 2 * edge) for n in whole) <= most:
+        edge *= 2
+    out = [min(n, edge) for n in whole]
+    for i in reversed(range(len(out))):
+        longer = out[:i] + [min(whole[i], 2 * edge)] + out[i + 1:]
+        if math.prod(longer) <= most:
+            out = longer
+    return tuple(out)
 
 
 def source(path: Optional[str] = None, thing: Any = None, /, *,
@@ -194,7 +210,8 @@ def source(path: Optional[str] = None, thing: Any = None, /, *,
     translation may then be lists with an entry for each, and otherwise follow from the shapes.
 
     transpose: order of the axes, as in ``numpy.transpose``. Shape and dtype are the array-like's;
-    chunks its own regular ones, else 64 per spatial axis in 3-D, 512 in 2-D; the names of the axes
+    chunks its own regular ones, else of an image 64 per spatial axis in 3-D, 512 in 2-D, of a plain
+    array 0.25 to 1 MiB each, short axes whole; the names of the axes
     those of an xarray DataArray. The other parameters are those of `lazarr.array`; with levels an
     image gets a lazy pyramid. Raises StoreError.
 
@@ -244,7 +261,7 @@ def _given(src: _Source, levels: list, parameters: dict) -> dict:
     if given.get("chunks") is None:
         own = _regular_chunks(a)
         given["chunks"] = src.order(own) if own else \
-            default_chunks(given["shape"], given.get("axes"))
+            default_chunks(given["shape"], given.get("axes"), _check.dtype(given["dtype"]).itemsize)
     if given.get("axes") is None and given.get("dims") is None:
         given["dims"] = _dims(a, src)
     if len(levels) > 1:

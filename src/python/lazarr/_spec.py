@@ -9,7 +9,7 @@ from typing import Any, Callable, Optional
 
 import numpy as np
 
-from . import _check, _codecs, _images, _inputs, _levels
+from . import _check, _codecs, _images, _inputs, _levels, _takes_over
 from ._errors import StoreError
 from ._inputs import Input
 from ._levels import Level
@@ -92,7 +92,9 @@ def _key(v: Any) -> Any:
     kind = type(v)
     if kind is tuple or kind is list:
         return tuple([_key(x) for x in v])
-    if v is None or kind in (int, str, float, bool, type) or isinstance(v, np.dtype):
+    if kind is float:
+        return kind, repr(v)  # 0.0 == -0.0
+    if v is None or kind in (int, str, bool, type) or isinstance(v, np.dtype):
         return kind, v
     raise TypeError
 
@@ -133,6 +135,8 @@ def _normal_form(given: dict, inputs: list, is_source: bool) -> dict:
     for name in ("shape", "chunks", "dtype"):
         if name not in g:
             raise StoreError(f"{name} must be given")
+    if inputs:
+        _takes_over.complete(g, inputs)
     out = _plain_form(g)
     _place(out, g, inputs, is_source, above)
     return out
@@ -257,11 +261,10 @@ def _plain_form(g: dict) -> dict:
 
 def _place(out: dict, g: dict, inputs: list, is_source: bool, inherited: list) -> None:
     """levels, pyramid and inputs: which depend on each other."""
-    rank = len(out["shape"])
-    steps = _levels.steps(g.get("levels"), g.get("factors"), out["axes"], rank, [
+    steps = _levels.steps(g.get("levels"), g.get("factors"), out["axes"], out["shape"], [
         tuple(max(1, b // a) for a, b in zip(fine.factor, coarse.factor))
         for fine, coarse in zip(inherited, inherited[1:])])
-    pyramid = _levels.check_pyramid(g.get("pyramid"), out["dtype"], is_source)
+    pyramid = _levels.check_pyramid(g.get("pyramid"), out["dtype"], is_source, out["kind"])
 
     def levels(method: Any) -> tuple:
         made = _levels.make(out["shape"], out["chunks"], out["scale"], out["translation"], steps,
@@ -291,7 +294,7 @@ def _place(out: dict, g: dict, inputs: list, is_source: bool, inherited: list) -
         pyramid = None
     elif pyramid is None:
         pyramid = "mode" if out["kind"] == "labels" else "mean"
-        if inputs:
+        if inputs and pyramid == "mean":  # labels computed on each level would be other labels there
             try:
                 out["inputs"], pyramid = placed(len(steps) + 1), "each"
             except StoreError:
