@@ -3,7 +3,7 @@
  * malloc keeps what was freed between two that live on, in each of its arenas: under a cache whose
  * chunks come and go, a fifth of it and more. Here the pages of what was given back go back to the
  * kernel but for `keep` bytes, which are used again first, so that a steady coming and going costs
- * few page faults. What is resident is never more than what is taken, each rounded up to whole pages,
+ * few page faults. What is resident is never more than what is taken, each in whole pages,
  * `keep`, and for each 16 MiB of address space 192 KiB of bookkeeping at most.
  *
  * Any thread. A lock is held for list operations and, where addresses run out, for one mmap; never

@@ -6,25 +6,33 @@
 
 enum { PART = LZR_MAX_MESSAGE - (int)sizeof(struct lzr_msg) };
 
+static void add(struct lzr_buf *b, const char *text, uint64_t *bytes)
+{
+    size_t n = strlen(text) + 1;
+    *bytes += n;
+    lzr_buf_add(b, text, n);
+}
+
 enum lzr_code lzr_config_make(struct lzr_driver *d, struct lzr_err *err)
 {
     struct lzr_buf *b = &d->config;
+    uint64_t bytes = 0;
     lzr_buf_init(b, LZR_MAX_CONFIG);
     for (size_t i = 0; i < d->nstores; i++) {
         const char *told = d->stores[i].told != NULL ? d->stores[i].told : d->stores[i].path;
-        lzr_buf_add(b, d->stores[i].name, strlen(d->stores[i].name) + 1);
-        lzr_buf_add(b, told, strlen(told) + 1);
+        add(b, d->stores[i].name, &bytes);
+        add(b, told, &bytes);
     }
     for (size_t i = 0; i < d->nops; i++) {
-        lzr_buf_add(b, "", 1);
-        lzr_buf_add(b, d->ops[i], strlen(d->ops[i]) + 1);
+        add(b, "", &bytes);
+        add(b, d->ops[i], &bytes);
     }
-    return !lzr_buf_failed(b)
-               ? LZR_OK
-               : lzr_err_set(err, LZR_E_LIMIT,
-                             "the paths of the %zu stores, with --op, are longer than %llu MiB, or "
-                             "there is no memory for them",
-                             d->nstores, (unsigned long long)(LZR_MAX_CONFIG >> 20));
+    if (bytes > LZR_MAX_CONFIG) {
+        return lzr_err_set(err, LZR_E_LIMIT,
+                           "the paths of the %zu stores, with --op, have more than %llu MiB",
+                           d->nstores, (unsigned long long)(LZR_MAX_CONFIG >> 20));
+    }
+    return !lzr_buf_failed(b) ? LZR_OK : lzr_err_set(err, LZR_E_NOMEM, "no memory to start");
 }
 
 enum lzr_code lzr_config_send(const struct lzr_driver *d, struct lzr_channel *c, uint32_t flags,

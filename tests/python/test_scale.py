@@ -28,13 +28,13 @@ def define(what):
 
 @pytest.mark.parametrize("first,second,error", [
     (("array", "a/b"), ("array", "a/b"), 'array "a/b": the path is already that of another array'),
-    (("array", "a/b"), ("array", "a/b/c/d"), 'array "a/b/c/d": its path lies inside the array "a/b"'),
-    (("array", "a/b/c/d"), ("array", "a/b"), 'array "a/b/c/d": its path lies inside the array "a/b"'),
+    (("array", "a/b"), ("array", "a/b/x/y"), 'array "a/b/x/y": its path lies inside the array "a/b"'),
+    (("array", "a/b/x/y"), ("array", "a/b"), 'array "a/b/x/y": its path lies inside the array "a/b"'),
     (("group", "a"), ("group", "a"), 'group "a": the path is already that of another group'),
     (("group", "a"), ("array", "a"), 'group "a": its path is that of, or lies inside, the array "a"'),
     (("array", "a"), ("group", "a"), 'group "a": its path is that of, or lies inside, the array "a"'),
-    (("group", "a/b/c"), ("array", "a"), 'group "a/b/c": its path is that of, or lies inside, the array "a"'),
-    (("array", "a"), ("group", "a/b/c"), 'group "a/b/c": its path is that of, or lies inside, the array "a"'),
+    (("group", "a/b/x"), ("array", "a"), 'group "a/b/x": its path is that of, or lies inside, the array "a"'),
+    (("array", "a"), ("group", "a/b/x"), 'group "a/b/x": its path is that of, or lies inside, the array "a"'),
 ])
 def test_paths_that_clash(registry, first, second, error):
     define(first)
