@@ -36,7 +36,7 @@ struct lzr_driver_options {
     const char *const *ops; /* "module:function" of arrays computed beside data files; borrowed for
                              * the driver's life */
     size_t nops;
-    unsigned workers;          /* 0: as many as cores */
+    unsigned workers;          /* 0: as many as base/cores.h finds */
     uint64_t cache_bytes;      /* the byte budget; 0 keeps nothing */
     const char *python;        /* environment prefix; NULL: $VIRTUAL_ENV, $CONDA_PREFIX, Debian's */
     const struct lzr_log *log; /* borrowed for the driver's life */
@@ -197,6 +197,8 @@ struct lzr_worker_info {
     char error[1024]; /* why it last failed to start: line '\n' traceback, cut; "" if it didn't */
 };
 
+/* What its blobs are charged to; lives as long as the driver. For blobs of a front's own. */
+struct lzr_budget *lzr_driver_budget(struct lzr_driver *d);
 void lzr_driver_stats(struct lzr_driver *d, struct lzr_stats *out);
 void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_array_stats *out);
 /* Fills up to n; returns how many there are. */

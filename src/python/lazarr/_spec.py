@@ -1,11 +1,12 @@
 """All parameters of an array in normal form, with what it takes over from its first input."""
 from __future__ import annotations
 
+import difflib
 import inspect
 import math
 import numbers
 import types
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Iterable, Optional
 
 import numpy as np
 
@@ -31,11 +32,21 @@ SETTLED = ("dtype", "shape", "chunks", "fill_given", "fill_value", "dims", "axes
            "depends", "deterministic", "levels", "pyramid", "inputs", "slots")
 
 
+def unknown(name: str, known: Iterable[str]) -> str:
+    """Says that there is no such parameter, and which one may be meant.
+
+    >>> unknown("chunk", KNOWN)
+    "unknown parameter 'chunk': did you mean 'chunks'?"
+    """
+    near = difflib.get_close_matches(name.lower(), known, 1)
+    return f"unknown parameter {name!r}" + (f": did you mean {near[0]!r}?" if near else "")
+
+
 def check_names(g: dict) -> None:
     """What can be refused before the inputs are known."""
     for name in g:
         if name not in KNOWN:
-            raise StoreError(f"unknown parameter {name!r}")
+            raise StoreError(unknown(name, (*KNOWN, "inputs", "path")))
     if g.get("halo"):
         _inputs.check_halo(g["halo"])
     if g.get("boundary") is not None:
@@ -63,6 +74,10 @@ def takes(function: Callable[..., Any], inputs: int) -> bool:
         return wants
     except TypeError:
         pass
+    if not inputs and needed > 1:
+        more = [n for n, p in signature.parameters.items() if p.default is p.empty][1:needed]
+        raise StoreError(f"the function takes {', '.join(more)} behind the block, and the array has no "
+                         "inputs: say inputs=[...], the arrays that it is computed from")
     what = f"a block and {inputs} input{'s' if inputs != 1 else ''}" if inputs else "a block"
     raise StoreError(f"the function must take {what}, its arguments are {signature}")
 
