@@ -25,6 +25,13 @@ void lzr_driver_retire(struct lzr_driver *d)
     }
 }
 
+void lzr_driver_python(const struct lzr_driver *d, char *out, size_t n)
+{
+    const struct lzr_pyenv *p = &d->pyenv;
+    (void)snprintf(out, n, "Python %s of %s%s%s", p->version, p->prefix,
+                   p->source != NULL ? ", from " : "", p->source != NULL ? p->source : "");
+}
+
 uint64_t lzr_driver_salt(const struct lzr_driver *d, const struct lzr_array *a)
 {
     return d->salts[a->id];
@@ -152,6 +159,8 @@ struct lzr_flight *lzr_flight_new(struct lzr_driver *d, const struct lzr_chunk *
     if (f != NULL) {
         f->recipe = lzr_recipe_of(c);
         f->unstarted = f->recipe->list != NULL && !f->recipe->eager;
+        f->again = c->encoding == LZR_ENC_ZARR &&
+                   lzr_drops_has(&d->drops, c->array->id, c->level, c->index);
         d->stats.flights_total += c->encoding == LZR_ENC_ZARR;
     }
     return f;
@@ -324,7 +333,8 @@ void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_
                                     .encoded = s->encoded,
                                     .encoded_bytes = s->encoded_bytes,
                                     .hits = __atomic_load_n(&s->hits, __ATOMIC_RELAXED),
-                                    .misses = s->misses};
+                                    .misses = s->misses,
+                                    .pace = s->pace};
     pthread_mutex_unlock(&d->mu);
 }
 

@@ -19,6 +19,8 @@
  *   files.c      ... whether those files are what they were
  *   supervise.c  the supervisor thread: deaths, deadlines, respawning, workers' output
  *   watchdog.c   the supervisor's: what ends jobs and workers early
+ *   pace.c       ... how long blocks take, and what that says of one that nobody waits for
+ *   drops.c      ... which chunks were dropped while they ran, until somebody has got them
  *   worker.c     starting a process; its slots
  *   keep.c       an edition that keeps what another one has of some arrays
  *   code.c       which code the edition runs, and workers that run another
@@ -44,11 +46,13 @@
 #include "engine/cache.h"
 #include "engine/channel.h"
 #include "engine/code.h"
+#include "engine/drops.h"
 #include "engine/failures.h"
 #include "engine/files.h"
 #include "engine/flight.h"
 #include "engine/homes.h"
 #include "engine/keep.h"
+#include "engine/pace.h"
 #include "engine/pyenv.h"
 #include "engine/queue.h"
 #include "engine/slot.h"
@@ -114,6 +118,7 @@ struct lzr_worker {
     unsigned njobs;
     struct lzr_prepared next; /* sent when the jobs before it are done, or nearly */
     uint64_t jobs_done;       /* of this process */
+    uint64_t *done;           /* a bit an array of which it has computed a block; NULL: none */
     struct lzr_slot *slots;
     unsigned npinned;
     unsigned nhomes; /* arrays with slots that it is a home of */
@@ -203,6 +208,7 @@ struct lzr_driver {
     struct lzr_failures failures;
     struct lzr_code_record code;
     struct lzr_keep kept; /* while it opens */
+    struct lzr_drops drops;
     struct lzr_stats stats; /* counters; gauges are filled when asked for */
     struct lzr_array_stats *array_stats;
     struct lzr_home *homes; /* by array id; NULL: no array has slots */
@@ -340,6 +346,10 @@ void lzr_worker_release(struct lzr_worker *w);
 /* Forgets process, channel and slots of a dead worker; with mu held, jobs already taken care of. */
 void lzr_worker_reset(struct lzr_worker *w);
 void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w); /* with mu */
+/* Whether this process has computed a block of the array, and that it has. With mu. */
+bool lzr_worker_has_done(const struct lzr_worker *w, const struct lzr_array *a);
+void lzr_worker_note_done(const struct lzr_driver *d, struct lzr_worker *w,
+                          const struct lzr_array *a);
 
 /* How a failing chunk is logged: one that is asked for again and again, or beside others that fail
  * in the same way, is summed up. */
@@ -349,9 +359,14 @@ static inline struct lzr_log_how lzr_failing(const struct lzr_driver *d, const s
 }
 
 /* watchdog.c */
-/* Interrupts the worker that runs a flight, if that saves more than it costs and the array allows
- * it. May be called again and again. With mu. */
+/* Interrupts the worker that runs a flight, if that saves more than it costs (pace.h), the array
+ * allows it and the block isn't one that is finished in any case: its worker's first of the array,
+ * or one that was asked for again after a drop. May be called again and again. With mu. */
 void lzr_job_interrupt(struct lzr_driver *d, struct lzr_flight *f);
+/* A block that ran is dropped since nobody waits for it: counted. With mu. */
+void lzr_job_dropped(struct lzr_driver *d, const struct lzr_job *j);
+/* Writes the line about such drops if it is time, or the last. With mu. */
+void lzr_say_drops(struct lzr_driver *d, uint64_t now, bool last);
 /* Looks at a worker: what is late, too large, too old or unwanted. With mu. */
 void lzr_worker_check(struct lzr_driver *d, struct lzr_worker *w, uint64_t now,
                       struct lzr_request **list);

@@ -150,6 +150,8 @@ static bool apply_done(struct lzr_driver *d, struct lzr_worker *w, const struct 
     as->computed++;
     as->compute_us += f->compute_us;
     as->inputs_us += f->inputs_us;
+    lzr_pace_note(&as->pace, !lzr_worker_has_done(w, f->array), f->compute_us);
+    lzr_worker_note_done(d, w, f->array);
     d->stats.computed_total++;
     d->stats.compute_us_total += f->compute_us;
     *fin = (struct finished){f, lzr_slot_ref(job.slot), w,
@@ -178,8 +180,10 @@ static bool apply_failed(struct lzr_driver *d, struct lzr_worker *w, struct lzr_
     if ((p->msg.flags & LZR_FAILED_CANCELLED) != 0 && job.interrupted_us != 0) {
         d->stats.cancelled_total++;
         if (lzr_flight_unwanted(f, lzr_now_us())) {
+            lzr_job_dropped(d, &job);
             lzr_flight_drop(d, f);
         } else {
+            f->again = true;
             lzr_flight_requeue(d, f); /* somebody came when the function knew already */
         }
         return true;
@@ -407,6 +411,26 @@ void lzr_flight_land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob
     lzr_flights_remove(&d->flights, &f);
 }
 
+/* A chunk that was dropped while it ran, asked for again and finished: if nobody waits for it by
+ * now, whoever asks once more finds it, also where the cache keeps nothing or has no room for one
+ * like it. */
+static void keep_for_who_comes_again(struct lzr_driver *d, struct lzr_flight *f)
+{
+    if (!f->again) {
+        return;
+    }
+    if (f->nwaiters > 0) {
+        lzr_drops_forget(&d->drops, f->array->id, f->level, f->index);
+        return;
+    }
+    const struct lzr_chunk c = {f->array, f->level, LZR_ENC_ZARR, f->index};
+    struct lzr_blob *cached = lzr_driver_peek(d, &c);
+    if (cached == NULL && atomic_load(&d->budget.used) <= d->budget.limit) {
+        f->held_until_us = lzr_now_us() + LZR_HOLD_US;
+    }
+    lzr_blob_unref(&cached);
+}
+
 /* The end of an ENCODING flight that went well. With mu held. */
 static void land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
                  struct lzr_digest digest, struct lzr_request **list)
@@ -421,6 +445,7 @@ static void land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
     d->encoding--;
     lzr_flight_release(d, f);
     lzr_failures_forget(&d->failures, f->array->id, f->level, f->index);
+    keep_for_who_comes_again(d, f);
     lzr_flight_land(d, f, b, digest, list);
 }
 

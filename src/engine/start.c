@@ -348,6 +348,7 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     LZR_ZERO(pthread_mutex_init(&d->mu, NULL));
     LZR_ZERO(pthread_cond_init(&d->started, NULL));
     lzr_failures_init(&d->failures);
+    lzr_drops_init(&d->drops);
     lzr_handover_init(&d->handover);
     d->ops = o->ops;
     d->nops = o->nops;
@@ -529,6 +530,7 @@ void lzr_driver_close(struct lzr_driver **dp)
     lzr_files_release(&d->files);
     lzr_keep_release(&d->kept);
     lzr_free(d->salts);
+    lzr_drops_release(&d->drops);
     lzr_stores_free(d->stores, d->nstores);
     for (size_t k = 0; d->manifests != NULL && k < d->nstores; k++) {
         lzr_free(d->manifests[k]);

@@ -292,6 +292,7 @@ static void tick(struct lzr_driver *d)
     }
     lzr_check_holds(d, now);
     lzr_code_check(d, &list);
+    lzr_say_drops(d, now, d->closing);
     lzr_dispatch(d, &list);
     pthread_mutex_unlock(&d->mu);
     lzr_complete(list);

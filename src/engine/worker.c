@@ -74,7 +74,25 @@ void lzr_worker_reset(struct lzr_worker *w)
     if (w->code != NULL) {
         memset(w->code, 0, w->code_room);
     }
+    lzr_free(w->done);
+    w->done = NULL;
     lzr_worker_forget_why(w);
+}
+
+bool lzr_worker_has_done(const struct lzr_worker *w, const struct lzr_array *a)
+{
+    return w->done != NULL && (w->done[a->id / 64] >> a->id % 64 & 1) != 0;
+}
+
+void lzr_worker_note_done(const struct lzr_driver *d, struct lzr_worker *w,
+                          const struct lzr_array *a)
+{
+    if (w->done == NULL) {
+        w->done = lzr_calloc(lzr_catalog_narrays(d->catalog) / 64 + 1, sizeof *w->done);
+    }
+    if (w->done != NULL) { /* else its next block counts as its first, too */
+        w->done[a->id / 64] |= UINT64_C(1) << a->id % 64;
+    }
 }
 
 void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w)
