@@ -8,6 +8,11 @@
  *   homes.c      which workers compute arrays with slots
  *   queue.c      the order in which flights start and get workers
  *   needs.c      what flights are made from: asking, waiting, failing, dropping
+ *   plan.c       all that a root is made of, and the order in which that is made: a pure rule
+ *   listing.c    ... listed from what there is
+ *   planner.c    ... started when the budget has room for it
+ *   wanted.c     ... and kept until its last reader has read it
+ *   pump.c       which of it is launched next
  *   recipe.h     the ways in which a chunk comes about
  *   inputs.c     what blocks are computed from: their needs, putting regions together
  *   prepare.c    ... in a worker's slot, on codec threads
@@ -43,6 +48,7 @@
 #include "engine/failures.h"
 #include "engine/flight.h"
 #include "engine/homes.h"
+#include "engine/planner.h"
 #include "engine/pyenv.h"
 #include "engine/queue.h"
 #include "engine/slot.h"
@@ -162,6 +168,7 @@ struct lzr_driver {
     uint64_t nonce;
     uint64_t slot_bytes;               /* capacity of a slot: the largest block */
     uint64_t inputs_bytes;             /* ... and for the inputs of one */
+    uint64_t encoded_bytes;            /* ... and for their chunks, encoded */
     uint64_t input_chunk_bytes;        /* the largest chunk that one is made from, raw */
     bool keep;                         /* false with a cache of 0 bytes */
     uint64_t memory_soft, memory_hard; /* of a worker; 0: no limit */
@@ -181,7 +188,7 @@ struct lzr_driver {
     struct lzr_worker *workers;
     struct lzr_flights flights;
     struct lzr_queue queue;
-    struct lzr_list stack; /* GATHERING flights with needs to ask for; the next one first */
+    struct lzr_planner planner;
     struct lzr_list tasks; /* MAKING flights that no thread has taken */
     struct lzr_band bands[LZR_BANDS]; /* that are being made */
     uint32_t need_tasks; /* of them, those that started flights wait for and that need nothing */

@@ -342,6 +342,7 @@ void lzr_flight_land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob
 {
     f->blob = b;
     f->digest = digest;
+    lzr_wanted_made(d, f, b);
     lzr_needs_over(d, f);
     while (f->waiters != NULL) {
         struct lzr_request *req = f->waiters;

@@ -1,0 +1,524 @@
+#include "engine/planner.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "engine/engine.h"
+#include "engine/listing.h"
+#include "engine/needs.h"
+#include "engine/recipe.h"
+
+enum { SLICE_EXPANSIONS = 256, SLICE_MERGED = 4096 };
+enum { TRIES = 4 }; /* a list that others overtook is made anew; then it is taken as it is */
+
+/* A listing that becomes a started plan, a slice at a time. */
+struct lzr_merge {
+    struct lzr_started *started;
+    struct lzr_wanted **of; /* by node */
+    uint32_t checked, merged, held, placed;
+};
+
+enum lzr_code lzr_planner_init(struct lzr_driver *d, struct lzr_err *err)
+{
+    return lzr_wanted_init(&d->planner.wanted, err);
+}
+
+/* Wakes a codec thread for the listing. */
+static void wake(struct lzr_driver *d)
+{
+    uint64_t one = 1;
+    d->planner.due = true;
+    ssize_t n = write(d->task_fd, &one, sizeof one);
+    LZR_CHECK(n == (ssize_t)sizeof one);
+}
+
+static void unlink_started(struct lzr_planner *pl, struct lzr_started *p)
+{
+    *(p->prev != NULL ? &p->prev->next : &pl->head) = p->next;
+    *(p->next != NULL ? &p->next->prev : &pl->tail) = p->prev;
+    p->prev = p->next = NULL;
+}
+
+static void append_started(struct lzr_planner *pl, struct lzr_started *p)
+{
+    p->next = NULL;
+    p->prev = pl->tail;
+    *(pl->tail != NULL ? &pl->tail->next : &pl->head) = p;
+    pl->tail = p;
+}
+
+/* Frees a plan that is in no list: takes back its wishes. */
+static void free_started(struct lzr_driver *d, struct lzr_started *p, struct lzr_flight **work)
+{
+    bool open = false;
+    for (uint32_t i = 0; i < p->n; i++) {
+        struct lzr_wanted *w = p->all[i];
+        struct lzr_wanted_block *b = w->block;
+        open = open || (w->in_table && !w->issued);
+        if (--w->plans == 0) {
+            lzr_wanted_forget(d, w, work);
+        }
+        if (b != p->block) {
+            lzr_wanted_block_unref(d, &b);
+        }
+    }
+    d->planner.epoch += open;
+    lzr_wanted_block_unref(d, &p->block);
+    lzr_free((void *)p->all);
+    lzr_free(p);
+}
+
+static void end_started(struct lzr_driver *d, struct lzr_started *p, struct lzr_flight **work)
+{
+    struct lzr_planner *pl = &d->planner;
+    unlink_started(pl, p);
+    pl->nstarted--;
+    *(p->small ? &pl->small_bytes : &pl->bytes) -= p->bytes;
+    p->root->plan = NULL;
+    free_started(d, p, work);
+}
+
+static void free_merge(struct lzr_driver *d, struct lzr_merge **mp, struct lzr_flight **work)
+{
+    struct lzr_merge *m = *mp;
+    *mp = NULL;
+    if (m != NULL) {
+        if (m->started != NULL) {
+            free_started(d, m->started, work);
+        }
+        lzr_free((void *)m->of);
+        lzr_free(m);
+    }
+}
+
+/* The long listing is over. */
+static void end_listing(struct lzr_driver *d, struct lzr_flight **work)
+{
+    struct lzr_planner *pl = &d->planner;
+    if (pl->listing->root != NULL) {
+        pl->listing->root->listing = NULL;
+    }
+    free_merge(d, &pl->merge, work);
+    lzr_listing_free(&pl->listing);
+}
+
+void lzr_planner_release(struct lzr_driver *d)
+{
+    struct lzr_planner *pl = &d->planner;
+    while (pl->head != NULL) {
+        end_started(d, pl->head, NULL);
+    }
+    if (pl->listing != NULL) {
+        end_listing(d, NULL);
+    }
+    if (pl->wanted.buckets != NULL) {
+        lzr_wanted_release(&pl->wanted);
+    }
+}
+
+/* Whether a plan of so many bytes may start beside what is started. */
+static bool fits(const struct lzr_driver *d, const struct lzr_flight *f, uint64_t bytes)
+{
+    const struct lzr_planner *pl = &d->planner;
+    uint64_t limit = d->budget.limit, room = limit > pl->share ? limit - pl->share : 0;
+    if (pl->nstarted == 0) {
+        return true;
+    }
+    if (bytes <= limit / LZR_PLAN_SMALL) {
+        return pl->bytes + pl->small_bytes + bytes <= limit ||
+               pl->small_bytes + bytes <= limit / (LZR_PLAN_SMALL / 2);
+    }
+    bool passed = pl->waiter != NULL && pl->waiter != f &&
+                  lzr_now_us() >= pl->waiter->queued_us + LZR_QUEUE_PATIENCE_US;
+    return !passed && pl->bytes + bytes <= room;
+}
+
+bool lzr_plan_may_begin(const struct lzr_driver *d, const struct lzr_flight *f)
+{
+    const struct lzr_planner *pl = &d->planner;
+    return pl->merge == NULL && f->listing == NULL && !(f->long_plan && pl->listing != NULL) &&
+           (f->plan_bytes == 0 || fits(d, f, f->plan_bytes));
+}
+
+/* Hands the blob of the cache that was held to what is wanted. */
+static void keep(struct lzr_wanted *w, struct lzr_listing_hold *h)
+{
+    if (w->blob == NULL) {
+        w->blob = h->blob;
+        w->issued = true;
+        h->blob = NULL;
+    }
+}
+
+/* What a node becomes: NULL: nothing reads it. */
+static struct lzr_wanted *merge_node(struct lzr_driver *d, struct lzr_listing *l,
+                                     struct lzr_merge *m, uint32_t i)
+{
+    const struct lzr_plan_node *n = &l->plan.nodes[i];
+    struct lzr_chunk c = lzr_listing_chunk(d, n->item);
+    struct lzr_listing_hold *h = m->held < l->nholds && l->holds[m->held].node == i
+                                     ? &l->holds[m->held]
+                                     : NULL;
+    m->held += h != NULL;
+    if (n->readers == 0 && !n->kept) {
+        return NULL;
+    }
+    struct lzr_wanted *w = h != NULL && h->wanted != NULL && h->wanted->in_table
+                               ? h->wanted
+                               : lzr_wanted_find(d, &c);
+    w = w != NULL ? w : lzr_wanted_add(d, m->started->block, &c);
+    w->readers += n->readers + n->kept;
+    w->plans++;
+    if (w->block != m->started->block) {
+        w->block->refs++;
+    }
+    if (h != NULL && h->blob != NULL) {
+        keep(w, h);
+    }
+    struct lzr_flight *f = w->flight == NULL && w->blob == NULL ? lzr_flights_find(&d->flights, &c)
+                                                               : NULL;
+    if (f != NULL && f->state != LZR_QUEUED && f->plan == NULL &&
+        !(f->state == LZR_GATHERING && f->needs == NULL)) {
+        lzr_wanted_adopt(w, f);
+    }
+    return w;
+}
+
+static struct lzr_merge *merge_new(struct lzr_driver *d, const struct lzr_listing *l)
+{
+    uint32_t n = l->plan.n;
+    struct lzr_merge *m = lzr_calloc(1, sizeof *m);
+    if (m == NULL) {
+        return NULL;
+    }
+    m->started = lzr_calloc(1, sizeof *m->started);
+    m->of = lzr_calloc(n, sizeof(struct lzr_wanted *));
+    if (m->started != NULL) {
+        m->started->all = lzr_calloc(n, sizeof(struct lzr_wanted *));
+        m->started->block = lzr_wanted_block_new(d, n);
+    }
+    if (m->started == NULL || m->of == NULL || m->started->all == NULL ||
+        m->started->block == NULL) {
+        free_merge(d, &m, NULL);
+    }
+    return m;
+}
+
+enum merged { MERGE_MORE, MERGE_DONE, MERGE_STALE };
+
+/* Goes on with up to `most` nodes. STALE: others have started, or ended, what this listed. */
+static enum merged merge_some(struct lzr_driver *d, struct lzr_listing *l, struct lzr_merge *m,
+                              uint32_t most)
+{
+    const struct lzr_plan *p = &l->plan;
+    struct lzr_started *s = m->started;
+    if (m->merged == 0 && m->checked == 0 && (l->epoch == d->planner.epoch || l->tries >= TRIES)) {
+        m->checked = p->n;
+    }
+    for (; m->checked < p->n && most > 0; m->checked++, most--) {
+        const struct lzr_plan_node *n = &p->nodes[m->checked];
+        struct lzr_chunk c = lzr_listing_chunk(d, n->item);
+        if (n->found == LZR_PLAN_SHARED ||
+            (n->found == LZR_PLAN_MAKE && lzr_wanted_find(d, &c) != NULL)) {
+            return MERGE_STALE;
+        }
+    }
+    for (; m->checked == p->n && m->merged < p->n && most > 0; m->merged++, most--) {
+        m->of[m->merged] = merge_node(d, l, m, m->merged);
+        if (m->of[m->merged] != NULL) {
+            s->all[s->n++] = m->of[m->merged];
+        }
+    }
+    return m->merged == p->n ? MERGE_DONE : MERGE_MORE;
+}
+
+/* All nodes are wanted: puts them in order. */
+static void arrange(const struct lzr_plan *p, struct lzr_merge *m)
+{
+    struct lzr_started *s = m->started;
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < p->norder; i++) {
+        struct lzr_wanted *w = m->of[p->order[i]];
+        if (w != NULL) {
+            s->all[at++] = w;
+        }
+    }
+    s->nmake = at;
+    for (uint32_t i = 0; i < p->n; i++) {
+        if (m->of[i] != NULL && p->nodes[i].found == LZR_PLAN_THERE) {
+            s->all[at++] = m->of[i];
+        }
+    }
+    LZR_CHECK(at == s->n);
+}
+
+/* A root's plan starts. */
+static void start(struct lzr_driver *d, struct lzr_listing *l, struct lzr_merge *m)
+{
+    struct lzr_planner *pl = &d->planner;
+    struct lzr_flight *f = l->root, *work = NULL;
+    struct lzr_started *s = m->started;
+    arrange(&l->plan, m);
+    m->started = NULL;
+    s->root = f;
+    s->part = l->plan.part;
+    s->bytes = l->plan.bytes;
+    s->small = s->bytes <= d->budget.limit / LZR_PLAN_SMALL;
+    *(s->small ? &pl->small_bytes : &pl->bytes) += s->bytes;
+    pl->nstarted++;
+    pl->epoch++;
+    pl->waiter = pl->waiter == f ? NULL : pl->waiter;
+    if (f->state == LZR_QUEUED) {
+        lzr_queue_take(&d->queue, f);
+        f->state = LZR_GATHERING;
+    }
+    if (f->plan != NULL) {
+        end_started(d, f->plan, &work); /* the part before it: all that is left of it is held here */
+    }
+    f->unstarted = false;
+    f->plan = s;
+    f->begun_us = f->begun_us == 0 ? lzr_now_us() : f->begun_us;
+    d->gathering += !f->gathers;
+    f->gathers = true;
+    append_started(pl, s);
+    lzr_flights_drop(d, work);
+}
+
+static void refuse(struct lzr_driver *d, struct lzr_flight *f, uint64_t bytes,
+                   struct lzr_request **list)
+{
+    char text[280];
+    uint64_t mib = UINT64_C(1) << 20;
+    (void)snprintf(text, sizeof text,
+                   "%.80s/%.80s: needs about %" PRIu64 " MiB at once, the budget is %" PRIu64
+                   " MiB: raise --cache",
+                   f->array->store->name, f->array->path, (bytes + mib - 1) / mib,
+                   d->budget.limit / mib);
+    lzr_log(d->log, LZR_LOG_ERROR, "%s", text);
+    lzr_flight_fail(d, f, LZR_E_LIMIT, text, list);
+}
+
+/* A listing that failed: its root fails. */
+static void fail_root(struct lzr_driver *d, struct lzr_listing *l, const struct lzr_err *err,
+                      struct lzr_request **list)
+{
+    struct lzr_flight *f = l->root;
+    if (l->bad != NULL) {
+        struct lzr_flight failed = {.array = l->bad, .why = l->why};
+        lzr_why_derive(d, f, &failed);
+        lzr_why_note(d, f);
+    } else {
+        f->why = (struct lzr_why){.code = err->code,
+                                  .again = true,
+                                  .cause = f->array,
+                                  .text = lzr_strdup(err->msg)};
+    }
+    lzr_needs_fail(d, f, list);
+}
+
+enum decided { STARTS, WAITS, REFUSED };
+
+/* All is listed: what becomes of the root. */
+static enum decided decide(struct lzr_driver *d, struct lzr_listing *l, bool force)
+{
+    struct lzr_planner *pl = &d->planner;
+    struct lzr_flight *f = l->root;
+    /* Plans themselves take memory. */
+    l->plan.bytes += (uint64_t)l->plan.n * (sizeof(struct lzr_wanted) + sizeof(void *));
+    if (l->plan.bytes > d->budget.limit) {
+        return REFUSED;
+    }
+    if (f->plan != NULL || force || fits(d, f, l->plan.bytes)) {
+        return STARTS;
+    }
+    f->plan_bytes = l->plan.bytes;
+    pl->waiter = pl->waiter == NULL ? f : pl->waiter;
+    return WAITS;
+}
+
+/* Has a root listed by codec threads. */
+static void list_long(struct lzr_driver *d, struct lzr_flight *f, unsigned tries, bool force,
+                      struct lzr_request **list)
+{
+    struct lzr_planner *pl = &d->planner;
+    uint64_t most = d->budget.limit / 2 / (2 * sizeof(struct lzr_wanted));
+    most = most < 1024 ? 1024 : most < LZR_PLAN_NODES ? most : LZR_PLAN_NODES;
+    LZR_CHECK(pl->listing == NULL);
+    pl->listing = lzr_listing_new(d, f, (uint32_t)most);
+    if (pl->listing == NULL) {
+        lzr_needs_fail_with(d, f, LZR_E_NOMEM, "out of memory", list);
+        return;
+    }
+    f->listing = pl->listing;
+    pl->listing->tries = tries;
+    pl->listing->force = force;
+    wake(d);
+}
+
+bool lzr_plan_begin_root(struct lzr_driver *d, struct lzr_flight *f, bool force,
+                         struct lzr_request **list)
+{
+    struct lzr_err err = {.code = LZR_OK};
+    if (f->long_plan) {
+        list_long(d, f, 0, force, list);
+        return true;
+    }
+    struct lzr_listing *l = lzr_listing_new(d, f, LZR_PLAN_SHORT);
+    if (l == NULL) {
+        lzr_needs_fail_with(d, f, LZR_E_NOMEM, "out of memory", list);
+        return true;
+    }
+    enum lzr_plan_state state = lzr_listing_go(l, true, LZR_PLAN_SHORT_EXPANSIONS, &err);
+    bool moved = true;
+    if (state == LZR_PLAN_FAILED) {
+        fail_root(d, l, &err, list);
+    } else if (state == LZR_PLAN_MORE || l->plan.part) {
+        f->long_plan = true;
+    } else {
+        enum decided decided = decide(d, l, force);
+        struct lzr_merge *m = decided == STARTS ? merge_new(d, l) : NULL;
+        if (decided == REFUSED) {
+            refuse(d, f, l->plan.bytes, list);
+        } else if (decided == WAITS) {
+            moved = false;
+        } else if (m == NULL) {
+            lzr_needs_fail_with(d, f, LZR_E_NOMEM, "out of memory", list);
+        } else {
+            enum merged merged = merge_some(d, l, m, UINT32_MAX);
+            LZR_CHECK(merged == MERGE_DONE);
+            start(d, l, m);
+            free_merge(d, &m, NULL);
+        }
+    }
+    lzr_listing_free(&l);
+    return moved;
+}
+
+void lzr_plan_go_on(struct lzr_driver *d, struct lzr_started *p, struct lzr_request **list)
+{
+    list_long(d, p->root, 0, false, list);
+}
+
+void lzr_plan_over(struct lzr_driver *d, struct lzr_flight *f, struct lzr_flight **work)
+{
+    struct lzr_planner *pl = &d->planner;
+    pl->waiter = pl->waiter == f ? NULL : pl->waiter;
+    if (f->listing != NULL) {
+        f->listing->root = NULL; /* freed by the thread that lists, or is about to */
+        f->listing = NULL;
+    }
+    if (f->plan != NULL) {
+        end_started(d, f->plan, work);
+    }
+}
+
+static bool lists(const struct lzr_started *p, const struct lzr_wanted *w)
+{
+    bool yes = p->block == w->block;
+    for (uint32_t i = 0; !yes && i < p->n; i++) {
+        yes = p->all[i] == w;
+    }
+    return yes;
+}
+
+void lzr_plan_failed(struct lzr_driver *d, struct lzr_flight *f, struct lzr_flight **work)
+{
+    struct lzr_wanted *w = f->wanted;
+    if (w == NULL) {
+        return;
+    }
+    for (struct lzr_started *p = d->planner.head; p != NULL; p = p->next) {
+        struct lzr_flight *root = p->root;
+        if (root == f || root->ending || !lists(p, w)) {
+            continue;
+        }
+        root->ending = true;
+        lzr_why_derive(d, root, f);
+        lzr_why_note(d, root);
+        root->work_next = *work;
+        *work = root;
+    }
+    lzr_wanted_forget(d, w, NULL);
+}
+
+bool lzr_planner_turn(struct lzr_driver *d)
+{
+    struct lzr_planner *pl = &d->planner;
+    pl->had_turn = pl->due && (d->tasks.n == 0 || !pl->had_turn);
+    pl->due = pl->due && !pl->had_turn;
+    return pl->had_turn;
+}
+
+enum settled { SETTLED, SETTLED_MORE, SETTLED_ANEW };
+
+/* After all is listed, or while it becomes a plan. With mu. ANEW: the listing is another one. */
+static enum settled settle(struct lzr_driver *d, struct lzr_listing *l, struct lzr_request **list)
+{
+    struct lzr_planner *pl = &d->planner;
+    struct lzr_flight *f = l->root;
+    if (pl->merge == NULL) {
+        enum decided decided = decide(d, l, l->force);
+        if (decided == REFUSED) {
+            refuse(d, f, l->plan.bytes, list);
+        }
+        if (decided != STARTS) {
+            return SETTLED;
+        }
+        pl->merge = merge_new(d, l);
+        if (pl->merge == NULL) {
+            lzr_needs_fail_with(d, f, LZR_E_NOMEM, "out of memory", list);
+            return SETTLED;
+        }
+    }
+    enum merged merged = merge_some(d, l, pl->merge, SLICE_MERGED);
+    if (merged == MERGE_STALE) {
+        unsigned tries = l->tries + 1;
+        bool force = l->force;
+        struct lzr_flight *work = NULL;
+        end_listing(d, &work);
+        lzr_flights_drop(d, work);
+        list_long(d, f, tries, force, list); /* wakes a thread itself */
+        return SETTLED_ANEW;
+    }
+    if (merged == MERGE_DONE) {
+        start(d, l, pl->merge);
+    }
+    return merged == MERGE_MORE ? SETTLED_MORE : SETTLED;
+}
+
+void lzr_planner_slice(struct lzr_driver *d)
+{
+    struct lzr_planner *pl = &d->planner;
+    struct lzr_request *list = NULL;
+    struct lzr_err err = {.code = LZR_OK};
+    /* Only who has its turn touches the listing, but for its root. */
+    struct lzr_listing *l = pl->listing;
+    enum lzr_plan_state state = LZR_PLAN_LISTED;
+    pthread_mutex_lock(&d->mu);
+    bool gone = l->root == NULL, merging = pl->merge != NULL;
+    pthread_mutex_unlock(&d->mu);
+    if (!gone && !merging) {
+        state = lzr_listing_go(l, false, SLICE_EXPANSIONS, &err);
+    }
+    pthread_mutex_lock(&d->mu);
+    enum settled settled = SETTLED;
+    if (l->root != NULL && state == LZR_PLAN_FAILED) {
+        fail_root(d, l, &err, &list);
+    } else if (l->root != NULL) {
+        settled = state == LZR_PLAN_MORE ? SETTLED_MORE : settle(d, l, &list);
+    }
+    if (settled == SETTLED_MORE) {
+        wake(d);
+    } else if (settled == SETTLED) {
+        struct lzr_flight *work = NULL;
+        end_listing(d, &work);
+        lzr_flights_drop(d, work);
+    }
+    lzr_dispatch(d, &list);
+    pthread_mutex_unlock(&d->mu);
+    lzr_complete(list);
+}
