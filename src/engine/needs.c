@@ -300,66 +300,57 @@ static void derive(struct lzr_flight *f, const struct lzr_flight *of, const stru
     lzr_buf_release(&b);
 }
 
-/* The array after `from` on a shortest way down its inputs to `to`; marks has room for one an array.
- * NULL: there is none. Breadth first from `to` upwards, round by round over what is marked. */
-static const struct lzr_array *hop(const struct lzr_driver *d, const struct lzr_array *from,
-                                   const struct lzr_array *to, bool marks[])
+/* A step on the way down an array's inputs. */
+struct step {
+    const struct lzr_array *array;
+    unsigned next; /* input to look at */
+};
+
+/* Finds a way from an array down its inputs to another one: steps[0] is `from`, the last one is `to`;
+ * returns how many there are, 0: there is no way. steps and seen have room for one an array. */
+static size_t find_way(const struct lzr_array *from, const struct lzr_array *to,
+                       struct step steps[], bool seen[])
 {
-    size_t n = lzr_catalog_narrays(d->catalog);
-    marks[to->id] = true;
-    for (bool more = true; more;) {
-        for (unsigned i = 0; i < from->ninputs; i++) {
-            if (marks[from->inputs[i].array->id]) {
-                return from->inputs[i].array;
-            }
-        }
-        more = false;
-        for (size_t i = n; i-- > 0;) { /* a round may do more than one hop: any way will do */
-            const struct lzr_array *a = lzr_catalog_array(d->catalog, i);
-            for (unsigned k = 0; k < a->ninputs && !marks[a->id]; k++) {
-                marks[a->id] = marks[a->inputs[k].array->id];
-                more = more || marks[a->id];
-            }
+    size_t n = 1;
+    steps[0] = (struct step){.array = from};
+    seen[from->id] = true;
+    while (n > 0 && steps[n - 1].array != to) {
+        struct step *s = &steps[n - 1];
+        const struct lzr_array *a =
+            s->next < s->array->ninputs ? s->array->inputs[s->next++].array : NULL;
+        if (a == NULL) {
+            n--;
+        } else if (!seen[a->id]) {
+            seen[a->id] = true;
+            steps[n++] = (struct step){.array = a};
         }
     }
-    return NULL;
+    return n;
 }
 
 void lzr_why_derive(struct lzr_driver *d, struct lzr_flight *f, const struct lzr_flight *of)
 {
-    size_t n = lzr_catalog_narrays(d->catalog);
-    const struct lzr_array **way = lzr_calloc(PATH_HOPS + 1, sizeof(struct lzr_array *));
-    bool *marks = lzr_calloc(n + 1, sizeof *marks);
-    unsigned hops = 0;
-    const struct lzr_array *at = f->array;
-    while (way != NULL && marks != NULL && at != of->array && hops < PATH_HOPS) {
-        memset(marks, 0, n * sizeof *marks);
-        at = hop(d, at, of->array, marks);
-        if (at == NULL) {
-            break;
-        }
-        way[hops++] = at;
-    }
-    /* way ends with of's own array; one that is longer than can be told is cut short. */
-    struct lzr_flight below = {.array = of->array, .why = of->why}, above;
-    bool own = false;
-    for (unsigned i = hops > 0 ? hops - 1 : 0; i-- > 0;) {
-        above = (struct lzr_flight){.array = way[i]};
+    size_t narrays = lzr_catalog_narrays(d->catalog);
+    struct step *steps = lzr_calloc(narrays + 1, sizeof *steps);
+    bool *seen = lzr_calloc(narrays + 1, sizeof *seen);
+    size_t n = steps != NULL && seen != NULL ? find_way(f->array, of->array, steps, seen) : 0;
+    struct lzr_flight below = {.array = of->array, .why = of->why};
+    for (size_t i = n > 1 ? n - 1 : 0; i-- > 1;) { /* those between; without memory none */
+        struct lzr_flight above = {.array = steps[i].array};
         derive(&above, &below, below.array);
-        if (own) {
+        if (below.array != of->array) {
             lzr_free(below.why.text);
             lzr_free(below.why.path);
         }
         below = above;
-        own = true;
     }
     derive(f, &below, below.array);
-    if (own) {
+    if (below.array != of->array) {
         lzr_free(below.why.text);
         lzr_free(below.why.path);
     }
-    lzr_free((void *)way);
-    lzr_free(marks);
+    lzr_free(steps);
+    lzr_free(seen);
 }
 
 void lzr_needs_over(struct lzr_driver *d, struct lzr_flight *f)
