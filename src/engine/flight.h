@@ -83,6 +83,8 @@ struct lzr_flight {
     struct lzr_listing *listing; /* a root that codec threads list the needs of */
     struct lzr_started *plan;    /* a root whose plan has started */
     uint64_t plan_bytes;         /* what that would take, of one that waits for room; else 0 */
+    uint64_t plan_seen;          /* the planner's epoch then, if it shares with others; else 0 */
+    uint8_t plan_mode;           /* enum lzr_plan_mode */
     uint64_t begun_us;           /* when it started */
     struct lzr_wanted *wanted;   /* by plans */
     struct lzr_needs *needs; /* once launched; NULL for a chunk made from nothing */

@@ -22,13 +22,22 @@ struct lzr_listing_hold {
     struct lzr_wanted *wanted;
 };
 
+/* What of the cache is used for a plan. All of it is held until it is read: where that is too much, */
+enum lzr_plan_mode {
+    LZR_PLAN_CACHED,
+    LZR_PLAN_ANEW, /* nothing is: where much is read several times, by neighbours, ... */
+    LZR_PLAN_PARTS /* so much at a time: ... and else, as in a tree */
+};
+
 struct lzr_listing {
     struct lzr_driver *d;
     struct lzr_flight *root; /* NULL: it is gone, and the listing is to be freed */
     struct lzr_plan plan;
     struct lzr_listing_hold *holds;
     uint32_t nholds, holds_room;
+    enum lzr_plan_mode mode;
     bool locked, nomem;
+    bool shares;    /* with other plans */
     bool force;     /* its plan starts whatever is started */
     uint64_t epoch; /* of the planner when it began */
     unsigned tries;

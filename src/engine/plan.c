@@ -65,11 +65,11 @@ static enum lzr_code add_node(struct lzr_plan *p, struct lzr_plan_item item, uin
 }
 
 enum lzr_code lzr_plan_begin(struct lzr_plan *p, struct lzr_plan_item root, bool shared,
-                             uint64_t bytes, uint32_t most, uint64_t there_most,
+                             uint64_t bytes, uint32_t most, uint64_t there_most, uint64_t limit,
                              struct lzr_err *err)
 {
     uint32_t node;
-    *p = (struct lzr_plan){.most = most, .there_most = there_most};
+    *p = (struct lzr_plan){.most = most, .there_most = there_most, .limit = limit};
     enum lzr_code code = add_node(p, root, &node, err);
     if (code == LZR_OK) {
         p->nodes[node].bytes = bytes;
@@ -159,6 +159,7 @@ static enum lzr_code close_top(struct lzr_plan *p, struct lzr_err *err)
     for (uint32_t i = 0; i < f->n; i++) {
         struct lzr_plan_node *need = &p->nodes[f->needs[i]];
         need->readers += n->found != LZR_PLAN_SHARED;
+        p->readers += n->found != LZR_PLAN_SHARED;
         need->last = p->norder;
         need->last_step = n->step > need->last_step ? n->step : need->last_step;
     }
@@ -206,7 +207,7 @@ static uint64_t held_depth_first(const struct lzr_plan *p, int64_t at[])
 }
 
 /* ... step by step. at: zeroed, steps + 2. */
-static uint64_t held_by_steps(const struct lzr_plan *p, uint32_t steps, int64_t at[])
+static uint64_t held_by_steps(struct lzr_plan *p, uint32_t steps, int64_t at[])
 {
     for (uint32_t i = 0; i < p->n; i++) {
         const struct lzr_plan_node *n = &p->nodes[i];
@@ -217,8 +218,10 @@ static uint64_t held_by_steps(const struct lzr_plan *p, uint32_t steps, int64_t 
     }
     int64_t now = 0, most = 0;
     for (uint32_t i = 0; i <= steps; i++) {
+        uint64_t *live = &p->live[i < LZR_PLAN_STEPS ? i : LZR_PLAN_STEPS - 1];
         now += at[i];
         most = now > most ? now : most;
+        *live = (uint64_t)now > *live ? (uint64_t)now : *live;
     }
     return (uint64_t)most;
 }
@@ -270,7 +273,8 @@ static enum lzr_code choose(struct lzr_plan *p, struct lzr_err *err)
         by_steps = held_by_steps(p, steps, at);
     }
     lzr_free(at);
-    if (by_steps > p->bytes) {
+    uint64_t enough = p->bytes + p->bytes / 2 < p->limit ? p->bytes + p->bytes / 2 : p->limit;
+    if (by_steps > (enough > p->bytes ? enough : p->bytes)) {
         return LZR_OK;
     }
     p->bytes = by_steps;

@@ -13,6 +13,9 @@
  *   depth first  what a node needs right before it. Of a tree, however deep and wide, some nodes a
  *                level are held.
  *
+ * By steps also where that holds a little more but fits: plans that share nodes then go side by side,
+ * and hold together what their `live` sum up to.
+ *
  * Nodes beyond `most`, or more than `there_most` bytes of what is there already, end the list early:
  * then it is a part, depth first, whose nodes are those of the root's graph that are complete; what
  * the rest reads of it is `kept` to its end. After it is made the rest is listed, which finds that.
@@ -64,13 +67,19 @@ struct lzr_plan_node {
 
 struct lzr_plan_frame; /* plan.c */
 
+#define LZR_PLAN_STEPS 64
+
 struct lzr_plan {
     struct lzr_plan_node *nodes; /* the root is the first */
     uint32_t n, room, most;
+    uint64_t limit;  /* bytes that it should fit in */
     uint32_t *order; /* nodes that are made, norder of them: filled when listed */
     uint32_t norder;
     uint64_t there, there_most; /* bytes of what is there */
-    uint64_t bytes;             /* the most that is held at a time: once listed */
+    uint64_t readers;           /* of all nodes */
+    /* Once listed: */
+    uint64_t bytes;                /* the most that is held at a time */
+    uint64_t live[LZR_PLAN_STEPS]; /* by steps: held in each; those from the last on as one */
     bool by_steps, part;
     uint32_t *table; /* open addressing: a node's number and one; 0: free */
     uint32_t ntable;
@@ -82,7 +91,7 @@ enum lzr_plan_state { LZR_PLAN_MORE, LZR_PLAN_LISTED, LZR_PLAN_FAILED };
 
 /* The root's look is never asked for: it has to be made (shared: another plan makes it as well). */
 enum lzr_code lzr_plan_begin(struct lzr_plan *p, struct lzr_plan_item root, bool shared,
-                             uint64_t bytes, uint32_t most, uint64_t there_most,
+                             uint64_t bytes, uint32_t most, uint64_t there_most, uint64_t limit,
                              struct lzr_err *err);
 /* Asks for the needs of up to `expansions` nodes. FAILED: err says why (LZR_E_NOMEM, what the world
  * said, LZR_E_CANCELLED after STOP). */

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -54,11 +55,9 @@ static void append_started(struct lzr_planner *pl, struct lzr_started *p)
 /* Frees a plan that is in no list: takes back its wishes. */
 static void free_started(struct lzr_driver *d, struct lzr_started *p, struct lzr_flight **work)
 {
-    bool open = false;
     for (uint32_t i = 0; i < p->n; i++) {
         struct lzr_wanted *w = p->all[i];
         struct lzr_wanted_block *b = w->block;
-        open = open || (w->in_table && !w->issued);
         if (--w->plans == 0) {
             lzr_wanted_forget(d, w, work);
         }
@@ -66,10 +65,24 @@ static void free_started(struct lzr_driver *d, struct lzr_started *p, struct lzr
             lzr_wanted_block_unref(d, &b);
         }
     }
-    d->planner.epoch += open;
+    d->planner.epoch++;
     lzr_wanted_block_unref(d, &p->block);
     lzr_free((void *)p->all);
     lzr_free(p);
+}
+
+/* What a plan takes while it is started: sign 1 when it starts, -1 when it ends. */
+static void count(struct lzr_planner *pl, const struct lzr_started *p, int sign)
+{
+    if (p->small) {
+        pl->small_bytes += (uint64_t)sign * p->bytes;
+    } else if (!p->by_steps) {
+        pl->bytes += (uint64_t)sign * p->bytes;
+    } else {
+        for (unsigned i = 0; i < LZR_PLAN_STEPS; i++) {
+            pl->live[i] += (uint64_t)sign * p->live[i];
+        }
+    }
 }
 
 static void end_started(struct lzr_driver *d, struct lzr_started *p, struct lzr_flight **work)
@@ -77,7 +90,7 @@ static void end_started(struct lzr_driver *d, struct lzr_started *p, struct lzr_
     struct lzr_planner *pl = &d->planner;
     unlink_started(pl, p);
     pl->nstarted--;
-    *(p->small ? &pl->small_bytes : &pl->bytes) -= p->bytes;
+    count(pl, p, -1);
     p->root->plan = NULL;
     free_started(d, p, work);
 }
@@ -120,28 +133,45 @@ void lzr_planner_release(struct lzr_driver *d)
     }
 }
 
-/* Whether a plan of so many bytes may start beside what is started. */
-static bool fits(const struct lzr_driver *d, const struct lzr_flight *f, uint64_t bytes)
+/* What plans that aren't small take together; live: of one more, by steps, that goes side by side with
+ * those it shares with; NULL: nothing. */
+static uint64_t together(const struct lzr_planner *pl, const uint64_t live[])
+{
+    uint64_t most = 0;
+    for (unsigned i = 0; i < LZR_PLAN_STEPS; i++) {
+        uint64_t now = pl->live[i] + (live != NULL ? live[i] : 0);
+        most = now > most ? now : most;
+    }
+    return pl->bytes + most;
+}
+
+/* Whether a plan of so many bytes may start beside what is started; live: as above. */
+static bool fits(const struct lzr_driver *d, const struct lzr_flight *f, uint64_t bytes,
+                 const uint64_t live[])
 {
     const struct lzr_planner *pl = &d->planner;
     uint64_t limit = d->budget.limit, room = limit > pl->share ? limit - pl->share : 0;
     if (pl->nstarted == 0) {
         return true;
     }
+    if (live != NULL && together(pl, live) + pl->small_bytes <= limit) {
+        return true;
+    }
     if (bytes <= limit / LZR_PLAN_SMALL) {
-        return pl->bytes + pl->small_bytes + bytes <= limit ||
+        return together(pl, NULL) + pl->small_bytes + bytes <= limit ||
                pl->small_bytes + bytes <= limit / (LZR_PLAN_SMALL / 2);
     }
     bool passed = pl->waiter != NULL && pl->waiter != f &&
                   lzr_now_us() >= pl->waiter->queued_us + LZR_QUEUE_PATIENCE_US;
-    return !passed && pl->bytes + bytes <= room;
+    return !passed && together(pl, NULL) + bytes <= room;
 }
 
 bool lzr_plan_may_begin(const struct lzr_driver *d, const struct lzr_flight *f)
 {
     const struct lzr_planner *pl = &d->planner;
     return pl->merge == NULL && f->listing == NULL && !(f->long_plan && pl->listing != NULL) &&
-           (f->plan_bytes == 0 || fits(d, f, f->plan_bytes));
+           (f->plan_bytes == 0 || fits(d, f, f->plan_bytes, NULL) ||
+            (f->plan_seen != 0 && f->plan_seen != pl->epoch));
 }
 
 /* Hands the blob of the cache that was held to what is wanted. */
@@ -267,8 +297,10 @@ static void start(struct lzr_driver *d, struct lzr_listing *l, struct lzr_merge 
     s->root = f;
     s->part = l->plan.part;
     s->bytes = l->plan.bytes;
+    s->by_steps = l->plan.by_steps;
     s->small = s->bytes <= d->budget.limit / LZR_PLAN_SMALL;
-    *(s->small ? &pl->small_bytes : &pl->bytes) += s->bytes;
+    memcpy(s->live, l->plan.live, sizeof s->live);
+    count(pl, s, 1);
     pl->nstarted++;
     pl->epoch++;
     pl->waiter = pl->waiter == f ? NULL : pl->waiter;
@@ -320,22 +352,34 @@ static void fail_root(struct lzr_driver *d, struct lzr_listing *l, const struct 
     lzr_needs_fail(d, f, list);
 }
 
-enum decided { STARTS, WAITS, REFUSED };
+enum decided { STARTS, WAITS, REFUSED, AGAIN };
 
-/* All is listed: what becomes of the root. */
+/* All is listed: what becomes of the root. AGAIN: it is listed in another mode (a long list). */
 static enum decided decide(struct lzr_driver *d, struct lzr_listing *l, bool force)
 {
     struct lzr_planner *pl = &d->planner;
+    struct lzr_plan *p = &l->plan;
     struct lzr_flight *f = l->root;
     /* Plans themselves take memory. */
-    l->plan.bytes += (uint64_t)l->plan.n * (sizeof(struct lzr_wanted) + sizeof(void *));
-    if (l->plan.bytes > d->budget.limit) {
+    uint64_t own = (uint64_t)p->n * (sizeof(struct lzr_wanted) + sizeof(void *));
+    p->bytes += own;
+    for (unsigned i = 0; i < LZR_PLAN_STEPS; i++) {
+        p->live[i] += p->live[i] > 0 ? own : 0;
+    }
+    if (p->bytes > d->budget.limit && p->there > 0 && l->mode == LZR_PLAN_CACHED) {
+        f->plan_mode = p->readers > 2 * (uint64_t)p->n ? LZR_PLAN_ANEW : LZR_PLAN_PARTS;
+        f->long_plan = true;
+        return AGAIN;
+    }
+    if (p->bytes > d->budget.limit) {
         return REFUSED;
     }
-    if (f->plan != NULL || force || fits(d, f, l->plan.bytes)) {
+    if (f->plan != NULL || force ||
+        fits(d, f, p->bytes, l->shares && p->by_steps ? p->live : NULL)) {
         return STARTS;
     }
-    f->plan_bytes = l->plan.bytes;
+    f->plan_bytes = p->bytes;
+    f->plan_seen = l->shares ? pl->epoch : 0;
     pl->waiter = pl->waiter == NULL ? f : pl->waiter;
     return WAITS;
 }
@@ -385,9 +429,9 @@ bool lzr_plan_begin_root(struct lzr_driver *d, struct lzr_flight *f, bool force,
             refuse(d, f, l->plan.bytes, list);
         } else if (decided == WAITS) {
             moved = false;
-        } else if (m == NULL) {
+        } else if (decided == STARTS && m == NULL) {
             lzr_needs_fail_with(d, f, LZR_E_NOMEM, "out of memory", list);
-        } else {
+        } else if (decided == STARTS) {
             enum merged merged = merge_some(d, l, m, UINT32_MAX);
             LZR_CHECK(merged == MERGE_DONE);
             start(d, l, m);
@@ -453,6 +497,17 @@ bool lzr_planner_turn(struct lzr_driver *d)
     return pl->had_turn;
 }
 
+/* Lists the same root once more; it wakes a thread itself. */
+static void anew(struct lzr_driver *d, const struct lzr_listing *l, unsigned tries,
+                 struct lzr_request **list)
+{
+    struct lzr_flight *f = l->root, *work = NULL;
+    bool force = l->force;
+    end_listing(d, &work);
+    lzr_flights_drop(d, work);
+    list_long(d, f, tries, force, list);
+}
+
 enum settled { SETTLED, SETTLED_MORE, SETTLED_ANEW };
 
 /* After all is listed, or while it becomes a plan. With mu. ANEW: the listing is another one. */
@@ -462,6 +517,10 @@ static enum settled settle(struct lzr_driver *d, struct lzr_listing *l, struct l
     struct lzr_flight *f = l->root;
     if (pl->merge == NULL) {
         enum decided decided = decide(d, l, l->force);
+        if (decided == AGAIN) {
+            anew(d, l, 0, list);
+            return SETTLED_ANEW;
+        }
         if (decided == REFUSED) {
             refuse(d, f, l->plan.bytes, list);
         }
@@ -476,12 +535,7 @@ static enum settled settle(struct lzr_driver *d, struct lzr_listing *l, struct l
     }
     enum merged merged = merge_some(d, l, pl->merge, SLICE_MERGED);
     if (merged == MERGE_STALE) {
-        unsigned tries = l->tries + 1;
-        bool force = l->force;
-        struct lzr_flight *work = NULL;
-        end_listing(d, &work);
-        lzr_flights_drop(d, work);
-        list_long(d, f, tries, force, list); /* wakes a thread itself */
+        anew(d, l, l->tries + 1, list);
         return SETTLED_ANEW;
     }
     if (merged == MERGE_DONE) {

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/plan.h"
 #include "engine/wanted.h"
 
 struct lzr_driver;
@@ -43,20 +44,22 @@ struct lzr_started {
     uint32_t next_at; /* those before it have been launched */
     uint32_t made_at; /* those before it are made, or wanted no more */
     uint64_t bytes;   /* that it counts for */
-    bool small, part;
+    uint64_t live[LZR_PLAN_STEPS]; /* by steps; else all 0, and bytes count always */
+    bool small, by_steps, part;
 };
 
 struct lzr_planner {
     struct lzr_wanted_table wanted;
     struct lzr_started *head, *tail; /* the first one's turn is next */
     uint32_t nstarted;
-    uint64_t bytes, small_bytes; /* of what is started: all that isn't small; the rest */
+    /* Of what is started: that goes depth first, that goes by steps, and what is small. */
+    uint64_t bytes, live[LZR_PLAN_STEPS], small_bytes;
     uint64_t share;              /* of the budget that blocks being computed take, beside plans */
     struct lzr_listing *listing; /* the long one; NULL: none */
     struct lzr_merge *merge;     /* ... that is being started; no other plan starts meanwhile */
     bool due;                    /* a thread is to go on with it */
     bool had_turn;               /* the last thing that a thread did was that */
-    uint64_t epoch;              /* changes when a plan starts, or ends before all is made */
+    uint64_t epoch;              /* changes when a plan starts or ends */
     struct lzr_flight *waiter;   /* that waits for room, the first that had to; NULL: none */
 };
 

@@ -125,7 +125,7 @@ static void list(struct lzr_plan *p, struct graph *g, uint64_t root, uint32_t mo
     struct lzr_err err = {.code = LZR_OK};
     enum lzr_plan_state state = LZR_PLAN_MORE;
     g->looks = g->expansions = 0;
-    assert_int_equal(lzr_plan_begin(p, (struct lzr_plan_item){root, 0}, false, g->bytes, most, there_most, &err),
+    assert_int_equal(lzr_plan_begin(p, (struct lzr_plan_item){root, 0}, false, g->bytes, most, there_most, 0, &err),
                      LZR_OK);
     while (state == LZR_PLAN_MORE) {
         state = lzr_plan_go(p, &world, 7, &err);
@@ -358,12 +358,12 @@ static void test_failures(void **state)
     const struct lzr_plan_world world = {&g, look, needs};
     struct lzr_err err = {.code = LZR_OK};
     struct lzr_plan p;
-    assert_int_equal(lzr_plan_begin(&p, (struct lzr_plan_item){0, 0}, false, 1, 100, 100, &err), LZR_OK);
+    assert_int_equal(lzr_plan_begin(&p, (struct lzr_plan_item){0, 0}, false, 1, 100, 100, 0, &err), LZR_OK);
     assert_int_equal(lzr_plan_go(&p, &world, 100, &err), LZR_PLAN_FAILED);
     assert_int_equal(err.code, LZR_E_INVAL);
     lzr_plan_release(&p);
     g = (struct graph){.needs = chain, .depth = 3, .size = 3, .stop = true};
-    assert_int_equal(lzr_plan_begin(&p, (struct lzr_plan_item){0, 0}, false, 1, 100, 100, &err), LZR_OK);
+    assert_int_equal(lzr_plan_begin(&p, (struct lzr_plan_item){0, 0}, false, 1, 100, 100, 0, &err), LZR_OK);
     assert_int_equal(lzr_plan_go(&p, &world, 100, &err), LZR_PLAN_FAILED);
     assert_int_equal(err.code, LZR_E_CANCELLED);
     lzr_plan_release(&p);
@@ -371,7 +371,7 @@ static void test_failures(void **state)
     for (long after = 0; !listed; after++) { /* each allocation fails once */
         g = (struct graph){.needs = projection, .depth = 3, .fan = 1, .size = 40, .bytes = 1};
         lzr_mem_fail_at(after);
-        enum lzr_code code = lzr_plan_begin(&p, (struct lzr_plan_item){0, 0}, false, 1, 1000, 1000, &err);
+        enum lzr_code code = lzr_plan_begin(&p, (struct lzr_plan_item){0, 0}, false, 1, 1000, 1000, 0, &err);
         listed = code == LZR_OK && lzr_plan_go(&p, &world, 1000, &err) == LZR_PLAN_LISTED;
         bool failed = lzr_mem_failed();
         lzr_mem_fail_at(-1);
