@@ -76,7 +76,8 @@ struct lzr_flight {
     struct lzr_flight *older, *newer;
     uint64_t client, burst;  /* of the newest request that wants it (queue.h) */
     bool unstarted;          /* has needs, and its plan hasn't started (planner.h) */
-    bool long_plan;          /* its list is long: codec threads make it */
+    bool short_plan;         /* its list is short, as far as is known ... */
+    bool long_plan;          /* or long: codec threads make it */
     bool counted;            /* in need_tasks */
     bool ending;             /* is in a work list: about to fail or to be dropped */
     bool gathers;            /* is counted among those that are made of others */

@@ -90,6 +90,7 @@ static void end_started(struct lzr_driver *d, struct lzr_started *p, struct lzr_
     struct lzr_planner *pl = &d->planner;
     unlink_started(pl, p);
     pl->nstarted--;
+    pl->nlong -= p->is_long;
     count(pl, p, -1);
     p->root->plan = NULL;
     free_started(d, p, work);
@@ -298,6 +299,8 @@ static void start(struct lzr_driver *d, struct lzr_listing *l, struct lzr_merge 
     s->part = l->plan.part;
     s->bytes = l->plan.bytes;
     s->by_steps = l->plan.by_steps;
+    s->is_long = f->long_plan;
+    pl->nlong += s->is_long;
     s->small = s->bytes <= d->budget.limit / LZR_PLAN_SMALL;
     memcpy(s->live, l->plan.live, sizeof s->live);
     count(pl, s, 1);
@@ -440,6 +443,23 @@ bool lzr_plan_begin_root(struct lzr_driver *d, struct lzr_flight *f, bool force,
     }
     lzr_listing_free(&l);
     return moved;
+}
+
+void lzr_plan_measure_root(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request **list)
+{
+    struct lzr_err err = {.code = LZR_OK};
+    struct lzr_listing *l = lzr_listing_new(d, f, LZR_PLAN_SHORT);
+    f->short_plan = true;
+    if (l != NULL) {
+        enum lzr_plan_state state = lzr_listing_go(l, true, LZR_PLAN_SHORT_EXPANSIONS, &err);
+        f->long_plan =
+            state == LZR_PLAN_MORE || (state == LZR_PLAN_LISTED && l->plan.part);
+        f->short_plan = !f->long_plan;
+        lzr_listing_free(&l);
+    }
+    if (f->long_plan) {
+        list_long(d, f, 0, false, list);
+    }
 }
 
 void lzr_plan_go_on(struct lzr_driver *d, struct lzr_started *p, struct lzr_request **list)

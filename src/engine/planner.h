@@ -45,13 +45,14 @@ struct lzr_started {
     uint32_t made_at; /* those before it are made, or wanted no more */
     uint64_t bytes;   /* that it counts for */
     uint64_t live[LZR_PLAN_STEPS]; /* by steps; else all 0, and bytes count always */
-    bool small, by_steps, part;
+    bool small, by_steps, part, is_long;
 };
 
 struct lzr_planner {
     struct lzr_wanted_table wanted;
     struct lzr_started *head, *tail; /* the first one's turn is next */
-    uint32_t nstarted;
+    uint32_t nstarted, nlong;
+    uint32_t run;                    /* launches of short plans since one of a long one */
     /* Of what is started: that goes depth first, that goes by steps, and what is small. */
     uint64_t bytes, live[LZR_PLAN_STEPS], small_bytes;
     uint64_t share;              /* of the budget that blocks being computed take, beside plans */
@@ -73,6 +74,8 @@ bool lzr_plan_may_begin(const struct lzr_driver *d, const struct lzr_flight *f);
  * nothing under way it starts whatever is started. False: it has to wait. */
 bool lzr_plan_begin_root(struct lzr_driver *d, struct lzr_flight *f, bool force,
                          struct lzr_request **list);
+/* A queued root whose turn it isn't: where its list is long it is listed, and starts as above. */
+void lzr_plan_measure_root(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request **list);
 /* All of a part is made: lists what is left. No other root may be listed now. */
 void lzr_plan_go_on(struct lzr_driver *d, struct lzr_started *p, struct lzr_request **list);
 /* A flight's plan and listing are over, if it has any. work: as in lzr_wanted_forget. */

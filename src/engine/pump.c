@@ -12,6 +12,8 @@
 enum { WINDOW = 64, WINDOW_WORKER = 16 };
 /* Roots that are listed in a row without room for their plans; the next ones at the next event. */
 enum { REFUSED_MOST = 8 };
+/* Launches of short plans for one of a long one; roots whose length is looked at ahead of their turn. */
+enum { SHORT_RUN = 3, AHEAD_MOST = 4 };
 
 /* Nothing is under way that could free memory. */
 static bool idle(const struct lzr_driver *d)
@@ -179,29 +181,65 @@ static void rotate(struct lzr_planner *pl, struct lzr_started *p)
     pl->tail = p;
 }
 
-/* Of the plans that have started, in turns: launches one of what they want. False: none can go on. */
-static bool go_on(struct lzr_driver *d, struct lzr_request **list)
+enum went { WENT, NO_NEXT, NO_MEMORY };
+
+/* Of the long plans, or of the others, in turns: launches one of what they want. */
+static enum went go_on(struct lzr_driver *d, bool of_long, struct lzr_request **list)
 {
     struct lzr_planner *pl = &d->planner;
     for (struct lzr_started *p = pl->head, *next; p != NULL; p = next) {
         next = p->next;
-        struct lzr_wanted *w = next_of(d, p);
-        if (w == NULL && p->part && p->made_at == p->nmake && pl->listing == NULL) {
+        struct lzr_wanted *w = p->is_long == of_long ? next_of(d, p) : NULL;
+        if (of_long && w == NULL && p->part && p->made_at == p->nmake && pl->listing == NULL) {
             lzr_plan_go_on(d, p, list);
-            return true;
+            return WENT;
         }
         if (w == NULL) {
             continue;
         }
         if (!lzr_make_room(d, output_of(d, w)) && !idle(d)) {
             d->starved = true;
-            return false;
+            return NO_MEMORY;
         }
-        rotate(pl, p);
+        if (of_long) {
+            rotate(pl, p);
+        }
+        pl->run = of_long ? 0 : pl->run + 1;
         (void)launch(d, p, w, list);
-        return true;
+        return WENT;
     }
-    return false;
+    return NO_NEXT;
+}
+
+/* What has been started goes on: short plans first, one after the other, but of each SHORT_RUN + 1
+ * launches a long one has one. False: none can. */
+static bool go_on_all(struct lzr_driver *d, struct lzr_request **list)
+{
+    bool first = d->planner.run >= SHORT_RUN;
+    enum went went = go_on(d, first, list);
+    went = went == NO_NEXT ? go_on(d, !first, list) : went;
+    return went == WENT;
+}
+
+/* Roots that nobody knows the length of. */
+static bool is_new(const void *driver, const struct lzr_flight *f)
+{
+    return f->unstarted && !f->short_plan && !f->long_plan && f->plan_bytes == 0 &&
+           may_begin(driver, f);
+}
+
+/* Beside a long plan other long ones are listed at once, before what both are made of is let go. */
+static void look_ahead(struct lzr_driver *d, struct lzr_request **list)
+{
+    struct lzr_planner *pl = &d->planner;
+    const struct lzr_filter filter = {is_new, d};
+    for (unsigned i = 0; i < AHEAD_MOST && pl->nlong > 0 && pl->listing == NULL; i++) {
+        struct lzr_flight *f = lzr_queue_root(&d->queue, lzr_now_us(), filter);
+        if (f == NULL || !is_new(d, f)) {
+            return;
+        }
+        lzr_plan_measure_root(d, f, list);
+    }
 }
 
 enum begun { BEGUN, NO_ROOM, NOBODY };
@@ -224,7 +262,8 @@ void lzr_needs_pump(struct lzr_driver *d, struct lzr_request **list)
     unsigned refused = 0;
     while (!d->closing && !d->draining && few_wait(d) && d->need_tasks < 2 * d->ncodecs) {
         enum begun begun = NOBODY;
-        if (!turn && go_on(d, list)) {
+        look_ahead(d, list);
+        if (!turn && go_on_all(d, list)) {
             continue;
         }
         if (refused < REFUSED_MOST) {
