@@ -159,6 +159,7 @@ static enum lzr_code close_top(struct lzr_plan *p, struct lzr_err *err)
     for (uint32_t i = 0; i < f->n; i++) {
         struct lzr_plan_node *need = &p->nodes[f->needs[i]];
         need->readers += n->found != LZR_PLAN_SHARED;
+        need->shared += n->found == LZR_PLAN_SHARED;
         p->readers += n->found != LZR_PLAN_SHARED;
         need->last = p->norder;
         need->last_step = n->step > need->last_step ? n->step : need->last_step;

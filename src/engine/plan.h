@@ -57,7 +57,8 @@ struct lzr_plan_world {
 struct lzr_plan_node {
     struct lzr_plan_item item;
     uint64_t bytes;
-    uint32_t readers; /* those that are SHARED don't count */
+    uint32_t readers; /* entries of needs that name it, but for those of SHARED nodes, ... */
+    uint32_t shared;  /* which are these */
     uint32_t last;    /* the place of the last reader, depth first */
     uint16_t step, last_step;
     uint8_t found; /* enum lzr_plan_found */

@@ -195,13 +195,16 @@ static struct lzr_wanted *merge_node(struct lzr_driver *d, struct lzr_listing *l
                                      ? &l->holds[m->held]
                                      : NULL;
     m->held += h != NULL;
-    if (n->readers == 0 && !n->kept) {
+    if (n->readers + n->shared == 0 && !n->kept) {
         return NULL;
     }
     struct lzr_wanted *w = h != NULL && h->wanted != NULL && h->wanted->in_table
                                ? h->wanted
                                : lzr_wanted_find(d, &c);
-    w = w != NULL ? w : lzr_wanted_add(d, m->started->block, &c);
+    if (w == NULL) {
+        w = lzr_wanted_add(d, m->started->block, &c);
+        w->readers = n->shared; /* else they count already */
+    }
     w->readers += n->readers + n->kept;
     w->plans++;
     if (w->block != m->started->block) {
