@@ -74,7 +74,7 @@ static enum lzr_plan_found look_locked(struct lzr_listing *l, uint32_t node, str
         if (!hold(l, (struct lzr_listing_hold){.node = node, .wanted = w})) {
             return LZR_PLAN_STOP;
         }
-        l->shares = true;
+        l->shares = l->plan.beside = true;
         return w->blob != NULL || w->issued ? LZR_PLAN_THERE : LZR_PLAN_SHARED;
     }
     struct lzr_blob *b = l->mode != LZR_PLAN_ANEW ? lzr_driver_peek(d, &c) : NULL;
@@ -170,7 +170,7 @@ struct lzr_listing *lzr_listing_new(struct lzr_driver *d, struct lzr_flight *roo
         lzr_plan_begin(&l->plan, item_of(root->array, root->level, root->index), w != NULL,
                        w != NULL ? 0 : lzr_chunk_estimate(d, root->array, root->level), most,
                        l->mode == LZR_PLAN_PARTS ? d->budget.limit / 4 : UINT64_MAX,
-                       d->budget.limit / 4 * 3, NULL) != LZR_OK) {
+                       d->budget.limit, NULL) != LZR_OK) {
         lzr_listing_free(&l);
     }
     return l;

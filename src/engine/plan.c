@@ -274,7 +274,8 @@ static enum lzr_code choose(struct lzr_plan *p, struct lzr_err *err)
         by_steps = held_by_steps(p, steps, at);
     }
     lzr_free(at);
-    uint64_t enough = p->bytes + p->bytes / 2 < p->limit ? p->bytes + p->bytes / 2 : p->limit;
+    uint64_t most = p->beside ? UINT64_MAX : p->bytes + p->bytes / 2;
+    uint64_t enough = most < p->limit ? most : p->limit;
     if (by_steps > (enough > p->bytes ? enough : p->bytes)) {
         return LZR_OK;
     }

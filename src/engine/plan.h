@@ -74,6 +74,7 @@ struct lzr_plan {
     struct lzr_plan_node *nodes; /* the root is the first */
     uint32_t n, room, most;
     uint64_t limit;  /* bytes that it should fit in */
+    bool beside;     /* it goes beside others that it shares with: by steps if that fits */
     uint32_t *order; /* nodes that are made, norder of them: filled when listed */
     uint32_t norder;
     uint64_t there, there_most; /* bytes of what is there */
