@@ -303,6 +303,7 @@ static void start(struct lzr_driver *d, struct lzr_listing *l, struct lzr_merge 
     s->bytes = l->plan.bytes;
     s->by_steps = l->plan.by_steps;
     s->is_long = f->long_plan;
+    s->start_us = lzr_now_us();
     pl->nlong += s->is_long;
     s->small = s->bytes <= d->budget.limit / LZR_PLAN_SMALL;
     memcpy(s->live, l->plan.live, sizeof s->live);

@@ -44,6 +44,7 @@ struct lzr_started {
     uint32_t next_at; /* those before it have been launched */
     uint32_t made_at; /* those before it are made, or wanted no more */
     uint64_t bytes;   /* that it counts for */
+    uint64_t start_us;
     uint64_t live[LZR_PLAN_STEPS]; /* by steps; else all 0, and bytes count always */
     bool small, by_steps, part, is_long;
 };

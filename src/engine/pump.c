@@ -14,6 +14,7 @@ enum { WINDOW = 64, WINDOW_WORKER = 16 };
 enum { REFUSED_MOST = 8 };
 /* Launches of short plans for one of a long one; roots whose length is looked at ahead of their turn. */
 enum { SHORT_RUN = 3, AHEAD_MOST = 4 };
+enum { HOLD_BACK_US = 250000 };
 
 /* Nothing is under way that could free memory. */
 static bool idle(const struct lzr_driver *d)
@@ -181,6 +182,13 @@ static void rotate(struct lzr_planner *pl, struct lzr_started *p)
     pl->tail = p;
 }
 
+/* A long plan that has just started, while another root is listed: what came at the same time is
+ * listed before what they share is let go. */
+static bool holds_back(const struct lzr_driver *d, const struct lzr_started *p)
+{
+    return p->is_long && d->planner.listing != NULL && lzr_now_us() < p->start_us + HOLD_BACK_US;
+}
+
 enum went { WENT, NO_NEXT, NO_MEMORY };
 
 /* Of the long plans, or of the others, in turns: launches one of what they want. */
@@ -189,7 +197,8 @@ static enum went go_on(struct lzr_driver *d, bool of_long, struct lzr_request **
     struct lzr_planner *pl = &d->planner;
     for (struct lzr_started *p = pl->head, *next; p != NULL; p = next) {
         next = p->next;
-        struct lzr_wanted *w = p->is_long == of_long ? next_of(d, p) : NULL;
+        struct lzr_wanted *w =
+            p->is_long == of_long && !holds_back(d, p) ? next_of(d, p) : NULL;
         if (of_long && w == NULL && p->part && p->made_at == p->nmake && pl->listing == NULL) {
             lzr_plan_go_on(d, p, list);
             return WENT;

@@ -33,8 +33,7 @@ def test_each_block_once(tmp_path, i, budget, workers, clients):
     p = ALL[i]
     (tmp_path / "s.py").write_text(p.text)
     tops = p.tops if clients > 1 else p.tops[:1]
-    distinct, _ = p.cost(tops)
-    most = max(p.cost([t])[1] for t in tops)
+    distinct, most = p.cost(tops)
     size = int(most * BUDGETS[budget]) + (workers * p.block() if BUDGETS[budget] > 1 else 0)
     with lzr.Server([tmp_path / "s.py"], "--workers", str(workers), "--cache", str(size)) as srv:
         start, answers = time.monotonic(), [None] * max(clients, len(tops))
