@@ -186,6 +186,9 @@ enum lzr_plan_state lzr_listing_go(struct lzr_listing *l, bool locked, uint32_t 
         lzr_err_set(err, LZR_E_NOMEM, "out of memory");
     }
     uint64_t now = lzr_plan_memory(&l->plan) + l->holds_room * sizeof *l->holds;
+    if (now > l->charged) {
+        (void)lzr_cache_make_room(l->d->cache, now - l->charged);
+    }
     lzr_budget_add(&l->d->budget, now);
     lzr_budget_sub(&l->d->budget, l->charged);
     l->charged = now;

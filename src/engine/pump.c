@@ -14,7 +14,7 @@ enum { WINDOW = 64, WINDOW_WORKER = 16 };
 enum { REFUSED_MOST = 8 };
 /* Launches of short plans for one of a long one; roots whose length is looked at ahead of their turn. */
 enum { SHORT_RUN = 3, AHEAD_MOST = 4 };
-enum { HOLD_BACK_US = 250000 };
+enum { HOLD_BACK_US = 500000 };
 
 /* Nothing is under way that could free memory. */
 static bool idle(const struct lzr_driver *d)

@@ -25,6 +25,7 @@ void lzr_wanted_release(struct lzr_wanted_table *t)
 struct lzr_wanted_block *lzr_wanted_block_new(struct lzr_driver *d, uint32_t n)
 {
     uint64_t bytes = sizeof(struct lzr_wanted_block) + (uint64_t)n * sizeof(struct lzr_wanted);
+    (void)lzr_make_room(d, bytes);
     struct lzr_wanted_block *b = lzr_malloc((size_t)bytes);
     if (b != NULL) {
         *b = (struct lzr_wanted_block){.refs = 1, .bytes = bytes};
