@@ -267,7 +267,7 @@ static enum begun begin(struct lzr_driver *d, bool force, struct lzr_request **l
 
 void lzr_needs_pump(struct lzr_driver *d, struct lzr_request **list)
 {
-    bool turn = lzr_queue_turn(&d->queue);
+    bool turn = lzr_queue_turn(&d->queue, lzr_now_us());
     unsigned refused = 0;
     while (!d->closing && !d->draining && few_wait(d) && d->need_tasks < 2 * d->ncodecs) {
         enum begun begun = NOBODY;
@@ -280,7 +280,7 @@ void lzr_needs_pump(struct lzr_driver *d, struct lzr_request **list)
         }
         d->starved = d->starved || begun == NO_ROOM;
         if (begun == BEGUN) {
-            turn = lzr_queue_turn(&d->queue);
+            turn = lzr_queue_turn(&d->queue, lzr_now_us());
         } else if (begun == NO_ROOM) {
             refused++;
         } else if (turn) {
