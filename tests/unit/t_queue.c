@@ -518,7 +518,7 @@ static void test_a_root_that_has_waited(void **state)
         struct world *w = world_of(LZR_ORDER_BURSTS);
         char got[30] = "";
         for (int i = 0; i < 8; i++) {
-            ask(w, A, 0, 1000 * MS);
+            (void)ask(w, A, 0, 1000 * MS);
             struct lzr_flight *f = &w->f[w->n];
             f->array = &w->arrays[1];
             f->index = w->n++;
@@ -529,6 +529,12 @@ static void test_a_root_that_has_waited(void **state)
                 lzr_queue_next(&w->q, true, (uint64_t)(1000 + i * ms) * MS, ANY);
             got[i] = f->urgent ? 'u' : 'r';
             lzr_queue_take(&w->q, f);
+        }
+        while (w->q.nroots > 0) {
+            lzr_queue_remove(&w->q, lzr_queue_root(&w->q, 9000 * MS, ANY));
+        }
+        while (w->q.urgent.n > 0) {
+            lzr_queue_remove(&w->q, w->q.urgent.head);
         }
         assert_string_equal(got, ms == 100 ? "uuuruuur" : "urururur");
         end(w);
