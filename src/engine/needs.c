@@ -66,7 +66,8 @@ static void gathered(struct lzr_driver *d, struct lzr_flight *f)
     lzr_plan_over(d, f, NULL);
     if (f->recipe->worker) {
         f->state = LZR_QUEUED;
-        lzr_queue_push_front(&d->queue, f);
+        /* Behind the few that wait: at the front, one plan's would never let another's through. */
+        lzr_queue_push_urgent(&d->queue, f);
     } else {
         for (uint64_t i = 0; i < f->needs->n; i++) {
             f->compute_us += f->needs->items[i].req.result.compute_us;

@@ -185,6 +185,16 @@ static void keep(struct lzr_wanted *w, struct lzr_listing_hold *h)
     }
 }
 
+/* Nodes that nobody else has listed, or that have ended since. */
+static uint32_t count_new(const struct lzr_listing *l)
+{
+    uint32_t n = l->plan.n;
+    for (uint32_t i = 0; i < l->nholds; i++) {
+        n -= l->holds[i].wanted != NULL && l->holds[i].wanted->in_table;
+    }
+    return n;
+}
+
 /* What a node becomes: NULL: nothing reads it. */
 static struct lzr_wanted *merge_node(struct lzr_driver *d, struct lzr_listing *l,
                                      struct lzr_merge *m, uint32_t i)
@@ -233,7 +243,7 @@ static struct lzr_merge *merge_new(struct lzr_driver *d, const struct lzr_listin
     m->of = lzr_calloc(n, sizeof(struct lzr_wanted *));
     if (m->started != NULL) {
         m->started->all = lzr_calloc(n, sizeof(struct lzr_wanted *));
-        m->started->block = lzr_wanted_block_new(d, n);
+        m->started->block = lzr_wanted_block_new(d, count_new(l));
     }
     if (m->started == NULL || m->of == NULL || m->started->all == NULL ||
         m->started->block == NULL) {
@@ -262,6 +272,9 @@ static enum merged merge_some(struct lzr_driver *d, struct lzr_listing *l, struc
         }
     }
     for (; m->checked == p->n && m->merged < p->n && most > 0; m->merged++, most--) {
+        if (s->block->used == s->block->room && count_new(l) > s->block->room) {
+            return MERGE_STALE; /* what is shared has ended meanwhile */
+        }
         m->of[m->merged] = merge_node(d, l, m, m->merged);
         if (m->of[m->merged] != NULL) {
             s->all[s->n++] = m->of[m->merged];
@@ -305,7 +318,7 @@ static void start(struct lzr_driver *d, struct lzr_listing *l, struct lzr_merge 
     s->is_long = f->long_plan;
     s->start_us = lzr_now_us();
     pl->nlong += s->is_long;
-    s->small = s->bytes <= d->budget.limit / LZR_PLAN_SMALL;
+    s->small = s->bytes <= d->budget.limit / LZR_PLAN_SMALL && !(l->shares && s->by_steps);
     memcpy(s->live, l->plan.live, sizeof s->live);
     count(pl, s, 1);
     pl->nstarted++;
@@ -368,7 +381,7 @@ static enum decided decide(struct lzr_driver *d, struct lzr_listing *l, bool for
     struct lzr_plan *p = &l->plan;
     struct lzr_flight *f = l->root;
     /* Plans themselves take memory. */
-    uint64_t own = (uint64_t)p->n * (sizeof(struct lzr_wanted) + sizeof(void *));
+    uint64_t own = (uint64_t)count_new(l) * sizeof(struct lzr_wanted) + p->n * sizeof(void *);
     p->bytes += own;
     for (unsigned i = 0; i < LZR_PLAN_STEPS; i++) {
         p->live[i] += p->live[i] > 0 ? own : 0;

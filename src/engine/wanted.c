@@ -28,7 +28,7 @@ struct lzr_wanted_block *lzr_wanted_block_new(struct lzr_driver *d, uint32_t n)
     (void)lzr_make_room(d, bytes);
     struct lzr_wanted_block *b = lzr_malloc((size_t)bytes);
     if (b != NULL) {
-        *b = (struct lzr_wanted_block){.refs = 1, .bytes = bytes};
+        *b = (struct lzr_wanted_block){.refs = 1, .bytes = bytes, .room = n};
         lzr_budget_add(&d->budget, bytes);
     }
     return b;
@@ -89,6 +89,7 @@ struct lzr_wanted *lzr_wanted_add(struct lzr_driver *d, struct lzr_wanted_block 
                                   const struct lzr_chunk *c)
 {
     struct lzr_wanted_table *t = &d->planner.wanted;
+    LZR_CHECK(b->used < b->room);
     struct lzr_wanted *w = &b->items[b->used++];
     if (t->n >= t->nbuckets) {
         grow(t);

@@ -37,7 +37,7 @@ struct lzr_wanted {
 
 struct lzr_wanted_block {
     uint64_t refs, bytes;
-    uint32_t used;
+    uint32_t used, room;
     struct lzr_wanted items[];
 };
 
