@@ -1,135 +1,20 @@
-/* The documents of BigDataViewer's "bdv.n5": a dataset.xml (SpimData 0.2) and an N5 container of
- * three-dimensional images, channels as setups and times as timepoints. */
+/* BigDataViewer's "bdv.n5": a dataset.xml (bdv_xml.c) and an N5 container of three-dimensional
+ * images, channels as setups and times as timepoints. */
 #include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "base/buf.h"
+#include "store/bdv.h"
 #include "store/face.h"
 #include "store/json_writer.h"
 #include "store/keys.h"
 #include "store/n5.h"
 #include "store/placement.h"
-#include "store/real.h"
 
+/* Of every level: view.h holds no image whose levels differ in them. */
 static uint64_t length_of(const struct lzr_array *a, char letter)
 {
     int axis = lzr_axis_of(a, letter);
     return axis < 0 ? 1 : a->levels[0].grid.shape[axis];
-}
-
-/* Voxel size of x, y, z (i = 0, 1, 2); a missing z is as large as x. */
-static double size_of(const struct lzr_array *a, unsigned i)
-{
-    unsigned rank = a->levels[0].grid.rank, spatial = rank - lzr_first_spatial(a);
-    return lzr_axis_scale(a, 0, rank - 1 - (i < spatial ? i : 0));
-}
-
-static double place_of(const struct lzr_array *a, unsigned i)
-{
-    unsigned rank = a->levels[0].grid.rank, spatial = rank - lzr_first_spatial(a);
-    return i < spatial ? lzr_axis_translation(a, 0, rank - 1 - i) : 0;
-}
-
-static const char *unit_text(const struct lzr_array *a)
-{
-    const char *symbol = lzr_spatial_symbol(a);
-    return *symbol != '\0' ? symbol : "pixel";
-}
-
-static void put_real(struct lzr_buf *out, double v)
-{
-    char text[LZR_REAL_TEXT];
-    lzr_real_text(v, 64, text);
-    lzr_buf_puts(out, text);
-}
-
-static void put_sizes(struct lzr_buf *out, const struct lzr_array *a)
-{
-    lzr_buf_puts(out, "        <size>");
-    for (unsigned i = 0; i < 3; i++) {
-        unsigned rank = a->levels[0].grid.rank, spatial = rank - lzr_first_spatial(a);
-        uint64_t n = i < spatial ? a->levels[0].grid.shape[rank - 1 - i] : 1;
-        lzr_buf_printf(out, "%s%" PRIu64, i > 0 ? " " : "", n);
-    }
-    lzr_buf_printf(out, "</size>\n        <voxelSize><unit>%s</unit><size>", unit_text(a));
-    for (unsigned i = 0; i < 3; i++) {
-        lzr_buf_puts(out, i > 0 ? " " : "");
-        put_real(out, size_of(a, i));
-    }
-    lzr_buf_puts(out, "</size></voxelSize>\n");
-}
-
-static void put_setups(struct lzr_buf *out, const struct lzr_array *a)
-{
-    uint64_t setups = length_of(a, 'c');
-    const char *slash = strrchr(a->path, '/');
-    const char *name = slash != NULL ? slash + 1 : a->path; /* nothing in it needs escaping */
-    lzr_buf_puts(out, "    <ViewSetups>\n");
-    for (uint64_t s = 0; s < setups; s++) {
-        lzr_buf_printf(out, "      <ViewSetup>\n        <id>%" PRIu64 "</id>\n        <name>%s", s,
-                       name);
-        if (setups > 1) {
-            lzr_buf_printf(out, " channel %" PRIu64, s);
-        }
-        lzr_buf_puts(out, "</name>\n");
-        put_sizes(out, a);
-        lzr_buf_printf(out,
-                       "        <attributes><channel>%" PRIu64 "</channel></attributes>\n"
-                       "      </ViewSetup>\n",
-                       s);
-    }
-    lzr_buf_puts(out, "      <Attributes name=\"channel\">\n");
-    for (uint64_t s = 0; s < setups; s++) {
-        lzr_buf_printf(out,
-                       "        <Channel><id>%" PRIu64 "</id><name>%" PRIu64 "</name></Channel>\n",
-                       s, s);
-    }
-    lzr_buf_puts(out, "      </Attributes>\n    </ViewSetups>\n");
-}
-
-/* BigDataViewer puts voxel 0's centre at the affine's last column, as lazarr does; it derives the
- * levels' places from their factors itself. */
-static void put_registrations(struct lzr_buf *out, const struct lzr_array *a)
-{
-    lzr_buf_puts(out, "  <ViewRegistrations>\n");
-    for (uint64_t t = 0; t < length_of(a, 't'); t++) {
-        for (uint64_t s = 0; s < length_of(a, 'c'); s++) {
-            lzr_buf_printf(out,
-                           "    <ViewRegistration timepoint=\"%" PRIu64 "\" setup=\"%" PRIu64
-                           "\"><ViewTransform type=\"affine\"><affine>",
-                           t, s);
-            for (unsigned row = 0; row < 3; row++) {
-                for (unsigned column = 0; column < 4; column++) {
-                    lzr_buf_puts(out, row + column > 0 ? " " : "");
-                    put_real(out, column == 3     ? place_of(a, row)
-                                  : column == row ? size_of(a, row)
-                                                  : 0);
-                }
-            }
-            lzr_buf_puts(out, "</affine></ViewTransform></ViewRegistration>\n");
-        }
-    }
-    lzr_buf_puts(out, "  </ViewRegistrations>\n");
-}
-
-static void write_xml(struct lzr_buf *out, const struct lzr_array *a)
-{
-    lzr_buf_puts(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-                      "<SpimData version=\"0.2\">\n"
-                      "  <BasePath type=\"relative\">.</BasePath>\n"
-                      "  <SequenceDescription>\n"
-                      "    <ImageLoader format=\"bdv.n5\" version=\"1.1\">\n"
-                      "      <n5 type=\"relative\">dataset.n5</n5>\n"
-                      "    </ImageLoader>\n");
-    put_setups(out, a);
-    lzr_buf_printf(out,
-                   "    <Timepoints type=\"range\">\n      <first>0</first>\n      <last>%" PRIu64
-                   "</last>\n    </Timepoints>\n  </SequenceDescription>\n",
-                   length_of(a, 't') - 1);
-    put_registrations(out, a);
-    lzr_buf_puts(out, "</SpimData>\n");
 }
 
 static void write_setup(struct lzr_json *j, const struct lzr_array *a, const struct lzr_view *v)
@@ -156,7 +41,7 @@ static void write_time(struct lzr_json *j, const struct lzr_array *a)
     lzr_json_key(j, "resolution");
     lzr_json_open(j, '[');
     for (unsigned i = 0; i < 3; i++) {
-        lzr_json_number(j, size_of(a, i));
+        lzr_json_number(j, lzr_bdv_size(a, i));
     }
     lzr_json_close(j, ']');
 }
@@ -179,13 +64,19 @@ static void write_part(struct lzr_buf *out, const struct lzr_tree *t, size_t i, 
     const struct lzr_tree_item *item = &t->items[i];
     struct lzr_json j;
     struct lzr_view v;
-    (void)k;
     if (item->role == LZR_ROLE_GROUP ||
         !lzr_view_of(item->array, item->level, LZR_ENC_BDV, &v, NULL)) {
         return;
     }
     if (item->role == LZR_ROLE_IMAGE) {
-        write_xml(out, item->array);
+        if (k == 0) {
+            lzr_bdv_xml(out, item->array);
+        } else if (item->array->channels != NULL) {
+            lzr_bdv_settings(out, item->array);
+        }
+        return;
+    }
+    if (k > 0) {
         return;
     }
     lzr_json_init(&j, out);
@@ -204,10 +95,10 @@ static void write_part(struct lzr_buf *out, const struct lzr_tree *t, size_t i, 
 
 static const char *part_name(const struct lzr_tree_item *item, unsigned k)
 {
-    (void)k;
-    return item->role == LZR_ROLE_GROUP   ? NULL
-           : item->role == LZR_ROLE_IMAGE ? "dataset.xml"
-                                          : "attributes.json";
+    if (item->role == LZR_ROLE_IMAGE) {
+        return k == 0 ? "dataset.xml" : item->array->channels != NULL ? LZR_BDV_SETTINGS : NULL;
+    }
+    return item->role == LZR_ROLE_GROUP || k > 0 ? NULL : "attributes.json";
 }
 
 static void expand(struct lzr_tree *t, const struct lzr_array *a)
@@ -259,13 +150,16 @@ static bool is_chunk(const struct lzr_tree_item *item, const char *key, size_t n
     if (t >= 0) {
         pos[t] = item->timepoint;
     }
+    if ((c >= 0 && pos[c] >= v.grid.counts[c]) || (t >= 0 && pos[t] >= v.grid.counts[t])) {
+        return false; /* never: the view is held by no face then */
+    }
     return lzr_key_bdv(&v.grid, v.spatial, pos, key, n, index);
 }
 
 const struct lzr_face_ops lzr_face_bdv = {
     .name = "bdv",
     .suffix = "",
-    .nparts = 1,
+    .nparts = 2,
     .expand = expand,
     .encoding = LZR_ENC_BDV,
     .write_part = write_part,

@@ -39,6 +39,9 @@ struct lzr_doc {
     size_t len;
     struct lzr_digest digest; /* of the bytes: its ETag */
     const char *type;         /* "application/json" */
+    /* Of BigDataViewer's dataset.xml the image: a server writes it anew for each who asks, with the
+     * URL that it was asked by (bdv.h). NULL of all others. */
+    const struct lzr_array *asked;
 };
 
 struct lzr_dir_entry {

@@ -58,7 +58,7 @@ static enum lzr_code keep(struct work *w, struct lzr_buf *b, struct lzr_span *ou
 }
 
 static enum lzr_code add_doc(struct work *w, const char *path, const char *name,
-                             struct lzr_span text)
+                             struct lzr_span text, const struct lzr_array *asked)
 {
     struct lzr_doc *doc = lzr_arena_alloc(&w->c->arena, sizeof *doc);
     const char *key = make_key(w, path, name);
@@ -69,6 +69,7 @@ static enum lzr_code add_doc(struct work *w, const char *path, const char *name,
                             .data = text.p,
                             .len = text.n,
                             .digest = lzr_digest(text.p, text.n, 0),
+                            .asked = asked,
                             .type = strstr(name, ".xml") != NULL ? "text/xml; charset=utf-8"
                                                                  : "application/json"};
     add_node(w->c, key)->doc = doc;
@@ -87,7 +88,8 @@ static enum lzr_code write_parts(struct work *w, size_t i)
         lzr_buf_release(&b);
         const char *name = w->ops->part_name(item, k);
         if (code == LZR_OK && name != NULL) {
-            code = add_doc(w, item->path, name, w->parts[i].part[k]);
+            bool xml = w->face == LZR_FACE_BDV && item->role == LZR_ROLE_IMAGE && k == 0;
+            code = add_doc(w, item->path, name, w->parts[i].part[k], xml ? item->array : NULL);
         }
     }
     return code;
@@ -127,7 +129,7 @@ static enum lzr_code write_consolidated(struct work *w, size_t i)
     code = keep(w, &b, &text);
     lzr_buf_release(&b);
     if (code == LZR_OK) {
-        code = add_doc(w, w->tree.items[i].path, w->ops->consolidated_name, text);
+        code = add_doc(w, w->tree.items[i].path, w->ops->consolidated_name, text, NULL);
     }
     return code;
 }

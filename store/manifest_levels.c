@@ -159,6 +159,10 @@ static enum lzr_code read_pyramid(const cJSON *object, struct lzr_array *a, stru
                            cJSON_IsString(v) ? v->valuestring : lzr_field_kind(v),
                            cJSON_IsString(v) ? "\"" : "");
     }
+    if (a->kind == LZR_LABELS && a->pyramid == LZR_PYRAMID_MEAN) {
+        return lzr_err_set(err, LZR_E_INVAL,
+                           "pyramid \"mean\" of labels would make ids that aren't there");
+    }
     if (a->dtype.kind == 'c' && a->pyramid >= LZR_PYRAMID_MODE && a->pyramid <= LZR_PYRAMID_MIN) {
         return lzr_err_set(err, LZR_E_INVAL,
                            "pyramid \"%s\" needs values that have an order, %s has none",

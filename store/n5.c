@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "store/attributes.h"
 #include "store/face.h"
+#include "store/json_ascii.h"
 #include "store/keys.h"
 #include "store/placement.h"
 
@@ -127,18 +128,19 @@ static void write_resolution(struct lzr_json *j, const struct lzr_array *a, unsi
     lzr_json_close(j, '}');
 }
 
-/* N5's own words have no translation, and their levels have a corner in common; where an image lies
- * elsewhere, COSEM's `transform` says it to the Java readers (of three axes, z y x). */
+static const char *shown_unit(const struct lzr_array *a, unsigned axis)
+{
+    const char *symbol =
+        axis >= lzr_first_spatial(a) ? lzr_spatial_symbol(a) : lzr_unit_of(a->units[axis]).symbol;
+    return *symbol != '\0' ? symbol : "pixel";
+}
+
+/* N5's own words have no translation, know three axes only, and let all levels begin at one corner.
+ * COSEM's `transform`, C order, says names and places of all axes: with it the Java readers take
+ * channels for channels, and images of two axes for what they are. */
 static void write_transform(struct lzr_json *j, const struct lzr_array *a, unsigned level)
 {
     unsigned rank = a->levels[0].grid.rank;
-    bool moved = a->pyramid == LZR_PYRAMID_STRIDE;
-    for (unsigned i = 0; i < rank; i++) {
-        moved = moved || a->levels[0].translation[i] != 0;
-    }
-    if (!moved || rank != 3 || lzr_first_spatial(a) != 0) {
-        return;
-    }
     static const char *const LISTS[] = {"axes", "units", "scale", "translate"};
     lzr_json_key(j, "transform");
     lzr_json_open(j, '{');
@@ -149,7 +151,7 @@ static void write_transform(struct lzr_json *j, const struct lzr_array *a, unsig
         lzr_json_open(j, '[');
         for (unsigned i = 0; i < rank; i++) {
             if (k < 2) {
-                lzr_json_string(j, k == 0 ? a->dims[i] : lzr_spatial_symbol(a));
+                lzr_json_string(j, k == 0 ? a->dims[i] : shown_unit(a, i));
             } else {
                 lzr_json_number(j, k == 2 ? lzr_axis_scale(a, level, i)
                                           : lzr_axis_translation(a, level, i));
@@ -186,6 +188,8 @@ static void write_image(struct lzr_json *j, const struct lzr_array *a)
         lzr_n5_factors(j, a, k, a->levels[0].grid.rank);
     }
     lzr_json_close(j, ']');
+    lzr_json_key(j, "multiScale"); /* WEBKNOSSOS and Paintera look for it */
+    lzr_json_bool(j, true);
     write_resolution(j, a, 0);
 }
 
@@ -193,6 +197,7 @@ static void write_part(struct lzr_buf *out, const struct lzr_tree *t, size_t i, 
 {
     const struct lzr_tree_item *item = &t->items[i];
     struct lzr_json j;
+    size_t from = out->len;
     (void)k;
     lzr_json_init(&j, out);
     lzr_json_open(&j, '{');
@@ -206,6 +211,7 @@ static void write_part(struct lzr_buf *out, const struct lzr_tree *t, size_t i, 
     }
     lzr_attributes_merge(&j, item->attributes, lzr_attributes_n5);
     lzr_json_close(&j, '}');
+    lzr_json_to_ascii(out, from);
 }
 
 static const char *part_name(const struct lzr_tree_item *item, unsigned k)

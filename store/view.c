@@ -34,6 +34,9 @@ const char *lzr_view_cast(const struct lzr_array *a)
     return a->dtype.kind == 'f' ? "~float32" : a->dtype.kind == 'i' ? "~uint64" : NULL;
 }
 
+/* Why an image isn't there whose factors go over its channels or times. */
+#define FEWER ", this image has fewer (factors)"
+
 static bool n5_view(const struct lzr_array *a, struct lzr_view *v, char *why)
 {
     v->layout = LZR_LAYOUT_N5;
@@ -47,6 +50,18 @@ static bool n5_view(const struct lzr_array *a, struct lzr_view *v, char *why)
     }
     v->dtype = widened(a->dtype);
     v->dtype.big = v->dtype.size > 1;
+    return true;
+}
+
+/* Whether an axis is as long at each level as at the first: of channels and times a format that
+ * counts them once promises as many everywhere. */
+static bool is_constant(const struct lzr_array *a, int axis)
+{
+    for (unsigned k = 1; axis >= 0 && k < a->nlevels; k++) {
+        if (a->levels[k].grid.shape[axis] != a->levels[0].grid.shape[axis]) {
+            return false;
+        }
+    }
     return true;
 }
 
@@ -73,6 +88,12 @@ static bool bdv_view(const struct lzr_array *a, struct lzr_view *v, char *why)
     }
     if (views > MAX_VIEWS) {
         return absent(why, "BigDataViewer would need more than 65536 folders for it", "");
+    }
+    if (!is_constant(a, c)) {
+        return absent(why, "BigDataViewer has as many channels at each level", FEWER);
+    }
+    if (!is_constant(a, t)) {
+        return absent(why, "BigDataViewer has as many timepoints at each level", FEWER);
     }
     v->axes = 3;
     v->named = v->spatial;
@@ -116,6 +137,9 @@ static bool precomputed_view(const struct lzr_array *a, unsigned level, bool cas
         if (!lzr_axis_offset(a, level, i, &offset)) {
             return absent(why, "its translation is too many voxels for precomputed", "");
         }
+    }
+    if (!is_constant(a, c)) {
+        return absent(why, "Neuroglancer precomputed has as many channels at each level", FEWER);
     }
     if (cast) {
         d.kind = d.kind == 'f' ? 'f' : 'u';

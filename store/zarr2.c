@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "store/attributes.h"
 #include "store/face.h"
+#include "store/json_ascii.h"
 #include "store/json_writer.h"
 #include "store/keys.h"
 #include "store/ngff.h"
@@ -81,6 +82,7 @@ static void write_attributes(struct lzr_buf *out, const struct lzr_tree *t, size
 {
     const struct lzr_tree_item *item = &t->items[i];
     struct lzr_json j;
+    size_t from = out->len;
     lzr_json_init(&j, out);
     lzr_json_open(&j, '{');
     if (item->role == LZR_ROLE_ARRAY) {
@@ -93,6 +95,7 @@ static void write_attributes(struct lzr_buf *out, const struct lzr_tree *t, size
     }
     lzr_attributes_merge(&j, item->attributes, item->array != NULL ? lzr_attributes_zarr : NULL);
     lzr_json_close(&j, '}');
+    lzr_json_to_ascii(out, from);
 }
 
 static void write_part(struct lzr_buf *out, const struct lzr_tree *t, size_t i, unsigned k)

@@ -10,6 +10,7 @@
 int lzr_serve(const struct lzr_options *o, const sigset_t *signals);
 int lzr_describe(const struct lzr_options *o);
 int lzr_get(const struct lzr_options *o);
+int lzr_bdv(const struct lzr_options *o);
 
 /* Opens the driver, or says on stderr why not (one line, then the traceback). NULL: it failed. */
 struct lzr_driver *lzr_open_driver(const struct lzr_options *o, const struct lzr_log *log);

@@ -14,6 +14,10 @@ static const char help[] =
     "usage: lazarr serve STORE... [options]   serve stores over HTTP\n"
     "       lazarr describe STORE             print a store's manifest as JSON\n"
     "       lazarr get STORE KEY              write one key's bytes to stdout\n"
+    "       lazarr bdv STORE ARRAY [--url http://HOST:PORT] [-o FILE.xml]\n"
+    "                                         write what BigDataViewer opens: FILE.xml and, of an\n"
+    "                                         image with channels, FILE.settings.xml; --url is\n"
+    "                                         the server's (http://127.0.0.1:8080)\n"
     "       lazarr --version | --help\n"
     "\n"
     "STORE is a .py file, a .json manifest, a folder of them, or a data file that is served as\n"
@@ -21,7 +25,7 @@ static const char help[] =
     "\n"
     "  --host HOST             where to listen (127.0.0.1)\n"
     "  --port PORT             (8080; 0 picks a free one)\n"
-    "  --workers N             Python processes (as many as cores)\n"
+    "  --workers N             Python processes (as many as the cores it may use)\n"
     "  --worker-memory SOFT[,HARD]  a worker that uses more is replaced after its block;\n"
     "                          beyond HARD it is killed (no limit)\n"
     "  --worker-jobs N         a worker is replaced after so many blocks (never)\n"
@@ -154,7 +158,8 @@ enum {
     WORKER_JOBS,
     WORKER_AGE,
     NO_ACCESS_LOG,
-    QUIET
+    QUIET,
+    URL
 };
 
 static const struct option serve_options[] = {
@@ -184,6 +189,8 @@ static const struct option serve_options[] = {
     {"worker-age", required_argument, NULL, WORKER_AGE},
     {"no-access-log", no_argument, NULL, NO_ACCESS_LOG},
     {"quiet", no_argument, NULL, QUIET},
+    {"url", required_argument, NULL, URL},
+    {"output", required_argument, NULL, 'o'},
     {NULL, 0, NULL, 0}};
 
 /* An absolute URL without what would end it in a page or a header. */
@@ -357,6 +364,23 @@ static int take_access(struct lzr_options *o, int c)
     }
 }
 
+/* What only bdv has. */
+static int take_bdv(struct lzr_options *o, int c)
+{
+    if (o->command != LZR_BDV) {
+        return wrong("is for lazarr bdv only:", c == 'o' ? "-o" : "--url");
+    }
+    if (c == 'o') {
+        o->out = optarg;
+        return 0;
+    }
+    if (!web_address(optarg)) {
+        return wrong("--url must begin with http:// or https://, got", optarg);
+    }
+    o->url = optarg;
+    return 0;
+}
+
 /* One option; 0, or 2 for a value that makes no sense. */
 static int take(struct lzr_options *o, int c)
 {
@@ -433,6 +457,9 @@ static int take(struct lzr_options *o, int c)
         return 0;
     case NEUROGLANCER:
         return take_viewer(o, optarg);
+    case URL:
+    case 'o':
+        return take_bdv(o, c);
     default:
         return take_worker(o, c);
     }
@@ -446,7 +473,7 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
     o->server.proxies = o->proxies;
     o->server.hosts = o->hosts;
     if (argc < 2) {
-        return wrong("expected serve, describe or get, not", "");
+        return wrong("expected serve, describe, get or bdv, not", "");
     }
     const char *command = argv[1];
     if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) {
@@ -459,14 +486,16 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
     }
     o->command = strcmp(command, "describe") == 0 ? LZR_DESCRIBE
                  : strcmp(command, "get") == 0    ? LZR_GET
+                 : strcmp(command, "bdv") == 0    ? LZR_BDV
                                                   : LZR_SERVE;
     if (o->command == LZR_SERVE && strcmp(command, "serve") != 0) {
         return wrong("unknown command", command);
     }
     int c;
+    const char *letters = o->command == LZR_BDV ? ":o:" : ":";
     opterr = 0;
     optind = 2;
-    while ((c = getopt_long(argc, argv, ":", serve_options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, letters, serve_options, NULL)) != -1) {
         if (c == '?') {
             return wrong("unknown option", argv[optind - 1]);
         }
@@ -479,9 +508,11 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
         }
     }
     int left = argc - optind;
-    if (o->command == LZR_GET) {
+    if (o->command == LZR_GET || o->command == LZR_BDV) {
         if (left != 2) {
-            return wrong("expected a store and a key behind", command);
+            return wrong(o->command == LZR_GET ? "expected a store and a key behind"
+                                               : "expected a store and an array's path behind",
+                         command);
         }
         o->key = argv[optind + 1];
         left = 1;

@@ -9,13 +9,22 @@
 #include "http/server.h"
 #include "lazarr/driver.h"
 
-enum lzr_command { LZR_SERVE, LZR_DESCRIBE, LZR_GET, LZR_HELP, LZR_SHOW_VERSION };
+enum lzr_command {
+    LZR_SERVE,
+    LZR_DESCRIBE,
+    LZR_GET,
+    LZR_BDV,
+    LZR_HELP,
+    LZR_SHOW_VERSION
+};
 
 struct lzr_options {
     enum lzr_command command;
     struct lzr_driver_options driver;
     struct lzr_server_options server;
-    const char *key; /* of get */
+    const char *key; /* of get; of bdv the array's path */
+    const char *url; /* of bdv: what the server's URLs begin with */
+    const char *out; /* of bdv: the file; NULL is stdout */
     bool quiet;
     const char *origins[64], *hosts[64], *proxies[64];
     const char *ops[64];

@@ -4,12 +4,37 @@
 
 #include "base/buf.h"
 #include "http/request.h"
+#include "store/bdv.h"
 
 enum { MAX_LISTING = 16 << 20 };
+
+/* BigDataViewer's, with the address that its container has for who asks. */
+static enum MHD_Result serve_bdv(struct lzr_http_req *r, const struct lzr_doc *doc)
+{
+    char base[LZR_PUBLIC_BYTES], hex[33];
+    struct lzr_buf b;
+    lzr_request_base(r, base);
+    lzr_buf_init(&b, LZR_MAX_DOCUMENTS);
+    lzr_bdv_xml_at(&b, doc->asked, doc->data, doc->len, base);
+    if (lzr_buf_failed(&b)) {
+        lzr_buf_release(&b);
+        return lzr_respond_text(r, 500, "out of memory\n");
+    }
+    lzr_digest_hex(lzr_digest_join(doc->digest, base, strlen(base)), hex);
+    (void)snprintf(r->etag, sizeof r->etag, "\"%s\"", hex);
+    struct lzr_answer a = {
+        .type = doc->type, .body = b.data, .len = b.len, .copy = true, .etag = r->etag};
+    enum MHD_Result ok = lzr_respond_key(r, &a);
+    lzr_buf_release(&b);
+    return ok;
+}
 
 enum MHD_Result lzr_serve_doc(struct lzr_http_req *r, const struct lzr_doc *doc)
 {
     char hex[33];
+    if (doc->asked != NULL) {
+        return serve_bdv(r, doc);
+    }
     lzr_digest_hex(doc->digest, hex);
     (void)snprintf(r->etag, sizeof r->etag, "\"%s\"", hex);
     struct lzr_answer a = {.type = doc->type, .body = doc->data, .len = doc->len, .etag = r->etag};

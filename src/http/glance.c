@@ -6,8 +6,8 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "store/channels.h"
 #include "store/codec.h"
-#include "store/json_span.h"
 #include "store/placement.h"
 #include "store/real.h"
 
@@ -43,32 +43,19 @@ static struct lzr_look_range *place_of(struct lzr_glances *g, const struct lzr_l
  * the type holds, of floats 0 to 1. */
 static bool window(const struct lzr_look_layer *l, struct lzr_look_range *out)
 {
-    struct lzr_json_iter it;
-    struct lzr_span key, value, w, start, end;
     struct lzr_dtype d = l->array->dtype;
-    int i = l->channel < 0 ? 0 : l->channel;
-    if (l->array->channels == NULL) {
+    struct lzr_channel c = lzr_channel_at(l->array, l->channel < 0 ? 0 : (unsigned)l->channel);
+    if (!c.windowed) {
         return false;
     }
-    lzr_json_iter_init(&it, (struct lzr_span){l->array->channels, strlen(l->array->channels)});
-    while (lzr_json_next(&it, &key, &value)) {
-        if (i-- == 0) {
-            if (!lzr_json_member(value, "window", &w) || !lzr_json_member(w, "start", &start) ||
-                !lzr_json_member(w, "end", &end)) {
-                return false;
-            }
-            /* Each number is followed by a comma or a brace: strtod ends there. */
-            out->low = strtod(start.p, NULL);
-            out->high = strtod(end.p, NULL);
-            double most = d.kind == 'f' || d.kind == 'b'
-                              ? 1
-                              : ldexp(1, d.size * 8 - (d.kind == 'i')) - (d.size < 8 ? 1 : 0);
-            double least = d.kind == 'i' ? -ldexp(1, d.size * 8 - 1) : 0;
-            out->known = out->low < out->high && (out->low > least || out->high < most);
-            return out->known;
-        }
-    }
-    return false;
+    out->low = c.start;
+    out->high = c.end;
+    double most = d.kind == 'f' || d.kind == 'b'
+                      ? 1
+                      : ldexp(1, d.size * 8 - (d.kind == 'i')) - (d.size < 8 ? 1 : 0);
+    double least = d.kind == 'i' ? -ldexp(1, d.size * 8 - 1) : 0;
+    out->known = out->low < out->high && (out->low > least || out->high < most);
+    return out->known;
 }
 
 bool lzr_glances_recall(struct lzr_glances *g, struct lzr_look_layer *layer)

@@ -7,6 +7,7 @@
 #include "http/look.h"
 #include "http/request.h"
 #include "http/viewer.h"
+#include "store/bdv.h"
 
 enum { MAX_INDEX = 16 << 20, MAX_SHOWN = 1000 };
 
@@ -19,6 +20,8 @@ static const char head[] = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta c
                            "section{border-top:1px solid #ddd;padding:.6em 0}\n"
                            "td{padding:.1em 1em .1em 0;vertical-align:top}\n"
                            "#live{color:#666}\n"
+                           ".save{border:1px solid #888;border-radius:4px;padding:.1em .6em;"
+                           "background:#f3f3f0;text-decoration:none;color:inherit}\n"
                            "</style>\n</head>\n<body>\n<h1>lazarr</h1>\n<p id=\"live\"></p>\n";
 
 /* Live figures; textContent only, nothing is interpreted. */
@@ -120,6 +123,28 @@ static void zarr_rows(const struct page *p, const struct lzr_array *a)
           "\", mode=\"r\")");
 }
 
+/* BigDataViewer opens files: a document to save, and beside it what it is to look like. */
+static void bdv_rows(const struct page *p, const struct lzr_array *a)
+{
+    char key[LZR_MAX_KEY + 1], before[LZR_MAX_PATH + 32];
+    const char *slash = strrchr(a->path, '/'), *name = slash != NULL ? slash + 1 : a->path;
+    key_of(a, LZR_FACE_BDV, false, key);
+    lzr_buf_printf(p->b,
+                   "<tr><td>BigDataViewer, Fiji</td><td><a class=\"save\" "
+                   "href=\"%s\" download=\"%s.xml\">save %s.xml</a>",
+                   key, name, name);
+    if (a->channels != NULL) {
+        lzr_buf_printf(p->b,
+                       " <a class=\"save\" href=\"bdv/%s/%s/" LZR_BDV_SETTINGS "\" "
+                       "download=\"%s.settings.xml\">save %s.settings.xml</a> beside it "
+                       "(colours, ranges)",
+                       a->store->name, a->path, name, name);
+    }
+    lzr_buf_printf(p->b, ", then open %s.xml</td></tr>\n", name);
+    (void)snprintf(before, sizeof before, "curl -o %s.xml ", name);
+    paste(p, "", before, key, "");
+}
+
 static void java_rows(const struct page *p, const struct lzr_array *a)
 {
     char key[LZR_MAX_KEY + 1], why[LZR_WHY_BYTES], path[LZR_MAX_PATH + 2];
@@ -133,7 +158,7 @@ static void java_rows(const struct page *p, const struct lzr_array *a)
         absent(p, "N5", why);
     }
     if (lzr_face_holds(a, LZR_FACE_BDV, why)) {
-        paste(p, "BigDataViewer", "", key_of(a, LZR_FACE_BDV, false, key), "");
+        bdv_rows(p, a);
     } else {
         absent(p, "BigDataViewer", why);
     }

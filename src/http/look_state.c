@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "http/look.h"
+#include "store/channels.h"
 #include "store/json_span.h"
 #include "store/json_writer.h"
 #include "store/placement.h"
@@ -25,11 +26,15 @@ struct axis {
     double own_scale, own_low; /* of the first layer that has it */
     uint64_t own_voxels;
     double chunk; /* the smallest chunk's length among the layers' coarsest levels */
+    bool hidden;  /* no layer that is switched on has it */
 };
 
+/* Those that are switched on come first, and say what is fitted; what is off at first only has its
+ * axes here, and makes voxels finer. */
 struct space {
     struct axis axes[MAX_AXES];
     size_t n;
+    bool hidden; /* what is added now is switched off */
 };
 
 static void set_extent(struct axis *x, const struct lzr_array *a, unsigned i, double scale,
@@ -97,6 +102,9 @@ static void merge(struct space *s, const struct axis *x)
         struct axis *w = &s->axes[i];
         if (w->name.n == x->name.n && memcmp(w->name.p, x->name.p, x->name.n) == 0) {
             w->scale = fmin(w->scale, x->scale);
+            if (s->hidden && !w->hidden) {
+                return;
+            }
             w->low = fmin(w->low, x->low);
             w->high = fmax(w->high, x->high);
             w->chunk = fmin(w->chunk, x->chunk);
@@ -104,7 +112,8 @@ static void merge(struct space *s, const struct axis *x)
         }
     }
     if (s->n < MAX_AXES) {
-        s->axes[s->n++] = *x;
+        s->axes[s->n] = *x;
+        s->axes[s->n++].hidden = s->hidden;
     }
 }
 
@@ -189,6 +198,9 @@ static bool names_ok(const struct space *s)
 static size_t shown_axes(const struct space *s)
 {
     size_t n = s->n < 3 ? s->n : 3;
+    while (n > 1 && s->axes[n - 1].hidden) {
+        n--;
+    }
     return n == 3 && s->axes[2].own_voxels == 1 && s->axes[2].unit[0] != '\0' &&
                    s->axes[2].high - s->axes[2].low <= s->axes[2].scale * 1.5
                ? 2
@@ -276,34 +288,19 @@ static void write_space(struct lzr_json *j, const struct space *s)
     lzr_json_string(j, shown == 3 ? "4panel" : "xy");
 }
 
-/* What a user said of a channel: its colour, label, whether it is on. Spans of JSON. */
-struct channel {
-    struct lzr_span label, color, active;
-};
-
-static struct channel channel_of(const struct lzr_look_layer *l)
+/* Whether a layer is switched on at first. */
+static bool is_on(const struct lzr_look *look, size_t at)
 {
-    struct channel c = {0};
-    struct lzr_json_iter it;
-    struct lzr_span key, value;
-    int i = l->channel < 0 ? 0 : l->channel;
-    if (l->array->channels == NULL) {
-        return c;
+    const struct lzr_look_layer *l = &look->layers[at];
+    if (l->array->kind == LZR_LABELS) {
+        return true;
     }
-    lzr_json_iter_init(&it, (struct lzr_span){l->array->channels, strlen(l->array->channels)});
-    while (lzr_json_next(&it, &key, &value)) {
-        if (i-- == 0) {
-            (void)lzr_json_member(value, "label", &c.label);
-            (void)lzr_json_member(value, "color", &c.color);
-            (void)lzr_json_member(value, "active", &c.active);
-            break;
-        }
-    }
-    return c;
+    return at < LZR_LOOK_VISIBLE &&
+           lzr_channel_at(l->array, l->channel < 0 ? 0 : (unsigned)l->channel).active;
 }
 
 static void write_name(struct lzr_json *j, const struct lzr_look *look,
-                       const struct lzr_look_layer *l, const struct channel *c)
+                       const struct lzr_look_layer *l, const struct lzr_channel *c)
 {
     lzr_json_key(j, "name");
     lzr_json_value(j);
@@ -386,7 +383,7 @@ static void write_layer(struct lzr_json *j, const struct lzr_look *look, size_t 
     static const char *const colors[] = {"00ff00", "ff00ff", "00ffff",
                                          "ffff00", "ff0000", "0000ff"};
     const struct lzr_look_layer *l = &look->layers[at];
-    struct channel c = channel_of(l);
+    struct lzr_channel c = lzr_channel_at(l->array, l->channel < 0 ? 0 : (unsigned)l->channel);
     char color[8] = "";
     lzr_json_open(j, '{');
     lzr_json_key(j, "type");
@@ -394,8 +391,8 @@ static void write_layer(struct lzr_json *j, const struct lzr_look *look, size_t 
     write_source(j, look, l, base);
     write_name(j, look, l, &c);
     if (l->array->kind != LZR_LABELS) {
-        if (c.color.n == 8) {
-            (void)snprintf(color, sizeof color, "%.6s", c.color.p + 1);
+        if (c.colored) {
+            (void)snprintf(color, sizeof color, "%06X", (unsigned)c.rgb);
         } else if (images > 1 && (at > 0 || l->channel >= 0)) {
             (void)snprintf(color, sizeof color, "%s",
                            colors[(at + 6 - (l->channel < 0)) % (sizeof colors / sizeof *colors)]);
@@ -415,12 +412,35 @@ static void write_layer(struct lzr_json *j, const struct lzr_look *look, size_t 
             lzr_json_string(j, "additive");
         }
         write_shader(j, look, l, color[0] != '\0' && strcmp(color, "FFFFFF") != 0 ? color : NULL);
-        if (at >= LZR_LOOK_VISIBLE || (c.active.n > 0 && c.active.p[0] == 'f')) {
+        if (!is_on(look, at)) {
             lzr_json_key(j, "visible");
             lzr_json_bool(j, false);
         }
     }
     lzr_json_close(j, '}');
+}
+
+/* The space of the first n layers; where all are off, of all as if they were on. */
+static void measure(const struct lzr_look *look, size_t n, struct space *s)
+{
+    bool any = false;
+    for (size_t i = 0; i < n; i++) {
+        any = any || is_on(look, i);
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        s->hidden = any && pass == 1;
+        for (size_t i = 0; i < n; i++) {
+            const struct lzr_array *a = look->layers[i].array;
+            if ((any && !is_on(look, i)) != (pass == 1)) {
+                continue;
+            }
+            if (a->kind == LZR_PLAIN) {
+                add_plain(look, a, dimension_names(look, a), s);
+            } else {
+                add_image(look, a, s);
+            }
+        }
+    }
 }
 
 static void write_state(struct lzr_buf *out, const struct lzr_look *look, size_t n,
@@ -432,12 +452,8 @@ static void write_state(struct lzr_buf *out, const struct lzr_look *look, size_t
     for (size_t i = 0; i < n; i++) {
         const struct lzr_array *a = look->layers[i].array;
         images += a->kind != LZR_LABELS;
-        if (a->kind == LZR_PLAIN) {
-            add_plain(look, a, dimension_names(look, a), &s);
-        } else {
-            add_image(look, a, &s);
-        }
     }
+    measure(look, n, &s);
     lzr_json_init(&j, out);
     lzr_json_open(&j, '{');
     if (names_ok(&s)) {

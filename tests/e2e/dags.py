@@ -91,6 +91,15 @@ def _fill(r, dt):
     return {"b": True, "f": -2.5, "c": complex(1, -2)}.get(dt.kind, r.randrange(1, 100))
 
 
+def _holds(dt, v):
+    """Whether a dtype has one of _fill's values."""
+    if dt.kind == "b":
+        return v in (0, 1)
+    if isinstance(v, complex):
+        return dt.kind == "c"
+    return dt.kind in "fc" or isinstance(v, (bool, int))
+
+
 def _chunks(r, shape):
     return tuple(r.randint(max(1, n // 4), max(1, n // 2) if r.random() < 0.7 else n + 2) for n in shape)
 
@@ -208,6 +217,8 @@ def _op(r, nodes):
     p = {"dtype": dt} if dt != other.dtype or r.random() < 0.3 else {}
     if node.fill is not None:
         p["fill_value"] = node.fill
+    elif other.fill is not None and _holds(dt, other.fill):
+        node.fill = other.fill  # the first input's
     if r.random() < 0.5:
         node.chunks = _chunks(r, shape)
         p["chunks"] = node.chunks

@@ -20,6 +20,9 @@ lazarr.source("none", np.zeros((0, 4), "i2"))
 lazarr.source("defaults/three", np.zeros((200, 100, 65), "u1"))
 lazarr.source("defaults/two", np.zeros((600, 20), "u1"))
 lazarr.source("defaults/four", np.zeros((2, 9, 9, 9), "u1"))
+lazarr.source("defaults/image", np.zeros((200, 100, 65), "u1"), axes="zyx")
+lazarr.source("defaults/plane", np.zeros((600, 20), "u1"), axes="yx")
+lazarr.source("defaults/channels", np.zeros((2, 9, 9, 9), "u1"), axes="czyx")
 lazarr.source("image", VOLUME, chunks=4, axes="zyx", units="micrometer")
 
 @lazarr.source("memmap", chunks=4)
@@ -90,10 +93,13 @@ def test_sources(serve, tmp_path):
     def chunks(name):
         return srv.get(f"/zarr2/s.zarr/{name}/.zarray").json()["chunks"]
 
-    # Its own regular chunks, or 64 per spatial axis in 3-D, 512 in 2-D, 1 elsewhere.
+    # Its own regular chunks, or of an image 64 per spatial axis in 3-D, 512 in 2-D, 1 elsewhere.
     assert chunks("h5") == [2, 2, 7] and chunks("zarr") == [3, 3, 3] and chunks("dask") == [2, 3, 7]
-    assert chunks("defaults/three") == [64, 64, 64] and chunks("defaults/two") == [512, 512]
-    assert chunks("defaults/four") == [1, 64, 64, 64]
+    assert chunks("defaults/image/0") == [64, 64, 64] and chunks("defaults/plane/0") == [512, 512]
+    assert chunks("defaults/channels/0") == [1, 64, 64, 64]
+    # Of a plain array up to 1 MiB, short axes whole.
+    assert chunks("defaults/three") == [128, 100, 65] and chunks("defaults/two") == [600, 20]
+    assert chunks("defaults/four") == [2, 9, 9, 9]
 
 
 def test_a_source_that_fails_is_an_error(serve, tmp_path):

@@ -339,7 +339,7 @@ def raw(block):
 def edges(block, t):
     assert t.shape == tuple(n + 4 for n in block.shape)
     return t + 10 * block.level
-@lazarr.array("cells", inputs=[edges], dtype="uint32", kind="labels")
+@lazarr.array("cells", inputs=[edges], dtype="uint32", kind="labels", pyramid="each")
 def cells(block, t):
     return t.astype("u4")
 """, "--workers", "2")

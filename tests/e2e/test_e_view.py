@@ -436,12 +436,15 @@ def test_nginx_passes_everything_on(proxied):
     key = "/zarr3/s.zarr/g/raw/c/0/0"
     for method in "GET", "HEAD":
         for path in (key, "/zarr2/s.zarr/.zmetadata", "/n5/s.n5/t1/s0/0/0/0", "/zarr3/s.zarr/x",
-                     "/precomputed/s/cells/info", "/bdv/s/t1/dataset.xml", "/zarr3/s.zarr/"):
+                     "/precomputed/s/cells/info", "/bdv/s/t1/dataset.n5/setup0/attributes.json",
+                     "/zarr3/s.zarr/"):
             ours, theirs = (s.request(method, p + path) for s, p in ((srv, ""), (proxy, "/data")))
             assert (ours.status, ours.body) == (theirs.status, theirs.body), path
             for name in ("ETag", "Content-Length", "Content-Type", "Cache-Control",
                          "Accept-Ranges", "Access-Control-Allow-Origin"):
                 assert ours[name] == theirs[name], (path, name)
+    xml = proxy.get("/data/bdv/s/t1/dataset.xml")  # says by which address it was asked for
+    assert f">{proxy.url}/bdv/s/t1/dataset.n5<" in xml.text and xml.status == 200
     whole = proxy.get("/data" + key)
     part = proxy.get("/data" + key, {"Range": "bytes=3-9"})
     assert part.status == 206 and part.body == whole.body[3:10]

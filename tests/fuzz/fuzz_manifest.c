@@ -25,7 +25,7 @@ static void visit(const struct lzr_catalog *c, const struct lzr_dir *dir)
             visit(c, hit.dir);
         } else {
             LZR_CHECK(hit.node == LZR_NODE_DOC);
-            if (strcmp(dir->entries[i].name, "dataset.xml") == 0) { /* BigDataViewer's */
+            if (m > 4 && strcmp(dir->entries[i].name + m - 4, ".xml") == 0) { /* BigDataViewer's */
                 LZR_CHECK(hit.doc->len > 5 && memcmp(hit.doc->data, "<?xml", 5) == 0);
                 continue;
             }

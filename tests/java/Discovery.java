@@ -173,13 +173,15 @@ final class Discovery {
         return image;
     }
 
-    /** Three numbers, slowest first; where voxel 0 lies is in them. */
+    /** A number for each axis, slowest first, as n5-universe 3.0 takes them of two to five axes; where
+     *  voxel 0 lies is in them. */
     private static void cosem(Image image, Level level, JsonObject t) throws IOException {
         double[] scale = Reader.doubles(t.get("scale"));
         double[] translate = Reader.doubles(t.get("translate"));
         int n = level.dataset.dims.length;
-        if (scale.length != 3 || translate.length != 3 || n != 3) {
-            throw new IOException(level.path + ": COSEM has three axes only: " + t);
+        if (scale.length != n || translate.length != n || t.getAsJsonArray("axes").size() != n
+                || t.getAsJsonArray("units").size() != n) {
+            throw new IOException(level.path + " has " + n + " axes, its transform others: " + t);
         }
         image.axes = new String[n];
         image.units = new String[n];

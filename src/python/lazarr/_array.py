@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
+import sys
 import weakref
 from collections import OrderedDict
 from typing import Any, Callable, Optional, Sequence, Union
@@ -31,12 +33,17 @@ class Registry:
         self.arrays: list["Array"] = []
         self.by_path: dict[str, "Array"] = {}
         self.groups: dict[str, dict] = {}
+        self.pending: dict[object, str] = {}  # decorators that were made and not applied yet
 
     def find(self, path: str) -> Optional["Array"]:
         return self.by_path.get(path)
 
     def finish(self) -> None:
-        """After the file ran: every input must be there, of this store, and no array its own."""
+        """After the file ran: every input must be there, of this store, no array its own, and every
+        decorator applied."""
+        for what in self.pending.values():
+            raise StoreError(f"{what} was never given a function: put @ before it, or call what it "
+                             "returns with the function")
         for a in self.arrays:
             settle(a)
             for p in a.inputs:
@@ -365,7 +372,7 @@ class Array(_Indexed):
         if result is not None:
             if isinstance(result, np.ndarray) and np.may_share_memory(result, out):
                 result = result.copy()
-            _cast.assign(out, result)
+            _cast.assign(out, result, start)
         return out
 
     def _block_at(self, pos: tuple) -> np.ndarray:
@@ -396,25 +403,47 @@ class Array(_Indexed):
         return got
 
 
-def array(path: Union[str, Callable[..., Any], None] = None, /, **parameters: Any) -> Any:
+class Pending:
+    """A decorator that was made and still has to be applied: in the registry until it has been.
+
+    what: "lazarr.array" or "lazarr.source"; make: called with what is decorated, returns the array.
+    """
+
+    def __init__(self, what: str, make: Callable[[Any], "Array"]):
+        self._make = make
+        self._token = object()
+        self._registry = CURRENT.registry
+        if self._registry is not None:
+            caller = sys._getframe(2)
+            self._registry.pending[self._token] = (
+                f"{what}(...) in line {caller.f_lineno} of {os.path.basename(caller.f_code.co_filename)}")
+
+    def __call__(self, thing: Any) -> "Array":
+        if self._registry is not None:
+            self._registry.pending.pop(self._token, None)
+        return self._make(thing)
+
+
+def array(path: Union[str, Callable[..., Any], None] = None, **parameters: Any) -> Any:
     """Makes an array of a function that computes one block of it.
 
     The function gets a `Block` and returns the block's values (an ndarray of ``block.shape``, where
     an axis may have length 1, or a scalar), or writes them into ``block.data``. They must fit the
-    declared dtype: ints that are in range are cast, 300 for uint8, 1.5 for int32 or a complex for a
-    float are errors.
+    declared dtype: ints that are in range are cast; 300 for uint8, any float for an integer dtype or a
+    complex for a float are errors.
 
     path: its name, "a/b/c" makes groups; default the function's name.
     shape: voxels per axis, slowest first, 0 to 8 axes. chunks: voxels per chunk, one number or one
         per axis, at most 256 MiB. dtype: bool, (u)int8 to 64, float16 to 64, complex64, 128, in
         either byte order. fill_value: what a block's unwritten voxels are (0).
     dims: the axes' names, of a plain array.
-    axes: out of "tczyx" in that order: makes it an image (OME-NGFF), with kind "image" or "labels",
-        units (one for the spatial axes, or one per axis), scale (units per voxel, per axis) and
+    axes: out of "tczyx" in that order: makes it an image (OME-NGFF), with kind "image" or "labels"
+        (an integer array all of whose inputs are labels is labels), units (one for the spatial axes, or one per axis), scale (units per voxel, per axis) and
         translation (the centre of voxel 0, in units).
     channels: of an image with axis c, a list of names or of OMERO dicts (label, color, window ...).
     labels_of: of kind "labels", the image (or its path) in whose ``labels/`` they are listed, too.
-    compressor: lazarr.Blosc(), Zstd(), Gzip() or None. separator: of Zarr v2 keys, "." or "/".
+    compressor: lazarr.Blosc(), Zstd(), Gzip() or None. separator: of a plain array's Zarr v2 keys,
+        "." (the default) or "/"; an image's have "/".
     n5_compressor: of N5 and BigDataViewer: the same or lazarr.Lz4(); Gzip(1), since Java readers
         rarely have a native blosc. precomputed_encoding: "raw" or, of uint32 and uint64,
         "compressed_segmentation", the default for labels.
@@ -422,18 +451,23 @@ def array(path: Union[str, Callable[..., Any], None] = None, /, **parameters: An
     levels, factors, pyramid: of an image, how many resolution levels there are, how many voxels
         become one from each to the next (2 on the spatial axes; one number, one per axis, or a list
         of those, one per step) and how: "mean", "mode", "max", "min", "stride", or "each" where the
-        function itself computes each level. Default "mean", of labels "mode", and "each" where the
-        inputs have the levels.
+        function itself computes each level. Default "mean", of labels "mode", of images "each" where
+        all inputs have the levels. Labels are never averaged.
     inputs: arrays (or their paths, or lazarr.Input) that it is computed from; the function gets their
-        regions after the block. What isn't given is the first input's: shape, chunks, dtype, axes,
-        dims, units, scale, translation, levels and factors. halo: voxels of context around the
+        regions after the block. What isn't given is the first input's: shape, chunks, dtype, fill value
+        (where the dtype has it), axes, dims, units, scale, translation, levels and factors, channels
+        where their axis is the same. halo: voxels of context around the
         block, an integer, one per axis of the input, or (lower, upper) pairs. boundary: what lies
         outside an input, "constant" (its fill value, the default), "edge", "reflect", "symmetric" or
-        "wrap", as in numpy.pad. A result as large as the first input's region is trimmed.
+        "wrap", as in numpy.pad. A result as large as the first input's region is trimmed, be it an
+        ndarray or another array-like.
     slots: at most so many workers compute this array, always the same ones.
     timeout: seconds before a computation is killed (300; a worker's first block 900).
+    on_abandon: what becomes of a running computation that nobody waits for any more: "interrupt"
+        (lazarr.Cancelled is raised in it where that saves time, the default) or "finish".
     version, depends: a tag (with files and functions) that makes ETags survive a restart.
-    deterministic: False where the same block may come out differently each time.
+    deterministic: False where the same block may come out differently each time. Random numbers are
+        the same each time from a generator of the block: ``np.random.default_rng((seed, *block.chunk))``.
 
     Raises StoreError naming the array, the parameter and the reason.
 
@@ -446,7 +480,8 @@ def array(path: Union[str, Callable[..., Any], None] = None, /, **parameters: An
     3.0
     """
     if callable(path) and not isinstance(path, str):
-        return array()(path)  # @lazarr.array without parentheses: the missing shape is reported
+        # @lazarr.array without parentheses, or lazarr.array(f, shape=...) as a call.
+        return array(**parameters)(path)
 
     def decorate(function: Callable[..., Any]) -> Array:
         name = path if path is not None else getattr(function, "__name__", None)
@@ -465,7 +500,7 @@ def array(path: Union[str, Callable[..., Any], None] = None, /, **parameters: An
                   inputs=wanted)
         CURRENT.add(a)
         return a
-    return decorate
+    return Pending("lazarr.array", decorate)
 
 
 def group(path: str, attributes: Optional[dict] = None) -> None:

@@ -37,6 +37,36 @@ def _window(given: Any, dt: np.dtype, where: str) -> dict:
     return {"min": least, "max": most, "start": start, "end": end}
 
 
+def for_dtype(given: Sequence[dict], theirs: np.dtype, own: np.dtype) -> list:
+    """An input's channels as those of an array of another dtype: a window that was all its dtype has,
+    or that the own dtype can't have, isn't taken over.
+
+    >>> a = channels([{"label": "a", "window": {"start": 10, "end": 300}}], ("y", "x"), (9, 9),
+    ...              np.dtype("uint16"), "image")
+    >>> [for_dtype(a, np.dtype("uint16"), np.dtype(d))[0].get("window") for d in ("float32", "uint8")]
+    [{'min': 0, 'max': 65535, 'start': 10, 'end': 300}, None]
+    """
+    out = []
+    least, most = _range(own)
+    for c in given:
+        w = c["window"]
+        whole = w == _window(None, theirs, "window")
+        if theirs == own or not whole and least <= w["start"] and w["end"] <= most:
+            out.append(dict(c, window=dict(w, min=max(least, w["min"]), max=min(most, w["max"]))))
+        else:
+            out.append({k: v for k, v in c.items() if k != "window"})
+    return out
+
+
+def _range(dt: np.dtype) -> tuple:
+    """The smallest and largest value that a dtype holds."""
+    if dt.kind == "b":
+        return 0, 1
+    if dt.kind in "iu":
+        return int(np.iinfo(dt).min), int(np.iinfo(dt).max)
+    return float(np.finfo(dt).min), float(np.finfo(dt).max)
+
+
 def channels(value: Any, axes: Optional[tuple], shape: Sequence[int], dt: np.dtype,
              kind: str) -> Optional[list]:
     """A list of names or of OMERO dicts to complete OMERO channels: label, color, active, window."""

@@ -32,9 +32,9 @@ def count(value: Any) -> int:
     return int(value)
 
 
-def default_step(axes: Optional[tuple], rank: int) -> tuple:
-    """2 on the spatial axes, 1 elsewhere."""
-    return tuple(2 if axes and axes[i] in "zyx" else 1 for i in range(rank))
+def default_step(axes: Optional[tuple], shape: Sequence[int]) -> tuple:
+    """2 on the spatial axes, 1 elsewhere and where nothing is left to halve."""
+    return tuple(2 if axes and axes[i] in "zyx" and n > 1 else 1 for i, n in enumerate(shape))
 
 
 def _step(value: Any, axes: Optional[tuple], rank: int) -> tuple:
@@ -49,18 +49,19 @@ def _step(value: Any, axes: Optional[tuple], rank: int) -> tuple:
     return tuple(int(v) for v in value)
 
 
-def steps(levels: Any, factors: Any, axes: Optional[tuple], rank: int,
+def steps(levels: Any, factors: Any, axes: Optional[tuple], shape: Sequence[int],
           inherited: Sequence[tuple] = ()) -> list:
     """The factors from each level to the next, one tuple per level but the first.
 
-    factors: None, an integer (of the spatial axes), one per axis, or a list of those, per step;
-    inherited: the steps of the first input, used where nothing is said.
+    factors: None, an integer (of the spatial axes), one per axis, or a list of those, per step; shape:
+    of level 0; inherited: the steps of the first input, used where nothing is said.
 
-    >>> steps(3, None, ("z", "y", "x"), 3)
-    [(2, 2, 2), (2, 2, 2)]
-    >>> steps(None, [(1, 2, 2), 2], ("z", "y", "x"), 3)
+    >>> steps(3, None, ("z", "y", "x"), (2, 9, 9))
+    [(2, 2, 2), (1, 2, 2)]
+    >>> steps(None, [(1, 2, 2), 2], ("z", "y", "x"), (9, 9, 9))
     [(1, 2, 2), (2, 2, 2)]
     """
+    rank = len(shape)
     per_step = isinstance(factors, (tuple, list)) and any(isinstance(f, (tuple, list)) for f in factors)
     if levels is None:
         n = len(factors) + 1 if per_step else len(inherited) + 1
@@ -79,7 +80,12 @@ def steps(levels: Any, factors: Any, axes: Optional[tuple], rank: int,
     if factors is not None:
         return [_step(factors, axes, rank)] * (n - 1)
     out = list(inherited[: n - 1])
-    return out + [default_step(axes, rank)] * (n - 1 - len(out))
+    left = tuple(shape)
+    for k in range(n - 1):
+        if k == len(out):
+            out.append(default_step(axes, left))
+        left = tuple(-(-m // f) for m, f in zip(left, out[k]))
+    return out
 
 
 def make(shape: tuple, chunks: tuple, scale: tuple, translation: tuple, step_list: Sequence[tuple],
@@ -102,7 +108,7 @@ def make(shape: tuple, chunks: tuple, scale: tuple, translation: tuple, step_lis
     return tuple(out)
 
 
-def check_pyramid(value: Any, dt: np.dtype, is_source: bool) -> Optional[str]:
+def check_pyramid(value: Any, dt: np.dtype, is_source: bool, kind: str) -> Optional[str]:
     """The parameter pyramid; None where nothing was said."""
     if value is None:
         return None
@@ -110,6 +116,9 @@ def check_pyramid(value: Any, dt: np.dtype, is_source: bool) -> Optional[str]:
         raise StoreError(f"pyramid must be one of {', '.join(map(repr, PYRAMIDS))}, got {value!r}")
     if value == "each" and is_source:
         raise StoreError("pyramid 'each' is for functions: a source has one level of its own")
+    if value == "mean" and kind == "labels":
+        raise StoreError("pyramid 'mean' of labels would make ids that aren't there: labels have 'mode', "
+                         "'max', 'min', 'stride' or 'each'; for other integers say kind='image'")
     if value in ("mode", "max", "min") and dt.kind == "c":
         raise StoreError(f"pyramid {value!r} needs real numbers, got {dt.name}")
     return value

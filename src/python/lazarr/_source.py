@@ -1,15 +1,19 @@
 """Sources: array-likes that are served as they are."""
 from __future__ import annotations
 
+import math
 from typing import Any, Optional, Sequence
 
 import numpy as np
 
 from . import _cancel, _check, _handover
-from ._array import CURRENT, Array, label
+from ._array import CURRENT, Array, Pending, label
 from ._block import Block
-from ._errors import StoreError
+from ._errors import CastError, StoreError
 from ._levels import Level
+
+
+MAX_PLAIN_CHUNK = 1 << 20  # bytes, where a plain array's chunks aren't said
 
 
 class _Source:
@@ -29,7 +33,8 @@ class _Source:
         if self._open is None:
             with _cancel.shield():  # a file must not be left half open
                 opened = self._thing() if self._by_function else self._thing
-            self._open = list(opened) if isinstance(opened, (list, tuple)) else [opened]
+            self._open = [_unmasked(a) for a in (
+                opened if isinstance(opened, (list, tuple)) else [opened])]
         return self._open
 
     def held(self) -> list:
@@ -74,11 +79,38 @@ class _Source:
         a = self.open()[block.level]
         slices = block.slices
         if self.transpose is None:
-            return np.asarray(a[slices])
+            return _values(a[slices], block.array)
         inner: list = [None] * len(slices)
         for outer, i in enumerate(self.transpose):
             inner[i] = slices[outer]
-        return np.asarray(a[tuple(inner)]).transpose(self.transpose)
+        return _values(a[tuple(inner)], block.array).transpose(self.transpose)
+
+
+def _unmasked(a: Any) -> Any:
+    """A masked array without its mask, where that hides nothing; StoreError where it does."""
+    if not isinstance(a, np.ma.MaskedArray):
+        return a
+    if np.ma.is_masked(a):
+        raise StoreError("a masked array has no values under its mask: give the source "
+                         "array.filled(value)")
+    return a.data
+
+
+def _values(part: Any, of: Optional[Array]) -> np.ndarray:
+    """What slicing an array-like gave, as an ndarray. What is masked there (netCDF4 does that) becomes
+    the array's fill value where one was declared, else NaN; CastError where there is neither."""
+    if not isinstance(part, np.ndarray) and hasattr(part, "compute"):
+        part = part.compute()  # dask: its own way to an ndarray forgets a mask
+    if not isinstance(part, np.ma.MaskedArray):
+        return np.asarray(part)
+    if not np.ma.is_masked(part):
+        return part.data
+    if of is not None and of.fill_given:
+        return part.filled(of.fill_value)
+    if part.dtype.kind in "fc":
+        return part.filled(np.nan)
+    raise CastError(f"the source gives masked values and {part.dtype} has no NaN: "
+                    "lazarr.source(..., fill_value=) says what they become")
 
 
 def _factor(n: int, below: int, first: int, step: int) -> int:
@@ -166,35 +198,48 @@ def _regular_chunks(a: Any) -> Optional[tuple]:
     return tuple(out)
 
 
-def default_chunks(shape: Sequence[int], axes: Any = None) -> tuple:
-    """64 per spatial axis in 3-D, 512 in 2-D, 1 elsewhere. Without axes names the last three (or two)
-    count as spatial, and a 1-D array gets chunks of 65536.
+def default_chunks(shape: Sequence[int], axes: Any = None, itemsize: int = 1) -> tuple:
+    """Of images 64 per spatial axis in 3-D, 512 in 2-D, 1 elsewhere. Of plain arrays 0.25 to 1 MiB a
+    chunk (less where the array has less): short axes whole, the others in powers of two, as equal as
+    can be and the last ones longer. itemsize: bytes of an element.
 
-    >>> default_chunks((5, 100, 900, 900)), default_chunks((900, 900)), default_chunks((9,))
-    ((1, 64, 64, 64), (512, 512), (65536,))
+    >>> default_chunks((5, 100, 900, 900), "czyx"), default_chunks((900, 900), "yx")
+    ((1, 64, 64, 64), (512, 512))
+    >>> default_chunks((300000, 3), None, 4), default_chunks((5, 100, 900, 900), None, 2)
+    ((65536, 3), (5, 32, 32, 64))
     """
-    rank = len(shape)
-    if rank == 1:
-        return (65536,)
-    spatial = [a in "zyx" for a in axes] if axes else [i >= rank - 3 for i in range(rank)]
-    size = 64 if sum(spatial) == 3 else 512
-    return tuple(size if s else 1 for s in spatial)
+    if axes:
+        spatial = [a in "zyx" for a in axes]
+        size = 64 if sum(spatial) == 3 else 512
+        return tuple(size if s else 1 for s in spatial)
+    whole = tuple(max(1, int(n)) for n in shape)
+    most = max(1, MAX_PLAIN_CHUNK // itemsize)
+    edge = 1
+    while edge < max(whole, default=1) and math.prod(min(n, 2 * edge) for n in whole) <= most:
+        edge *= 2
+    out = [min(n, edge) for n in whole]
+    for i in reversed(range(len(out))):
+        longer = out[:i] + [min(whole[i], 2 * edge)] + out[i + 1:]
+        if math.prod(longer) <= most:
+            out = longer
+    return tuple(out)
 
 
-def source(path: Optional[str] = None, thing: Any = None, /, *,
+def source(path: Any = None, thing: Any = None, *,
            transpose: Optional[Sequence[int]] = None, **parameters: Any) -> Any:
     """Serves an array-like (shape, dtype, ``__getitem__``), or what a function opens.
 
     ``lazarr.source("name", thing)`` with an array, an h5py or zarr dataset, a memory map …, or as a
-    decorator of a function that opens one: the better way for files and large arrays. NumPy arrays
-    and memory maps are handed to the server, which reads them without a worker; the function is then
+    decorator (with or without parentheses) of a function that opens one: the better way for files
+    and large arrays. NumPy arrays and memory maps are handed to the server, which reads them without a worker; the function is then
     called once in all. Others are opened and sliced by each worker.
 
     A list of array-likes, finest first, are the levels of an image that has them itself; scale and
     translation may then be lists with an entry for each, and otherwise follow from the shapes.
 
     transpose: order of the axes, as in ``numpy.transpose``. Shape and dtype are the array-like's;
-    chunks its own regular ones, else 64 per spatial axis in 3-D, 512 in 2-D; the names of the axes
+    chunks its own regular ones, else of an image 64 per spatial axis in 3-D, 512 in 2-D, of a plain
+    array 0.25 to 1 MiB each, short axes whole; the names of the axes
     those of an xarray DataArray. The other parameters are those of `lazarr.array`; with levels an
     image gets a lazy pyramid. Raises StoreError.
 
@@ -206,8 +251,13 @@ def source(path: Optional[str] = None, thing: Any = None, /, *,
     >>> b.levels[1].factor, float(b.level(1)[3, 3])
     ((2, 2), 1.0)
     """
+    bare = thing is None and path is not None and not isinstance(path, str)
+    if bare and (hasattr(path, "shape") or not callable(path)):
+        raise StoreError("a source's path comes first: "
+                         f"lazarr.source(\"name\", {type(path).__name__})")
+
     def make(what: Any) -> Array:
-        name = path if path is not None else getattr(what, "__name__", None)
+        name = path if isinstance(path, str) else getattr(what, "__name__", None)
         try:
             checked = _check.path(name)
             src = _Source(checked, what, transpose)
@@ -234,7 +284,9 @@ def source(path: Optional[str] = None, thing: Any = None, /, *,
             made.pyramid = "each"
         CURRENT.add(made)
         return made
-    return make if thing is None else make(thing)
+    if bare:
+        return make(path)  # @lazarr.source without parentheses
+    return Pending("lazarr.source", make) if thing is None else make(thing)
 
 
 def _given(src: _Source, levels: list, parameters: dict) -> dict:
@@ -244,7 +296,7 @@ def _given(src: _Source, levels: list, parameters: dict) -> dict:
     if given.get("chunks") is None:
         own = _regular_chunks(a)
         given["chunks"] = src.order(own) if own else \
-            default_chunks(given["shape"], given.get("axes"))
+            default_chunks(given["shape"], given.get("axes"), _check.dtype(given["dtype"]).itemsize)
     if given.get("axes") is None and given.get("dims") is None:
         given["dims"] = _dims(a, src)
     if len(levels) > 1:
