@@ -40,7 +40,8 @@ static uint64_t touched_at(const struct lzr_touching *t, int64_t at, uint64_t n,
         }
         struct lzr_stretch s = lzr_boundary_stretch(t->boundary, t->length, at, n);
         if (!s.outside) {
-            uint64_t far = s.step == 0 ? s.from : s.step > 0 ? s.from + s.n - 1 : s.from - (s.n - 1);
+            uint64_t more = s.step == 0 ? 0 : s.n - 1;
+            uint64_t far = s.step < 0 ? s.from - more : s.from + more;
             uint64_t low = (s.from < far ? s.from : far) / t->chunk;
             all[found++] = (struct interval){low, (s.from < far ? far : s.from) / t->chunk};
         }

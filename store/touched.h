@@ -17,8 +17,8 @@ struct lzr_touching {
     enum lzr_boundary boundary;
 };
 
-/* Exact for axes of up to LZR_TOUCHED_EXACT blocks and for what has no halo; else at most the one or
- * two chunks more that the boundary's rule may add. At least 1 where the axis has voxels. */
+/* Exact for axes of up to LZR_TOUCHED_EXACT blocks and for what has no halo; else at most the one
+ * or two chunks more that the boundary's rule may add. At least 1 where the axis has voxels. */
 #define LZR_TOUCHED_EXACT 512
 uint64_t lzr_touched_most(const struct lzr_touching *t);
 

@@ -10,6 +10,7 @@
  *   needs.c      what flights are made from: asking, waiting, failing, dropping
  *   plan.c       all that a root is made of, and the order in which that is made: a pure rule
  *   listing.c    ... listed from what there is
+ *   merge.c      ... wanted from then on
  *   planner.c    ... started when the budget has room for it
  *   wanted.c     ... and kept until its last reader has read it
  *   pump.c       which of it is launched next

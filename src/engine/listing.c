@@ -86,8 +86,8 @@ static enum lzr_plan_found look_locked(struct lzr_listing *l, uint32_t node, str
         *bytes = lzr_blob_charge(b->len);
         return LZR_PLAN_THERE;
     }
-    const struct lzr_failure *fail = lzr_failures_recall(&d->failures, c.array->id, c.level, c.index,
-                                                         lzr_now_us());
+    const struct lzr_failure *fail =
+        lzr_failures_recall(&d->failures, c.array->id, c.level, c.index, lzr_now_us());
     if (fail != NULL && lzr_flights_find(&d->flights, &c) == NULL) {
         d->stats.remembered_failures_total++;
         l->bad = c.array;

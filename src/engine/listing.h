@@ -22,7 +22,8 @@ struct lzr_listing_hold {
     struct lzr_wanted *wanted;
 };
 
-/* What of the cache is used for a plan. All of it is held until it is read: where that is too much, */
+/* What of the cache is used for a plan. All of it is held until it is read: where that is too
+ * much, */
 enum lzr_plan_mode {
     LZR_PLAN_CACHED,
     LZR_PLAN_ANEW, /* nothing is: where much is read several times, by neighbours, ... */

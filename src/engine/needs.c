@@ -95,7 +95,8 @@ static bool from_cache(struct lzr_driver *d, struct lzr_need *need)
     return need->req.result.blob != NULL;
 }
 
-/* A need's chunk has no flight and no plan: one in the place of a request, which plans for itself. */
+/* A need's chunk has no flight and no plan: one in the place of a request, which plans for
+ * itself. */
 static struct lzr_flight *take_off(struct lzr_driver *d, const struct lzr_chunk *c,
                                    const struct lzr_flight *f)
 {
@@ -307,8 +308,9 @@ struct step {
     unsigned next; /* input to look at */
 };
 
-/* Finds a way from an array down its inputs to another one: steps[0] is `from`, the last one is `to`;
- * returns how many there are, 0: there is no way. steps and seen have room for one an array. */
+/* Finds a way from an array down its inputs to another one: steps[0] is `from`, the last one is
+ * `to`; returns how many there are, 0: there is no way. steps and seen have room for one an
+ * array. */
 static size_t find_way(const struct lzr_array *from, const struct lzr_array *to,
                        struct step steps[], bool seen[])
 {
@@ -363,8 +365,8 @@ void lzr_needs_over(struct lzr_driver *d, struct lzr_flight *f)
     }
 }
 
-/* Takes a flight out of whatever list it is in and lets its reservations go. What its plan wanted and
- * nobody else does is put before *work. */
+/* Takes a flight out of whatever list it is in and lets its reservations go. What its plan wanted
+ * and nobody else does is put before *work. */
 static void detach(struct lzr_driver *d, struct lzr_flight *f, struct lzr_flight **work)
 {
     lzr_needs_over(d, f);

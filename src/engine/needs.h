@@ -5,11 +5,11 @@
  * requests want is made once. Results wait encoded: a reference to the blob.
  *
  * Order and memory. A root's flight starts when its turn comes (queue.h) and its plan, which is all
- * that it is made of, fits in the budget (planner.h). Flights of what plans want are launched in the
- * plans' orders, in turns, a few at a time (pump.c): only while few computations wait, and the budget
- * has room for the result. When it hasn't and nothing is under way one is launched all the same, so
- * something always moves. Needs of one that is launched are there or being made, since all of them
- * stand before it in its plan's order.
+ * that it is made of, fits in the budget (planner.h). Flights of what plans want are launched in
+ * the plans' orders, in turns, a few at a time (pump.c): only while few computations wait, and the
+ * budget has room for the result. When it hasn't and nothing is under way one is launched all the
+ * same, so something always moves. Needs of one that is launched are there or being made, since all
+ * of them stand before it in its plan's order.
  *
  * Computations that wait for a busy home (homes.h) don't count as waiting, but as long as too many
  * wait with them, what is made of such arrays is passed over, in plans and among roots.
@@ -48,8 +48,8 @@ struct lzr_needs *lzr_needs_new(uint64_t n); /* NULL: no memory */
 void lzr_needs_set(struct lzr_needs *s, uint64_t i, const struct lzr_chunk *c);
 void lzr_needs_free(struct lzr_needs **s); /* nothing of it may be pending; NULL is fine */
 
-/* Asks for all needs of a flight, which is GATHERING from now on: an eager one, which has been joined
- * already, or one that a plan launches. It may fail at once. */
+/* Asks for all needs of a flight, which is GATHERING from now on: an eager one, which has been
+ * joined already, or one that a plan launches. It may fail at once. */
 void lzr_needs_begin(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request **list);
 /* A new flight that codec threads make: where all its needs are cached (and they are few), it is
  * nobody's turn that it takes, so it becomes a task at once. */

@@ -8,20 +8,21 @@
  * less is taken:
  *
  *   by steps     a node's step is one more than the largest of its needs'. All of a step are made
- *                before the next, so what is held is what this step makes and what it or a later one
- *                still reads: of a chain of filters two neighbouring steps, whatever its depth.
+ *                before the next, so what is held is what this step makes and what it or a later
+ *                one still reads: of a chain of filters two neighbouring steps, whatever its depth.
  *   depth first  what a node needs right before it. Of a tree, however deep and wide, some nodes a
  *                level are held.
  *
- * By steps also where that holds a little more but fits: plans that share nodes then go side by side,
- * and hold together what their `live` sum up to.
+ * By steps also where that holds a little more but fits: plans that share nodes then go side by
+ * side, and hold together what their `live` sum up to.
  *
- * Nodes beyond `most`, or more than `there_most` bytes of what is there already, end the list early:
- * then it is a part, depth first, whose nodes are those of the root's graph that are complete; what
- * the rest reads of it is `kept` to its end. After it is made the rest is listed, which finds that.
+ * Nodes beyond `most`, or more than `there_most` bytes of what is there already, end the list
+ * early: then it is a part, depth first, whose nodes are those of the root's graph that are
+ * complete; what the rest reads of it is `kept` to its end. After it is made the rest is listed,
+ * which finds that.
  *
- * Use: lzr_plan_begin, lzr_plan_go until it doesn't say MORE, read, lzr_plan_release. A plan belongs
- * to one thread at a time. */
+ * Use: lzr_plan_begin, lzr_plan_go until it doesn't say MORE, read, lzr_plan_release. A plan
+ * belongs to one thread at a time. */
 #ifndef LZR_ENGINE_PLAN_H
 #define LZR_ENGINE_PLAN_H
 
@@ -46,7 +47,8 @@ enum lzr_plan_found {
 
 struct lzr_plan_world {
     void *ctx;
-    /* Called once for each node, in the order of their numbers. Sets what it will take, or takes. */
+    /* Called once for each node, in the order of their numbers. Sets what it will take, or
+     * takes. */
     enum lzr_plan_found (*look)(void *ctx, uint32_t node, struct lzr_plan_item item,
                                 uint64_t *bytes);
     /* What it is made of: *out is the plan's to free (lzr_free); it may be NULL with *n = 0. */

@@ -10,18 +10,11 @@
 #include "base/mem.h"
 #include "engine/engine.h"
 #include "engine/listing.h"
+#include "engine/merge.h"
 #include "engine/needs.h"
 #include "engine/recipe.h"
 
 enum { SLICE_EXPANSIONS = 256, SLICE_MERGED = 4096 };
-enum { TRIES = 4 }; /* a list that others overtook is made anew; then it is taken as it is */
-
-/* A listing that becomes a started plan, a slice at a time. */
-struct lzr_merge {
-    struct lzr_started *started;
-    struct lzr_wanted **of; /* by node */
-    uint32_t checked, merged, held, placed;
-};
 
 enum lzr_code lzr_planner_init(struct lzr_driver *d, struct lzr_err *err)
 {
@@ -52,25 +45,6 @@ static void append_started(struct lzr_planner *pl, struct lzr_started *p)
     pl->tail = p;
 }
 
-/* Frees a plan that is in no list: takes back its wishes. */
-static void free_started(struct lzr_driver *d, struct lzr_started *p, struct lzr_flight **work)
-{
-    for (uint32_t i = 0; i < p->n; i++) {
-        struct lzr_wanted *w = p->all[i];
-        struct lzr_wanted_block *b = w->block;
-        if (--w->plans == 0) {
-            lzr_wanted_forget(d, w, work);
-        }
-        if (b != p->block) {
-            lzr_wanted_block_unref(d, &b);
-        }
-    }
-    d->planner.epoch++;
-    lzr_wanted_block_unref(d, &p->block);
-    lzr_free((void *)p->all);
-    lzr_free(p);
-}
-
 /* What a plan takes while it is started: sign 1 when it starts, -1 when it ends. */
 static void count(struct lzr_planner *pl, const struct lzr_started *p, int sign)
 {
@@ -93,20 +67,7 @@ static void end_started(struct lzr_driver *d, struct lzr_started *p, struct lzr_
     pl->nlong -= p->is_long;
     count(pl, p, -1);
     p->root->plan = NULL;
-    free_started(d, p, work);
-}
-
-static void free_merge(struct lzr_driver *d, struct lzr_merge **mp, struct lzr_flight **work)
-{
-    struct lzr_merge *m = *mp;
-    *mp = NULL;
-    if (m != NULL) {
-        if (m->started != NULL) {
-            free_started(d, m->started, work);
-        }
-        lzr_free((void *)m->of);
-        lzr_free(m);
-    }
+    lzr_started_free(d, p, work);
 }
 
 /* The long listing is over. */
@@ -116,7 +77,7 @@ static void end_listing(struct lzr_driver *d, struct lzr_flight **work)
     if (pl->listing->root != NULL) {
         pl->listing->root->listing = NULL;
     }
-    free_merge(d, &pl->merge, work);
+    lzr_merge_free(d, &pl->merge, work);
     lzr_listing_free(&pl->listing);
 }
 
@@ -134,8 +95,8 @@ void lzr_planner_release(struct lzr_driver *d)
     }
 }
 
-/* What plans that aren't small take together; live: of one more, by steps, that goes side by side with
- * those it shares with; NULL: nothing. */
+/* What plans that aren't small take together; live: of one more, by steps, that goes side by side
+ * with those it shares with; NULL: nothing. */
 static uint64_t together(const struct lzr_planner *pl, const uint64_t live[])
 {
     uint64_t most = 0;
@@ -175,142 +136,12 @@ bool lzr_plan_may_begin(const struct lzr_driver *d, const struct lzr_flight *f)
             (f->plan_seen != 0 && f->plan_seen != pl->epoch));
 }
 
-/* Hands the blob of the cache that was held to what is wanted. */
-static void keep(struct lzr_wanted *w, struct lzr_listing_hold *h)
-{
-    if (w->blob == NULL) {
-        w->blob = h->blob;
-        w->issued = true;
-        h->blob = NULL;
-    }
-}
-
-/* Nodes that nobody else has listed, or that have ended since. */
-static uint32_t count_new(const struct lzr_listing *l)
-{
-    uint32_t n = l->plan.n;
-    for (uint32_t i = 0; i < l->nholds; i++) {
-        n -= l->holds[i].wanted != NULL && l->holds[i].wanted->in_table;
-    }
-    return n;
-}
-
-/* What a node becomes: NULL: nothing reads it. */
-static struct lzr_wanted *merge_node(struct lzr_driver *d, struct lzr_listing *l,
-                                     struct lzr_merge *m, uint32_t i)
-{
-    const struct lzr_plan_node *n = &l->plan.nodes[i];
-    struct lzr_chunk c = lzr_listing_chunk(d, n->item);
-    struct lzr_listing_hold *h = m->held < l->nholds && l->holds[m->held].node == i
-                                     ? &l->holds[m->held]
-                                     : NULL;
-    m->held += h != NULL;
-    if (n->readers + n->shared == 0 && !n->kept) {
-        return NULL;
-    }
-    struct lzr_wanted *w = h != NULL && h->wanted != NULL && h->wanted->in_table
-                               ? h->wanted
-                               : lzr_wanted_find(d, &c);
-    if (w == NULL) {
-        w = lzr_wanted_add(d, m->started->block, &c);
-        w->readers = n->shared; /* else they count already */
-    }
-    w->readers += n->readers + n->kept;
-    w->plans++;
-    if (w->block != m->started->block) {
-        w->block->refs++;
-    }
-    if (h != NULL && h->blob != NULL) {
-        keep(w, h);
-    }
-    struct lzr_flight *f = w->flight == NULL && w->blob == NULL ? lzr_flights_find(&d->flights, &c)
-                                                               : NULL;
-    if (f != NULL && f->state != LZR_QUEUED && f->plan == NULL &&
-        !(f->state == LZR_GATHERING && f->needs == NULL)) {
-        lzr_wanted_adopt(w, f);
-    }
-    return w;
-}
-
-static struct lzr_merge *merge_new(struct lzr_driver *d, const struct lzr_listing *l)
-{
-    uint32_t n = l->plan.n;
-    struct lzr_merge *m = lzr_calloc(1, sizeof *m);
-    if (m == NULL) {
-        return NULL;
-    }
-    m->started = lzr_calloc(1, sizeof *m->started);
-    m->of = lzr_calloc(n, sizeof(struct lzr_wanted *));
-    if (m->started != NULL) {
-        m->started->all = lzr_calloc(n, sizeof(struct lzr_wanted *));
-        m->started->block = lzr_wanted_block_new(d, count_new(l));
-    }
-    if (m->started == NULL || m->of == NULL || m->started->all == NULL ||
-        m->started->block == NULL) {
-        free_merge(d, &m, NULL);
-    }
-    return m;
-}
-
-enum merged { MERGE_MORE, MERGE_DONE, MERGE_STALE };
-
-/* Goes on with up to `most` nodes. STALE: others have started, or ended, what this listed. */
-static enum merged merge_some(struct lzr_driver *d, struct lzr_listing *l, struct lzr_merge *m,
-                              uint32_t most)
-{
-    const struct lzr_plan *p = &l->plan;
-    struct lzr_started *s = m->started;
-    if (m->merged == 0 && m->checked == 0 && (l->epoch == d->planner.epoch || l->tries >= TRIES)) {
-        m->checked = p->n;
-    }
-    for (; m->checked < p->n && most > 0; m->checked++, most--) {
-        const struct lzr_plan_node *n = &p->nodes[m->checked];
-        struct lzr_chunk c = lzr_listing_chunk(d, n->item);
-        if (n->found == LZR_PLAN_SHARED ||
-            (n->found == LZR_PLAN_MAKE && lzr_wanted_find(d, &c) != NULL)) {
-            return MERGE_STALE;
-        }
-    }
-    for (; m->checked == p->n && m->merged < p->n && most > 0; m->merged++, most--) {
-        if (s->block->used == s->block->room && count_new(l) > s->block->room) {
-            return MERGE_STALE; /* what is shared has ended meanwhile */
-        }
-        m->of[m->merged] = merge_node(d, l, m, m->merged);
-        if (m->of[m->merged] != NULL) {
-            s->all[s->n++] = m->of[m->merged];
-        }
-    }
-    return m->merged == p->n ? MERGE_DONE : MERGE_MORE;
-}
-
-/* All nodes are wanted: puts them in order. */
-static void arrange(const struct lzr_plan *p, struct lzr_merge *m)
-{
-    struct lzr_started *s = m->started;
-    uint32_t at = 0;
-    for (uint32_t i = 0; i < p->norder; i++) {
-        struct lzr_wanted *w = m->of[p->order[i]];
-        if (w != NULL) {
-            s->all[at++] = w;
-        }
-    }
-    s->nmake = at;
-    for (uint32_t i = 0; i < p->n; i++) {
-        if (m->of[i] != NULL && p->nodes[i].found == LZR_PLAN_THERE) {
-            s->all[at++] = m->of[i];
-        }
-    }
-    LZR_CHECK(at == s->n);
-}
-
 /* A root's plan starts. */
 static void start(struct lzr_driver *d, struct lzr_listing *l, struct lzr_merge *m)
 {
     struct lzr_planner *pl = &d->planner;
     struct lzr_flight *f = l->root, *work = NULL;
-    struct lzr_started *s = m->started;
-    arrange(&l->plan, m);
-    m->started = NULL;
+    struct lzr_started *s = lzr_merge_take(l, m);
     s->root = f;
     s->part = l->plan.part;
     s->bytes = l->plan.bytes;
@@ -329,7 +160,7 @@ static void start(struct lzr_driver *d, struct lzr_listing *l, struct lzr_merge 
         f->state = LZR_GATHERING;
     }
     if (f->plan != NULL) {
-        end_started(d, f->plan, &work); /* the part before it: all that is left of it is held here */
+        end_started(d, f->plan, &work); /* the part before: what is left of it is held here */
     }
     f->unstarted = false;
     f->plan = s;
@@ -381,7 +212,7 @@ static enum decided decide(struct lzr_driver *d, struct lzr_listing *l, bool for
     struct lzr_plan *p = &l->plan;
     struct lzr_flight *f = l->root;
     /* Plans themselves take memory. */
-    uint64_t own = (uint64_t)count_new(l) * sizeof(struct lzr_wanted) + p->n * sizeof(void *);
+    uint64_t own = (uint64_t)lzr_merge_count(l) * sizeof(struct lzr_wanted) + p->n * sizeof(void *);
     p->bytes += own;
     for (unsigned i = 0; i < LZR_PLAN_STEPS; i++) {
         p->live[i] += p->live[i] > 0 ? own : 0;
@@ -444,7 +275,7 @@ bool lzr_plan_begin_root(struct lzr_driver *d, struct lzr_flight *f, bool force,
         f->long_plan = true;
     } else {
         enum decided decided = decide(d, l, force);
-        struct lzr_merge *m = decided == STARTS ? merge_new(d, l) : NULL;
+        struct lzr_merge *m = decided == STARTS ? lzr_merge_new(d, l) : NULL;
         if (decided == REFUSED) {
             refuse(d, f, l->plan.bytes, list);
         } else if (decided == WAITS) {
@@ -452,10 +283,10 @@ bool lzr_plan_begin_root(struct lzr_driver *d, struct lzr_flight *f, bool force,
         } else if (decided == STARTS && m == NULL) {
             lzr_needs_fail_with(d, f, LZR_E_NOMEM, "out of memory", list);
         } else if (decided == STARTS) {
-            enum merged merged = merge_some(d, l, m, UINT32_MAX);
-            LZR_CHECK(merged == MERGE_DONE);
+            enum lzr_merged merged = lzr_merge_some(d, l, m, UINT32_MAX);
+            LZR_CHECK(merged == LZR_MERGE_DONE);
             start(d, l, m);
-            free_merge(d, &m, NULL);
+            lzr_merge_free(d, &m, NULL);
         }
     }
     lzr_listing_free(&l);
@@ -564,21 +395,21 @@ static enum settled settle(struct lzr_driver *d, struct lzr_listing *l, struct l
         if (decided != STARTS) {
             return SETTLED;
         }
-        pl->merge = merge_new(d, l);
+        pl->merge = lzr_merge_new(d, l);
         if (pl->merge == NULL) {
             lzr_needs_fail_with(d, f, LZR_E_NOMEM, "out of memory", list);
             return SETTLED;
         }
     }
-    enum merged merged = merge_some(d, l, pl->merge, SLICE_MERGED);
-    if (merged == MERGE_STALE) {
+    enum lzr_merged merged = lzr_merge_some(d, l, pl->merge, SLICE_MERGED);
+    if (merged == LZR_MERGE_STALE) {
         anew(d, l, l->tries + 1, list);
         return SETTLED_ANEW;
     }
-    if (merged == MERGE_DONE) {
+    if (merged == LZR_MERGE_DONE) {
         start(d, l, pl->merge);
     }
-    return merged == MERGE_MORE ? SETTLED_MORE : SETTLED;
+    return merged == LZR_MERGE_MORE ? SETTLED_MORE : SETTLED;
 }
 
 void lzr_planner_slice(struct lzr_driver *d)

@@ -5,8 +5,8 @@
  * once, a long one by codec threads, a slice at a time, one root after another. Then it
  *   starts      where the most that it holds at a time fits in the budget beside what is started:
  *               what it lists is wanted (wanted.h) and launched in the plan's order (pump.c);
- *   waits       where that isn't so: it holds nothing, stands in the queue, and is listed again when
- *               there is room. Smaller ones pass it, for LZR_QUEUE_PATIENCE_US at most;
+ *   waits       where that isn't so: it holds nothing, stands in the queue, and is listed again
+ *               when there is room. Smaller ones pass it, for LZR_QUEUE_PATIENCE_US at most;
  *   is refused  where it would never fit: a failure that is remembered.
  * A part (plan.h) starts like a whole; when all of it is made the rest is listed.
  *
@@ -39,7 +39,7 @@ struct lzr_started {
     struct lzr_started *prev, *next;
     struct lzr_flight *root;
     struct lzr_wanted_block *block;
-    struct lzr_wanted **all; /* in the order in which they are made, nmake of n; then what was there */
+    struct lzr_wanted **all; /* nmake of n in the order of making; then what is there */
     uint32_t n, nmake;
     uint32_t next_at; /* those before it have been launched */
     uint32_t made_at; /* those before it are made, or wanted no more */

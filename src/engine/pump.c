@@ -6,13 +6,14 @@
 #include "engine/needs.h"
 #include "engine/recipe.h"
 
-/* From the first of a plan that isn't made to the last that is launched: so many, and so many more a
- * worker. Wide enough that none waits where one takes long; what is launched and waits for needs
+/* From the first of a plan that isn't made to the last that is launched: so many, and so many more
+ * a worker. Wide enough that none waits where one takes long; what is launched and waits for needs
  * holds room for its result. */
 enum { WINDOW = 64, WINDOW_WORKER = 16 };
 /* Roots that are listed in a row without room for their plans; the next ones at the next event. */
 enum { REFUSED_MOST = 8 };
-/* Launches of short plans for one of a long one; roots whose length is looked at ahead of their turn. */
+/* Launches of short plans for one of a long one; roots whose length is looked at ahead of their
+ * turn. */
 enum { SHORT_RUN = 3, AHEAD_MOST = 4 };
 enum { HOLD_BACK_US = 500000 };
 
@@ -253,8 +254,8 @@ static void look_ahead(struct lzr_driver *d, struct lzr_request **list)
 
 enum begun { BEGUN, NO_ROOM, NOBODY };
 
-/* Begins the root whose turn it is. NO_ROOM: it waits for room now, and another one's turn may come.
- * NOBODY: none can be begun now, or the one whose turn it is only needs a worker. */
+/* Begins the root whose turn it is. NO_ROOM: it waits for room now, and another one's turn may
+ * come. NOBODY: none can be begun now, or the one whose turn it is only needs a worker. */
 static enum begun begin(struct lzr_driver *d, bool force, struct lzr_request **list)
 {
     struct lzr_filter filter = {force ? may_be_forced : may_begin, d};

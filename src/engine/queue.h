@@ -42,8 +42,8 @@ struct lzr_flight;
 #define LZR_BURST_PAUSE_US UINT64_C(50000)
 #define LZR_URGENT_RUN 16     /* urgent flights in a row, and then ... */
 #define LZR_URGENT_SHARE 3    /* ... so many for each root */
-/* A root that has waited for so long has its turn after LZR_URGENT_SHARE of them, and for so long after
- * one: long blocks make long runs. */
+/* A root that has waited for so long has its turn after LZR_URGENT_SHARE of them, and for so long
+ * after one: long blocks make long runs. */
 #define LZR_URGENT_LONG_US UINT64_C(300000)
 #define LZR_URGENT_TOO_LONG_US UINT64_C(700000)
 #define LZR_QUEUE_CLIENTS 256 /* places for clients */

@@ -227,8 +227,8 @@ static enum lzr_code make_catalog(struct lzr_driver *d, struct lzr_err *err)
     return LZR_OK;
 }
 
-/* What the smallest plans hold: the chunks of two blocks' inputs for each array of the longest chain,
- * or one of each level of the deepest pyramid with what that is made of. */
+/* What the smallest plans hold: the chunks of two blocks' inputs for each array of the longest
+ * chain, or one of each level of the deepest pyramid with what that is made of. */
 static uint64_t small_plans(const struct lzr_driver *d)
 {
     uint64_t most = 2 * lzr_inputs_chain(d->catalog);
@@ -240,8 +240,8 @@ static uint64_t small_plans(const struct lzr_driver *d)
 }
 
 /* The budget is never less than one block with its inputs a worker: regions, the block raw in its
- * slot, padded, encoded, and the inputs' chunks (design 4). Small plans have room beside that, so that
- * a tiny budget, or one that keeps nothing, refuses only what takes much. */
+ * slot, padded, encoded, and the inputs' chunks (design 4). Small plans have room beside that, so
+ * that a tiny budget, or one that keeps nothing, refuses only what takes much. */
 static void settle_budget(struct lzr_driver *d, uint64_t given)
 {
     struct lzr_codec worst = {.id = LZR_CODEC_NONE};
