@@ -171,8 +171,8 @@ static void start(struct lzr_driver *d, struct lzr_listing *l, struct lzr_merge 
     lzr_flights_drop(d, work);
 }
 
-static void refuse(struct lzr_driver *d, struct lzr_flight *f, uint64_t bytes,
-                   struct lzr_request **list)
+void lzr_plan_refuse(struct lzr_driver *d, struct lzr_flight *f, uint64_t bytes,
+                     struct lzr_request **list)
 {
     char text[280];
     uint64_t mib = UINT64_C(1) << 20;
@@ -277,7 +277,7 @@ bool lzr_plan_begin_root(struct lzr_driver *d, struct lzr_flight *f, bool force,
         enum decided decided = decide(d, l, force);
         struct lzr_merge *m = decided == STARTS ? lzr_merge_new(d, l) : NULL;
         if (decided == REFUSED) {
-            refuse(d, f, l->plan.bytes, list);
+            lzr_plan_refuse(d, f, l->plan.bytes, list);
         } else if (decided == WAITS) {
             moved = false;
         } else if (decided == STARTS && m == NULL) {
@@ -390,7 +390,7 @@ static enum settled settle(struct lzr_driver *d, struct lzr_listing *l, struct l
             return SETTLED_ANEW;
         }
         if (decided == REFUSED) {
-            refuse(d, f, l->plan.bytes, list);
+            lzr_plan_refuse(d, f, l->plan.bytes, list);
         }
         if (decided != STARTS) {
             return SETTLED;

@@ -77,6 +77,9 @@ bool lzr_plan_begin_root(struct lzr_driver *d, struct lzr_flight *f, bool force,
                          struct lzr_request **list);
 /* A queued root whose turn it isn't: where its list is long it is listed, and starts as above. */
 void lzr_plan_measure_root(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request **list);
+/* Fails a root whose plan takes more than there can be: remembered. */
+void lzr_plan_refuse(struct lzr_driver *d, struct lzr_flight *f, uint64_t bytes,
+                     struct lzr_request **list);
 /* All of a part is made: lists what is left. No other root may be listed now. */
 void lzr_plan_go_on(struct lzr_driver *d, struct lzr_started *p, struct lzr_request **list);
 /* A flight's plan and listing are over, if it has any. work: as in lzr_wanted_forget. */

@@ -207,9 +207,17 @@ static enum went go_on(struct lzr_driver *d, bool of_long, struct lzr_request **
         if (w == NULL) {
             continue;
         }
-        if (!lzr_make_room(d, output_of(d, w)) && !idle(d)) {
-            d->starved = true;
-            return NO_MEMORY;
+        if (!lzr_make_room(d, output_of(d, w))) {
+            if (!idle(d)) {
+                d->starved = true;
+                return NO_MEMORY;
+            }
+            uint64_t used = atomic_load_explicit(&d->budget.used, memory_order_relaxed);
+            if (used > d->budget.limit + pl->share) {
+                /* Its chunks are larger than the ones that were measured. */
+                lzr_plan_refuse(d, p->root, used + output_of(d, w), list);
+                return WENT;
+            }
         }
         if (of_long) {
             rotate(pl, p);

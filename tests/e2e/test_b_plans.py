@@ -146,3 +146,36 @@ three = lazarr.array("three", inputs=[two])(lambda block, x: x)
         for i in range(8):
             assert srv.get(f"/zarr2/s.zarr/three/0.0.{i % 4}").status == 200
         assert srv.metric("budget_bytes") <= srv.metric("budget_limit_bytes")
+
+
+def test_estimates_that_were_too_low(tmp_path):
+    """Chunks that compress well are measured first; those that a pipeline needs don't. Nothing is computed without
+    end and the budget isn't overdrawn: it is refused, and the next time it is known beforehand."""
+    (tmp_path / "s.py").write_text("""
+import lazarr, numpy as np
+@lazarr.array("raw", shape=(96, 1 << 20), chunks=(1, 1 << 20), dtype="uint8")
+def raw(block):
+    if block.index < 16:
+        return np.zeros(block.shape, "u1")
+    return np.random.default_rng(block.index).integers(0, 256, block.shape, "u1")
+every = lambda of, n: lazarr.Input(of, select=(slice(0, n), slice(0, 16)))
+norm = lazarr.array("norm", inputs=[lazarr.Input(raw, halo=((0, 8), (0, 0)), boundary="edge")])(lambda block, a: a[:1])
+@lazarr.array("most", inputs=[every(norm, 80)], shape=(16,), chunks=16, dtype="uint8", compressor=None)
+def most(block, a): return a.max(0)
+""")
+    with lzr.Server([tmp_path / "s.py"], "--workers", "1", "--cache", "110MiB") as srv:
+        limit = srv.metric("budget_limit_bytes")
+        assert limit < 130 << 20
+        for i in range(8):
+            assert srv.get(f"/zarr2/s.zarr/norm/{i}.0").status == 200  # measured: raw 0..15 and norm 0..7
+        r = srv.get("/zarr2/s.zarr/most/0")
+        with open(f"/proc/{srv.process.pid}/status") as f:
+            highest = next(int(line.split()[1]) << 10 for line in f if line.startswith("VmHWM"))
+        assert r.status in (200, 500), r
+        assert r.status == 200 or "raise --cache" in r.text, r
+        assert highest <= limit + (48 << 20), highest
+        m = srv.metrics()
+        assert m["computed_total"] <= 2 * (96 + 80 + 1)
+        for gauge in ("running", "queued", "waiting", "gathering"):
+            srv.wait_metric(gauge, 0)
+        assert srv.metric("budget_bytes") <= limit
