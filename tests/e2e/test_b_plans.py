@@ -173,7 +173,7 @@ def most(block, a): return a.max(0)
             highest = next(int(line.split()[1]) << 10 for line in f if line.startswith("VmHWM"))
         assert r.status in (200, 500), r
         assert r.status == 200 or "raise --cache" in r.text, r
-        assert highest <= limit + (48 << 20), highest
+        assert lzr.SLOW > 1 or highest <= limit + (48 << 20), highest  # sanitizers take more
         m = srv.metrics()
         assert m["computed_total"] <= 2 * (96 + 80 + 1)
         for gauge in ("running", "queued", "waiting", "gathering"):
