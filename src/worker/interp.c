@@ -212,7 +212,7 @@ static bool import_lazarr(struct lzr_interp *in, const char *package)
            (in->load = attribute("lazarr._host", "load")) != NULL &&
            (in->handover = attribute("lazarr._host", "handover")) != NULL &&
            (in->written = attribute("lazarr._host", "WRITTEN")) != NULL &&
-           (in->assign = attribute("lazarr._cast", "assign")) != NULL &&
+           (in->assign = attribute("lazarr._host", "assign")) != NULL &&
            (in->install = attribute("lazarr._cancel", "install")) != NULL &&
            (in->gc_collect = attribute("gc", "collect")) != NULL &&
            (in->run_exit = attribute("atexit", "_run_exitfuncs")) != NULL;

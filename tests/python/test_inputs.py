@@ -142,7 +142,7 @@ def test_function_forms():
     for f in (lambda: 0, lambda b, x, y: 0, lambda b, *, k: 0):
         with pytest.raises(lazarr.StoreError, match='array "a": the function must take a block and 1 in'):
             lazarr.array("a", inputs=[t1])(f)
-    with pytest.raises(lazarr.StoreError, match="the function must take a block, its"):
+    with pytest.raises(lazarr.StoreError, match="the function takes t behind the block, and the array has no inputs"):
         lazarr.array("a", shape=3, chunks=3, dtype="u1")(lambda b, t: 0)
 
 

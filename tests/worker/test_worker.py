@@ -161,7 +161,7 @@ FAILURES = {
     "generator": ("raise GeneratorExit('x')", "GeneratorExit: x"),
     "memory": ("raise MemoryError", "MemoryError"),
     "recursion": ("f = lambda: f()\nf()", "RecursionError"),
-    "two lines": ("raise ValueError('one\\ntwo')", "two"),
+    "two lines": ("raise ValueError('one\\ntwo')", "one"),
     "unprintable": ("class E(Exception):\n    def __str__(self): raise RuntimeError\nraise E", "E"),
     "surrogate": ("raise ValueError('\\ud800x')", "x"),
     "nul": ("raise ValueError('before\\0after')", "before"),

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
+import sys
 import weakref
 from collections import OrderedDict
 from typing import Any, Callable, Optional, Sequence, Union
@@ -31,12 +33,17 @@ class Registry:
         self.arrays: list["Array"] = []
         self.by_path: dict[str, "Array"] = {}
         self.groups: dict[str, dict] = {}
+        self.pending: dict[object, str] = {}  # decorators that were made and not applied yet
 
     def find(self, path: str) -> Optional["Array"]:
         return self.by_path.get(path)
 
     def finish(self) -> None:
-        """After the file ran: every input must be there, of this store, and no array its own."""
+        """After the file ran: every input must be there, of this store, no array its own, and every
+        decorator applied."""
+        for what in self.pending.values():
+            raise StoreError(f"{what} was never given a function: put @ before it, or call what it "
+                             "returns with the function")
         for a in self.arrays:
             settle(a)
             for p in a.inputs:
@@ -365,7 +372,7 @@ class Array(_Indexed):
         if result is not None:
             if isinstance(result, np.ndarray) and np.may_share_memory(result, out):
                 result = result.copy()
-            _cast.assign(out, result)
+            _cast.assign(out, result, start)
         return out
 
     def _block_at(self, pos: tuple) -> np.ndarray:
@@ -396,7 +403,28 @@ class Array(_Indexed):
         return got
 
 
-def array(path: Union[str, Callable[..., Any], None] = None, /, **parameters: Any) -> Any:
+class Pending:
+    """A decorator that was made and still has to be applied: in the registry until it has been.
+
+    what: "lazarr.array" or "lazarr.source"; make: called with what is decorated, returns the array.
+    """
+
+    def __init__(self, what: str, make: Callable[[Any], "Array"]):
+        self._make = make
+        self._token = object()
+        self._registry = CURRENT.registry
+        if self._registry is not None:
+            caller = sys._getframe(2)
+            self._registry.pending[self._token] = (
+                f"{what}(...) in line {caller.f_lineno} of {os.path.basename(caller.f_code.co_filename)}")
+
+    def __call__(self, thing: Any) -> "Array":
+        if self._registry is not None:
+            self._registry.pending.pop(self._token, None)
+        return self._make(thing)
+
+
+def array(path: Union[str, Callable[..., Any], None] = None, **parameters: Any) -> Any:
     """Makes an array of a function that computes one block of it.
 
     The function gets a `Block` and returns the block's values (an ndarray of ``block.shape``, where
@@ -414,7 +442,8 @@ def array(path: Union[str, Callable[..., Any], None] = None, /, **parameters: An
         translation (the centre of voxel 0, in units).
     channels: of an image with axis c, a list of names or of OMERO dicts (label, color, window ...).
     labels_of: of kind "labels", the image (or its path) in whose ``labels/`` they are listed, too.
-    compressor: lazarr.Blosc(), Zstd(), Gzip() or None. separator: of Zarr v2 keys, "." or "/".
+    compressor: lazarr.Blosc(), Zstd(), Gzip() or None. separator: of a plain array's Zarr v2 keys,
+        "." (the default) or "/"; an image's have "/".
     n5_compressor: of N5 and BigDataViewer: the same or lazarr.Lz4(); Gzip(1), since Java readers
         rarely have a native blosc. precomputed_encoding: "raw" or, of uint32 and uint64,
         "compressed_segmentation", the default for labels.
@@ -434,6 +463,8 @@ def array(path: Union[str, Callable[..., Any], None] = None, /, **parameters: An
         ndarray or another array-like.
     slots: at most so many workers compute this array, always the same ones.
     timeout: seconds before a computation is killed (300; a worker's first block 900).
+    on_abandon: what becomes of a running computation that nobody waits for any more: "interrupt"
+        (lazarr.Cancelled is raised in it where that saves time, the default) or "finish".
     version, depends: a tag (with files and functions) that makes ETags survive a restart.
     deterministic: False where the same block may come out differently each time. Random numbers are
         the same each time from a generator of the block: ``np.random.default_rng((seed, *block.chunk))``.
@@ -449,7 +480,8 @@ def array(path: Union[str, Callable[..., Any], None] = None, /, **parameters: An
     3.0
     """
     if callable(path) and not isinstance(path, str):
-        return array()(path)  # @lazarr.array without parentheses: the missing shape is reported
+        # @lazarr.array without parentheses, or lazarr.array(f, shape=...) as a call.
+        return array(**parameters)(path)
 
     def decorate(function: Callable[..., Any]) -> Array:
         name = path if path is not None else getattr(function, "__name__", None)
@@ -468,7 +500,7 @@ def array(path: Union[str, Callable[..., Any], None] = None, /, **parameters: An
                   inputs=wanted)
         CURRENT.add(a)
         return a
-    return decorate
+    return Pending("lazarr.array", decorate)
 
 
 def group(path: str, attributes: Optional[dict] = None) -> None:

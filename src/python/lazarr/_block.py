@@ -19,11 +19,29 @@ def _nobody_cancels() -> bool:
 is_cancelled: Callable[[], bool] = _nobody_cancels
 
 
+MOST_PLACED = 1 << 24  # voxels of a block in which the one that an error is about is looked for
+
+
 class BlockData(np.ndarray):
     """A block's array: what is assigned to it must fit, as a returned result must.
 
     Arithmetic with it gives ordinary arrays.
     """
+
+    _start: Sequence[int] = ()  # the block's first voxel, where this is the block's whole array
+
+    def _where(self, key: Any, shape: Sequence[int]) -> _cast.Where:
+        """From a place in a value of `shape` that is written to self[key] to the array's voxel."""
+        if len(self._start) == 0 or self.size > MOST_PLACED:
+            return None
+
+        def find(place: list) -> list:
+            voxels = np.arange(self.size).reshape(self.shape)[key]
+            value = np.arange(int(np.prod(shape))).reshape(shape)
+            same = np.broadcast_to(value, voxels.shape) == value[tuple(place)]
+            at = np.unravel_index(voxels[same].reshape(-1)[0], self.shape)
+            return [int(s + i) for s, i in zip(self._start, at)]
+        return find
 
     def __setitem__(self, key: Any, value: Any) -> None:
         dt = self.dtype
@@ -31,7 +49,7 @@ class BlockData(np.ndarray):
             _cast.check_python_int(value, dt)
         a = _cast.as_array(value)
         if a.dtype != dt:
-            _cast.check_values(a, dt)
+            _cast.check_values(a, dt, self._where(key, a.shape))
             with np.errstate(all="ignore"):
                 a = a.astype(dt)
         super().__setitem__(key, a)
@@ -91,12 +109,13 @@ class Block:
             plain = self._make()
             plain[...] = self._fill
             self._data = plain.view(BlockData)
+            self._data._start = self.start
         return self._data
 
     @data.setter
     def data(self, value: Any) -> None:
         """``block.data = x`` means ``block.data[...] = x``."""
-        _cast.assign(np.asarray(self.data), value)
+        _cast.assign(np.asarray(self.data), value, self.start)
 
     @property
     def stop(self) -> tuple:

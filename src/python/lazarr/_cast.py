@@ -5,11 +5,14 @@ that both must pass. A value is never changed silently: it fits, or the error na
 """
 from __future__ import annotations
 
-from typing import Any, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 import numpy as np
 
 from ._errors import CastError
+
+#: From a place in what is checked to the place that an error names.
+Where = Optional[Callable[[list], list]]
 
 _NAMES = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
 
@@ -54,22 +57,24 @@ def _value_text(v: Any) -> str:
     return repr(v) if isinstance(v, (bool, int, float, complex)) else str(v)
 
 
-def _refuse(a: np.ndarray, bad: np.ndarray, dt: np.dtype) -> None:
+def _refuse(a: np.ndarray, bad: np.ndarray, dt: np.dtype, where: Where) -> None:
     """Raises for the first element where bad is True."""
     if not bad.any():
         return
-    value, place = _first(a, bad)
-    raise CastError(f"value {value} at {place} does not fit {dtype_name(dt)}")
+    value, place = _first(a, bad, where)
+    raise CastError(f"value {value}{place} does not fit {dtype_name(dt)}")
 
 
-def _first(a: np.ndarray, bad: np.ndarray) -> tuple:
-    """The first element where bad is True, as text, and its place."""
+def _first(a: np.ndarray, bad: np.ndarray, where: Where) -> tuple:
+    """The first element where bad is True, as text, and " at [its place]": "" of a scalar."""
     flat = int(np.argmax(bad.reshape(-1)))
     place = [int(i) for i in np.unravel_index(flat, a.shape)] if a.ndim else []
-    return _value_text(a.reshape(-1)[flat]), place
+    if place and where is not None:
+        place = where(place)
+    return _value_text(a.reshape(-1)[flat]), f" at {place}" if place else ""
 
 
-def check_values(a: np.ndarray, dt: np.dtype) -> None:
+def check_values(a: np.ndarray, dt: np.dtype, where: Where = None) -> None:
     """CastError unless every value of `a` can be a `dt` without becoming another number."""
     src, dst = a.dtype, dt
     if np.can_cast(src, dst, "safe") or a.size == 0 and src.kind == dst.kind:
@@ -83,7 +88,7 @@ def check_values(a: np.ndarray, dt: np.dtype) -> None:
             bad |= a > src.type(info.max)
         if src.kind == "i" and dst.kind == "i":
             bad |= a < src.type(info.min) if np.iinfo(src).min < info.min else False
-        _refuse(a, bad, dst)
+        _refuse(a, bad, dst, where)
         return
     if src.kind in "iu" and dst.kind in "fc":
         if dst.kind == "f" and dst.itemsize == 2:  # the only one that integers can overflow
@@ -91,7 +96,7 @@ def check_values(a: np.ndarray, dt: np.dtype) -> None:
             bad = (a > limit) if src.itemsize > 1 else np.zeros(a.shape, bool)
             if src.kind == "i" and src.itemsize > 1:
                 bad = bad | (a < -limit)
-            _refuse(a, bad, dst)
+            _refuse(a, bad, dst, where)
         return
     if src.kind == dst.kind and src.kind in "fc":
         with np.errstate(over="ignore", invalid="ignore"):
@@ -100,37 +105,39 @@ def check_values(a: np.ndarray, dt: np.dtype) -> None:
         bad = np.zeros(a.shape, bool)
         for wide, small in parts:
             bad |= np.isfinite(wide) & ~np.isfinite(small)
-        _refuse(a, bad, dst)
+        _refuse(a, bad, dst, where)
         return
     if dst.kind == "b" and src.kind in "iu":
-        _refuse(a, (a != 0) & (a != 1), dst)  # 0 and 1 are what a bool is; anything else isn't
+        _refuse(a, (a != 0) & (a != 1), dst, where)  # 0 and 1 are what a bool is; anything else isn't
         return
     if src.kind == "f" and dst.kind == "c":
         with np.errstate(over="ignore"):
-            _refuse(a, np.isfinite(a) & ~np.isfinite(a.astype(dst).real), dst)
+            _refuse(a, np.isfinite(a) & ~np.isfinite(a.astype(dst).real), dst, where)
         return
-    _refuse_kind(a, dst)
+    _refuse_kind(a, dst, where)
 
 
-def _refuse_kind(a: np.ndarray, dt: np.dtype) -> None:
+def _refuse_kind(a: np.ndarray, dt: np.dtype, where: Where) -> None:
     """No value of this kind is accepted: a float for integers, a complex for reals, a number for bool."""
     name = dtype_name(dt)
     ways = f"return x > 0 or another comparison, or declare dtype={a.dtype.name!r}" if dt.kind == "b" else \
         f"return x.real or abs(x), or declare dtype={a.dtype.name!r}" if a.dtype.kind == "c" else \
         f"return x.round().astype({name!r}), or declare dtype='float32'"
-    where = ""
+    example = ""
     if a.size:
         # The place that explains it best: a fraction, a part that would be lost; else the first.
         with np.errstate(all="ignore"):
             lost = a != np.trunc(a) if a.dtype.kind == "f" else \
                 a.imag != 0 if a.dtype.kind == "c" else np.zeros(a.shape, bool)
-        value, place = _first(a, lost if lost.any() else np.ones(a.shape, bool))
-        where = f" (value {value} at {place}{f' does not fit {name}' if lost.any() else ''})"
-    raise CastError(f"it returned {a.dtype.name}, the array is {name}: {ways}{where}")
+        value, place = _first(a, lost if lost.any() else np.ones(a.shape, bool), where)
+        example = f" (value {value}{place}{f' does not fit {name}' if lost.any() else ''})"
+    raise CastError(f"it returned {a.dtype.name}, the array is {name}: {ways}{example}")
 
 
-def check(result: Any, block_shape: Sequence[int], dt: np.dtype) -> np.ndarray:
+def check(result: Any, block_shape: Sequence[int], dt: np.dtype,
+          start: Sequence[int] = ()) -> np.ndarray:
     """`result` as an ndarray that can be assigned to a block: shape and values checked, not yet cast.
+    Errors name voxels of the array where `start`, the block's first voxel, is given.
 
     >>> check(5, (2, 2), np.dtype("uint8"))
     array(5)
@@ -143,18 +150,19 @@ def check(result: Any, block_shape: Sequence[int], dt: np.dtype) -> np.ndarray:
         check_python_int(result, dt)
     a = as_array(result)
     check_shape(a.shape, block_shape)
-    check_values(a, dt)
+    check_values(a, dt, (lambda place: [s + i for s, i in zip(start, place)]) if len(start) else None)
     return a
 
 
 def check_python_int(value: int, dt: np.dtype) -> None:
     """A Python integer may be larger than any dtype."""
     if not -2 ** 63 <= value < 2 ** 64:
-        raise CastError(f"value {value} at [] does not fit {dtype_name(dt)}")
+        raise CastError(f"value {value} does not fit {dtype_name(dt)}")
 
 
-def assign(target: np.ndarray, result: Any) -> None:
-    """Writes a result into `target` (a block's data) under the checked cast."""
-    a = check(result, target.shape, target.dtype)
+def assign(target: np.ndarray, result: Any, start: Sequence[int] = ()) -> None:
+    """Writes a result into `target` (a block's data) under the checked cast. start: the block's first
+    voxel, for errors."""
+    a = check(result, target.shape, target.dtype, start)
     with np.errstate(all="ignore"):
         np.copyto(target, a, casting="unsafe")

@@ -16,7 +16,7 @@ from typing import Any, Callable, Iterator, Optional, Sequence
 
 import numpy as np
 
-from . import _array, _check, _handover, _manifest, _source
+from . import _array, _check, _handover, _manifest, _source, _tell
 from ._array import Array, Registry
 from ._errors import StoreError
 
@@ -147,7 +147,7 @@ def build(name: str, spec: str, ops: Sequence[str], registry: Registry) -> tuple
         for op in ops:
             add_op(f, op)
     except BaseException as e:
-        e._lazarr_file = path  # type: ignore[attr-defined]
+        _tell.failed(e, path)
         raise
     finally:
         _array.CURRENT.registry = previous

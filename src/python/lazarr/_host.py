@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 import types
 from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from . import _array, _block, _handover, _manifest, _notes
+from . import _array, _block, _cast, _handover, _manifest, _notes, _tell
 from ._array import Array, Registry
 from ._block import Block
-from ._errors import CastError, StoreError
+from ._errors import StoreError
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
+#: What people are told of an exception.
+describe_exception = _tell.describe
 
 #: Returned by `compute` when the function wrote block.data itself.
 WRITTEN = object()
 
 _stores: list[list[Array]] = []
+_start: Sequence[int] = ()  # of the block that is being computed; jobs come one after another
 
 
 def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any = None,
@@ -62,7 +63,7 @@ def _load(name: str, path: str) -> str:
         registry.finish()
         text = _manifest.build(registry, name, path, content)
     except BaseException as e:
-        e._lazarr_file = path  # type: ignore[attr-defined]
+        _tell.failed(e, path)
         raise
     if _handover.CURRENT.mode != _handover.FACTS:
         _notes.of_generators(path, registry.arrays)
@@ -78,7 +79,7 @@ def _load_data(name: str, spec: str, ops: Sequence[str]) -> str:
         registry.finish()
         text = _manifest.build(registry, name, path, content)
     except BaseException as e:
-        e._lazarr_file = path  # type: ignore[attr-defined]
+        _tell.failed(e, path)
         raise
     _stores.append(registry.arrays)
     return text
@@ -98,31 +99,6 @@ def _run(name: str, path: str, content: bytes, registry: Registry) -> None:
         _array.CURRENT.registry = previous
     if _handover.CURRENT.mode != _handover.FACTS:
         _handover.warn_of_large(path, module.__dict__, registry.arrays)
-
-
-def _short(path: str) -> str:
-    return os.path.basename(path)
-
-
-def describe_exception(e: BaseException) -> tuple:
-    """(one line for people, the traceback without lazarr's own frames)."""
-    file = getattr(e, "_lazarr_file", None)
-    frames = [f for f in traceback.extract_tb(e.__traceback__)
-              if not os.path.abspath(f.filename).startswith(_HERE + os.sep)]
-    last = "".join(traceback.format_exception_only(type(e), e)).strip().splitlines()
-    what = last[-1] if last else type(e).__name__
-    text = "".join(["Traceback (most recent call last):\n"] + traceback.format_list(frames) +
-                   traceback.format_exception_only(type(e), e)) if frames else "\n".join(last)
-    if isinstance(e, (StoreError, CastError)):
-        what = str(e)
-        text = text if frames else ""
-    elif isinstance(e, SyntaxError):
-        where = f"{_short(e.filename)}:{e.lineno}: " if e.filename else ""
-        line = f"{where}{type(e).__name__}: {e.msg}"
-        return line, text
-    elif frames and file is not None:
-        what = f"{what} (line {frames[-1].lineno} of {_short(frames[-1].filename)})"
-    return (f"{_short(file)}: {what}" if file is not None else what), text
 
 
 def dtype(store: int, array: int) -> np.dtype:
@@ -145,8 +121,15 @@ def compute(store: int, array: int, level: int, index: int, start: tuple, extent
     chunk = tuple([s // c for s, c in zip(start, a.levels[level].chunks)])
     block = Block(a, start, extent, chunk, index, level=level, make_data=make_data,
                   fill=a.fill_value, inputs=inputs)
+    global _start
+    _start = block.start
     result = _block.run(a.function, block)
     return WRITTEN if result is None else result
+
+
+def assign(target: np.ndarray, result: Any) -> None:
+    """Writes what `compute` returned into the block's memory under the checked cast."""
+    _cast.assign(target, result, _start)
 
 
 def flush() -> None:

@@ -7,9 +7,9 @@ from typing import Any, Optional, Sequence
 import numpy as np
 
 from . import _cancel, _check, _handover
-from ._array import CURRENT, Array, label
+from ._array import CURRENT, Array, Pending, label
 from ._block import Block
-from ._errors import StoreError
+from ._errors import CastError, StoreError
 from ._levels import Level
 
 
@@ -33,7 +33,8 @@ class _Source:
         if self._open is None:
             with _cancel.shield():  # a file must not be left half open
                 opened = self._thing() if self._by_function else self._thing
-            self._open = list(opened) if isinstance(opened, (list, tuple)) else [opened]
+            self._open = [_unmasked(a) for a in (
+                opened if isinstance(opened, (list, tuple)) else [opened])]
         return self._open
 
     def held(self) -> list:
@@ -78,11 +79,38 @@ class _Source:
         a = self.open()[block.level]
         slices = block.slices
         if self.transpose is None:
-            return np.asarray(a[slices])
+            return _values(a[slices], block.array)
         inner: list = [None] * len(slices)
         for outer, i in enumerate(self.transpose):
             inner[i] = slices[outer]
-        return np.asarray(a[tuple(inner)]).transpose(self.transpose)
+        return _values(a[tuple(inner)], block.array).transpose(self.transpose)
+
+
+def _unmasked(a: Any) -> Any:
+    """A masked array without its mask, where that hides nothing; StoreError where it does."""
+    if not isinstance(a, np.ma.MaskedArray):
+        return a
+    if np.ma.is_masked(a):
+        raise StoreError("a masked array has no values under its mask: give the source "
+                         "array.filled(value)")
+    return a.data
+
+
+def _values(part: Any, of: Optional[Array]) -> np.ndarray:
+    """What slicing an array-like gave, as an ndarray. What is masked there (netCDF4 does that) becomes
+    the array's fill value where one was declared, else NaN; CastError where there is neither."""
+    if not isinstance(part, np.ndarray) and hasattr(part, "compute"):
+        part = part.compute()  # dask: its own way to an ndarray forgets a mask
+    if not isinstance(part, np.ma.MaskedArray):
+        return np.asarray(part)
+    if not np.ma.is_masked(part):
+        return part.data
+    if of is not None and of.fill_given:
+        return part.filled(of.fill_value)
+    if part.dtype.kind in "fc":
+        return part.filled(np.nan)
+    raise CastError(f"the source gives masked values and {part.dtype} has no NaN: "
+                    "lazarr.source(..., fill_value=) says what they become")
 
 
 def _factor(n: int, below: int, first: int, step: int) -> int:
@@ -197,13 +225,13 @@ def default_chunks(shape: Sequence[int], axes: Any = None, itemsize: int = 1) ->
     return tuple(out)
 
 
-def source(path: Optional[str] = None, thing: Any = None, /, *,
+def source(path: Any = None, thing: Any = None, *,
            transpose: Optional[Sequence[int]] = None, **parameters: Any) -> Any:
     """Serves an array-like (shape, dtype, ``__getitem__``), or what a function opens.
 
     ``lazarr.source("name", thing)`` with an array, an h5py or zarr dataset, a memory map …, or as a
-    decorator of a function that opens one: the better way for files and large arrays. NumPy arrays
-    and memory maps are handed to the server, which reads them without a worker; the function is then
+    decorator (with or without parentheses) of a function that opens one: the better way for files
+    and large arrays. NumPy arrays and memory maps are handed to the server, which reads them without a worker; the function is then
     called once in all. Others are opened and sliced by each worker.
 
     A list of array-likes, finest first, are the levels of an image that has them itself; scale and
@@ -223,8 +251,13 @@ def source(path: Optional[str] = None, thing: Any = None, /, *,
     >>> b.levels[1].factor, float(b.level(1)[3, 3])
     ((2, 2), 1.0)
     """
+    bare = thing is None and path is not None and not isinstance(path, str)
+    if bare and (hasattr(path, "shape") or not callable(path)):
+        raise StoreError("a source's path comes first: "
+                         f"lazarr.source(\"name\", {type(path).__name__})")
+
     def make(what: Any) -> Array:
-        name = path if path is not None else getattr(what, "__name__", None)
+        name = path if isinstance(path, str) else getattr(what, "__name__", None)
         try:
             checked = _check.path(name)
             src = _Source(checked, what, transpose)
@@ -251,7 +284,9 @@ def source(path: Optional[str] = None, thing: Any = None, /, *,
             made.pyramid = "each"
         CURRENT.add(made)
         return made
-    return make if thing is None else make(thing)
+    if bare:
+        return make(path)  # @lazarr.source without parentheses
+    return Pending("lazarr.source", make) if thing is None else make(thing)
 
 
 def _given(src: _Source, levels: list, parameters: dict) -> dict:

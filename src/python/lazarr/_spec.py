@@ -1,10 +1,11 @@
 """All parameters of an array in normal form, with what it takes over from its first input."""
 from __future__ import annotations
 
+import difflib
 import inspect
 import math
 import numbers
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Iterable, Optional
 
 from . import _check, _codecs, _images, _inputs, _levels, _takes_over
 from ._errors import StoreError
@@ -26,11 +27,21 @@ SETTLED = ("dtype", "shape", "chunks", "fill_given", "fill_value", "dims", "axes
            "depends", "deterministic", "levels", "pyramid", "inputs", "slots")
 
 
+def unknown(name: str, known: Iterable[str]) -> str:
+    """Says that there is no such parameter, and which one may be meant.
+
+    >>> unknown("chunk", KNOWN)
+    "unknown parameter 'chunk': did you mean 'chunks'?"
+    """
+    near = difflib.get_close_matches(name.lower(), known, 1)
+    return f"unknown parameter {name!r}" + (f": did you mean {near[0]!r}?" if near else "")
+
+
 def check_names(g: dict) -> None:
     """What can be refused before the inputs are known."""
     for name in g:
         if name not in KNOWN:
-            raise StoreError(f"unknown parameter {name!r}")
+            raise StoreError(unknown(name, (*KNOWN, "inputs", "path")))
     _inputs.check_halo(g.get("halo") or 0)
     if g.get("boundary") is not None:
         _inputs.check_boundary(g["boundary"])
@@ -52,6 +63,10 @@ def takes(function: Callable[..., Any], inputs: int) -> bool:
         return wants
     except TypeError:
         pass
+    if not inputs and needed > 1:
+        more = [n for n, p in signature.parameters.items() if p.default is p.empty][1:needed]
+        raise StoreError(f"the function takes {', '.join(more)} behind the block, and the array has no "
+                         "inputs: say inputs=[...], the arrays that it is computed from")
     what = f"a block and {inputs} input{'s' if inputs != 1 else ''}" if inputs else "a block"
     raise StoreError(f"the function must take {what}, its arguments are {signature}")
 

@@ -1,0 +1,101 @@
+"""What people are told of an exception: one line for clients and the log, and the traceback."""
+from __future__ import annotations
+
+import os
+import sysconfig
+import traceback
+from typing import Iterator, Optional
+
+from ._errors import CastError, StoreError
+
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+#: Folders whose files aren't the user's: Python's own and installed packages.
+_LIBRARIES = tuple({os.path.abspath(p) + os.sep for k, p in sysconfig.get_paths().items()
+                    if k in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+#: The exception that ended the load of a file, and the file. Kept here and not in the exception, which
+#: may be frozen; the last one only.
+_failed: Optional[tuple] = None
+
+
+def failed(e: BaseException, path: str) -> None:
+    """Notes which store's file an exception has kept from loading."""
+    global _failed
+    _failed = (e, path)
+
+
+def _file_of(e: BaseException) -> Optional[str]:
+    return _failed[1] if _failed is not None and _failed[0] is e else None
+
+
+def _name(path: str) -> str:
+    return os.path.basename(path)
+
+
+def _is_library(filename: str) -> bool:
+    path = os.path.abspath(filename)
+    return filename.startswith("<") or path.startswith(_LIBRARIES) or \
+        f"{os.sep}site-packages{os.sep}" in path or f"{os.sep}dist-packages{os.sep}" in path
+
+
+def _first_line(e: BaseException) -> str:
+    """The exception's type and the first line of what it says."""
+    try:
+        said = str(e).strip().split("\n")[0].strip()
+    except Exception:
+        said = ""
+    kind = type(e)
+    name = kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else \
+        f"{kind.__module__}.{kind.__qualname__}"
+    return f"{name}: {said}" if said else name
+
+
+def _chain(t: traceback.TracebackException) -> Iterator[traceback.TracebackException]:
+    """An exception, its causes and contexts, and the members of groups."""
+    todo, seen = [t], set()
+    while todo:
+        one = todo.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        todo += [one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ())]
+
+
+def _traceback(e: BaseException) -> tuple:
+    """The whole text without lazarr's own frames, and the frames of the exception itself."""
+    whole = traceback.TracebackException(type(e), e, e.__traceback__)
+    for one in _chain(whole):
+        kept = [f for f in one.stack if not os.path.abspath(f.filename).startswith(_HERE)]
+        one.stack = traceback.StackSummary.from_list(kept)
+    return "".join(whole.format()), list(whole.stack)
+
+
+def describe(e: BaseException) -> tuple:
+    """(one line for people, the traceback without lazarr's own frames).
+
+    The line is the type and the first line of the message; of an exception that a store's file ended
+    with, the file stands before it and the last line of the user's own code behind it. The traceback
+    holds causes, contexts, notes and the members of groups.
+
+    >>> describe(ValueError("shapes differ:\\n  (3, 4) and (4, 3)"))[0]
+    'ValueError: shapes differ:'
+    """
+    file = _file_of(e)
+    try:
+        text, frames = _traceback(e)
+    except Exception:  # an exception may be as odd as user code can make it
+        text, frames = "", []
+    if isinstance(e, (StoreError, CastError)):
+        what = str(e)
+        text = text if frames or e.__cause__ is not None else ""
+    elif isinstance(e, SyntaxError):
+        where = f"{_name(e.filename)}:{e.lineno}: " if e.filename else ""
+        return f"{where}{type(e).__name__}: {e.msg}", text
+    else:
+        what = _first_line(e)
+        own = [f for f in frames if not _is_library(f.filename)] or frames
+        if own and file is not None:
+            what = f"{what} (line {own[-1].lineno} of {_name(own[-1].filename)})"
+    return (f"{_name(file)}: {what}" if file is not None else what), text
