@@ -56,12 +56,14 @@ def environment() -> dict[str, str]:
 class Lazarr:
     """`lazarr serve` on a free port; a context manager."""
 
-    def __init__(self, store: str, *options: str):
-        self.args = [str(LAZARR), "serve", store, "--port", "0", "--quiet", *options]
+    def __init__(self, store: str, *options: str, log=None):
+        quiet = ["--quiet"] if log is None else []
+        self.args = [str(LAZARR), "serve", store, "--port", "0", *quiet, *options]
+        self.stderr = log  # else a file of its own
 
     def __enter__(self) -> "Lazarr":
         self.log = tempfile.TemporaryFile("w+")
-        self.proc = subprocess.Popen(self.args, stdout=subprocess.PIPE, stderr=self.log, text=True,
+        self.proc = subprocess.Popen(self.args, stdout=subprocess.PIPE, stderr=self.stderr or self.log, text=True,
                                      env=environment())
         for line in self.proc.stdout:
             m = re.search(r"listening on http://[^:/]+:(\d+)/", line)

@@ -36,7 +36,7 @@ struct lzr_driver_options {
     const char *const *ops; /* "module:function" of arrays computed beside data files; borrowed for
                              * the driver's life */
     size_t nops;
-    unsigned workers;          /* 0: as many as cores */
+    unsigned workers;          /* 0: as many as base/cores.h finds */
     uint64_t cache_bytes;      /* the byte budget; 0 keeps nothing */
     const char *python;        /* environment prefix; NULL: $VIRTUAL_ENV, $CONDA_PREFIX, Debian's */
     const struct lzr_log *log; /* borrowed for the driver's life */

@@ -2,13 +2,14 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/resource.h>
 
 #include "cli/commands.h"
+#include "cli/inherit.h"
 
 int main(int argc, char **argv)
 {
     struct lzr_options o;
+    lzr_inherit();
     int rc = lzr_options_parse(argc, argv, &o);
     if (rc != 0) {
         return rc;
@@ -21,12 +22,6 @@ int main(int argc, char **argv)
         (void)printf("lazarr %s\n", LZR_VERSION);
         return 0;
     }
-    struct rlimit lim;
-    if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < lim.rlim_max) {
-        lim.rlim_cur = lim.rlim_max < 1048576 ? lim.rlim_max : 1048576;
-        (void)setrlimit(RLIMIT_NOFILE, &lim);
-    }
-    (void)signal(SIGPIPE, SIG_IGN);
     /* Large blobs are mapped, so that their memory goes back when they are freed; the library would
      * otherwise raise this limit by itself and keep what the budget has let go of. */
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);

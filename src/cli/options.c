@@ -26,7 +26,7 @@ static const char help[] =
     "\n"
     "  --host HOST             where to listen (127.0.0.1)\n"
     "  --port PORT             (8080; 0 picks a free one)\n"
-    "  --workers N             Python processes (as many as cores)\n"
+    "  --workers N             Python processes (as many as the cores it may use)\n"
     "  --worker-memory SOFT[,HARD]  a worker that uses more is replaced after its block;\n"
     "                          beyond HARD it is killed (no limit)\n"
     "  --worker-jobs N         a worker is replaced after so many blocks (never)\n"

@@ -7,10 +7,21 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
+#include "base/cores.h"
 #include "base/mem.h"
+#include "base/ring.h"
 #include "cli/commands.h"
+#include "cli/crash.h"
 #include "http/look.h"
 #include "http/viewer.h"
+
+/* Who reads what the server says has so long: without taking anything, at a moment's end, and at
+ * most until the stop must be over. */
+#define STILL_US 500000
+#define FLUSH_US 1000000
+#define STOP_US 13500000
+#define ANNOUNCED (UINT64_C(1) << 30) /* bytes of URLs at most */
 
 struct lzr_driver *lzr_open_driver(const struct lzr_options *o, const struct lzr_log *log)
 {
@@ -22,10 +33,12 @@ struct lzr_driver *lzr_open_driver(const struct lzr_options *o, const struct lzr
     if (lzr_driver_open(&d, &driver, &traceback, &err) == LZR_OK) {
         return driver;
     }
-    (void)fprintf(stderr, "lazarr: %s\n", err.msg);
+    lzr_log(log, LZR_LOG_ERROR, "%s", err.msg);
     if (traceback != NULL && *traceback != '\0') {
-        (void)fprintf(stderr, "%s%s", traceback,
-                      traceback[strlen(traceback) - 1] == '\n' ? "" : "\n");
+        lzr_log_text(log, traceback, strlen(traceback));
+        if (traceback[strlen(traceback) - 1] != '\n') {
+            lzr_log_text(log, "\n", 1);
+        }
     }
     lzr_free(traceback);
     return NULL;
@@ -48,17 +61,17 @@ static void base_url(const struct lzr_options *o, uint16_t port, char *out, size
 }
 
 /* One line an array: its levels, its URL in every face that holds it, and why the others don't. */
-static void print_array(const struct lzr_array *a, const char *url)
+static void print_array(struct lzr_buf *out, const struct lzr_array *a, const char *url)
 {
     static const enum lzr_face faces[] = {LZR_FACE_ZARR3, LZR_FACE_ZARR2, LZR_FACE_N5,
                                           LZR_FACE_PRECOMPUTED, LZR_FACE_BDV};
     const char *cast = lzr_view_cast(a);
     struct lzr_buf reasons;
     lzr_buf_init(&reasons, 4096);
-    (void)printf("%s/%s", a->store->name, a->path);
+    lzr_buf_printf(out, "%s/%s", a->store->name, a->path);
     if (a->nlevels > 1) {
         /* How they come about, which nobody need have said: docs/levels.md has the words. */
-        (void)printf(" (%u levels: %s)", a->nlevels, lzr_pyramid_name(a->pyramid));
+        lzr_buf_printf(out, " (%u levels: %s)", a->nlevels, lzr_pyramid_name(a->pyramid));
     }
     for (size_t i = 0; i < sizeof faces / sizeof faces[0]; i++) {
         char why[LZR_WHY_BYTES];
@@ -77,28 +90,28 @@ static void print_array(const struct lzr_array *a, const char *url)
         }
         lzr_buf_init(&key, LZR_MAX_KEY);
         lzr_array_key(&key, a, faces[i], true);
-        (void)printf("  %s/%s%s", url, key.data, through_cast ? cast : "");
+        lzr_buf_printf(out, "  %s/%s%s", url, key.data, through_cast ? cast : "");
         lzr_buf_release(&key);
     }
     if (!lzr_viewer_neuroglancer_has(a->dtype)) {
         lzr_buf_printf(&reasons, "; Neuroglancer lacks %s in Zarr", lzr_dtype_name(a->dtype));
     }
     if (reasons.len > 0) {
-        (void)printf("  (%s)", reasons.data + 2);
+        lzr_buf_printf(out, "  (%s)", reasons.data + 2);
     }
-    (void)printf("\n");
+    lzr_buf_printf(out, "\n");
     lzr_buf_release(&reasons);
 }
 
-static void print_arrays(const struct lzr_catalog *c, const char *url)
+static void print_arrays(struct lzr_buf *out, const struct lzr_catalog *c, const char *url)
 {
     struct lzr_look look;
     for (size_t i = 0; i < lzr_catalog_narrays(c); i++) {
-        print_array(lzr_catalog_array(c, i), url);
+        print_array(out, lzr_catalog_array(c, i), url);
     }
     if (lzr_look_choose(c, NULL, NULL, &look)) {
-        (void)printf("lazarr: all of it in Neuroglancer: %s/view/%s\n", url,
-                     lzr_catalog_nstores(c) == 1 ? lzr_catalog_store(c, 0)->name : "");
+        lzr_buf_printf(out, "lazarr: all of it in Neuroglancer: %s/view/%s\n", url,
+                       lzr_catalog_nstores(c) == 1 ? lzr_catalog_store(c, 0)->name : "");
     }
 }
 
@@ -106,6 +119,7 @@ static void print_arrays(const struct lzr_catalog *c, const char *url)
  * stopped too. */
 struct stopper {
     const sigset_t *signals;
+    const struct lzr_log *log;
     bool had_terminal, hup_ignored; /* at the start */
     pthread_mutex_t mu;
     pthread_cond_t cond;
@@ -143,6 +157,7 @@ static bool take_signal(struct stopper *s, int sig)
     }
     s->reload = s->reload || !stop;
     if (stop && !s->serves) {
+        lzr_log_flush(s->log, STILL_US, FLUSH_US);
         _exit(0); /* nothing is served yet; the workers go with this process */
     }
     s->stop = stop;
@@ -192,10 +207,30 @@ static void serve_until_stopped(struct stopper *s, struct lzr_server *server)
     pthread_mutex_unlock(&s->mu);
 }
 
+/* What the server says: standard error is its log, standard output has the URLs and the line that
+ * it listens. Neither is waited for: whoever starts it may read only one of them, or none. */
+struct outlets {
+    struct lzr_log *log;
+    struct lzr_ring *out; /* NULL: nothing was said yet */
+};
+
+/* As many workers as cores, unless the user has said how many. After what keeps it from serving,
+ * which is a line of its own. */
+static void say_workers(const struct lzr_log *log, const struct lzr_cores *cores, unsigned workers,
+                        bool told)
+{
+    char text[160];
+    lzr_cores_text(cores, text, sizeof text);
+    lzr_log(log, LZR_LOG_INFO, "%u worker%s%s: this process may use %s", workers,
+            workers == 1 ? "" : "s", told ? " (--workers)" : "", text);
+}
+
 /* The URLs to copy; before anything is served, since a reload then frees the catalog. */
-static void announce(const struct lzr_options *o, const struct lzr_catalog *c, uint16_t port)
+static enum lzr_code announce(struct outlets *says, const struct lzr_options *o,
+                              const struct lzr_catalog *c, uint16_t port, struct lzr_err *err)
 {
     char url[2048];
+    struct lzr_buf text;
     base_url(o, port, url, sizeof url);
     if (o->server.token != NULL) {
         /* For whoever reads it, not for a journal: standard output may be one. */
@@ -203,59 +238,107 @@ static void announce(const struct lzr_options *o, const struct lzr_catalog *c, u
         (void)snprintf(url + n, sizeof url - n, "/t/%s",
                        isatty(STDOUT_FILENO) ? o->server.token : "***");
     }
-    print_arrays(c, url);
+    lzr_buf_init(&text, ANNOUNCED);
+    print_arrays(&text, c, url);
+    enum lzr_code code = lzr_buf_failed(&text)
+                             ? lzr_err_set(err, LZR_E_NOMEM, "no memory to print the arrays' URLs")
+                             : lzr_ring_new(STDOUT_FILENO, 2 * text.len + 65536, &says->out, err);
+    if (code == LZR_OK) {
+        /* What was said of the stores comes before them, where one file or terminal gets both. */
+        lzr_log_flush(says->log, STILL_US, FLUSH_US);
+        (void)lzr_ring_put_text(says->out, text.data, text.len);
+    }
+    lzr_buf_release(&text);
+    return code;
 }
 
 /* The line that says that requests are accepted. */
-static void announce_listening(const struct lzr_options *o, uint16_t port)
+static void announce_listening(struct outlets *says, const struct lzr_options *o, uint16_t port)
 {
     struct lzr_options plain = *o;
-    char own[2048];
+    char own[2048], text[2100];
     plain.server.public_url = NULL;
     base_url(&plain, port, own, sizeof own);
-    (void)printf("lazarr: listening on %s/\n", own);
-    (void)fflush(stdout);
+    int n = snprintf(text, sizeof text, "lazarr: listening on %s/\n", own);
+    (void)lzr_ring_put_text(says->out, text, (size_t)n);
+}
+
+/* Until it is told to stop; the exit status, and when it was told. */
+static int serve(const struct lzr_options *o, struct stopper *stopper, struct outlets *says,
+                 uint64_t *stopped_us)
+{
+    struct lzr_server *server = NULL;
+    struct lzr_err err = {.code = LZR_OK};
+    struct lzr_options own = *o;
+    const struct lzr_cores cores = lzr_cores_find("");
+    pthread_t thread;
+    if (own.driver.workers == 0) { /* in later loads, too */
+        own.driver.workers = cores.n < LZR_MAX_WORKERS ? cores.n : LZR_MAX_WORKERS;
+    }
+    if (pthread_create(&thread, NULL, wait_for_signals, stopper) != 0) {
+        lzr_log(says->log, LZR_LOG_ERROR, "cannot start a thread");
+        return 1;
+    }
+    if (lzr_server_new(&o->server, &server, &err) != LZR_OK) {
+        lzr_log(says->log, LZR_LOG_ERROR, "%s", err.msg);
+        return 1;
+    }
+    struct lzr_driver *d = lzr_open_driver(&own, says->log);
+    if (d == NULL) {
+        lzr_server_free(&server);
+        return 1;
+    }
+    say_workers(says->log, &cores, own.driver.workers, o->driver.workers != 0);
+    enum lzr_code code = announce(says, o, lzr_driver_catalog(d), lzr_server_port(server), &err);
+    if (code == LZR_OK) {
+        begin_to_serve(stopper);
+        code = lzr_server_start(server, &d, &own.driver, &err);
+    }
+    if (code != LZR_OK) {
+        lzr_log(says->log, LZR_LOG_ERROR, "%s", err.msg);
+        lzr_server_free(&server);
+        lzr_driver_close(&d);
+        return 1;
+    }
+    announce_listening(says, o, lzr_server_port(server));
+    serve_until_stopped(stopper, server);
+    *stopped_us = lzr_now_us();
+    lzr_log(says->log, LZR_LOG_INFO, "stopping");
+    lzr_server_free(&server);
+    return 0;
 }
 
 int lzr_serve(const struct lzr_options *o, const sigset_t *signals)
 {
-    struct lzr_log log = {.fd = STDERR_FILENO, .level = o->quiet ? LZR_LOG_WARN : LZR_LOG_INFO};
+    /* Its memory is there until the process ends: a thread that was given up may still log. */
+    static struct lzr_log log;
     struct sigaction hup;
     struct stopper stopper = {.signals = signals,
+                              .log = &log,
                               .had_terminal = has_terminal(),
                               .hup_ignored =
                                   sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler == SIG_IGN,
                               .mu = PTHREAD_MUTEX_INITIALIZER,
                               .cond = PTHREAD_COND_INITIALIZER};
-    struct lzr_server *server = NULL;
+    struct outlets says = {.log = &log};
     struct lzr_err err = {.code = LZR_OK};
-    struct lzr_server_options so = o->server;
-    struct lzr_driver_options again = o->driver;
-    pthread_t thread;
-    so.log = again.log = &log;
-    if (pthread_create(&thread, NULL, wait_for_signals, &stopper) != 0) {
-        (void)fputs("lazarr: cannot start a thread\n", stderr);
+    struct lzr_options own = *o;
+    log = (struct lzr_log){.fd = STDERR_FILENO, .level = o->quiet ? LZR_LOG_WARN : LZR_LOG_INFO};
+    if (lzr_log_start(&log, &err) != LZR_OK) {
+        lzr_log(&log, LZR_LOG_ERROR, "%s", err.msg);
         return 1;
     }
-    if (lzr_server_new(&so, &server, &err) != LZR_OK) {
-        (void)fprintf(stderr, "lazarr: %s\n", err.msg);
-        return 1;
+    lzr_crash_waits(&log);
+    own.server.log = own.driver.log = &log;
+    uint64_t began = lzr_now_us();
+    int rc = serve(&own, &stopper, &says, &began);
+    /* An orderly stop ends within 15 s, also when nobody reads. */
+    uint64_t until = (rc == 0 ? began : lzr_now_us()) + STOP_US, now = lzr_now_us();
+    uint64_t most = until > now + FLUSH_US ? until - now : FLUSH_US;
+    if (says.out != NULL) {
+        lzr_ring_end(says.out, STILL_US, FLUSH_US);
+        lzr_ring_free(&says.out);
     }
-    struct lzr_driver *d = lzr_open_driver(o, &log);
-    if (d == NULL) {
-        lzr_server_free(&server);
-        return 1;
-    }
-    announce(o, lzr_driver_catalog(d), lzr_server_port(server));
-    begin_to_serve(&stopper);
-    if (lzr_server_start(server, &d, &again, &err) != LZR_OK) {
-        (void)fprintf(stderr, "lazarr: %s\n", err.msg);
-        lzr_server_free(&server);
-        return 1;
-    }
-    announce_listening(o, lzr_server_port(server));
-    serve_until_stopped(&stopper, server);
-    lzr_log(&log, LZR_LOG_INFO, "stopping");
-    lzr_server_free(&server);
-    return 0;
+    lzr_log_end(&log, STILL_US, most);
+    return rc;
 }

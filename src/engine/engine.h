@@ -322,6 +322,13 @@ void lzr_worker_release(struct lzr_worker *w);
 void lzr_worker_reset(struct lzr_worker *w);
 void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w); /* with mu */
 
+/* How a failing chunk is logged: one that is asked for again and again, or beside others that fail
+ * in the same way, is summed up. */
+static inline struct lzr_log_how lzr_failing(const struct lzr_driver *d, const struct lzr_flight *f)
+{
+    return (struct lzr_log_how){.same = (d->nonce ^ f->array->id) | 1};
+}
+
 /* watchdog.c */
 /* Interrupts the worker that runs a flight, if that saves more than it costs and the array allows
  * it. May be called again and again. With mu. */

@@ -76,8 +76,9 @@ void lzr_prepare_run(struct lzr_driver *d, struct lzr_flight *f)
         }
         requeue(d, f);
         if (code != LZR_OK) {
-            lzr_log(d->log, LZR_LOG_ERROR, "%s/%s: chunk %llu: %s", f->array->store->name,
-                    f->array->path, (unsigned long long)f->index, err.msg);
+            lzr_log_as(d->log, LZR_LOG_ERROR, lzr_failing(d, f), "%s/%s: chunk %llu: %s",
+                       f->array->store->name, f->array->path, (unsigned long long)f->index,
+                       err.msg);
             lzr_flight_fail(d, f, code, err.msg, &list);
         } else if (lzr_flight_unwanted(f, lzr_now_us())) {
             lzr_flight_abandon(d, f);

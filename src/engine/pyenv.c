@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/spawn.h"
 
 #define ASK_TIMEOUT_MS 10000
 
@@ -146,13 +147,17 @@ static enum lzr_code ask(const char *source, const char *python, const atomic_bo
     char buf[4096], *text = buf;
     const char *args[] = {python, "-I", "-c", question, NULL};
     posix_spawn_file_actions_t fa;
+    posix_spawnattr_t attr;
     if (pipe2(fds, O_CLOEXEC) != 0) {
         return lzr_err_sys(err, "cannot make a pipe");
     }
     int rc = posix_spawn_file_actions_init(&fa);
     rc = rc != 0 ? rc : posix_spawn_file_actions_adddup2(&fa, fds[1], 1);
+    int clean = lzr_spawn_clean(&attr);
+    rc = rc != 0 ? rc : clean;
     rc = rc != 0 ? rc
-                 : posix_spawn(&pid, python, &fa, NULL, (char *const *)(uintptr_t)args, environ);
+                 : posix_spawn(&pid, python, &fa, &attr, (char *const *)(uintptr_t)args, environ);
+    posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&fa);
     close(fds[1]);
     ssize_t n = rc == 0 ? read_all(fds[0], buf, sizeof buf, &allowed) : -1;

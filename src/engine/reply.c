@@ -165,9 +165,9 @@ static bool apply_failed(struct lzr_driver *d, struct lzr_worker *w, struct lzr_
     f->compute_us = p->msg.run_us;
     size_t line = strnlen(p->text, p->msg.len);
     bool more = line + 1 < p->msg.len;
-    lzr_log(d->log, LZR_LOG_ERROR, "%s/%s: chunk %llu: %.*s%s%s", f->array->store->name,
-            f->array->path, (unsigned long long)f->index, (int)line, p->text, more ? "\n" : "",
-            more ? p->text + line + 1 : "");
+    lzr_log_as(d->log, LZR_LOG_ERROR, lzr_failing(d, f), "%s/%s: chunk %llu: %.*s%s%s",
+               f->array->store->name, f->array->path, (unsigned long long)f->index, (int)line,
+               p->text, more ? "\n" : "", more ? p->text + line + 1 : "");
     if (more) {
         p->text[line] = '\n';
     }
@@ -419,8 +419,8 @@ static void finish(struct lzr_driver *d, struct finished *fin)
         f->encode_us = us;
         land(d, f, b, digest, &list);
     } else {
-        lzr_log(d->log, LZR_LOG_ERROR, "%s/%s: chunk %llu: %s", f->array->store->name,
-                f->array->path, (unsigned long long)f->index, err.msg);
+        lzr_log_as(d->log, LZR_LOG_ERROR, lzr_failing(d, f), "%s/%s: chunk %llu: %s",
+                   f->array->store->name, f->array->path, (unsigned long long)f->index, err.msg);
         lzr_flight_fail(d, f, code, err.msg, &list);
     }
     lzr_dispatch(d, &list);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -18,6 +19,28 @@ static uint64_t length(const struct lzr_slot *s)
     return s->capacity + LZR_SLOT_CONTROL + s->inputs_capacity;
 }
 
+static void size(struct lzr_slot *s, uint64_t capacity, uint64_t inputs_capacity)
+{
+    s->capacity = capacity == 0 ? 4096 : whole_pages(capacity);
+    s->inputs_capacity = whole_pages(inputs_capacity);
+}
+
+enum lzr_code lzr_slot_check(uint64_t capacity, uint64_t inputs_capacity, struct lzr_err *err)
+{
+    struct lzr_slot s = {0};
+    struct rlimit most;
+    size(&s, capacity, inputs_capacity);
+    if (getrlimit(RLIMIT_FSIZE, &most) != 0 || most.rlim_cur == RLIM_INFINITY ||
+        length(&s) <= most.rlim_cur) {
+        return LZR_OK;
+    }
+    return lzr_err_set(err, LZR_E_LIMIT,
+                       "the largest block needs %llu KiB of shared memory, and files may have "
+                       "%llu KiB here: raise that (ulimit -f unlimited, or LimitFSIZE=)",
+                       (unsigned long long)((length(&s) + 1023) / 1024),
+                       (unsigned long long)(most.rlim_cur / 1024));
+}
+
 enum lzr_code lzr_slot_new(uint32_t id, uint64_t capacity, uint64_t inputs_capacity,
                            struct lzr_budget *budget, struct lzr_slot **out, struct lzr_err *err)
 {
@@ -25,8 +48,7 @@ enum lzr_code lzr_slot_new(uint32_t id, uint64_t capacity, uint64_t inputs_capac
     if (s == NULL) {
         return lzr_err_set(err, LZR_E_NOMEM, "no memory for a slot");
     }
-    s->capacity = capacity == 0 ? 4096 : whole_pages(capacity);
-    s->inputs_capacity = whole_pages(inputs_capacity);
+    size(s, capacity, inputs_capacity);
     s->fd = memfd_create("lazarr-slot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (s->fd < 0) {
         lzr_err_sys(err, "cannot make shared memory");

@@ -38,6 +38,8 @@ struct lzr_slot {
 
 enum lzr_code lzr_slot_new(uint32_t id, uint64_t capacity, uint64_t inputs_capacity,
                            struct lzr_budget *budget, struct lzr_slot **out, struct lzr_err *err);
+/* Whether a slot may be so large at all: no where `ulimit -f` forbids it, which doesn't change. */
+enum lzr_code lzr_slot_check(uint64_t capacity, uint64_t inputs_capacity, struct lzr_err *err);
 struct lzr_slot *lzr_slot_ref(struct lzr_slot *s);
 void lzr_slot_unref(struct lzr_slot **s);
 /* Bytes that a job of this size would be charged beyond what is charged already. */

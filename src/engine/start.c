@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/cores.h"
 #include "base/mem.h"
 #include "engine/engine.h"
 #include "engine/inputs.h"
@@ -65,11 +66,10 @@ static enum lzr_code make_epolls(struct lzr_driver *d, struct lzr_err *err)
 static enum lzr_code make_tables(struct lzr_driver *d, const struct lzr_driver_options *o,
                                  struct lzr_err *err)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    cores = cores < 1 ? 1 : cores;
-    d->nworkers = o->workers != 0 ? o->workers : (unsigned)cores;
+    const unsigned cores = lzr_cores_find("").n;
+    d->nworkers = o->workers != 0 ? o->workers : cores;
     d->nworkers = d->nworkers > LZR_MAX_WORKERS ? LZR_MAX_WORKERS : d->nworkers;
-    d->ncodecs = cores < 2 ? 2 : cores > 64 ? 64 : (unsigned)cores;
+    d->ncodecs = cores < 2 ? 2 : cores > 64 ? 64 : cores;
     d->workers = lzr_calloc(d->nworkers, sizeof *d->workers);
     /* All of them before anything can fail: one that isn't is taken for the owner of descriptor 0.
      */
@@ -296,6 +296,9 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
     }
     if (code == LZR_OK) {
         code = lzr_handover_check(d, err);
+    }
+    if (code == LZR_OK) {
+        code = lzr_slot_check(d->slot_bytes, d->inputs_bytes, err);
     }
     if (code == LZR_OK) {
         code = lzr_homes_init(d, err);

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/spawn.h"
 #include "engine/engine.h"
 
 extern char **environ;
@@ -111,7 +112,8 @@ void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
             return;
         }
         if (lzr_slot_new(id, d->slot_bytes, d->inputs_bytes, &d->budget, &fresh, &err) != LZR_OK) {
-            lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s", w->number, err.msg);
+            lzr_log_as(d->log, LZR_LOG_ERROR, (struct lzr_log_how){.same = d->nonce | 1},
+                       "worker %u: %s", w->number, err.msg); /* again every second */
             pthread_mutex_lock(&d->mu);
             w->slots_us = lzr_now_us() + LZR_SLOTS_US;
             pthread_mutex_unlock(&d->mu);
@@ -215,7 +217,6 @@ static int spawn(const struct lzr_driver *d, int socket_fd, int output_fd, pid_t
 {
     posix_spawn_file_actions_t fa;
     posix_spawnattr_t attr;
-    sigset_t none, all;
     const char *old = getenv("LD_LIBRARY_PATH");
     const char *args[10];
     size_t n = 0;
@@ -234,17 +235,13 @@ static int spawn(const struct lzr_driver *d, int socket_fd, int output_fd, pid_t
         return ENOMEM;
     }
     LZR_ZERO(posix_spawn_file_actions_init(&fa));
-    LZR_ZERO(posix_spawnattr_init(&attr));
-    sigemptyset(&none);
-    sigfillset(&all);
     /* Both ends lie well above 3 (start.c reserves the low numbers), so the order is safe. */
     int rc = posix_spawn_file_actions_adddup2(&fa, output_fd, 1) |
              posix_spawn_file_actions_adddup2(&fa, output_fd, 2) |
              posix_spawn_file_actions_adddup2(&fa, socket_fd, LZR_WORKER_FD) |
              posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0) |
              posix_spawn_file_actions_addclosefrom_np(&fa, LZR_WORKER_FD + 1) |
-             posix_spawnattr_setsigmask(&attr, &none) | posix_spawnattr_setsigdefault(&attr, &all) |
-             posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+             lzr_spawn_clean(&attr);
     if (rc == 0) {
         rc = posix_spawn(pid, d->pyenv.worker, &fa, &attr, (char *const *)(uintptr_t)args, env);
     }

@@ -192,9 +192,9 @@ static enum MHD_Result refuse_host(struct lzr_http_req *r, const char *host, siz
     (void)snprintf(text, sizeof text, "%.*s", (int)(n < 256 ? n : 256), host);
     atomic_fetch_add_explicit(&s->refused_hosts, 1, memory_order_relaxed);
     if (lzr_once_due(&s->strange_hosts, text, lzr_now_us())) {
-        lzr_log(s->o.log, LZR_LOG_WARN,
-                "a request for the host '%s' was refused; to answer to it: --allow-host %.*s", text,
-                (int)strcspn(text, ":"), text);
+        lzr_log_as(s->o.log, LZR_LOG_WARN, (struct lzr_log_how){.client = true},
+                   "a request for the host '%s' was refused; to answer to it: --allow-host %.*s",
+                   text, (int)strcspn(text, ":"), text);
     }
     (void)snprintf(text, sizeof text,
                    "this server does not answer to the host '%.*s' (--allow-host adds names)\n",

@@ -69,9 +69,9 @@ const char *lzr_cors_allow(struct lzr_cors *c, const char *origin)
         return origin;
     }
     if (lzr_once_due(&c->told, origin, lzr_now_us())) {
-        lzr_log(c->log, LZR_LOG_WARN,
-                "a page of %.256s may not read this server; to allow it: --allow-origin %.256s",
-                origin, origin);
+        lzr_log_as(c->log, LZR_LOG_WARN, (struct lzr_log_how){.client = true},
+                   "a page of %.256s may not read this server; to allow it: --allow-origin %.256s",
+                   origin, origin);
     }
     return NULL;
 }

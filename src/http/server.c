@@ -76,10 +76,12 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *conn, char *text)
 static void log_access(const struct lzr_http_req *r)
 {
     char target[1024]; /* without the token */
+    /* What fails is asked for again and again, by viewers that know no other way. */
+    const struct lzr_log_how how = {.client = true, .same = r->status >= 500 ? r->status : 0};
     lzr_target_mask(r->raw, r->nraw, r->server->access.token, target, sizeof target);
-    lzr_log(r->server->o.log, LZR_LOG_INFO, "%s %s %u %llu %.3f ms%s", r->method, target, r->status,
-            (unsigned long long)r->sent, (double)(lzr_now_us() - r->begun_us) / 1e3,
-            r->hit ? " hit" : "");
+    lzr_log_as(r->server->o.log, LZR_LOG_INFO, how, "%s %s %u %llu %.3f ms%s", r->method, target,
+               r->status, (unsigned long long)r->sent, (double)(lzr_now_us() - r->begun_us) / 1e3,
+               r->hit ? " hit" : "");
 }
 
 static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
@@ -272,7 +274,7 @@ static void log_mhd(void *cls, const char *fmt, va_list ap)
     char text[512];
     (void)vsnprintf(text, sizeof text, fmt, ap);
     text[strcspn(text, "\n")] = '\0';
-    lzr_log(s->o.log, LZR_LOG_DEBUG, "http: %s", text);
+    lzr_log_as(s->o.log, LZR_LOG_DEBUG, (struct lzr_log_how){.client = true}, "http: %s", text);
 }
 
 bool lzr_is_loopback(const struct sockaddr *a)

@@ -63,6 +63,8 @@ enum MHD_Result lzr_serve_metrics(struct lzr_http_req *r)
            lzr_patience_ended(s->patience));
     metric(&b, "counter", "http_gone_total", "clients that left while they waited",
            atomic_load(&s->gone));
+    metric(&b, "counter", "log_lost_total", "lines of the log that nobody read in time",
+           lzr_log_lost(s->o.log));
     metric(&b, "gauge", "editions", "loaded stores: the current ones, and replaced ones in use",
            rc.editions);
     labelled(&b, "reloads_total", "reloads of the stores", "result", "ok", rc.ok, "failed",

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 size_t lzr_text_copy(char *out, size_t n, const char *text)
 {
@@ -93,6 +94,11 @@ static bool init_python(const char *program, char *line, size_t nline)
     PyStatus s = Py_PreInitialize(&pre);
     PyConfig_InitIsolatedConfig(&config);
     config.parse_argv = 0;
+    struct rlimit longest;
+    /* Where files can't be as long as they like (ulimit -f), Python before 3.14 leaves cut bytecode
+     * behind, which no later process can load. */
+    config.write_bytecode =
+        getrlimit(RLIMIT_FSIZE, &longest) != 0 || longest.rlim_cur == RLIM_INFINITY;
     const char *home = getenv("PYTHONHOME");
     if (!PyStatus_Exception(s)) {
         s = PyConfig_SetBytesArgv(&config, 1, args);

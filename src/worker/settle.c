@@ -42,6 +42,7 @@ void lzr_settle(void)
     (void)setrlimit(RLIMIT_CORE, &none); /* a crash of user code needn't fill the disk */
     (void)setpgid(0, 0);                 /* a Ctrl-C at the terminal is the server's to handle */
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* as in any Python: an error of write() */
     FILE *f = fopen("/proc/self/oom_score_adj", "w");
     if (f != NULL) {
         (void)fputs("500", f);

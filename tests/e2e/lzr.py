@@ -239,7 +239,10 @@ class Server:
     alive = []  # all that were started and not stopped; conftest ends them
     stopped = []  # by stop(), in the test that runs
 
-    def __init__(self, stores, *args, env=None, port=0, cwd=None, nofile=None):
+    def __init__(self, stores, *args, env=None, port=0, cwd=None, nofile=None, stderr=subprocess.STDOUT,
+                 inherits=lambda: None):
+        """stderr: a descriptor that the test reads itself. inherits: called in the process before it
+        becomes the server."""
         stores = [stores] if isinstance(stores, (str, os.PathLike)) else list(stores)
         command = [LAZARR, "serve", *stores, "--port", port, *args]
         def before():
@@ -247,9 +250,10 @@ class Server:
             if nofile:
                 import resource
                 resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
+            inherits()
         self.process = subprocess.Popen(
             list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, env=environment(**(env or {})), cwd=cwd, preexec_fn=before,
+            stderr=stderr, env=environment(**(env or {})), cwd=cwd, preexec_fn=before,
             start_new_session=True)
         self.lines, self._news = [], threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -7,7 +7,7 @@ import soak  # noqa: E402
 
 
 def test_a_short_soak(tmp_path):
-    with soak.serve(tmp_path, "--cache", "1MiB") as srv:
+    with soak.serve(tmp_path, "--cache", "1MiB", "--no-access-log") as srv:
         s = soak.Soak(srv, soak.keys(srv), 15)
         s.run(16, kill_every=0.7)
         s.settle()

@@ -1,18 +1,21 @@
 """The soak: clients that read at random over all formats and clients that vanish, while a worker is killed every
-two seconds. No wrong byte, no request without an answer or that waits for nothing, flat memory.
+two seconds and nobody reads the log. No wrong byte, no request without an answer or that waits for nothing, flat
+memory.
 
     /usr/bin/python3 tests/soak/soak.py --minutes 15 [--clients 16] [--write docs/soak.md]
 
 What is right is what the same server answered to every key before, undisturbed (other tests compare that with
 NumPy). Every request is answered: 200 with the right bytes, 304, or an honest refusal (503 with Retry-After; 500
 where a worker died twice over one chunk), and soon: what is computed here takes milliseconds, a new worker less than
-a second. Ends with 1 if anything else was seen or memory grew.
+a second. Ends with 1 if anything else was seen or memory grew: a line is fitted to what the server has resident
+after the first five minutes, and may rise by 4 KiB a minute, or by twice its standard error.
 """
 import argparse
 import collections
 import itertools
 import os
 import random
+import re
 import signal
 import socket
 import sys
@@ -88,7 +91,22 @@ def keys(srv):
     return right
 
 
+WARM = 300.0  # seconds until memory is judged
+RISE = 4 * 1024  # bytes a minute that resident memory may rise
+BIN = 10.0  # seconds whose samples are one point of the fit: those of one second say the same
 LATE = 10.0 * lzr.SLOW  # seconds; whoever waits so long has been forgotten
+
+
+def fit(points):
+    """A line through [(x, y)] by least squares: its slope and the standard error of that."""
+    n = len(points)
+    if n < 3:
+        return 0.0, float("inf")
+    mx, my = sum(x for x, _ in points) / n, sum(y for _, y in points) / n
+    sxx = sum((x - mx) ** 2 for x, _ in points)
+    slope = sum((x - mx) * (y - my) for x, y in points) / sxx
+    rest = sum((y - my - slope * (x - mx)) ** 2 for x, y in points)
+    return slope, (rest / (n - 2) / sxx) ** 0.5
 
 
 class Soak:
@@ -179,7 +197,7 @@ class Soak:
         while time.monotonic() < self.end:
             rss = self.srv.rss()
             self.samples.append((time.monotonic() - start, rss["RssAnon"], rss["RssShmem"],
-                                 len(os.listdir(f"/proc/{self.srv.process.pid}/fd"))))
+                                 len(os.listdir(f"/proc/{self.srv.process.pid}/fd")), rss["VmRSS"]))
             time.sleep(every)
 
     def run(self, clients, kill_every=2.0, sample_every=1.0):
@@ -196,27 +214,45 @@ class Soak:
         for gauge in ("waiting", "queued", "running", "slots_pinned", "http_suspended", "unsent_bytes"):
             self.srv.wait_metric(gauge, 0)
 
-    def slope(self):
-        """Bytes a minute of the server's own memory, by least squares over the second half."""
-        half = [s for s in self.samples if s[0] >= self.samples[-1][0] / 2]
-        n = len(half)
-        if n < 3:
-            return 0.0
-        mt, mv = sum(s[0] for s in half) / n, sum(s[1] for s in half) / n
-        return 60 * (sum((s[0] - mt) * (s[1] - mv) for s in half) / sum((s[0] - mt) ** 2 for s in half))
+    def slope(self, what=4):
+        """Bytes a minute by which resident memory rose, and their standard error: after WARM, or in the second half
+        of a shorter run. what: of samples; 1 is the server's own memory alone."""
+        after = min(WARM, self.samples[-1][0] / 2)
+        bins = collections.defaultdict(list)
+        for s in self.samples:
+            if s[0] >= after:
+                bins[int(s[0] / BIN)].append(s)
+        slope, error = fit([(sum(s[0] for s in b) / len(b) / 60, sum(s[what] for s in b) / len(b))
+                            for b in bins.values()])
+        return slope, error
 
 
-def serve(folder, *args):
+def serve(folder, *args, **more):
     (folder / "s.py").write_text(STORE)
-    return lzr.Server(folder / "s.py", "--workers", "2", "--no-access-log", *args)
+    return lzr.Server(folder / "s.py", "--workers", "2", *args, **more)
+
+
+def read_on(log, srv):
+    """Whoever read the log is back: the line that says how much was lost meanwhile."""
+    data = b""
+    while not re.search(rb"lazarr: \d+ lines lost: .*\n", data):
+        more = os.read(log, 1 << 20)
+        assert more, f"the log ended without a word of what was lost: {data[-500:]!r}"
+        data += more
+    threading.Thread(target=lambda: [None for _ in iter(lambda: os.read(log, 1 << 20), b"")], daemon=True).start()
+    lost = int(re.search(rb"(\d+) lines lost", data).group(1))
+    said = data.count(b"\n") - 1
+    assert srv.metric("log_lost_total") >= lost and said > 1000, (lost, said)
+    return lost
 
 
 REPORT = """# The soak
 
 `tests/soak/soak.py`: {clients} clients read at random over Zarr v2 and v3, N5, BigDataViewer and precomputed
 ({keys} keys of plain arrays, images with levels, labels and an array made from another), one request in ten
-comes from a client that vanishes, and a worker is killed (SIGKILL) every {every:g} s. Each answer is compared with
-what the same server said undisturbed. By hand, or as a test: `ctest --test-dir build -L soak` (15 minutes).
+comes from a client that vanishes, a worker is killed (SIGKILL) every {every:g} s, and nobody reads the log (a line a
+request). Each answer is compared with what the same server said undisturbed. By hand, or as a test:
+`ctest --test-dir build -L soak` (15 minutes).
 
 The last run, {when}, {minutes:.1f} minutes on {cores} cores:
 
@@ -233,7 +269,9 @@ The last run, {when}, {minutes:.1f} minutes on {cores} cores:
 | **answers after more than {after:g} s** | {late} |
 | answers within, ms: 50 % / 99 % / 99.9 % / all | {w50:.1f} / {w99:.0f} / {w999:.0f} / {w:.0f} |
 | the server's own memory: first minute / end, MiB | {first:.1f} / {last:.1f} |
-| slope over the second half, KiB a minute | {slope:.1f} |
+| its resident memory rose after the first {after_min:.1f} minutes, KiB a minute, and the standard error | {rise:.1f} ± {error:.1f} |
+| of that, its own memory | {slope:.1f} ± {own_error:.1f} |
+| lines of the log that were lost, and said so when it was read again | {log_lost} |
 | shared memory of slots at the end, MiB; descriptors | {shm:.1f}; {fds} |
 
 What grows is what malloc keeps, not what is in use: over twelve minutes with a cache of 3 MiB, the bytes in use
@@ -254,13 +292,16 @@ def main():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--write", type=Path)
     o = p.parse_args()
-    with tempfile.TemporaryDirectory() as folder, serve(Path(folder), "--cache", o.cache) as srv:
+    log, unread = os.pipe()
+    with tempfile.TemporaryDirectory() as folder, serve(Path(folder), "--cache", o.cache, stderr=unread) as srv:
+        os.close(unread)
         right = keys(srv)
         before = srv.metrics()
         soak = Soak(srv, right, o.minutes * 60, o.seed)
         soak.run(o.clients, o.kill_every)
         soak.settle()
         after, c, s = srv.metrics(), soak.count, soak.samples
+        (rise, error), (own, own_error) = soak.slope(), soak.slope(1)
         first = [x[1] for x in s if x[0] <= max(60, s[-1][0] / 10)]
         text = REPORT.format(
             clients=o.clients, keys=len(right), every=o.kill_every, when=time.strftime("%Y-%m-%d"),
@@ -269,7 +310,8 @@ def main():
             deaths=after["worker_deaths_total"] - before["worker_deaths_total"],
             retries=after["retries_total"] - before["retries_total"],
             interrupted=after["interrupted_total"] - before["interrupted_total"],
-            first=max(first) / 2**20, last=s[-1][1] / 2**20, slope=soak.slope() / 1024, shm=s[-1][2] / 2**20,
+            first=max(first) / 2**20, last=s[-1][1] / 2**20, slope=own / 1024, own_error=own_error / 1024, rise=rise / 1024,
+            error=error / 1024, after_min=min(WARM, s[-1][0] / 2) / 60, log_lost=read_on(log, srv), shm=s[-1][2] / 2**20,
             late=c["late"], after=LATE, w50=1000 * soak.wait_at(0.5), w99=1000 * soak.wait_at(0.99), w999=1000 * soak.wait_at(0.999),
             w=1000 * soak.wait_at(1), fds=s[-1][3])
     print(text)
@@ -277,8 +319,9 @@ def main():
         print(line)
     if o.write:
         o.write.write_text(text)
-    # Flat: after a quarter of an hour a leak of 100 bytes a request would be some MiB a minute.
-    grew = o.minutes >= 5 and soak.slope() > 256 * 1024
+    grew = s[-1][0] > 2 * WARM and rise > max(RISE, 2 * error)
+    if grew:
+        print(f"memory grew: {rise / 1024:.1f} KiB a minute, standard error {error / 1024:.1f}")
     return 1 if c["wrong"] or c["lost"] or c["late"] or grew or soak.kills == 0 else 0
 
 
