@@ -13,8 +13,8 @@
 static const char help[] =
     "usage: lazarr serve STORE... [options]   serve stores over HTTP\n"
     "       lazarr describe STORE             print a store's manifest as JSON\n"
-    "       lazarr get STORE KEY              write one key's bytes to stdout; KEY is what stands in\n"
-    "                                         a URL behind the server: zarr3/brain.zarr/t1/zarr.json\n"
+    "       lazarr get STORE KEY              write one key's bytes to stdout; KEY: a URL's path,\n"
+    "                                         e.g. zarr3/brain.zarr/t1/zarr.json\n"
     "       lazarr bdv STORE ARRAY [--url http://HOST:PORT] [-o FILE.xml]\n"
     "                                         write what BigDataViewer opens: FILE.xml and, of an\n"
     "                                         image with channels, FILE.settings.xml; --url is\n"
