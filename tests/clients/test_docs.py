@@ -55,7 +55,7 @@ def test_the_versions_are_those_that_are_installed():
     """By their first two numbers; the table is renewed with the requirements."""
     pins = {}
     for file in sorted(HERE.glob("requirements-*.txt")):
-        for name, version in re.findall(r"^([\w.-]+)==(\S+)$", file.read_text(), re.M):
+        for name, version in re.findall(r"^([\w.-]+)==(\S+)", file.read_text(), re.M):
             pins.setdefault(name.lower().replace("_", "-"), set()).add(version)
     pins["zarrita"] = set(re.findall(r'"zarrita": "[^\d]*([\d.]+)"', (HERE / "package.json").read_text()))
     rows = {"zarr-python 3 ": "zarr", "… through obstore": "obstore", "… through zarrs": "zarrs", "xarray": "xarray",

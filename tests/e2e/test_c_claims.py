@@ -1,6 +1,7 @@
 """What README, docs/, CONTRIBUTING.md and the help name exists: options, metrics, files, tests, packages, parameters;
 and a few things that they say of requests."""
 import inspect
+import json
 import re
 import subprocess
 
@@ -235,3 +236,25 @@ def test_quickstart_shows_what_it_is_at(tmp_path):
     assert "three" in (tmp_path / "build/quickstart.log").read_text()
 
 
+
+
+def test_what_is_downloaded_is_pinned_with_hashes():
+    """pip's requirements, npm's locks, the jars; apt's packages are signed. What is installed without is no test's."""
+    tests = lzr.ROOT / "tests"
+    for file in [*tests.glob("*/requirements*.txt")]:
+        for line in file.read_text().splitlines():
+            if line and not line.startswith("#"):
+                assert re.fullmatch(r"[\w.-]+==\S+ --hash=sha256:[0-9a-f]{64}", line), (file.name, line)
+    for lock in tests.glob("**/package-lock.json"):
+        for name, package in json.loads(lock.read_text())["packages"].items():
+            # What is in the checkout is linked; what comes inside of another package has that one's hash.
+            if "node_modules/" in name and not package.get("link") and not package.get("inBundle"):
+                assert package.get("integrity", "").startswith("sha512-"), (lock, name)
+    jars = (tests / "java" / "jars.sha256").read_text()
+    for name, version in re.findall(r"<artifactId>([\w-]+)</artifactId>\s*<version>([\d.-]+)</version>",
+                                    (tests / "java" / "pom.xml").read_text().partition("<build>")[0]):
+        assert f" {name}-{version}.jar\n" in jars or name == "java", name
+    for script in tests.glob("*/setup.sh"):
+        for line in script.read_text().replace("\\\n", " ").splitlines():
+            if re.search(r"pip\" install|npm\"? (install|ci)", line) and "echo" not in line and "missing" not in line:
+                assert "--require-hashes" in line or re.search(r"npm\"? ci ", line), (script, line)
