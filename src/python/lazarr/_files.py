@@ -399,10 +399,11 @@ def _tiff_level(tifffile: Any, path: str, i: int, k: int, shape: tuple, offset: 
     try:
         zarr = importlib.import_module("zarr")
         file = tifffile.TiffFile(path)  # stays open as long as the store
-        return zarr.open(file.series[i].aszarr(level=k), mode="r")
-    except ImportError:
+        store = file.series[i].aszarr(level=k)
+    except (ImportError, ValueError):  # no zarr, or one that this tifffile is too new for
         with tifffile.TiffFile(path) as file:
             return file.series[i].levels[k].asarray()
+    return zarr.open(store, mode="r")
 
 
 def _tiff_places(tifffile: Any, file: Any, i: int) -> tuple:
