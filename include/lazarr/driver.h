@@ -49,6 +49,12 @@ struct lzr_driver_options {
     uint64_t worker_memory_soft, worker_memory_hard;
     uint64_t worker_jobs, worker_age_us;
     unsigned order;            /* enum lzr_order of engine/queue.h: 0 unless it is measured */
+    /* NULL, or an open driver that this one shall take the place of, of which all is kept but these
+     * arrays ("STORE/PATH"), what is made of them, and what has become another meanwhile. Borrowed
+     * for open, which takes its cached chunks; code that has changed fails it. */
+    struct lzr_driver *keep;
+    const char *const *renew;
+    size_t nrenew;
     const atomic_bool *cancel; /* NULL, or opening is given up soon after it became true */
 };
 
@@ -107,7 +113,10 @@ void lzr_driver_retire(struct lzr_driver *d);
 const struct lzr_catalog *lzr_driver_catalog(const struct lzr_driver *d);
 /* The Python that the stores run in, for people: "Python 3.11.2 of /usr". */
 void lzr_driver_python(const struct lzr_driver *d, char *out, size_t n);
-uint64_t lzr_driver_nonce(const struct lzr_driver *d); /* of this start: part of ETags */
+/* Of the start, or of when the array was made new last: part of ETags. */
+uint64_t lzr_driver_salt(const struct lzr_driver *d, const struct lzr_array *a);
+/* Whether there is an array of this name, "STORE/PATH". */
+bool lzr_driver_has(const struct lzr_driver *d, const char *name);
 /* The i-th store's manifest as its worker reported it (JSON). */
 const char *lzr_driver_manifest(const struct lzr_driver *d, size_t i, size_t *len);
 
@@ -209,6 +218,11 @@ struct lzr_worker_info {
     char error[1024]; /* why it last failed to start: line '\n' traceback, cut; "" if it didn't */
 };
 
+/* What its blobs are charged to; lives as long as the driver. For blobs of a front's own. */
+struct lzr_budget *lzr_driver_budget(struct lzr_driver *d);
+/* Whether some workers can't be replaced, as the code that they run has changed or no longer loads:
+ * why, in one line. */
+bool lzr_driver_stale(struct lzr_driver *d, char *out, size_t n);
 void lzr_driver_stats(struct lzr_driver *d, struct lzr_stats *out);
 void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_array_stats *out);
 /* Fills up to n; returns how many there are. */

@@ -32,9 +32,14 @@ void lzr_driver_python(const struct lzr_driver *d, char *out, size_t n)
                    p->source != NULL ? ", from " : "", p->source != NULL ? p->source : "");
 }
 
-uint64_t lzr_driver_nonce(const struct lzr_driver *d)
+uint64_t lzr_driver_salt(const struct lzr_driver *d, const struct lzr_array *a)
 {
-    return d->nonce;
+    return d->salts[a->id];
+}
+
+bool lzr_driver_has(const struct lzr_driver *d, const char *name)
+{
+    return lzr_keep_find(d->catalog, name) > 0;
 }
 
 const char *lzr_driver_manifest(const struct lzr_driver *d, size_t i, size_t *len)
@@ -216,6 +221,9 @@ enum lzr_got lzr_driver_start(struct lzr_driver *d, const struct lzr_chunk *c,
     pthread_mutex_lock(&d->mu);
     d->array_stats[c->array->id].misses++;
     enum lzr_got got = board(d, c, req, &list);
+    if (lzr_code_hopeless(d) != NULL) {
+        lzr_code_check(d, &list);
+    }
     pthread_mutex_unlock(&d->mu);
     lzr_complete(list);
     return got;
@@ -305,6 +313,11 @@ void lzr_driver_stats(struct lzr_driver *d, struct lzr_stats *out)
     out->source_bytes = d->handover.bytes;
 }
 
+struct lzr_budget *lzr_driver_budget(struct lzr_driver *d)
+{
+    return &d->budget;
+}
+
 void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_array_stats *out)
 {
     LZR_CHECK(array_id < lzr_catalog_narrays(d->catalog));
@@ -341,6 +354,18 @@ static void copy_error(const struct lzr_worker *w, char *out, size_t n)
         end -= end > 0 && (unsigned char)out[end - 1] >= 0xC0;
         out[end] = '\0';
     }
+}
+
+bool lzr_driver_stale(struct lzr_driver *d, char *out, size_t n)
+{
+    pthread_mutex_lock(&d->mu);
+    bool stale = d->code.nchanged > 0 || lzr_code_hopeless(d) != NULL;
+    for (unsigned i = 0; i < d->nworkers && !stale; i++) {
+        stale = d->workers[i].refused;
+    }
+    (void)snprintf(out, n, "%s", stale ? d->code.why : "");
+    pthread_mutex_unlock(&d->mu);
+    return stale;
 }
 
 size_t lzr_driver_workers(struct lzr_driver *d, struct lzr_worker_info *out, size_t n)

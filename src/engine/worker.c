@@ -29,6 +29,7 @@ void lzr_worker_init(struct lzr_worker *w, unsigned number)
 void lzr_worker_release(struct lzr_worker *w)
 {
     lzr_worker_reset(w);
+    lzr_free(w->code);
     lzr_buf_release(&w->output);
     LZR_ZERO(pthread_mutex_destroy(&w->read_mu));
 }
@@ -71,6 +72,10 @@ void lzr_worker_reset(struct lzr_worker *w)
     w->retire = NULL;
     lzr_free(w->done);
     w->done = NULL;
+    w->stray = false;
+    if (w->code != NULL) {
+        memset(w->code, 0, w->code_room);
+    }
     lzr_worker_forget_why(w);
 }
 
@@ -105,10 +110,41 @@ void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w)
 struct lzr_slot *lzr_worker_free_slot(const struct lzr_worker *w)
 {
     struct lzr_slot *s = w->slots;
-    while (s != NULL && (s->busy || s->pinned)) {
+    while (s != NULL && (s->busy || s->pinned || s->lost)) {
         s = s->next;
     }
     return s;
+}
+
+/* Takes a slot that isn't used again out of its worker's list, if it is there still: its process
+ * may have been followed by another. */
+static void drop_slot(struct lzr_worker *w, struct lzr_slot *s)
+{
+    struct lzr_slot **p = &w->slots;
+    while (*p != NULL && *p != s) {
+        p = &(*p)->next;
+    }
+    if (*p == NULL) {
+        return;
+    }
+    *p = s->next;
+    struct lzr_msg m = {.type = LZR_MSG_DROP_SLOT, .slot = s->id};
+    /* Without it the worker only keeps a map of what nobody writes to. */
+    (void)lzr_channel_send(w->channel, &m, NULL, 0, -1, NULL);
+    lzr_slot_unref(&s);
+}
+
+void lzr_worker_free(struct lzr_worker *w, struct lzr_slot *s)
+{
+    s->busy = false;
+    if (s->pinned) {
+        return;
+    }
+    if (s->lost) {
+        drop_slot(w, s);
+    } else {
+        lzr_slot_trim(s);
+    }
 }
 
 void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
@@ -120,7 +156,7 @@ void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
         unsigned usable = 0;
         pthread_mutex_lock(&d->mu);
         for (struct lzr_slot *s = w->slots; s != NULL; s = s->next) {
-            usable += !s->pinned;
+            usable += !s->pinned && !s->lost;
         }
         bool wanted = w->state == LZR_WORKER_READY && usable < LZR_WORKER_SLOTS &&
                       w->npinned <= LZR_WORKER_PINNED && lzr_now_us() >= w->slots_us;
@@ -361,8 +397,11 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
         close(output[1]);
     }
     close(theirs);
+    bool keeps = loader && d->kept.old != NULL; /* only while it opens */
+    uint32_t flags = loader ? LZR_CONFIG_LOADER : LZR_CONFIG_FACTS;
     if (pid > 0 &&
-        send_config(d, c, loader ? LZR_CONFIG_LOADER : LZR_CONFIG_FACTS, &err) == LZR_E_LIMIT) {
+        (send_config(d, c, flags | (keeps ? LZR_CONFIG_KEEP : 0), &err) == LZR_E_LIMIT ||
+         (keeps && lzr_keep_tell(d, c, &err) != LZR_OK))) {
         kill(pid, SIGKILL);
     }
     if (pid <= 0) {
