@@ -111,12 +111,12 @@ void lzr_driver_drain(struct lzr_driver *d);
 void lzr_driver_retire(struct lzr_driver *d);
 
 const struct lzr_catalog *lzr_driver_catalog(const struct lzr_driver *d);
-/* The Python that the stores run in, for people: "Python 3.11.2 of /usr". */
-void lzr_driver_python(const struct lzr_driver *d, char *out, size_t n);
 /* Of the start, or of when the array was made new last: part of ETags. */
 uint64_t lzr_driver_salt(const struct lzr_driver *d, const struct lzr_array *a);
 /* Whether there is an array of this name, "STORE/PATH". */
 bool lzr_driver_has(const struct lzr_driver *d, const char *name);
+/* The Python that the stores run in, for people: "Python 3.11.2 of /usr". */
+void lzr_driver_python(const struct lzr_driver *d, char *out, size_t n);
 /* The i-th store's manifest as its worker reported it (JSON). */
 const char *lzr_driver_manifest(const struct lzr_driver *d, size_t i, size_t *len);
 

@@ -42,6 +42,7 @@
 
 #include "base/buf.h"
 #include "base/scratch.h"
+#include "base/trim.h"
 #include "engine/band.h"
 #include "engine/cache.h"
 #include "engine/channel.h"
@@ -95,7 +96,7 @@ enum lzr_killed {
     LZR_KILLED_NOT,
     LZR_KILLED_DEADLINE,
     LZR_KILLED_ABANDONED,
-    LZR_KILLED_MEMORY, /* counts as a crash: killed_why is its text */
+    LZR_KILLED_MEMORY, /* counts as a crash */
     LZR_KILLED_CODE,   /* it runs other code than its edition; no fault of its job */
 };
 
@@ -126,6 +127,7 @@ struct lzr_worker {
     uint64_t slots_us; /* no slot could be made: when that is tried again */
     bool loaded;       /* this process has been READY */
     bool loader;       /* this process opens the sources for all (protocol.h) */
+    bool configured;   /* ... and was told of all its stores */
     bool facts_sent;
     /* code.h */
     bool stray;          /* this process runs other code than the edition */
@@ -137,7 +139,7 @@ struct lzr_worker {
     unsigned failed_starts; /* in a row: back-off */
     uint32_t deaths;
     enum lzr_killed killed;
-    char killed_why[160];
+    char killed_why[256]; /* in the words of who killed it; "": nobody did, or said why */
     uint64_t full_us;       /* since when its socket has no room for a job; 0: it has */
     uint64_t dump_us;       /* since when it writes its stacks, to be killed then; 0: it doesn't */
     uint64_t began_us;      /* when this process was started */
@@ -169,7 +171,8 @@ struct lzr_driver {
     size_t nstores;
     const char *const *ops; /* "module:function" of arrays beside data files; borrowed */
     size_t nops;
-    char **manifests; /* one a store; the reference that every worker is compared with */
+    struct lzr_buf config; /* what workers are told of the stores (config.h) */
+    char **manifests;      /* one a store; the reference that every worker is compared with */
     size_t *manifest_lens;
     struct lzr_handover handover;
     struct lzr_files files;
@@ -191,6 +194,7 @@ struct lzr_driver {
     int task_fd; /* eventfd: counts flights in tasks */
 
     struct lzr_budget budget;
+    struct lzr_trim trim; /* only the supervisor's */
     struct lzr_cache *cache;
     struct lzr_scratch_pool scratch; /* what codec threads work in */
     struct lzr_cache *decoded; /* chunks that regions share, decoded; NULL: not kept (inputs.h) */
@@ -206,9 +210,9 @@ struct lzr_driver {
     uint32_t need_tasks; /* of them, those that started flights wait for and that need nothing */
     struct lzr_flight *held; /* HELD flights */
     struct lzr_failures failures;
-    struct lzr_drops drops;
     struct lzr_code_record code;
     struct lzr_keep kept; /* while it opens */
+    struct lzr_drops drops;
     struct lzr_stats stats; /* counters; gauges are filled when asked for */
     struct lzr_array_stats *array_stats;
     struct lzr_home *homes; /* by array id; NULL: no array has slots */
@@ -330,6 +334,9 @@ void lzr_flight_release(struct lzr_driver *d, struct lzr_flight *f);
 /* worker.c */
 /* Passes what the loader said on to all workers that wait for it. With mu. */
 void lzr_send_facts(struct lzr_driver *d);
+/* Sends more of the CONFIG to a worker that has `at` bytes of it; false: it has no reason to ask,
+ * or doesn't read. With mu. */
+bool lzr_send_more(struct lzr_driver *d, struct lzr_worker *w, uint64_t at);
 /* Starts the process; supervisor only, without mu. */
 void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w);
 /* Makes slots until LZR_WORKER_SLOTS are usable, queueing SLOT messages; without mu. What fails for
@@ -350,6 +357,11 @@ void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w); /* with mu */
 bool lzr_worker_has_done(const struct lzr_worker *w, const struct lzr_array *a);
 void lzr_worker_note_done(const struct lzr_driver *d, struct lzr_worker *w,
                           const struct lzr_array *a);
+/* Kills it for a reason that is known: "it ...", without its name. That goes to the log now; where
+ * the worker is loading, it is also why it couldn't, and where it is at a job, what that died of.
+ * With mu. */
+void lzr_worker_give_up(struct lzr_driver *d, struct lzr_worker *w, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* How a failing chunk is logged: one that is asked for again and again, or beside others that fail
  * in the same way, is summed up. */

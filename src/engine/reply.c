@@ -246,6 +246,29 @@ static bool apply_loaded(struct lzr_driver *d, struct lzr_worker *w, const struc
     return true;
 }
 
+/* False and w->killed_why: it is too large, or there is no memory for it. */
+static bool add_manifest(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_packet *p)
+{
+    if (p->msg.store >= d->nstores) {
+        return false;
+    }
+    struct lzr_buf *b = &w->manifests[p->msg.store];
+    const char *path = d->stores[p->msg.store].path;
+    lzr_buf_add(b, p->text, p->msg.len);
+    if (p->msg.total > LZR_MAX_MANIFEST || b->len + p->msg.len > LZR_MAX_MANIFEST) {
+        (void)snprintf(w->killed_why, sizeof w->killed_why,
+                       "%.180s: the manifest is larger than the limit of %llu MiB", path,
+                       (unsigned long long)(LZR_MAX_MANIFEST >> 20));
+        return false;
+    }
+    if (lzr_buf_failed(b)) {
+        (void)snprintf(w->killed_why, sizeof w->killed_why, "%.180s: no memory for the manifest",
+                       path);
+        return false;
+    }
+    return true;
+}
+
 /* Keeps what a starting worker says of its stores. */
 static bool apply_load(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet *p)
 {
@@ -262,13 +285,11 @@ static bool apply_load(struct lzr_driver *d, struct lzr_worker *w, struct lzr_pa
         lzr_send_facts(d);
         return true;
     }
+    if (p->msg.type == LZR_MSG_MORE) {
+        return lzr_send_more(d, w, p->msg.bytes);
+    }
     if (p->msg.type == LZR_MSG_MANIFEST_PART) {
-        if (p->msg.store >= d->nstores) {
-            return false;
-        }
-        struct lzr_buf *b = &w->manifests[p->msg.store];
-        lzr_buf_add(b, p->text, p->msg.len);
-        return !lzr_buf_failed(b);
+        return add_manifest(d, w, p);
     }
     if (p->msg.type == LZR_MSG_LOAD_FAILED) {
         size_t line = strnlen(p->text, p->msg.len);
@@ -326,6 +347,7 @@ static bool apply(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet 
     case LZR_MSG_LOAD_FAILED:
     case LZR_MSG_DATA:
     case LZR_MSG_FACTS:
+    case LZR_MSG_MORE:
         return apply_load(d, w, p);
     case LZR_MSG_CODE:
         return lzr_code_take(d, w, p->text, p->msg.len);
@@ -525,10 +547,13 @@ static enum lzr_received read_one(struct lzr_driver *d, struct lzr_worker *w, st
         pthread_mutex_lock(&d->mu);
         if (w->channel == c) {
             if (got == LZR_RECEIVED_GARBAGE) {
-                lzr_log(d->log, LZR_LOG_ERROR, "worker %u broke the protocol and is killed",
-                        w->number);
+                char why[sizeof w->killed_why];
+                (void)snprintf(why, sizeof why, "%s",
+                               w->killed_why[0] != '\0' ? w->killed_why : "it broke the protocol");
+                lzr_worker_give_up(d, w, "%s", why);
+            } else {
+                lzr_worker_kill(d, w);
             }
-            lzr_worker_kill(d, w);
         }
         pthread_mutex_unlock(&d->mu);
     }

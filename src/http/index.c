@@ -9,7 +9,7 @@
 #include "http/viewer.h"
 #include "store/bdv.h"
 
-enum { MAX_INDEX = 16 << 20, MAX_SHOWN = 1000 };
+enum { MAX_INDEX = 16 << 20, MAX_SHOWN = 1000 /* and in the script below */ };
 
 static const char head[] = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" "
                            "/>\n<title>lazarr</title>\n"
@@ -28,7 +28,7 @@ static const char head[] = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta c
 static const char tail[] =
     "<script>\n"
     "async function live(){try{\n"
-    "  const s=await(await fetch('api/stats')).json();\n"
+    "  const s=await(await fetch('api/stats?arrays=1000')).json();\n"
     "  document.getElementById('live').textContent=\n"
     "   `${s.workers} workers · ${s.queued} queued · ${s.running} running · `+\n"
     "   `${s.cache_entries} chunks in the cache (${(s.cache_bytes/2**20).toFixed(1)} MiB) · `+\n"
