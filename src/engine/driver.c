@@ -175,6 +175,8 @@ static enum lzr_got board(struct lzr_driver *d, const struct lzr_chunk *c, struc
     if (f == NULL) {
         /* The flight may have ended between the look into the cache and now. */
         struct lzr_blob *b = lzr_cache_get(d->cache, &k, false);
+        const struct lzr_wanted *w = b == NULL ? lzr_wanted_find(d, c) : NULL;
+        b = w != NULL && w->blob != NULL ? lzr_blob_ref(w->blob) : b; /* a plan keeps it */
         if (b != NULL) {
             now_with(req, b, digest_of(c->array, b));
             return LZR_GOT_NOW;

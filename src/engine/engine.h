@@ -8,6 +8,12 @@
  *   homes.c      which workers compute arrays with slots
  *   queue.c      the order in which flights start and get workers
  *   needs.c      what flights are made from: asking, waiting, failing, dropping
+ *   plan.c       all that a root is made of, and the order in which that is made: a pure rule
+ *   listing.c    ... listed from what there is
+ *   merge.c      ... wanted from then on
+ *   planner.c    ... started when the budget has room for it
+ *   wanted.c     ... and kept until its last reader has read it
+ *   pump.c       which of it is launched next
  *   recipe.h     the ways in which a chunk comes about
  *   inputs.c     what blocks are computed from: their needs, putting regions together
  *   prepare.c    ... in a worker's slot, on codec threads
@@ -22,6 +28,7 @@
  *   pace.c       ... how long blocks take, and what that says of one that nobody waits for
  *   drops.c      ... which chunks were dropped while they ran, until somebody has got them
  *   worker.c     starting a process; its slots
+ *   load.c       what a starting one says of its stores
  *   keep.c       an edition that keeps what another one has of some arrays
  *   code.c       which code the edition runs, and workers that run another
  *
@@ -54,6 +61,7 @@
 #include "engine/homes.h"
 #include "engine/keep.h"
 #include "engine/pace.h"
+#include "engine/planner.h"
 #include "engine/pyenv.h"
 #include "engine/queue.h"
 #include "engine/slot.h"
@@ -171,6 +179,7 @@ struct lzr_driver {
     size_t nstores;
     const char *const *ops; /* "module:function" of arrays beside data files; borrowed */
     size_t nops;
+    bool follow;           /* see struct lzr_driver_options */
     struct lzr_buf config; /* what workers are told of the stores (config.h) */
     char **manifests;      /* one a store; the reference that every worker is compared with */
     size_t *manifest_lens;
@@ -184,6 +193,7 @@ struct lzr_driver {
     uint64_t *salts; /* by array id: part of ETags, the nonce of when it was made new last */
     uint64_t slot_bytes;               /* capacity of a slot: the largest block */
     uint64_t inputs_bytes;             /* ... and for the inputs of one */
+    uint64_t encoded_bytes;            /* ... and for their chunks, encoded */
     uint64_t input_chunk_bytes;        /* the largest chunk that one is made from, raw */
     bool keep;                         /* false with a cache of 0 bytes */
     uint64_t memory_soft, memory_hard; /* of a worker; 0: no limit */
@@ -204,7 +214,7 @@ struct lzr_driver {
     struct lzr_worker *workers;
     struct lzr_flights flights;
     struct lzr_queue queue;
-    struct lzr_list stack; /* GATHERING flights with needs to ask for; the next one first */
+    struct lzr_planner planner;
     struct lzr_list tasks; /* MAKING flights that no thread has taken */
     struct lzr_band bands[LZR_BANDS]; /* that are being made */
     uint32_t need_tasks; /* of them, those that started flights wait for and that need nothing */

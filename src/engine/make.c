@@ -187,6 +187,11 @@ void lzr_task_run(struct lzr_driver *d)
         return; /* another thread has it */
     }
     pthread_mutex_lock(&d->mu);
+    if (lzr_planner_turn(d)) {
+        pthread_mutex_unlock(&d->mu);
+        lzr_planner_slice(d);
+        return;
+    }
     struct lzr_flight *f = d->tasks.head;
     LZR_CHECK(f != NULL);
     lzr_list_remove(&d->tasks, f);

@@ -341,7 +341,8 @@ static enum lzr_code send_config(struct lzr_driver *d, struct lzr_channel *c, bo
                                  uint64_t at, bool *last, struct lzr_err *err)
 {
     bool keeps = loader && d->kept.old != NULL; /* only while it opens */
-    uint32_t flags = (loader ? LZR_CONFIG_LOADER : LZR_CONFIG_FACTS) | (keeps ? LZR_CONFIG_KEEP : 0);
+    uint32_t flags =
+        (loader ? LZR_CONFIG_LOADER : LZR_CONFIG_FACTS) | (keeps ? LZR_CONFIG_KEEP : 0);
     enum lzr_code code = lzr_config_send(d, c, flags, at, last, err);
     return code == LZR_OK && *last && keeps ? lzr_keep_tell(d, c, err) : code;
 }
