@@ -278,9 +278,11 @@ void lzr_needs_pump(struct lzr_driver *d, struct lzr_request **list)
 {
     bool turn = lzr_queue_turn(&d->queue, lzr_now_us());
     unsigned refused = 0;
+    if (!d->closing && !d->draining) {
+        look_ahead(d, list); /* also while all workers are busy */
+    }
     while (!d->closing && !d->draining && few_wait(d) && d->need_tasks < 2 * d->ncodecs) {
         enum begun begun = NOBODY;
-        look_ahead(d, list);
         if (!turn && go_on_all(d, list)) {
             continue;
         }
