@@ -2,8 +2,9 @@
  *
  * A blob is made with lzr_blob_new, filled by its maker, and from then on immutable. Refs may be
  * taken and dropped on any thread; the last unref frees it and gives its charge back to the budget
- * it was made under. The charge is the whole allocation, header included, so the sum of live blobs
- * is what the budget says, whoever holds them: the cache, a flight, a response being sent.
+ * it was made under. The charge is the whole allocation, header included, in whole pages where it
+ * is made of such (pages.h), so the sum of live blobs is what the budget says, whoever holds them:
+ * the cache, a flight, a response being sent.
  *
  * The budget is a number, not a gate: lzr_blob_new never refuses for the budget's sake. Whoever
  * starts work asks first (engine: reserve before you start). */
@@ -14,18 +15,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct lzr_pages;
+
 struct lzr_budget {
     _Atomic uint64_t used; /* bytes charged now */
     uint64_t limit;        /* immutable after start */
-    /* Part of used that waits for clients to read it, once for each answer: it can't be given back
-     * by evicting, and goes only as fast as they read. */
+    /* Part of used that waits for clients to read it, a blob once however many answers have it: it
+     * can't be given back by evicting, and goes only as fast as they read. */
     _Atomic uint64_t unsent;
+    /* Where its larger blobs lie, which must outlive them; NULL: where malloc puts them. */
+    struct lzr_pages *pages;
+    struct lzr_budget *parent; /* where all of it is charged, too; or NULL */
 };
 
 struct lzr_blob {
     _Atomic uint32_t refs;
     uint32_t magic;
+    _Atomic uint32_t sends;    /* answers on their way that it is part of */
     size_t len;                /* bytes in data */
+    size_t room;               /* bytes taken of the budget's pages; 0: it is malloc's */
     struct lzr_budget *budget; /* may be NULL: not charged */
     unsigned char data[];      /* len bytes, written by the maker before it is shared */
 };
@@ -41,8 +49,8 @@ struct lzr_blob *lzr_blob_shrink(struct lzr_blob *b, size_t len);
 struct lzr_blob *lzr_blob_ref(struct lzr_blob *b);
 void lzr_blob_unref(struct lzr_blob **b); /* NULLs the pointer; a NULL blob is fine */
 /* A blob is, and is no longer, part of an answer on its way. */
-void lzr_blob_sending(const struct lzr_blob *b);
-void lzr_blob_sent(const struct lzr_blob *b);
+void lzr_blob_sending(struct lzr_blob *b);
+void lzr_blob_sent(struct lzr_blob *b);
 /* Bytes that a blob of this many bytes is charged. */
 uint64_t lzr_blob_charge(size_t len);
 

@@ -13,6 +13,8 @@
 #include "base/clock.h"
 #include "base/cores.h"
 #include "base/mem.h"
+#include "base/pages.h"
+#include "engine/config.h"
 #include "engine/engine.h"
 #include "engine/inputs.h"
 #include "store/codec.h"
@@ -20,6 +22,7 @@
 
 /* How often an opening looks whether it is given up, and an end whether it takes too long. */
 #define LOOK_NS 100000000
+#define LZR_PAGES_KEPT ((size_t)16 << 20) /* bytes that chunks left and the next ones are given */
 /* Bytes for plans beside a block a worker, however small the budget. */
 #define SMALL_PLANS (UINT64_C(16) << 20)
 
@@ -316,6 +319,9 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
         code = lzr_handover_check(d, err);
     }
     if (code == LZR_OK) {
+        code = lzr_keep_map(d, err);
+    }
+    if (code == LZR_OK) {
         code = lzr_slot_check(d->slot_bytes, d->inputs_bytes, err);
     }
     if (code == LZR_OK) {
@@ -327,13 +333,26 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
         d->opened = true;
     }
     pthread_mutex_unlock(&d->mu);
+    code = code == LZR_OK ? lzr_files_open(&d->files, d->catalog, lzr_keep_file, d, err) : code;
     for (unsigned i = 0; i < d->nworkers && code == LZR_OK; i++) {
         lzr_worker_provide_slots(d, &d->workers[i]);
     }
     if (code == LZR_OK) {
+        lzr_keep_chunks(d);
         say_costs(d);
     }
     return code;
+}
+
+/* Where chunks lie. Under an address sanitizer each is malloc's, whose ends it watches. NULL: they
+ * are malloc's as well. */
+static struct lzr_pages *make_pages(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    return NULL;
+#else
+    return lzr_pages_new(LZR_PAGES_KEPT);
+#endif
 }
 
 enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_driver **out,
@@ -357,13 +376,16 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     d->worker_jobs = o->worker_jobs;
     d->worker_age_us = o->worker_age_us;
     d->budget.limit = o->cache_bytes;
+    d->budget.pages = make_pages();
     d->codec_epoll = d->supervisor_epoll = d->wake_fd = d->stop_fd = d->task_fd = -1;
     LZR_ZERO(pthread_mutex_init(&d->mu, NULL));
     LZR_ZERO(pthread_cond_init(&d->started, NULL));
     lzr_failures_init(&d->failures);
+    lzr_drops_init(&d->drops);
     lzr_handover_init(&d->handover);
     d->ops = o->ops;
     d->nops = o->nops;
+    d->kept = (struct lzr_keep){.old = o->keep, .renew = o->renew, .nrenew = o->nrenew};
     enum lzr_code code = lzr_stores_find(o->stores, o->nstores, &d->stores, &d->nstores, err);
     bool data = o->nops == 0;
     for (size_t i = 0; i < d->nstores; i++) {
@@ -372,6 +394,9 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     if (code == LZR_OK && !data) {
         code = lzr_err_set(err, LZR_E_INVAL, "--op '%s' is for data files, and none is given",
                            o->ops[0]);
+    }
+    if (code == LZR_OK) {
+        code = lzr_config_make(d, err);
     }
     if (code == LZR_OK) {
         code = lzr_pyenv_choose(o->python, exe, o->cancel, &d->pyenv, err);
@@ -385,6 +410,9 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     }
     if (code == LZR_OK) {
         code = make_tables(d, o, err);
+    }
+    if (code == LZR_OK) {
+        code = lzr_keep_begin(d, err);
     }
     if (code == LZR_OK) {
         code = start_threads(d, err);
@@ -535,7 +563,14 @@ void lzr_driver_close(struct lzr_driver **dp)
     lzr_catalog_free(&d->catalog);
     lzr_handover_release(&d->handover);
     lzr_failures_release(&d->failures);
+    lzr_code_release(&d->code);
+    lzr_files_release(&d->files);
+    lzr_keep_release(&d->kept);
+    lzr_free(d->salts);
+    lzr_drops_release(&d->drops);
+    lzr_pages_free(&d->budget.pages);
     lzr_stores_free(d->stores, d->nstores);
+    lzr_buf_release(&d->config);
     for (size_t k = 0; d->manifests != NULL && k < d->nstores; k++) {
         lzr_free(d->manifests[k]);
     }

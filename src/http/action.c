@@ -13,8 +13,9 @@ enum { MAX_ANSWER = 1 << 20 };
 bool lzr_is_action(const struct lzr_http_req *r)
 {
     static const char reload[] = "/api/reload";
-    size_t skip = lzr_target_authority(r->raw, r->nraw);
-    skip += lzr_access_path(&r->server->access, r->raw + skip, r->nraw - skip);
+    size_t skip, prefix;
+    lzr_request_path(r, &skip, &prefix);
+    skip += prefix;
     size_t n = r->nraw - skip;
     const char *q = memchr(r->raw + skip, '?', n);
     n = q != NULL ? (size_t)(q - r->raw) - skip : n;
@@ -32,8 +33,22 @@ enum MHD_Result lzr_action_begin(struct lzr_http_req *r)
     if (!lzr_admit_action(r, &out)) {
         return out;
     }
+    char array[LZR_MAX_KEY + 1];
+    const char *query = memchr(r->raw, '?', r->nraw);
+    int one = query != NULL ? lzr_query_value(query + 1, "array", array, sizeof array) : 0;
+    if (one < 0 || (one == 0 && query != NULL && query[1] != '\0')) {
+        return lzr_respond_text(r, 400, "a reload takes ?array=STORE/PATH, or nothing\n");
+    }
+    if (one > 0 && !lzr_driver_has(r->edition->driver, array)) {
+        return lzr_respond_text(r, 404,
+                                "there is no such array: it is STORE/PATH, without a level\n");
+    }
     r->reload = lzr_calloc(1, sizeof *r->reload);
     if (r->reload == NULL) {
+        return lzr_respond_text(r, 500, "out of memory\n");
+    }
+    r->reload->array = one > 0 ? lzr_strdup(array) : NULL;
+    if (one > 0 && r->reload->array == NULL) {
         return lzr_respond_text(r, 500, "out of memory\n");
     }
     r->reload->done = done;

@@ -7,9 +7,10 @@
 #include "http/look.h"
 #include "http/request.h"
 #include "http/viewer.h"
+#include "http/xarray.h"
 #include "store/bdv.h"
 
-enum { MAX_INDEX = 16 << 20, MAX_SHOWN = 1000 };
+enum { MAX_INDEX = 16 << 20, MAX_SHOWN = 1000 /* and in the script below */ };
 
 static const char head[] = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" "
                            "/>\n<title>lazarr</title>\n"
@@ -28,7 +29,7 @@ static const char head[] = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta c
 static const char tail[] =
     "<script>\n"
     "async function live(){try{\n"
-    "  const s=await(await fetch('api/stats')).json();\n"
+    "  const s=await(await fetch('api/stats?arrays=1000')).json();\n"
     "  document.getElementById('live').textContent=\n"
     "   `${s.workers} workers · ${s.queued} queued · ${s.running} running · `+\n"
     "   `${s.cache_entries} chunks in the cache (${(s.cache_bytes/2**20).toFixed(1)} MiB) · `+\n"
@@ -104,6 +105,21 @@ static const char *key_of(const struct lzr_array *a, enum lzr_face face, bool le
     return text;
 }
 
+/* It opens groups: of a plain array the one that it lies in. */
+static void xarray_row(const struct page *p, const struct lzr_array *a)
+{
+    struct lzr_buf behind;
+    char key[LZR_MAX_KEY + 1];
+    lzr_buf_init(&behind, 16384);
+    (void)key_of(a, LZR_FACE_ZARR3, false, key);
+    if (lzr_xarray_opens(a, key, &behind)) {
+        paste(p, "xarray", "xarray.open_zarr(\"", key, behind.data);
+    } else {
+        absent(p, "xarray", "its group's other arrays have axes of these names and other lengths");
+    }
+    lzr_buf_release(&behind);
+}
+
 static void zarr_rows(const struct page *p, const struct lzr_array *a)
 {
     char key[LZR_MAX_KEY + 1];
@@ -114,11 +130,11 @@ static void zarr_rows(const struct page *p, const struct lzr_array *a)
           "/\"}).result()");
     paste(p, "zarrita.js", "await zarr.open(new zarr.FetchStore(\"", key, "\"))");
     if (a->kind != LZR_PLAIN) {
-        paste(p, "xarray", "xarray.open_zarr(\"", key_of(a, LZR_FACE_ZARR3, false, key), "\")");
         paste(p, "OME-Zarr 0.5 (ngff-zarr, napari, vizarr ...)", "",
               key_of(a, LZR_FACE_ZARR3, false, key), "");
         paste(p, "OME-Zarr 0.4", "", key_of(a, LZR_FACE_ZARR2, false, key), "");
     }
+    xarray_row(p, a);
     paste(p, "zarr-python 2", "zarr.open(\"", key_of(a, LZR_FACE_ZARR2, true, key),
           "\", mode=\"r\")");
 }
@@ -213,39 +229,65 @@ static void array_section(const struct page *p, const struct lzr_array *a)
     lzr_buf_puts(p->b, "</table>\n</section>\n");
 }
 
-enum MHD_Result lzr_serve_index(struct lzr_http_req *r)
+/* Why what the page shows isn't all that is on the disk; "" where it is. */
+static void stale_line(struct lzr_buf *b, const char *why)
 {
-    const struct lzr_catalog *c = lzr_driver_catalog(r->edition->driver);
+    char text[2048];
+    if (*why != '\0') {
+        escape(why, text, sizeof text);
+        lzr_buf_printf(b, "<p id=\"stale\"><strong>%s</strong></p>\n", text);
+    }
+}
+
+/* The whole page. It is the same for all who see the stores under the same address. */
+static void make_index(struct lzr_buf *b, const struct lzr_catalog *c, const char *base,
+                       const char *why)
+{
     size_t n = lzr_catalog_narrays(c);
-    struct lzr_buf b;
-    struct page p = {.b = &b};
-    char base[LZR_PUBLIC_BYTES];
-    lzr_request_base(r, base);
+    struct page p = {.b = b};
     escape(base, p.base, sizeof p.base);
-    lzr_buf_init(&b, MAX_INDEX);
-    lzr_buf_puts(&b, head);
-    lzr_buf_puts(&b, "<p>Folders: <a href=\"zarr2/\">zarr2/</a> <a href=\"zarr3/\">zarr3/</a> "
-                     "<a href=\"n5/\">n5/</a> <a href=\"precomputed/\">precomputed/</a> "
-                     "<a href=\"bdv/\">bdv/</a></p>\n"
-                     "<p><a href=\"view/\">look at all of it in Neuroglancer</a></p>\n");
+    lzr_buf_puts(b, head);
+    lzr_buf_puts(b, "<p>Folders: <a href=\"zarr2/\">zarr2/</a> <a href=\"zarr3/\">zarr3/</a> "
+                    "<a href=\"n5/\">n5/</a> <a href=\"precomputed/\">precomputed/</a> "
+                    "<a href=\"bdv/\">bdv/</a></p>\n"
+                    "<p><a href=\"view/\">look at all of it in Neuroglancer</a></p>\n");
+    stale_line(b, why);
     for (size_t i = 0; i < n && i < MAX_SHOWN; i++) {
         array_section(&p, lzr_catalog_array(c, i));
     }
     if (n > MAX_SHOWN) {
-        lzr_buf_printf(&b, "<p>and %zu more arrays</p>\n", n - MAX_SHOWN);
+        lzr_buf_printf(b, "<p>and %zu more arrays</p>\n", n - MAX_SHOWN);
     }
-    lzr_buf_puts(&b, tail);
-    if (lzr_buf_failed(&b)) {
+    lzr_buf_puts(b, tail);
+}
+
+enum MHD_Result lzr_serve_index(struct lzr_http_req *r)
+{
+    struct lzr_sheets *sheets = &r->edition->sheets;
+    struct lzr_digest digest;
+    char base[LZR_PUBLIC_BYTES], why[512] = "", name[LZR_PUBLIC_BYTES + sizeof why + 8];
+    lzr_request_base(r, base);
+    (void)lzr_driver_stale(r->edition->driver, why, sizeof why);
+    (void)snprintf(name, sizeof name, "page %s %s", base, why);
+    struct lzr_blob *blob = lzr_sheets_find(sheets, name, &digest);
+    if (blob == NULL) {
+        struct lzr_buf b;
+        lzr_buf_init(&b, MAX_INDEX);
+        make_index(&b, lzr_driver_catalog(r->edition->driver), base, why);
+        if (!lzr_buf_failed(&b)) {
+            blob = lzr_sheets_keep(sheets, name, b.data, b.len, &digest);
+        }
         lzr_buf_release(&b);
-        return lzr_respond_text(r, 500, "out of memory\n");
     }
+    if (blob == NULL) {
+        return lzr_respond_busy(r);
+    }
+    /* Its links begin with what this request said of where we are: nobody else's business. */
     struct lzr_answer a = {.status = 200,
                            .type = "text/html; charset=utf-8",
-                           .body = b.data,
-                           .len = b.len,
-                           .copy = true,
-                           .cache_control = "no-cache"};
-    enum MHD_Result ok = lzr_respond(r, &a);
-    lzr_buf_release(&b);
-    return ok;
+                           .body = blob->data,
+                           .len = blob->len,
+                           .blob = blob,
+                           .cache_control = lzr_request_private(r)};
+    return lzr_respond(r, &a);
 }

@@ -29,6 +29,13 @@ static const struct {
     {"/...", LZR_TARGET_KEY, "...", false, NULL},
     {"/a+b", LZR_TARGET_KEY, "a+b", false, NULL}, /* a plus is a plus in a path */
     {"/\xc3\xa9", LZR_TARGET_KEY, "\xc3\xa9", false, NULL},
+    /* Slashes in a row are one. */
+    {"//", LZR_TARGET_KEY, "", true, NULL},
+    {"//evil.example/", LZR_TARGET_KEY, "evil.example/", true, NULL},
+    {"/a//b", LZR_TARGET_KEY, "a/b", false, NULL},
+    {"///a////b//", LZR_TARGET_KEY, "a/b/", true, NULL},
+    {"/a//?b//c", LZR_TARGET_KEY, "a/", true, "b//c"},
+    {"http://h//a//b", LZR_TARGET_KEY, "a/b", false, NULL},
     /* As a proxy is asked. */
     {"http://h:8080/a/b?c", LZR_TARGET_KEY, "a/b", false, "c"},
     {"HTTPS://h/a/", LZR_TARGET_KEY, "a/", true, NULL},
@@ -38,10 +45,9 @@ static const struct {
     {"http:/a", LZR_TARGET_BAD, NULL, false, NULL},
     {"ftp://h/a", LZR_TARGET_BAD, NULL, false, NULL},
     /* No key has these. */
-    {"//", LZR_TARGET_NOTHING, NULL, false, NULL},
-    {"//evil.example/", LZR_TARGET_NOTHING, NULL, false, NULL},
-    {"/a//b", LZR_TARGET_NOTHING, NULL, false, NULL},
-    {"/a//", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"//%2f", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"/a//..//b", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"/a/%2f/b", LZR_TARGET_NOTHING, NULL, false, NULL},
     {"/.", LZR_TARGET_NOTHING, NULL, false, NULL},
     {"/..", LZR_TARGET_NOTHING, NULL, false, NULL},
     {"/a/../b", LZR_TARGET_NOTHING, NULL, false, NULL},
@@ -109,6 +115,37 @@ static void test_lengths(void **state)
     assert_int_equal(t.kind, LZR_TARGET_BAD);
 }
 
+static size_t folder(const char *path, const char *name)
+{
+    return lzr_target_folder(path, strlen(path), name, strlen(name));
+}
+
+static void test_folder(void **state)
+{
+    static const char *const YES[] = {"/data/zarr3/s.zarr", "/data", "/data/", "/data?x", "/data//?x",
+                                      "/data//zarr3/", "/data/t/abc/zarr3/", "/data/healthz",
+                                      "/data/view"};
+    static const char *const NO[] = {"/", "/dat", "/database/zarr3", "/zarr3/data", "/data/x",
+                                     "/data/zarr33/", "/data/../zarr3", "/Data/zarr3", "/data/%2f"};
+    (void)state;
+    for (size_t i = 0; i < sizeof YES / sizeof YES[0]; i++) {
+        assert_int_equal(folder(YES[i], "/data"), 5);
+    }
+    for (size_t i = 0; i < sizeof NO / sizeof NO[0]; i++) {
+        assert_int_equal(folder(NO[i], "/data"), 0);
+    }
+    /* One that is called as what we have ourselves. */
+    assert_int_equal(folder("/zarr3/zarr3/s.zarr", "/zarr3"), 6);
+    assert_int_equal(folder("/zarr3/s.zarr", "/zarr3"), 0);
+    assert_int_equal(folder("/zarr3/", "/zarr3"), 0);
+    assert_int_equal(folder("/a/b/zarr3/", "/a/b"), 4);
+    assert_int_equal(folder("/zarr3/", ""), 0);
+    assert_int_equal(lzr_target_path("///a", 4), 2);
+    assert_int_equal(lzr_target_path("http://h//a", 11), 9);
+    assert_int_equal(lzr_target_path("//", 2), 1);
+    assert_int_equal(lzr_target_path("", 0), 0);
+}
+
 static void test_query(void **state)
 {
     (void)state;
@@ -121,6 +158,47 @@ static void test_query(void **state)
     assert_false(lzr_query_has("a=acl", "acl"));
     assert_false(lzr_query_has("", "acl"));
     assert_false(lzr_query_has(NULL, "acl"));
+    assert_int_equal(lzr_query_number("arrays=12", "arrays", 7), 12);
+    assert_int_equal(lzr_query_number("a=1&arrays=0&b", "arrays", 7), 0);
+    assert_int_equal(lzr_query_number("arrays=", "arrays", 7), 7);
+    assert_int_equal(lzr_query_number("arrays", "arrays", 7), 7);
+    assert_int_equal(lzr_query_number("arrays=-1", "arrays", 7), 7);
+    assert_int_equal(lzr_query_number("arrays=1x", "arrays", 7), 7);
+    assert_int_equal(lzr_query_number("arrays=99999999999999999999", "arrays", 7), 7);
+    assert_int_equal(lzr_query_number(NULL, "arrays", 7), 7);
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    char out[8];
+    static const struct {
+        const char *query;
+        int code;
+        const char *value;
+    } tries[] = {{"array=s/a", 1, "s/a"},
+                 {"array=s%2Fa", 1, "s/a"},
+                 {"x=1&array=s&array=t", 1, "s"},
+                 {"array=", 1, ""},
+                 {"array=&x", 1, ""},
+                 {"array=1234567", 1, "1234567"},
+                 {"array=12345678", -1, NULL},
+                 {"array=%", -1, NULL},
+                 {"array=%4", -1, NULL},
+                 {"array=%4&", -1, NULL},
+                 {"array=%zz", -1, NULL},
+                 {"array=%00", -1, NULL},
+                 {"array", 0, NULL},
+                 {"arrays=s", 0, NULL},
+                 {"x=array=s", 0, NULL},
+                 {"", 0, NULL},
+                 {NULL, 0, NULL}};
+    for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
+        assert_int_equal(lzr_query_value(tries[i].query, "array", out, sizeof out), tries[i].code);
+        if (tries[i].code > 0) {
+            assert_string_equal(out, tries[i].value);
+        }
+    }
 }
 
 int main(void)
@@ -128,7 +206,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_targets),
         cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_folder),
         cmocka_unit_test(test_query),
+        cmocka_unit_test(test_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
