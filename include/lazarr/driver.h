@@ -197,6 +197,8 @@ struct lzr_worker_info {
     char error[1024]; /* why it last failed to start: line '\n' traceback, cut; "" if it didn't */
 };
 
+/* What its blobs are charged to; lives as long as the driver. For blobs of a front's own. */
+struct lzr_budget *lzr_driver_budget(struct lzr_driver *d);
 void lzr_driver_stats(struct lzr_driver *d, struct lzr_stats *out);
 void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_array_stats *out);
 /* Fills up to n; returns how many there are. */

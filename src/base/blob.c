@@ -11,13 +11,17 @@
 
 void lzr_budget_add(struct lzr_budget *b, uint64_t bytes)
 {
-    atomic_fetch_add_explicit(&b->used, bytes, memory_order_relaxed);
+    for (; b != NULL; b = b->parent) {
+        atomic_fetch_add_explicit(&b->used, bytes, memory_order_relaxed);
+    }
 }
 
 void lzr_budget_sub(struct lzr_budget *b, uint64_t bytes)
 {
-    uint64_t before = atomic_fetch_sub_explicit(&b->used, bytes, memory_order_relaxed);
-    LZR_CHECK(before >= bytes);
+    for (; b != NULL; b = b->parent) {
+        uint64_t before = atomic_fetch_sub_explicit(&b->used, bytes, memory_order_relaxed);
+        LZR_CHECK(before >= bytes);
+    }
 }
 
 uint64_t lzr_blob_charge(size_t len)
@@ -35,6 +39,7 @@ struct lzr_blob *lzr_blob_new(size_t len, struct lzr_budget *budget)
         return NULL;
     }
     atomic_init(&b->refs, 1);
+    atomic_init(&b->sends, 0);
     b->magic = BLOB_MAGIC;
     b->len = len;
     b->budget = budget;
@@ -94,18 +99,22 @@ void lzr_blob_unref(struct lzr_blob **bp)
     }
 }
 
-void lzr_blob_sending(const struct lzr_blob *b)
+void lzr_blob_sending(struct lzr_blob *b)
 {
-    if (b->budget != NULL) {
-        atomic_fetch_add_explicit(&b->budget->unsent, lzr_blob_charge(b->len),
-                                  memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&b->sends, 1, memory_order_relaxed) > 0) {
+        return;
+    }
+    for (struct lzr_budget *at = b->budget; at != NULL; at = at->parent) {
+        atomic_fetch_add_explicit(&at->unsent, lzr_blob_charge(b->len), memory_order_relaxed);
     }
 }
 
-void lzr_blob_sent(const struct lzr_blob *b)
+void lzr_blob_sent(struct lzr_blob *b)
 {
-    if (b->budget != NULL) {
-        atomic_fetch_sub_explicit(&b->budget->unsent, lzr_blob_charge(b->len),
-                                  memory_order_relaxed);
+    if (atomic_fetch_sub_explicit(&b->sends, 1, memory_order_relaxed) > 1) {
+        return;
+    }
+    for (struct lzr_budget *at = b->budget; at != NULL; at = at->parent) {
+        atomic_fetch_sub_explicit(&at->unsent, lzr_blob_charge(b->len), memory_order_relaxed);
     }
 }

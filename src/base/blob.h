@@ -17,14 +17,16 @@
 struct lzr_budget {
     _Atomic uint64_t used; /* bytes charged now */
     uint64_t limit;        /* immutable after start */
-    /* Part of used that waits for clients to read it, once for each answer: it can't be given back
-     * by evicting, and goes only as fast as they read. */
+    /* Part of used that waits for clients to read it, a blob once however many answers have it: it
+     * can't be given back by evicting, and goes only as fast as they read. */
     _Atomic uint64_t unsent;
+    struct lzr_budget *parent; /* where all of it is charged, too; or NULL */
 };
 
 struct lzr_blob {
     _Atomic uint32_t refs;
     uint32_t magic;
+    _Atomic uint32_t sends;    /* answers on their way that it is part of */
     size_t len;                /* bytes in data */
     struct lzr_budget *budget; /* may be NULL: not charged */
     unsigned char data[];      /* len bytes, written by the maker before it is shared */
@@ -41,8 +43,8 @@ struct lzr_blob *lzr_blob_shrink(struct lzr_blob *b, size_t len);
 struct lzr_blob *lzr_blob_ref(struct lzr_blob *b);
 void lzr_blob_unref(struct lzr_blob **b); /* NULLs the pointer; a NULL blob is fine */
 /* A blob is, and is no longer, part of an answer on its way. */
-void lzr_blob_sending(const struct lzr_blob *b);
-void lzr_blob_sent(const struct lzr_blob *b);
+void lzr_blob_sending(struct lzr_blob *b);
+void lzr_blob_sent(struct lzr_blob *b);
 /* Bytes that a blob of this many bytes is charged. */
 uint64_t lzr_blob_charge(size_t len);
 

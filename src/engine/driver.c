@@ -296,6 +296,11 @@ void lzr_driver_stats(struct lzr_driver *d, struct lzr_stats *out)
     out->source_bytes = d->handover.bytes;
 }
 
+struct lzr_budget *lzr_driver_budget(struct lzr_driver *d)
+{
+    return &d->budget;
+}
+
 void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_array_stats *out)
 {
     LZR_CHECK(array_id < lzr_catalog_narrays(d->catalog));

@@ -13,8 +13,9 @@ enum { MAX_ANSWER = 1 << 20 };
 bool lzr_is_action(const struct lzr_http_req *r)
 {
     static const char reload[] = "/api/reload";
-    size_t skip = lzr_target_authority(r->raw, r->nraw);
-    skip += lzr_access_path(&r->server->access, r->raw + skip, r->nraw - skip);
+    size_t skip, prefix;
+    lzr_request_path(r, &skip, &prefix);
+    skip += prefix;
     size_t n = r->nraw - skip;
     const char *q = memchr(r->raw + skip, '?', n);
     n = q != NULL ? (size_t)(q - r->raw) - skip : n;

@@ -161,11 +161,8 @@ enum MHD_Result lzr_respond_options(struct lzr_http_req *r)
     const char *allow = lzr_cors_allow(&r->server->cors, origin);
     const char *asked = lzr_header(r, "Access-Control-Request-Headers");
     add(resp, "Allow", METHODS);
-    if (origin != NULL) {
-        add(resp, "Vary", "Origin, Access-Control-Request-Headers");
-    }
+    lzr_respond_origin(r, resp, true);
     if (allow != NULL) {
-        add(resp, "Access-Control-Allow-Origin", allow);
         add(resp, "Access-Control-Allow-Methods", METHODS);
         add(resp, "Access-Control-Max-Age", "86400");
         add(resp, "Access-Control-Allow-Headers",
@@ -258,11 +255,21 @@ static enum MHD_Result refuse_token(struct lzr_http_req *r)
     return lzr_respond(r, &a);
 }
 
+void lzr_request_path(const struct lzr_http_req *r, size_t *skip, size_t *prefix)
+{
+    size_t folder, at = lzr_target_path(r->raw, r->nraw);
+    const char *name = lzr_request_folder(r, &folder);
+    at += lzr_target_folder(r->raw + at, r->nraw - at, name, folder);
+    at += lzr_target_path(r->raw + at, r->nraw - at);
+    *skip = at;
+    *prefix = lzr_access_path(&r->server->access, r->raw + at, r->nraw - at);
+}
+
 /* Where the key begins in the raw target, and which prefix URLs keep. */
 static void find_path(struct lzr_http_req *r)
 {
-    size_t skip = lzr_target_authority(r->raw, r->nraw);
-    size_t prefix = lzr_access_path(&r->server->access, r->raw + skip, r->nraw - skip);
+    size_t skip, prefix;
+    lzr_request_path(r, &skip, &prefix);
     r->path = r->raw + skip + prefix;
     r->npath = r->nraw - skip - prefix;
     r->prefix = prefix;
@@ -303,19 +310,51 @@ static bool is_asked_here(const struct lzr_http_req *r)
            (names[1].text == NULL || lzr_authority_is_loopback(names[1].text, names[1].n));
 }
 
+/* What headers begin with that only a proxy, a balancer or a content network adds: of what it was
+ * asked, by whom, and of itself. Some add one of them and nothing else. */
+static const char *const proxies[] = {
+    "Forwarded",        "Via",
+    "X-Wap-",           "X-Real-",
+    "X-Original-",      "X-Originating-",
+    "X-Client-",        "X-Cluster-Client-",
+    "X-Remote-",        "X-Proxy",
+    "X-Scheme",         "X-Url-Scheme",
+    "X-Host",           "X-HTTPS",
+    "X-SSL",            "X-Rewrite-URL",
+    "X-Envoy-",         "X-Nginx-",
+    "X-ARR-",           "X-Azure-",
+    "X-Amzn-",          "X-Amz-Cf-",
+    "X-Cloud-Trace-",   "X-AppEngine-",
+    "X-Varnish",        "X-ProxyUser-",
+    "X-TLS-",           "X-Coming-From",
+    "True-Client-",     "CF-",
+    "CDN-Loop",         "Client-IP",
+    "Fastly-",          "Fly-",
+    "Akamai-",          "Incap-",
+    "Front-End-Https",  "Proxy-",
+    "WL-Proxy-",        "Surrogate-Capability",
+    "Cluster-Client-",  "X-Forward",
+};
+
+static enum MHD_Result look_for_proxy(void *cls, enum MHD_ValueKind kind, const char *key,
+                                      const char *value)
+{
+    bool *found = cls;
+    (void)kind;
+    (void)value;
+    for (size_t i = 0; !*found && i < sizeof proxies / sizeof proxies[0]; i++) {
+        *found = strncasecmp(key, proxies[i], strlen(proxies[i])) == 0;
+    }
+    return *found ? MHD_NO : MHD_YES;
+}
+
 bool lzr_is_local_peer(const struct lzr_http_req *r)
 {
-    static const char *const proxies[] = {"Forwarded",        "X-Forwarded-For",
-                                          "X-Forwarded-Host", "X-Forwarded-Proto",
-                                          "X-Real-IP",        "Via"};
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    for (size_t i = 0; i < sizeof proxies / sizeof proxies[0]; i++) {
-        if (lzr_header(r, proxies[i]) != NULL) {
-            return false;
-        }
-    }
-    return info != NULL && lzr_is_loopback(info->client_addr) && is_asked_here(r);
+    bool proxied = false;
+    (void)MHD_get_connection_values(r->conn, MHD_HEADER_KIND, look_for_proxy, &proxied);
+    return !proxied && info != NULL && lzr_is_loopback(info->client_addr) && is_asked_here(r);
 }
 
 bool lzr_admit_action(struct lzr_http_req *r, enum MHD_Result *out)

@@ -55,7 +55,7 @@ void lzr_crowd_free(struct lzr_crowd **cp)
     lzr_free(c);
 }
 
-static bool key_of(const struct sockaddr *peer, uint8_t key[16])
+bool lzr_crowd_key(const struct sockaddr *peer, uint8_t key[16])
 {
     memset(key, 0, 16);
     if (peer->sa_family == AF_INET) {
@@ -85,7 +85,7 @@ bool lzr_crowd_enter(struct lzr_crowd *c, const struct sockaddr *peer)
 {
     uint8_t key[16];
     bool may = true;
-    if (c->limit == 0 || !key_of(peer, key)) {
+    if (c->limit == 0 || !lzr_crowd_key(peer, key)) {
         return true;
     }
     pthread_mutex_lock(&c->mu);
@@ -105,7 +105,7 @@ bool lzr_crowd_enter(struct lzr_crowd *c, const struct sockaddr *peer)
 void lzr_crowd_leave(struct lzr_crowd *c, const struct sockaddr *peer)
 {
     uint8_t key[16];
-    if (c->limit == 0 || !key_of(peer, key)) {
+    if (c->limit == 0 || !lzr_crowd_key(peer, key)) {
         return;
     }
     pthread_mutex_lock(&c->mu);

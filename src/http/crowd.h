@@ -15,6 +15,8 @@
 struct lzr_crowd;
 struct sockaddr;
 
+/* Whom an address counts for, as 16 bytes; false, and zeros: nobody. Pure. */
+bool lzr_crowd_key(const struct sockaddr *peer, uint8_t key[16]);
 /* limit: connections of one address; 0: any number. */
 enum lzr_code lzr_crowd_new(unsigned limit, struct lzr_crowd **out, struct lzr_err *err);
 void lzr_crowd_free(struct lzr_crowd **c); /* a NULL one is fine */

@@ -64,12 +64,15 @@ enum MHD_Result lzr_redirect_to_slash(struct lzr_http_req *r)
 {
     struct lzr_buf b;
     const char *q = memchr(r->raw, '?', r->nraw);
-    size_t path = q != NULL ? (size_t)(q - r->raw) : r->nraw, from = 0;
+    size_t path = q != NULL ? (size_t)(q - r->raw) : r->nraw;
+    size_t authority = lzr_target_authority(r->raw, r->nraw);
+    size_t from = lzr_target_path(r->raw, r->nraw); /* "//zarr3" would be a host's name */
     bool relative = lzr_request_prefixed(r);
-    for (size_t i = 0; relative && i < path; i++) {
+    for (size_t i = from; relative && i < path; i++) {
         from = r->raw[i] == '/' ? i + 1 : from;
     }
     lzr_buf_init(&b, 8192);
+    lzr_buf_add(&b, r->raw, relative ? 0 : authority);
     lzr_buf_add(&b, r->raw + from, path - from);
     lzr_buf_putc(&b, '/');
     lzr_buf_add(&b, r->raw + path, r->nraw - path);
@@ -77,7 +80,9 @@ enum MHD_Result lzr_redirect_to_slash(struct lzr_http_req *r)
         lzr_buf_release(&b);
         return lzr_respond_text(r, 500, "out of memory\n");
     }
-    struct lzr_answer a = {.status = 301, .location = b.data, .cache_control = "no-cache"};
+    struct lzr_answer a = {.status = 301,
+                           .location = b.data,
+                           .cache_control = lzr_request_private(r)};
     enum MHD_Result ok = lzr_respond(r, &a);
     lzr_buf_release(&b);
     return ok;
@@ -93,23 +98,31 @@ enum MHD_Result lzr_serve_dir(struct lzr_http_req *r, const struct lzr_dir *dir,
     if (!t->slash) {
         return lzr_redirect_to_slash(r);
     }
-    struct lzr_buf b;
-    lzr_buf_init(&b, MAX_LISTING);
-    listing(&b, dir);
-    if (lzr_buf_failed(&b)) {
+    struct lzr_sheets *sheets = &r->edition->sheets;
+    struct lzr_digest digest;
+    char name[LZR_MAX_KEY + 16], hex[33];
+    (void)snprintf(name, sizeof name, "folder %s", dir->key);
+    struct lzr_blob *blob = lzr_sheets_find(sheets, name, &digest);
+    if (blob == NULL) {
+        struct lzr_buf b;
+        lzr_buf_init(&b, MAX_LISTING);
+        listing(&b, dir);
+        bool failed = lzr_buf_failed(&b);
+        blob = failed ? NULL : lzr_sheets_keep(sheets, name, b.data, b.len, &digest);
         lzr_buf_release(&b);
-        return lzr_respond_text(r, 500, "the listing is too long\n");
+        if (failed) {
+            return lzr_respond_text(r, 500, "the listing is too long\n");
+        }
     }
-    struct lzr_digest d = lzr_digest(b.data, b.len, 0);
-    char hex[33];
-    lzr_digest_hex(d, hex);
+    if (blob == NULL) {
+        return lzr_respond_busy(r);
+    }
+    lzr_digest_hex(digest, hex);
     (void)snprintf(r->etag, sizeof r->etag, "\"%s\"", hex);
     struct lzr_answer a = {.type = "text/html; charset=utf-8",
-                           .body = b.data,
-                           .len = b.len,
-                           .copy = true,
+                           .body = blob->data,
+                           .len = blob->len,
+                           .blob = blob,
                            .etag = r->etag};
-    enum MHD_Result ok = lzr_respond_key(r, &a);
-    lzr_buf_release(&b);
-    return ok;
+    return lzr_respond_key(r, &a);
 }

@@ -73,6 +73,7 @@ void lzr_edition_drop(struct lzr_edition **ep)
 
 static void free_edition(struct lzr_edition *e)
 {
+    lzr_sheets_release(&e->sheets);
     lzr_driver_close(&e->driver);
     lzr_glances_release(&e->glances);
     lzr_free(e);
@@ -89,6 +90,7 @@ static enum lzr_code publish(struct lzr_editions *all, struct lzr_driver **dp, s
     }
     e->driver = *dp;
     *dp = NULL;
+    lzr_sheets_init(&e->sheets, lzr_driver_budget(e->driver));
     e->nonce = lzr_driver_nonce(e->driver);
     e->all = all;
     pthread_mutex_lock(&all->mu);

@@ -20,6 +20,7 @@
 
 #include "base/err.h"
 #include "http/glance.h"
+#include "http/sheets.h"
 #include "lazarr/driver.h"
 
 #define LZR_EDITION_PATIENCE_US (UINT64_C(60) * 1000000)
@@ -32,6 +33,7 @@ struct lzr_edition {
     struct lzr_driver *driver; /* the edition's own */
     uint64_t nonce;            /* of the driver: part of ETags */
     struct lzr_glances glances;
+    struct lzr_sheets sheets;
     struct lzr_editions *all;
     /* Guarded by all->mu. */
     unsigned users;

@@ -213,39 +213,52 @@ static void array_section(const struct page *p, const struct lzr_array *a)
     lzr_buf_puts(p->b, "</table>\n</section>\n");
 }
 
-enum MHD_Result lzr_serve_index(struct lzr_http_req *r)
+/* The whole page. It is the same for all who see the stores under the same address. */
+static void make_index(struct lzr_buf *b, const struct lzr_catalog *c, const char *base)
 {
-    const struct lzr_catalog *c = lzr_driver_catalog(r->edition->driver);
     size_t n = lzr_catalog_narrays(c);
-    struct lzr_buf b;
-    struct page p = {.b = &b};
-    char base[LZR_PUBLIC_BYTES];
-    lzr_request_base(r, base);
+    struct page p = {.b = b};
     escape(base, p.base, sizeof p.base);
-    lzr_buf_init(&b, MAX_INDEX);
-    lzr_buf_puts(&b, head);
-    lzr_buf_puts(&b, "<p>Folders: <a href=\"zarr2/\">zarr2/</a> <a href=\"zarr3/\">zarr3/</a> "
-                     "<a href=\"n5/\">n5/</a> <a href=\"precomputed/\">precomputed/</a> "
-                     "<a href=\"bdv/\">bdv/</a></p>\n"
-                     "<p><a href=\"view/\">look at all of it in Neuroglancer</a></p>\n");
+    lzr_buf_puts(b, head);
+    lzr_buf_puts(b, "<p>Folders: <a href=\"zarr2/\">zarr2/</a> <a href=\"zarr3/\">zarr3/</a> "
+                    "<a href=\"n5/\">n5/</a> <a href=\"precomputed/\">precomputed/</a> "
+                    "<a href=\"bdv/\">bdv/</a></p>\n"
+                    "<p><a href=\"view/\">look at all of it in Neuroglancer</a></p>\n");
     for (size_t i = 0; i < n && i < MAX_SHOWN; i++) {
         array_section(&p, lzr_catalog_array(c, i));
     }
     if (n > MAX_SHOWN) {
-        lzr_buf_printf(&b, "<p>and %zu more arrays</p>\n", n - MAX_SHOWN);
+        lzr_buf_printf(b, "<p>and %zu more arrays</p>\n", n - MAX_SHOWN);
     }
-    lzr_buf_puts(&b, tail);
-    if (lzr_buf_failed(&b)) {
+    lzr_buf_puts(b, tail);
+}
+
+enum MHD_Result lzr_serve_index(struct lzr_http_req *r)
+{
+    struct lzr_sheets *sheets = &r->edition->sheets;
+    struct lzr_digest digest;
+    char name[LZR_PUBLIC_BYTES + 8] = "page ";
+    char *base = name + strlen(name);
+    lzr_request_base(r, base);
+    struct lzr_blob *blob = lzr_sheets_find(sheets, name, &digest);
+    if (blob == NULL) {
+        struct lzr_buf b;
+        lzr_buf_init(&b, MAX_INDEX);
+        make_index(&b, lzr_driver_catalog(r->edition->driver), base);
+        if (!lzr_buf_failed(&b)) {
+            blob = lzr_sheets_keep(sheets, name, b.data, b.len, &digest);
+        }
         lzr_buf_release(&b);
-        return lzr_respond_text(r, 500, "out of memory\n");
     }
+    if (blob == NULL) {
+        return lzr_respond_busy(r);
+    }
+    /* Its links begin with what this request said of where we are: nobody else's business. */
     struct lzr_answer a = {.status = 200,
                            .type = "text/html; charset=utf-8",
-                           .body = b.data,
-                           .len = b.len,
-                           .copy = true,
-                           .cache_control = "no-cache"};
-    enum MHD_Result ok = lzr_respond(r, &a);
-    lzr_buf_release(&b);
-    return ok;
+                           .body = blob->data,
+                           .len = blob->len,
+                           .blob = blob,
+                           .cache_control = lzr_request_private(r)};
+    return lzr_respond(r, &a);
 }

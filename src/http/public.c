@@ -34,10 +34,46 @@ static size_t prefix_of(const struct lzr_asked *asked, const char **start)
     return n > 0 && (*start)[0] == '/' && (n < 2 || (*start)[1] != '/') ? n : 0;
 }
 
+/* A parameter of the first element of Forwarded, its quotes taken off; 0: it isn't there, or has
+ * other characters. */
+static size_t parameter_of(const char *forwarded, const char *name, const char **start)
+{
+    size_t len = strlen(name);
+    for (const char *p = forwarded; p != NULL && *p != '\0' && *p != ',';) {
+        p += strspn(p, " \t;");
+        bool it = strncasecmp(p, name, len) == 0 && p[len] == '=';
+        p += strcspn(p, "=;,");
+        p += *p == '=';
+        const char *value = p + (*p == '"');
+        size_t n = strcspn(value, value > p ? "\"" : ";, \t");
+        if (it) {
+            *start = value;
+            return strspn(value, HOST_CHARS) >= n && n < 512 ? n : 0;
+        }
+        p = value + n;
+        p += strcspn(p, ";,"); /* a quote, blanks */
+    }
+    return 0;
+}
+
+/* ":8443", where a proxy says that it was asked at a port that neither its name for the host nor
+ * the scheme says; 0: nothing to add. */
+static size_t port_of(const struct lzr_asked *asked, const char *proto, const char *host, size_t n,
+                      const char **start)
+{
+    const char *usual = strcmp(proto, "https") == 0 ? "443" : "80";
+    size_t len = first_of(asked->port, "0123456789", start);
+    const char *bracket = memchr(host, ']', n);
+    bool has = memchr(bracket != NULL ? bracket : host, ':',
+                      n - (bracket != NULL ? (size_t)(bracket - host) : 0)) != NULL;
+    bool is_usual = len == strlen(usual) && strncmp(*start, usual, len) == 0;
+    return has || len > 5 || is_usual ? 0 : len;
+}
+
 void lzr_public_base(const char *public_url, const struct lzr_asked *asked,
                      const char *fallback_host, char out[LZR_PUBLIC_BYTES])
 {
-    const char *host = NULL, *proto = "http", *said, *prefix = "";
+    const char *host = NULL, *proto = "http", *said = "", *prefix = "", *port = "";
     if (public_url != NULL) {
         size_t n = strlen(public_url);
         while (n > 0 && public_url[n - 1] == '/') {
@@ -47,10 +83,16 @@ void lzr_public_base(const char *public_url, const struct lzr_asked *asked,
         return;
     }
     size_t n = first_of(asked->proto, HOST_CHARS, &said);
+    if (n == 0) {
+        n = parameter_of(asked->forwarded, "proto", &said);
+    }
     if (n == 5 && strncasecmp(said, "https", 5) == 0) {
         proto = "https";
     }
     n = first_of(asked->forwarded_host, HOST_CHARS, &host);
+    if (n == 0) {
+        n = parameter_of(asked->forwarded, "host", &host);
+    }
     if (n == 0) {
         n = first_of(asked->host, HOST_CHARS, &host);
     }
@@ -58,20 +100,32 @@ void lzr_public_base(const char *public_url, const struct lzr_asked *asked,
         host = fallback_host;
         n = strlen(host);
     }
+    size_t digits = port_of(asked, proto, host, n, &port);
     size_t folder = prefix_of(asked, &prefix);
-    (void)snprintf(out, LZR_PUBLIC_BYTES, "%s://%.*s%.*s", proto, (int)n, host, (int)folder,
-                   prefix);
+    (void)snprintf(out, LZR_PUBLIC_BYTES, "%s://%.*s%s%.*s%.*s", proto, (int)n, host,
+                   digits > 0 ? ":" : "", (int)digits, port, (int)folder, prefix);
+}
+
+const char *lzr_public_folder(const char *public_url, const struct lzr_asked *asked, size_t *n)
+{
+    const char *start = NULL;
+    if (public_url == NULL) {
+        *n = prefix_of(asked, &start);
+        return *n > 0 ? start : NULL;
+    }
+    const char *host = strstr(public_url, "://");
+    const char *path = host != NULL ? strchr(host + 3, '/') : NULL;
+    *n = path != NULL ? strlen(path) : 0;
+    while (*n > 0 && path[*n - 1] == '/') {
+        (*n)--;
+    }
+    return *n > 0 ? path : NULL;
 }
 
 bool lzr_public_has_prefix(const char *public_url, const struct lzr_asked *asked)
 {
-    const char *start;
-    if (public_url == NULL) {
-        return prefix_of(asked, &start) > 0;
-    }
-    const char *host = strstr(public_url, "://");
-    const char *path = host != NULL ? strchr(host + 3, '/') : NULL;
-    return path != NULL && strspn(path, "/") < strlen(path);
+    size_t n;
+    return lzr_public_folder(public_url, asked, &n) != NULL;
 }
 
 /* An address of either family as 16 bytes, IPv4 as IPv6 maps it. */

@@ -14,6 +14,7 @@
 #include "http/access.h"
 #include "http/cors.h"
 #include "http/crowd.h"
+#include "http/doors.h"
 #include "http/edition.h"
 #include "http/once.h"
 #include "http/public.h"
@@ -25,7 +26,7 @@
 struct lzr_server {
     struct lzr_server_options o;
     struct lzr_editions *editions;
-    int listener; /* bound; MHD's once it runs */
+    struct lzr_doors doors;
     struct MHD_Daemon *daemon;
     struct lzr_watch *watch;
     struct lzr_patience *patience;
@@ -34,6 +35,8 @@ struct lzr_server {
     struct lzr_access access;
     struct lzr_once strange_hosts; /* that the log knows */
     struct lzr_once crowded;       /* addresses, likewise */
+    struct lzr_once unread;        /* likewise, that held too much */
+    struct lzr_once strange_heads;
     uint16_t port;
     bool loopback; /* bound to a loopback address only: tracebacks may be shown to local peers */
     atomic_bool stopping;
@@ -42,7 +45,7 @@ struct lzr_server {
                                                       * not yet completed */
     _Atomic uint64_t by_status[600];
     _Atomic uint64_t bytes, gone;
-    _Atomic uint64_t refused_hosts, refused_tokens;
+    _Atomic uint64_t refused_hosts, refused_tokens, bad_heads;
 };
 
 enum lzr_req_state {
@@ -68,6 +71,7 @@ struct lzr_http_req {
     struct lzr_edition *edition; /* what it is answered from; NULL until it is routed */
     struct lzr_reload *reload;   /* of POST /api/reload, else NULL */
     bool head;
+    bool refused;      /* before a handler saw it: it has its answer (badhead.h) */
     bool counted;      /* in the server's "active" */
     char method[16];   /* for the log, cut to fit */
     _Atomic int state; /* enum lzr_req_state */
@@ -88,7 +92,7 @@ struct lzr_answer {
     const char *type; /* Content-Type, or NULL */
     const void *body; /* borrowed unless blob is set */
     size_t len;
-    bool copy;             /* body is the caller's and is copied */
+    bool copy;             /* body is the caller's and is copied (sheets.h) */
     struct lzr_blob *blob; /* body lies in it; the reference is taken over */
     const char *etag;
     const char *cache_control;
@@ -104,8 +108,12 @@ struct lzr_answer {
 
 /* Queues the answer (respond.c). Takes over answer->blob in every case. */
 enum MHD_Result lzr_respond(struct lzr_http_req *r, struct lzr_answer *a);
+/* What an answer says to browsers and caches of who may read it (cors.h), whatever its status. */
+void lzr_respond_origin(const struct lzr_http_req *r, struct MHD_Response *resp, bool preflight);
 /* A short text, copied. */
 enum MHD_Result lzr_respond_text(struct lzr_http_req *r, unsigned status, const char *text);
+/* 503: clients hold all that they may of bodies that are made, or there is no memory for one. */
+enum MHD_Result lzr_respond_busy(struct lzr_http_req *r);
 enum MHD_Result lzr_respond_404(struct lzr_http_req *r);
 /* 200 with the whole, 206 or 416, as the request's Range and If-Range say; 304 and 412 by its other
  * conditions. a holds the whole: status is set here. */
@@ -123,6 +131,9 @@ bool lzr_refuse_early(struct lzr_http_req *r, const char *method, const char *ur
                       const char *version, enum MHD_Result *out);
 /* Target, Host, preflight, token; sets path, prefix and trusted. */
 bool lzr_admit(struct lzr_http_req *r, enum MHD_Result *out);
+/* Bytes of the raw target before the path of ours: authority, slashes, a proxy's folder; and those
+ * of "/t/<token>" behind them. */
+void lzr_request_path(const struct lzr_http_req *r, size_t *skip, size_t *prefix);
 /* What changes something: POST, by the token or from this machine, not by another origin's page. */
 bool lzr_admit_action(struct lzr_http_req *r, enum MHD_Result *out);
 enum MHD_Result lzr_respond_options(struct lzr_http_req *r);
@@ -161,6 +172,11 @@ enum MHD_Result lzr_view_end(struct lzr_http_req *r); /* the wish has its result
 /* What URLs in the answer begin with, and whether a proxy has us in a folder (public.h). */
 void lzr_request_base(const struct lzr_http_req *r, char out[LZR_PUBLIC_BYTES]);
 bool lzr_request_prefixed(const struct lzr_http_req *r);
+/* That folder, without a slash at its end; NULL and 0: none. In the options, or a header. */
+const char *lzr_request_folder(const struct lzr_http_req *r, size_t *n);
+/* Cache-Control of an answer with such URLs: a cache must not give it to others, unless it is the
+ * same whatever a request says of where we are. */
+const char *lzr_request_private(const struct lzr_http_req *r);
 /* A directory asked for without its slash: to where its relative links work. */
 enum MHD_Result lzr_redirect_to_slash(struct lzr_http_req *r);
 

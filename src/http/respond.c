@@ -35,7 +35,8 @@ static void sent(void *cls)
     lzr_free(s);
 }
 
-static struct MHD_Response *lend(struct lzr_http_req *r, struct lzr_answer *a, void *body)
+static struct MHD_Response *lend(struct lzr_http_req *r, struct lzr_answer *a, void *body,
+                                 uint64_t now)
 {
     struct sending *s = lzr_malloc(sizeof *s);
     if (s == NULL) {
@@ -50,6 +51,7 @@ static struct MHD_Response *lend(struct lzr_http_req *r, struct lzr_answer *a, v
     } else {
         if (s->blob != NULL) {
             lzr_blob_sending(s->blob);
+            lzr_line_reads(r->line, s->blob, now);
         }
         a->blob = NULL;
     }
@@ -65,7 +67,8 @@ static ssize_t no_body(void *cls, uint64_t pos, char *buf, size_t max)
     return MHD_CONTENT_READER_END_OF_STREAM;
 }
 
-static struct MHD_Response *make_response(struct lzr_http_req *r, struct lzr_answer *a)
+static struct MHD_Response *make_response(struct lzr_http_req *r, struct lzr_answer *a,
+                                          uint64_t now)
 {
     static const char nothing[1] = "";
     void *body = (void *)(uintptr_t)(a->len > 0 ? a->body : nothing);
@@ -74,8 +77,18 @@ static struct MHD_Response *make_response(struct lzr_http_req *r, struct lzr_ans
          */
         return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, no_body, NULL, NULL);
     }
+    if (a->copy && r->head) {
+        a->copy = false; /* only its length is sent */
+        body = (void *)(uintptr_t)nothing;
+    } else if (a->copy && r->edition != NULL) {
+        a->blob = lzr_sheets_make(&r->edition->sheets, a->body, a->len);
+        if (a->blob == NULL) {
+            return NULL;
+        }
+        body = a->blob->data;
+    }
     if (a->blob != NULL || (a->len > 0 && !a->copy && r->edition != NULL)) {
-        return lend(r, a, body);
+        return lend(r, a, body, now);
     }
     return MHD_create_response_from_buffer(a->len, body,
                                            a->copy ? MHD_RESPMEM_MUST_COPY
@@ -89,16 +102,44 @@ static void add(struct MHD_Response *resp, const char *name, const char *value)
     }
 }
 
-static void add_cors(struct lzr_http_req *r, struct MHD_Response *resp)
+void lzr_respond_origin(const struct lzr_http_req *r, struct MHD_Response *resp, bool preflight)
 {
+    struct lzr_cors *c = &r->server->cors;
     const char *origin = lzr_header(r, "Origin");
-    const char *allow = lzr_cors_allow(&r->server->cors, origin);
-    add(resp, "Access-Control-Allow-Origin", allow);
-    if (origin != NULL) {
-        add(resp, "Vary", "Origin");
+    const char *allow = lzr_cors_allow(c, origin);
+    add(resp, "Vary", preflight ? "Origin, Access-Control-Request-Headers" : "Origin");
+    add(resp, "Cross-Origin-Resource-Policy", lzr_cors_resource_policy(c));
+    if (allow == NULL) {
+        return;
     }
-    if (allow != NULL) {
+    add(resp, "Access-Control-Allow-Origin", allow);
+    if (origin != NULL && strcmp(origin, "null") != 0 && lzr_cors_named(c, origin)) {
+        add(resp, "Access-Control-Allow-Credentials", "true");
+    }
+    if (!preflight) {
         add(resp, "Access-Control-Expose-Headers", EXPOSED);
+    }
+}
+
+/* Nothing that is served is to be taken for another type than it says, and a page for people is
+ * shown in no other's frame. */
+static void add_guards(const struct lzr_http_req *r, const struct lzr_answer *a,
+                       struct MHD_Response *resp)
+{
+    const struct lzr_cors *c = &r->server->cors;
+    bool page = a->type != NULL && strncmp(a->type, "text/html", 9) == 0;
+    if (a->type == NULL) {
+        return;
+    }
+    add(resp, "X-Content-Type-Options", "nosniff");
+    if (page || a->status >= 400) {
+        add(resp, "Referrer-Policy", "no-referrer"); /* a URL may hold the token */
+    }
+    if (page) {
+        add(resp, "Content-Security-Policy", lzr_cors_frames(c));
+        if (c->nallowed == 0) { /* it can't name any: browsers that know the policy ignore it */
+            add(resp, "X-Frame-Options", "SAMEORIGIN");
+        }
     }
 }
 
@@ -113,10 +154,7 @@ static void add_headers(struct lzr_http_req *r, const struct lzr_answer *a,
     add(resp, "Location", a->location);
     add(resp, "Allow", a->allow);
     add(resp, "WWW-Authenticate", a->authenticate);
-    if (a->type != NULL && (a->status >= 400 || strncmp(a->type, "text/html", 9) == 0)) {
-        add(resp, "X-Content-Type-Options", "nosniff");
-        add(resp, "Referrer-Policy", "no-referrer"); /* a URL may hold the token */
-    }
+    add_guards(r, a, resp);
     add(resp, "Server-Timing", a->timing);
     if (a->ranges) {
         add(resp, "Accept-Ranges", "bytes");
@@ -138,15 +176,37 @@ static void add_headers(struct lzr_http_req *r, const struct lzr_answer *a,
         (void)snprintf(text, sizeof text, "%u", a->retry_after);
         add(resp, "Retry-After", text);
     }
-    add_cors(r, resp);
+    lzr_respond_origin(r, resp, false);
+}
+
+/* Clients hold all that they may of bodies that are made, or memory is out: an answer that needs no
+ * more than the connection has. */
+static struct lzr_answer busy(void)
+{
+    static const char text[] = "clients that don't read what they asked for hold all the memory "
+                               "there is for such answers: ask again\n";
+    return (struct lzr_answer){.status = 503,
+                               .type = "text/plain; charset=utf-8",
+                               .body = text,
+                               .len = sizeof text - 1,
+                               .retry_after = 1,
+                               .cache_control = "no-store"};
 }
 
 enum MHD_Result lzr_respond(struct lzr_http_req *r, struct lzr_answer *a)
 {
-    struct MHD_Response *resp = make_response(r, a);
+    uint64_t now = lzr_now_us();
+    bool made = a->copy;
+    struct MHD_Response *resp = make_response(r, a, now);
     if (resp == NULL) {
         lzr_blob_unref(&a->blob);
-        return MHD_NO; /* out of memory: the connection closes before anything was said */
+        if (made) {
+            *a = busy();
+            resp = make_response(r, a, now);
+        }
+        if (resp == NULL) {
+            return MHD_NO; /* out of memory: the connection closes before anything was said */
+        }
     }
     add_headers(r, a, resp);
     if (a->no_length) {
@@ -155,10 +215,16 @@ enum MHD_Result lzr_respond(struct lzr_http_req *r, struct lzr_answer *a)
     r->status = a->status;
     r->sent = r->head ? 0 : a->len;
     uint64_t step = r->server->o.send_us;
-    lzr_line_due(r->line, lzr_now_us() + step + r->sent / LZR_SEND_STEP * step);
+    lzr_line_due(r->line, now + step + r->sent / LZR_SEND_STEP * step);
     enum MHD_Result ok = MHD_queue_response(r->conn, a->status, resp);
     MHD_destroy_response(resp);
     return ok;
+}
+
+enum MHD_Result lzr_respond_busy(struct lzr_http_req *r)
+{
+    struct lzr_answer a = busy();
+    return lzr_respond(r, &a);
 }
 
 enum MHD_Result lzr_respond_text(struct lzr_http_req *r, unsigned status, const char *text)

@@ -1,6 +1,5 @@
 #include "http/server.h"
 
-#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -10,11 +9,11 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "http/badhead.h"
 #include "http/request.h"
 
 /* The library puts every parameter of a query into the connection's memory; when that is full it
@@ -52,15 +51,17 @@ static void *begin(void *cls, const char *uri, struct MHD_Connection *conn)
         return NULL;
     }
     r->nraw = strlen(uri);
-    if (has_many_parameters(r->raw)) {
-        end_connection(conn);
-    }
     r->server = s;
     r->conn = conn;
     r->begun_us = lzr_now_us();
+    if (has_many_parameters(r->raw)) {
+        lzr_badhead_answer(r, 400, "too many parameters\n");
+        end_connection(conn);
+    }
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     r->line = info != NULL ? info->socket_context : NULL;
+    lzr_line_head(r->line, r);
     lzr_line_sends_earlier(r->line, r->begun_us + s->o.header_us); /* for the rest of the head */
     return r;
 }
@@ -84,17 +85,46 @@ static void log_access(const struct lzr_http_req *r)
                r->hit ? " hit" : "");
 }
 
+/* Numeric; false: none that can be written. */
+static bool name_of(const struct sockaddr *peer, char *name, size_t n)
+{
+    socklen_t len =
+        peer->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+    return getnameinfo(peer, len, name, (socklen_t)n, NULL, 0, NI_NUMERICHOST) == 0;
+}
+
+/* The connection has been ended for what was held for it: that is said once for each address. */
+static void say_unread(struct lzr_server *s, struct MHD_Connection *conn)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char name[NI_MAXHOST];
+    if (info != NULL && info->client_addr != NULL &&
+        name_of(info->client_addr, name, sizeof name) &&
+        lzr_once_due(&s->unread, name, lzr_now_us())) {
+        lzr_log(s->o.log, LZR_LOG_WARN,
+                "%s doesn't read what it asked for, and too much memory is held for it: "
+                "connections are ended",
+                name);
+    }
+}
+
 static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
                       enum MHD_RequestTerminationCode why)
 {
     struct lzr_server *s = cls;
     struct lzr_http_req *r = *con_cls;
-    (void)conn;
     (void)why;
     if (r == NULL) {
         return;
     }
     *con_cls = NULL;
+    lzr_badhead_end(r);
+    lzr_line_head(r->line, NULL);
+    lzr_line_reads(r->line, NULL, 0);
+    if (r->line != NULL && atomic_load_explicit(&r->line->unread, memory_order_relaxed)) {
+        say_unread(s, conn);
+    }
     lzr_line_sends(r->line, lzr_now_us() + LZR_IDLE_US);
     /* The library may see a client leave just as its result comes, and then ends the request
      * without the handler: the watch must not know it any more. */
@@ -142,10 +172,7 @@ static void enter_crowd(struct lzr_server *s, struct MHD_Connection *conn)
         return;
     }
     end_connection(conn);
-    socklen_t n =
-        peer->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-    if (getnameinfo(peer, n, name, sizeof name, NULL, 0, NI_NUMERICHOST) == 0 &&
-        lzr_once_due(&s->crowded, name, lzr_now_us())) {
+    if (name_of(peer, name, sizeof name) && lzr_once_due(&s->crowded, name, lzr_now_us())) {
         lzr_log(s->o.log, LZR_LOG_WARN,
                 "%s has as many connections as one address may have: more are closed "
                 "(--client-connections allows more)",
@@ -161,6 +188,14 @@ static void leave_crowd(struct lzr_server *s, struct MHD_Connection *conn)
     }
 }
 
+/* The system would take some MiB of an answer from us whether the client reads or not, beyond any
+ * budget. What is on its way isn't limited by this, only what waits to be sent. */
+static void hold_little(int fd)
+{
+    int most = LZR_SOCKET_UNSENT;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof most);
+}
+
 static void connection_changed(void *cls, struct MHD_Connection *conn, void **socket_cls,
                                enum MHD_ConnectionNotificationCode code)
 {
@@ -168,10 +203,16 @@ static void connection_changed(void *cls, struct MHD_Connection *conn, void **so
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+        const union MHD_ConnectionInfo *peer =
+            MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
         atomic_fetch_add(&s->connections, 1);
         *socket_cls = info != NULL ? lzr_line_open(s->patience, info->connect_fd,
+                                                   peer != NULL ? peer->client_addr : NULL,
                                                    lzr_now_us() + s->o.header_us)
                                    : NULL;
+        if (info != NULL) {
+            hold_little(info->connect_fd);
+        }
         if (*socket_cls == NULL) {
             end_connection(conn); /* no memory: nobody would end it when it is late */
         }
@@ -232,6 +273,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn, const char
     switch (atomic_load(&r->state)) {
     case LZR_REQ_NEW:
         atomic_store(&r->state, LZR_REQ_SEEN);
+        lzr_line_head(r->line, NULL);
         lzr_line_due(r->line, 0);
         /* Counted from here: a client that sends half a head must not hold up stopping, nor may
          * those that get 503 since it stops. */
@@ -272,6 +314,10 @@ static void log_mhd(void *cls, const char *fmt, va_list ap)
 {
     struct lzr_server *s = cls;
     char text[512];
+    va_list again;
+    va_copy(again, ap);
+    lzr_badhead_said(s, fmt, again);
+    va_end(again);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     text[strcspn(text, "\n")] = '\0';
     lzr_log_as(s->o.log, LZR_LOG_DEBUG, (struct lzr_log_how){.client = true}, "http: %s", text);
@@ -287,55 +333,6 @@ bool lzr_is_loopback(const struct sockaddr *a)
     const struct in6_addr *v6 = &in6->sin6_addr;
     return a->sa_family == AF_INET6 &&
            (IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127));
-}
-
-/* Our own listening socket, for clear errors and the choice of address. It is bound, so that an
- * occupied port is told before anything is loaded, but doesn't listen yet. */
-static int bind_to(struct lzr_server *s, struct lzr_err *err)
-{
-    struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                             .ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *list = NULL;
-    char port[8];
-    int fd = -1, one = 1;
-    (void)snprintf(port, sizeof port, "%u", s->o.port);
-    int rc = getaddrinfo(s->o.host, port, &hints, &list);
-    if (rc != 0) {
-        lzr_err_set(err, LZR_E_INVAL, "--host '%s': %s", s->o.host, gai_strerror(rc));
-        return -1;
-    }
-    lzr_err_set(err, LZR_E_SYS, "--host '%s' has no address", s->o.host);
-    for (struct addrinfo *a = list; a != NULL && fd < 0; a = a->ai_next) {
-        fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd < 0) {
-            continue;
-        }
-        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-        if (bind(fd, a->ai_addr, a->ai_addrlen) != 0) {
-            lzr_err_sys(err, "cannot listen on %s port %u%s", s->o.host, s->o.port,
-                        errno == EADDRINUSE
-                            ? " (is another lazarr running? --port 0 picks a free one)"
-                            : "");
-            close(fd);
-            fd = -1;
-            continue;
-        }
-        s->loopback = lzr_is_loopback(a->ai_addr);
-    }
-    freeaddrinfo(list);
-    return fd;
-}
-
-static uint16_t port_of(int fd)
-{
-    struct sockaddr_storage a;
-    socklen_t n = sizeof a;
-    if (getsockname(fd, (struct sockaddr *)&a, &n) != 0) {
-        return 0;
-    }
-    return ntohs(a.ss_family == AF_INET ? ((struct sockaddr_in *)&a)->sin_port
-                                        : ((struct sockaddr_in6 *)&a)->sin6_port);
 }
 
 /* Descriptors that connections may take: what the process may have, less a reserve for workers. */
@@ -369,26 +366,28 @@ enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_serv
         return lzr_err_set(err, LZR_E_NOMEM, "no memory to start");
     }
     s->o = *o;
-    s->listener = bind_to(s, err);
-    if (s->listener < 0) {
+    if (lzr_doors_open(&s->doors, o->host, o->port, err) != LZR_OK) {
         lzr_free(s);
         return LZR_E_SYS;
     }
+    s->port = s->doors.port;
+    s->loopback = s->doors.loopback;
     unsigned each = o->client_connections_set ? o->client_connections : connection_limit() / 2;
     if (lzr_crowd_new(each, &s->crowd, err) != LZR_OK ||
         lzr_watch_new(lzr_chunk_gone, lzr_chunk_left, &s->watch, err) != LZR_OK ||
         lzr_patience_new(&s->patience, err) != LZR_OK) {
         lzr_watch_free(&s->watch);
         lzr_crowd_free(&s->crowd);
-        close(s->listener);
+        lzr_doors_close(&s->doors, true);
         lzr_free(s);
         return LZR_E_SYS;
     }
-    s->port = port_of(s->listener);
     set_access(s);
     lzr_cors_init(&s->cors, o->origins, o->norigins, o->log);
     lzr_once_init(&s->strange_hosts);
     lzr_once_init(&s->crowded);
+    lzr_once_init(&s->unread);
+    lzr_once_init(&s->strange_heads);
     *out = s;
     return LZR_OK;
 }
@@ -402,7 +401,7 @@ static struct MHD_Daemon *start_daemon(struct lzr_server *s)
     return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC |
                                 MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
                             0, NULL, NULL, handle, s, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, s,
-                            MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_THREAD_POOL_SIZE,
+                            MHD_OPTION_LISTEN_SOCKET, s->doors.fds[0], MHD_OPTION_THREAD_POOL_SIZE,
                             s->o.threads < 2 ? 2u : s->o.threads, MHD_OPTION_CONNECTION_LIMIT,
                             connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, 0u,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LZR_CONNECTION_POOL,
@@ -418,14 +417,14 @@ enum lzr_code lzr_server_start(struct lzr_server *s, struct lzr_driver **d,
     if (lzr_editions_new(d, again, &s->editions, err) != LZR_OK) {
         return LZR_E_SYS;
     }
-    if (listen(s->listener, 1024) != 0) { /* the port may have been taken since it was bound */
-        return lzr_err_sys(err, "cannot listen on %s port %u", s->o.host, s->port);
+    if (lzr_doors_listen(&s->doors, s->o.host, err) != LZR_OK) {
+        return LZR_E_SYS;
     }
     s->daemon = start_daemon(s);
     if (s->daemon == NULL) {
         return lzr_err_set(err, LZR_E_SYS, "the HTTP server can't start");
     }
-    return LZR_OK;
+    return lzr_doors_attend(&s->doors, s->daemon, err);
 }
 
 uint16_t lzr_server_port(const struct lzr_server *s)
@@ -436,6 +435,20 @@ uint16_t lzr_server_port(const struct lzr_server *s)
 void lzr_server_reload(struct lzr_server *s)
 {
     lzr_editions_reload(s->editions, NULL);
+}
+
+/* While the library stops, it takes no answer from anybody, and none from itself either: a head that
+ * it would refuse then ends the process (0.9.75). So nothing comes in any more, and whoever is still
+ * there goes first. */
+static void end_connections(struct lzr_server *s)
+{
+    uint64_t until = lzr_now_us() + LZR_END_US;
+    const struct timespec pause = {.tv_nsec = 2000000};
+    (void)shutdown(s->doors.fds[0], SHUT_RD); /* the system refuses connections */
+    do {
+        lzr_patience_end_all(s->patience);
+        (void)nanosleep(&pause, NULL);
+    } while (atomic_load(&s->connections) > 0 && lzr_now_us() < until);
 }
 
 /* New requests get 503; waiting ones are ended; what is being sent goes on. Stopping the library
@@ -453,8 +466,9 @@ static void stop_daemon(struct lzr_server *s)
            (atomic_load(&s->active) > 0 && lzr_now_us() < until)) {
         (void)nanosleep(&pause, NULL);
     }
-    MHD_stop_daemon(s->daemon);
-    s->listener = MHD_INVALID_SOCKET; /* the library closed it */
+    lzr_doors_leave(&s->doors);
+    end_connections(s);
+    MHD_stop_daemon(s->daemon); /* closes the first door */
 }
 
 void lzr_server_free(struct lzr_server **sp)
@@ -467,14 +481,14 @@ void lzr_server_free(struct lzr_server **sp)
     if (s->daemon != NULL) {
         stop_daemon(s);
     }
-    if (s->listener != MHD_INVALID_SOCKET) {
-        close(s->listener);
-    }
+    lzr_doors_close(&s->doors, s->daemon == NULL);
     lzr_editions_free(&s->editions);
     lzr_watch_free(&s->watch);
     lzr_patience_free(&s->patience);
     lzr_crowd_free(&s->crowd);
     lzr_once_release(&s->crowded);
+    lzr_once_release(&s->unread);
+    lzr_once_release(&s->strange_heads);
     lzr_once_release(&s->strange_hosts);
     lzr_cors_release(&s->cors);
     lzr_free(s);

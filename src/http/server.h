@@ -56,10 +56,14 @@ struct lzr_server_options {
 #define LZR_FIRST_BYTE_RETRIERS_US (UINT64_C(25) * 1000000)
 /* What stopping may take: answers that are being sent have so long. */
 #define LZR_STOP_US (UINT64_C(10) * 1000000)
+/* ... and whoever is there without an answer so long. */
+#define LZR_END_US (UINT64_C(2) * 1000000)
 /* A query of more parameters ends its connection. */
 #define LZR_MAX_PARAMETERS 64
+/* Bytes of answers that a socket may hold and that aren't on their way to the client. */
+#define LZR_SOCKET_UNSENT (512 << 10)
 /* Memory of one connection: request line, headers, answer's head. */
-#define LZR_CONNECTION_POOL 16384
+#define LZR_CONNECTION_POOL 32768
 
 /* Binds the socket, so that an occupied port is told before the stores are loaded. */
 enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_server **out,

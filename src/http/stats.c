@@ -61,6 +61,16 @@ enum MHD_Result lzr_serve_metrics(struct lzr_http_req *r)
            "connections closed because their address had too many", lzr_crowd_refused(s->crowd));
     metric(&b, "counter", "http_late_total", "connections ended because the client was too slow",
            lzr_patience_ended(s->patience));
+    metric(&b, "counter", "http_unread_total",
+           "connections ended because too much was held for a client that didn't read",
+           lzr_patience_unread(s->patience));
+    metric(&b, "gauge", "http_sheet_bytes", "bytes of pages, listings and figures, in the budget",
+           atomic_load(&r->edition->sheets.budget.used));
+    metric(&b, "counter", "http_sheets_refused_total",
+           "answers not made because unread ones held all the memory there is for them (503)",
+           atomic_load(&r->edition->sheets.refused));
+    metric(&b, "counter", "http_bad_heads_total", "heads that the HTTP library refused",
+           atomic_load(&s->bad_heads));
     metric(&b, "counter", "http_gone_total", "clients that left while they waited",
            atomic_load(&s->gone));
     metric(&b, "counter", "log_lost_total", "lines of the log that nobody read in time",
@@ -159,8 +169,8 @@ enum MHD_Result lzr_serve_workers(struct lzr_http_req *r)
         if (info[i].error[0] != '\0') {
             bool all = r->server->loopback && lzr_is_local_peer(r); /* as in chunk.c */
             lzr_json_key(&j, "error");
-            lzr_json_string_n(&j, info[i].error,
-                              all ? strlen(info[i].error) : strcspn(info[i].error, "\n"));
+            /* Even its first line may name a file. */
+            lzr_json_string(&j, all ? info[i].error : "it failed to start; the log says why");
         }
         lzr_json_close(&j, '}');
     }

@@ -11,7 +11,7 @@ static int hex(char c)
                                   : -1;
 }
 
-/* No empty, "." or ".." segment; a trailing slash is fine. */
+/* No "." or ".." segment; a trailing slash is fine. */
 static bool canonical(const char *key, size_t n)
 {
     size_t start = 0;
@@ -20,8 +20,7 @@ static bool canonical(const char *key, size_t n)
             continue;
         }
         size_t len = i - start;
-        bool last = i == n;
-        if ((len == 0 && !last) || (len == 1 && key[start] == '.') ||
+        if ((len == 1 && key[start] == '.') ||
             (len == 2 && key[start] == '.' && key[start + 1] == '.')) {
             return false;
         }
@@ -39,6 +38,47 @@ size_t lzr_target_authority(const char *raw, size_t n)
         i++;
     }
     return i;
+}
+
+size_t lzr_target_path(const char *raw, size_t n)
+{
+    size_t i = lzr_target_authority(raw, n);
+    while (i + 1 < n && raw[i] == '/' && raw[i + 1] == '/') {
+        i++;
+    }
+    return i;
+}
+
+/* Whether a path begins with what only this server's do. */
+static bool is_ours(const char *path, size_t n)
+{
+    static const char *const roots[] = {"zarr2", "zarr3", "n5",     "precomputed", "bdv", "view",
+                                        "array", "api",   "healthz", "readyz", "metrics", "t"};
+    size_t skip = lzr_target_path(path, n) + 1, len = 0;
+    while (skip + len < n && strchr("/?", path[skip + len]) == NULL) {
+        len++;
+    }
+    for (size_t i = 0; i < sizeof roots / sizeof roots[0]; i++) {
+        if (strlen(roots[i]) == len && memcmp(path + skip, roots[i], len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t lzr_target_folder(const char *path, size_t n, const char *folder, size_t nfolder)
+{
+    if (nfolder == 0 || n < nfolder || memcmp(path, folder, nfolder) != 0) {
+        return 0;
+    }
+    const char *rest = path + nfolder;
+    size_t left = n - nfolder;
+    if (left > 0 && *rest != '/' && *rest != '?') {
+        return 0; /* "/database" isn't in "/data" */
+    }
+    size_t skip = left > 0 && *rest == '/' ? lzr_target_path(rest, left) + 1 : 0;
+    bool root = skip == left || rest[skip] == '?';
+    return (root ? !is_ours(folder, nfolder) : is_ours(rest, left)) ? nfolder : 0;
 }
 
 bool lzr_target_is_clean(const char *raw, size_t n)
@@ -88,6 +128,9 @@ void lzr_target_parse(const char *raw, size_t n, struct lzr_target *out)
             return; /* never in a target that a client may send */
         }
         odd = odd || c < 0x20 || c == 0x7f || c == '\\';
+        if (raw[i] == '/' && raw[i - 1] == '/') {
+            continue;
+        }
         if (out->len == LZR_MAX_KEY) {
             out->kind = LZR_TARGET_NOTHING;
             return;

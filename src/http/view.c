@@ -30,7 +30,9 @@ static void fill_asked(const struct lzr_http_req *r, struct lzr_asked *asked)
     if (peer != NULL && lzr_proxy_trusted(peer->client_addr, o->proxies, o->nproxies)) {
         asked->proto = lzr_header(r, "X-Forwarded-Proto");
         asked->forwarded_host = lzr_header(r, "X-Forwarded-Host");
+        asked->port = lzr_header(r, "X-Forwarded-Port");
         asked->prefix = lzr_header(r, "X-Forwarded-Prefix");
+        asked->forwarded = lzr_header(r, "Forwarded");
     }
 }
 
@@ -54,6 +56,23 @@ bool lzr_request_prefixed(const struct lzr_http_req *r)
     struct lzr_asked asked;
     fill_asked(r, &asked);
     return lzr_public_has_prefix(r->server->o.public_url, &asked);
+}
+
+const char *lzr_request_folder(const struct lzr_http_req *r, size_t *n)
+{
+    const char *public_url = r->server->o.public_url;
+    struct lzr_asked asked = {0};
+    *n = 0;
+    if (public_url == NULL && lzr_header(r, "X-Forwarded-Prefix") == NULL) {
+        return NULL; /* most requests: who is trusted need not be found out */
+    }
+    fill_asked(r, &asked);
+    return lzr_public_folder(public_url, &asked, n);
+}
+
+const char *lzr_request_private(const struct lzr_http_req *r)
+{
+    return r->server->o.public_url != NULL ? "no-cache" : "private, no-cache";
 }
 
 static enum MHD_Result finish(struct lzr_http_req *r)

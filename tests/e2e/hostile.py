@@ -65,9 +65,8 @@ for bad in (b"/%", b"/%4", b"/%zz", b"/%4g", b"/a%", b"/%%41", b"/%-1", b"/zarr3
 
 for p in (b"/../etc/passwd", b"/zarr3/../../../../etc/passwd", b"/..", b"/zarr3/..", b"/zarr3/../healthz", b"/./healthz",
           b"/%2e%2e/healthz", b"/%2e/healthz", b"/.%2e/healthz", b"/zarr3/%2e%2e/%2e%2e/etc/passwd",
-          b"/..%2fhealthz", b"/zarr3%2fs.zarr/", b"/zarr3/s.zarr%2fa/zarr.json", b"/%2fhealthz", b"//healthz",
-          b"///", b"//evil.example/zarr3", b"//evil.example//", b"/zarr3//s.zarr/", b"/zarr3/s.zarr//a/zarr.json",
-          b"/zarr3/s.zarr/a/c/0//0", b"/\\..\\..\\etc", b"/%5c..%5c", b"/zarr3\\s.zarr\\a", b"/healthz%00",
+          b"/..%2fhealthz", b"/zarr3%2fs.zarr/", b"/zarr3/s.zarr%2fa/zarr.json", b"/%2fhealthz",
+          b"//evil.example/zarr3", b"//evil.example//", b"/\\..\\..\\etc", b"/%5c..%5c", b"/zarr3\\s.zarr\\a", b"/healthz%00",
           b"/%00", b"/zarr3/s.zarr/a/zarr.json%00.png", b"/healthz%0d%0aX-Injected:%20yes", b"/%0d%0aSet-Cookie:a=b",
           b"/zarr3%0a", b"/%c0%ae%c0%ae/healthz", b"/%252e%252e/healthz", b"/%e0%80%ae/", b"/\xc0\xae\xc0\xae/",
           b"/~root/", b"/zarr3/~/s.zarr/zarr.json", b"/zarr3/~0/s.zarr/zarr.json", b"/.git/config", b"/.env",
@@ -77,8 +76,11 @@ for p in (b"/../etc/passwd", b"/zarr3/../../../../etc/passwd", b"/..", b"/zarr3/
           b"/zarr3/s.zarr/a/.zarray", b"/zarr2/s.zarr/a/zarr.json", b"/" + b"a/" * 900, b"/" + b"a" * 3000,
           b"/" + b"%61" * 1500, b"/zarr3/s.zarr/" + b"../" * 500, b"/;/", b"/zarr3/s.zarr/a/c/0/0/0"):
     target(f"trick {p[:40]!r}", p, 404)
-target("of 20 000 bytes", b"/" + b"a" * 20000, {414, 431, CLOSE})
-target("with a query of 20 000 bytes", b"/?" + b"a" * 20000, {414, 431, CLOSE})
+for p in (b"//healthz", b"/zarr3//s.zarr/", b"/zarr3/s.zarr//a/zarr.json", b"/zarr3/s.zarr/a/c/0//0", b"/zarr3//"):
+    target(f"slashes in a row {p!r}", p, 200)
+target("slashes in a row, no folder", b"//zarr3?", 301)
+target("of 40 000 bytes", b"/" + b"a" * 40000, {414, 431, CLOSE})
+target("with a query of 40 000 bytes", b"/?" + b"a" * 40000, {414, 431, CLOSE})
 # A redirect adds a slash and nothing else.
 target("redirect with markup in its query", b"/zarr3?<script>alert(1)</script>", 301)
 target("redirect with an escaped line end", b"/zarr3?a=%0d%0aX-Injected:%20yes", 301)
@@ -211,8 +213,8 @@ case("only a method", b"GET\r\n\r\n", {400, 505, CLOSE})
 case("a zero byte in the target", b"GET /zarr3\0/x HTTP/1.1\r\n" + HOST + b"\r\n", 400)
 case("a zero byte in the query", b"GET /zarr3?a\0b HTTP/1.1\r\n" + HOST + b"\r\n", 400)
 case("a zero byte in the last value", b"GET " + KEY + b" HTTP/1.1\r\n" + HOST[:-2] + b"\0.evil.example\r\n\r\n", 400)
-target("with 3000 parameters", b"/?" + b"a&" * 3000, CLOSE)
-target("with 65 parameters", b"/healthz?" + b"a=b&" * 64, CLOSE)
+target("with 3000 parameters", b"/?" + b"a&" * 3000, {400, CLOSE})
+target("with 65 parameters", b"/healthz?" + b"a=b&" * 64, {400, CLOSE})
 target("with 64 parameters", b"/healthz?" + b"a=b&" * 63, 200)
 case("a zero byte in a value", b"GET " + KEY + b" HTTP/1.1\r\n" + HOST + b"X-A: b\0c\r\n\r\n", {400, CLOSE})
 case("a zero byte in a name", b"GET " + KEY + b" HTTP/1.1\r\n" + HOST + b"X\0A: b\r\n\r\n", {400, CLOSE})

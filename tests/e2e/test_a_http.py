@@ -135,7 +135,7 @@ def test_reserved_segments(basic):
 
 @pytest.mark.parametrize("target", [
     "/../etc/passwd", "/zarr3/../../etc/passwd", "/zarr3/%2e%2e/%2e%2e/etc/passwd", "//etc/passwd",
-    f"{Z3}//zarr.json", f"{Z3}/./zarr.json", f"{Z3}/ramp/../zarr.json", f"{Z3}/zarr.json%00",
+    f"{Z3}/./zarr.json", f"{Z3}/ramp/../zarr.json", f"{Z3}/zarr.json%00",
     f"{Z3}/%00", f"{Z3}/%", f"{Z3}/%zz", f"{Z3}/%f", f"{Z3}/ramp%2fzarr.jso", f"{Z3}/\x7f",
     "/zarr3/BASIC.zarr/zarr.json", f"{Z3}/{'a' * 3000}", f"{Z3}/{'a/' * 1000}"])
 def test_odd_targets_are_not_found(basic, target):

@@ -3,6 +3,7 @@ next good request works: on a new connection, and on the same one where that is 
 import contextlib
 import select
 import socket
+import threading
 
 import pytest
 
@@ -68,7 +69,7 @@ def check(http, r, data):
     if r["Access-Control-Allow-Origin"] not in (None, "*"):
         assert r["Access-Control-Allow-Origin"] in ("http://localhost", "http://localhost:1")
     if r.status == 301:
-        assert r["Location"].startswith("/zarr3/?")
+        assert r["Location"] in ("/zarr3/?", "http://localhost/zarr3/?") or r["Location"].startswith("/zarr3/?")
     framing = r.status in (405, 413, 417, 505) or (r.status == 400 and (r["Connection"] or "").lower() == "close")
     if framing and not data.startswith((b"GET /api/reload", b"HEAD /api/reload")):
         # Whatever follows is not taken for a request.
@@ -76,8 +77,7 @@ def check(http, r, data):
         with contextlib.suppress(ConnectionError):
             while data := http.sock.recv(65536):
                 rest += data
-        # The library's own refusal of a Content-Length sends its head twice.
-        assert b"HTTP/1.1 " not in rest and (not rest or r.body.startswith(b"HTTP/1.1 4")), rest
+        assert not rest and b"HTTP/1.1 4" not in r.body, (rest, r)
     elif (r["Connection"] or "").lower() != "close" and r.version == "HTTP/1.1" and b"HTTP/1.0" not in data:
         # As if nothing had been: the same connection serves.
         assert http.get(KEY.decode(), {"Host": "localhost"}).status == 200
@@ -113,3 +113,37 @@ def test_a_flood_of_hostile_requests_at_once(tmp_path):
                 s.close()
         lzr.wait_until(lambda: srv.metric("http_connections") <= 1 + 3 * HALVES, "the connections to end")
         assert srv.stop() == 0
+
+
+@pytest.mark.limit(120)
+def test_it_stops_while_nonsense_comes_in(tmp_path):
+    """An orderly end, whatever the library is about to refuse at that moment."""
+    path = tmp_path / "s.py"
+    path.write_text(STORE)
+    nonsense = [b"GET / HTTP/2.7\r\n\r\n", b"GET / HTTP/0.9\r\n\r\n", b"GET / nonsense\r\n\r\n",
+                b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: +1\r\n\r\n"]
+    for _ in range(6):
+        with lzr.Server(path, "--workers", "1", "--no-access-log") as srv:
+            ended, begun = threading.Event(), threading.Semaphore(0)
+
+            def knock():
+                n = 0
+                while not ended.is_set():
+                    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", srv.port), timeout=5) as s:
+                        s.sendall(nonsense[n % len(nonsense)])
+                        s.recv(4096)
+                    n += 1
+                    if n == 20:
+                        begun.release()
+
+            there = [threading.Thread(target=knock) for _ in range(8)]
+            for t in there:
+                t.start()
+            for _ in there:
+                begun.acquire()
+            try:
+                assert srv.stop() == 0
+            finally:
+                ended.set()
+                for t in there:
+                    t.join()

@@ -5,6 +5,7 @@ import re
 import socket
 import ssl
 import subprocess
+import urllib.parse
 
 import pytest
 
@@ -50,6 +51,7 @@ class Proxy:
                         self.certificate], check=True, stderr=subprocess.DEVNULL)
         block = documented()
         for old, new in (("listen 443 ssl http2;", f"listen 127.0.0.1:{self.port} ssl;"),
+                         ("listen 443 ssl http2 default_server;", f"listen 127.0.0.1:{self.port} ssl default_server;"),
                          ("/etc/ssl/data.example.crt", str(self.certificate)), ("/etc/ssl/data.example.key", str(key)),
                          ("/var/cache/nginx/lazarr", str(folder / "cache")), ("127.0.0.1:8080", f"127.0.0.1:{upstream}"),
                          ("TOKEN", TOKEN)):
@@ -156,7 +158,60 @@ def test_other_pages(both):
     for origin in ("https://neuroglancer-demo.appspot.com", "http://localhost:3000"):
         for _ in range(2):
             assert proxy.get(key, {"Origin": origin})["Access-Control-Allow-Origin"] == origin
-    assert proxy.get(key)["Access-Control-Allow-Origin"] == "*"
+    assert proxy.get(key)["Access-Control-Allow-Origin"] is None
+
+
+def page(proxy, headers=(), target="/"):
+    """(status, the addresses that links of a page begin with, or of a redirect); (0, …): nginx closed it."""
+    try:
+        r = proxy.get(target, headers)
+    except (ConnectionError, OSError):
+        return 0, set()
+    text = "" if target.startswith("/zarr3/s.zarr/a") else r.text + urllib.parse.unquote(r["Location"] or "")
+    return r.status, set(re.findall(r"https?://[\w.:\[\]-]+?(?=[/\"'])(?:/evil)?", text)) - {"http://localhost"}
+
+
+SAID = [{"Host": "evil.example"}, {"Host": "data.example:8443"}, {"Host": "data.example."}, {"Host": "evil.example:443"},
+        {"X-Forwarded-Host": "evil.example"}, {"X-Forwarded-Prefix": "/evil"}, {"X-Forwarded-Proto": "http"},
+        {"X-Forwarded-Port": "8443"}, {"Forwarded": "host=evil.example;proto=http"}, {"X-Forwarded-Server": "evil.example"},
+        {"X-Original-Host": "evil.example"}, {"X-Host": "evil.example"}, {"X-Original-URL": "/evil"},
+        {"X-Rewrite-URL": "/evil"}, {"X-Forwarded-For": "evil.example"}, {"Authorization": "Bearer wrong-wrong-wrong-wrong"}]
+
+
+@pytest.mark.parametrize("said", SAID, ids=lambda h: ": ".join(*h.items()))
+def test_what_one_visitor_says_is_in_no_other_s_answer(both, said):
+    _, proxy = both
+    for n, target in enumerate(("/", "/?x", "/zarr3/s.zarr", "/view/s", KEY)):
+        target += f"{'&' if '?' in target else '?'}{SAID.index(said)}"  # kept by nobody yet
+        page(proxy, said, target)
+        status, links = page(proxy, (), target)
+        assert status == {2: 301, 3: 302}.get(n, 200), target
+        assert links <= {"https://data.example", "https://neuroglancer-demo.appspot.com"}, (target, links)
+        assert n not in (0, 1) or links, target
+
+
+def test_a_query_that_ends_in_an_origin(both):
+    """No target and origin have the key of others: what is kept for one is never given to the other."""
+    _, proxy = both
+    viewer = "https://neuroglancer-demo.appspot.com"
+    for sep in ("", "%20", "?", "|", "&"):
+        key = f"/zarr3/s.zarr/a/c/1/2?{sep}"
+        assert proxy.get(key + viewer)["Access-Control-Allow-Origin"] is None
+        assert proxy.get(key, {"Origin": viewer})["Access-Control-Allow-Origin"] == viewer
+        assert proxy.get(key + viewer)["Access-Control-Allow-Origin"] is None
+        assert proxy.get(key, {"Origin": "https://evil.example " + viewer})["Access-Control-Allow-Origin"] is None
+        assert proxy.get(key, {"Origin": viewer})["Access-Control-Allow-Origin"] == viewer
+
+
+def test_what_it_keeps(both):
+    """Chunks and documents, no page that depends on who asks."""
+    _, proxy = both
+    for target in ("/", "/api/stats", "/metrics", "/view/s"):
+        for _ in range(2):
+            assert proxy.get(target)["X-Cache"] in ("MISS", "EXPIRED"), target
+    for target in (KEY, "/zarr3/s.zarr/zarr.json", "/zarr3/s.zarr/"):
+        proxy.get(target)
+        assert lzr.wait_until(lambda: proxy.get(target)["X-Cache"] == "HIT", target)
 
 
 def test_nobody_reloads_through_it(both):

@@ -87,6 +87,8 @@ static void base(const char *text)
 {
     char out[LZR_PUBLIC_BYTES];
     const struct lzr_asked asked = {.host = text,
+                                    .port = text,
+                                    .forwarded = text,
                                     .proto = text,
                                     .forwarded_host = text,
                                     .prefix = text};

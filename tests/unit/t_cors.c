@@ -66,7 +66,11 @@ static void test_allow(void **state)
     struct lzr_cors c;
     (void)state;
     lzr_cors_init(&c, given, 1, &log);
-    assert_string_equal(lzr_cors_allow(&c, NULL), "*");
+    assert_null(lzr_cors_allow(&c, NULL)); /* a cache would give a "*" to every page */
+    assert_string_equal(lzr_cors_resource_policy(&c), "same-origin");
+    assert_string_equal(lzr_cors_frames(&c), "frame-ancestors 'self' https://lab.example:8443");
+    assert_true(lzr_cors_named(&c, given[0]));
+    assert_false(lzr_cors_named(&c, "http://localhost:5173"));
     assert_string_equal(lzr_cors_allow(&c, given[0]), given[0]);
     assert_string_equal(lzr_cors_allow(&c, "http://localhost:5173"), "http://localhost:5173");
     assert_non_null(lzr_cors_allow(&c, "https://neuroglancer-demo.appspot.com"));
@@ -79,7 +83,36 @@ static void test_allow(void **state)
     lzr_cors_release(&c);
     lzr_cors_init(&c, all, 1, &log);
     assert_string_equal(lzr_cors_allow(&c, "https://evil.example"), "https://evil.example");
+    assert_string_equal(lzr_cors_allow(&c, NULL), "*");
+    assert_string_equal(lzr_cors_resource_policy(&c), "cross-origin");
+    assert_string_equal(lzr_cors_frames(&c), "frame-ancestors *");
+    assert_false(lzr_cors_named(&c, "https://evil.example"));
     lzr_cors_release(&c);
+}
+
+static void test_same(void **state)
+{
+    static const char *const YES[][2] = {
+        {"https://a.b", "https://a.b"},          {"HTTPS://A.b", "https://a.B"},
+        {"https://a.b:443", "https://a.b"},      {"https://a.b", "https://a.b:443"},
+        {"http://a.b:80", "http://a.b"},         {"http://[::1]:80", "http://[::1]"},
+        {"http://a.b:8080", "http://a.b:8080"},  {"null", "null"},
+        {"chrome-extension://x", "chrome-extension://x"},
+    };
+    static const char *const NO[][2] = {
+        {"https://a.b", "http://a.b"},       {"https://a.b:80", "https://a.b"},
+        {"http://a.b:443", "http://a.b"},    {"https://a.b", "https://a.bc"},
+        {"https://a.b", "https://a.b."},     {"https://a.b:4430", "https://a.b"},
+        {"https://a.b", ""},                 {"http://a:8", "http://a:80"},
+        {"ftp://a.b:80", "ftp://a.b"},       {"http://:80", "http://x"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof YES / sizeof YES[0]; i++) {
+        assert_true(lzr_origin_same(YES[i][0], YES[i][1]));
+    }
+    for (size_t i = 0; i < sizeof NO / sizeof NO[0]; i++) {
+        assert_false(lzr_origin_same(NO[i][0], NO[i][1]));
+    }
 }
 
 /* What was logged, as a string. */
@@ -144,6 +177,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_loopback),
         cmocka_unit_test(test_allow),
+        cmocka_unit_test(test_same),
         cmocka_unit_test(test_told_once),
         cmocka_unit_test(test_header_names),
     };

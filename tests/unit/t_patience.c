@@ -24,7 +24,7 @@ static struct connection connect_to(struct lzr_patience *p)
 {
     struct connection c;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, c.fds), 0);
-    c.line = lzr_line_open(p, c.fds[0], LATER);
+    c.line = lzr_line_open(p, c.fds[0], NULL, LATER);
     assert_non_null(c.line);
     return c;
 }

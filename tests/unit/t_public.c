@@ -95,6 +95,30 @@ static void test_base(void **state)
     check(NULL, (struct lzr_asked){.host = "a", .prefix = "x"}, "http://a");
     check(NULL, (struct lzr_asked){.host = "a", .prefix = "//x"}, "http://a");
     check(NULL, (struct lzr_asked){.host = "a", .prefix = "/x'y"}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .port = "8443"}, "http://a:8443");
+    check(NULL, (struct lzr_asked){.host = "a", .port = "443", .proto = "https"}, "https://a");
+    check(NULL, (struct lzr_asked){.host = "a", .port = "80", .proto = "https"}, "https://a:80");
+    check(NULL, (struct lzr_asked){.host = "a:1", .port = "2"}, "http://a:1");
+    check(NULL, (struct lzr_asked){.host = "[::1]", .port = "2"}, "http://[::1]:2");
+    check(NULL, (struct lzr_asked){.host = "[::1]:3", .port = "2"}, "http://[::1]:3");
+    check(NULL, (struct lzr_asked){.host = "a", .port = "2x"}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .port = ""}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .port = "123456"}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .port = "2, 3", .prefix = "/x"}, "http://a:2/x");
+    check(NULL, (struct lzr_asked){.host = "a", .forwarded = "for=1.2.3.4;host=b;proto=https"},
+          "https://b");
+    check(NULL, (struct lzr_asked){.host = "a", .forwarded = "Proto=HTTPS; Host=\"b:8443\" "},
+          "https://b:8443");
+    check(NULL, (struct lzr_asked){.host = "a", .forwarded = "for=\"[::1]:4\";by=x , host=c"},
+          "http://a"); /* only the first, which says nothing of it */
+    check(NULL, (struct lzr_asked){.host = "a", .forwarded = "for=\"x;host=c\";proto=https"},
+          "https://a");
+    check(NULL, (struct lzr_asked){.host = "a", .forwarded = "host=\"b<c\""}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .forwarded = "host"}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .forwarded = "host="}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .forwarded = "xhost=b;hostx=c"}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .forwarded = "host=b", .forwarded_host = "c"},
+          "http://c");
     check("https://h/p///", (struct lzr_asked){.host = "a", .prefix = "/x"}, "https://h/p");
     memset(endless, 'a', sizeof endless - 1);
     endless[sizeof endless - 1] = '\0';

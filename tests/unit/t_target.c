@@ -29,6 +29,13 @@ static const struct {
     {"/...", LZR_TARGET_KEY, "...", false, NULL},
     {"/a+b", LZR_TARGET_KEY, "a+b", false, NULL}, /* a plus is a plus in a path */
     {"/\xc3\xa9", LZR_TARGET_KEY, "\xc3\xa9", false, NULL},
+    /* Slashes in a row are one. */
+    {"//", LZR_TARGET_KEY, "", true, NULL},
+    {"//evil.example/", LZR_TARGET_KEY, "evil.example/", true, NULL},
+    {"/a//b", LZR_TARGET_KEY, "a/b", false, NULL},
+    {"///a////b//", LZR_TARGET_KEY, "a/b/", true, NULL},
+    {"/a//?b//c", LZR_TARGET_KEY, "a/", true, "b//c"},
+    {"http://h//a//b", LZR_TARGET_KEY, "a/b", false, NULL},
     /* As a proxy is asked. */
     {"http://h:8080/a/b?c", LZR_TARGET_KEY, "a/b", false, "c"},
     {"HTTPS://h/a/", LZR_TARGET_KEY, "a/", true, NULL},
@@ -38,10 +45,9 @@ static const struct {
     {"http:/a", LZR_TARGET_BAD, NULL, false, NULL},
     {"ftp://h/a", LZR_TARGET_BAD, NULL, false, NULL},
     /* No key has these. */
-    {"//", LZR_TARGET_NOTHING, NULL, false, NULL},
-    {"//evil.example/", LZR_TARGET_NOTHING, NULL, false, NULL},
-    {"/a//b", LZR_TARGET_NOTHING, NULL, false, NULL},
-    {"/a//", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"//%2f", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"/a//..//b", LZR_TARGET_NOTHING, NULL, false, NULL},
+    {"/a/%2f/b", LZR_TARGET_NOTHING, NULL, false, NULL},
     {"/.", LZR_TARGET_NOTHING, NULL, false, NULL},
     {"/..", LZR_TARGET_NOTHING, NULL, false, NULL},
     {"/a/../b", LZR_TARGET_NOTHING, NULL, false, NULL},
@@ -109,6 +115,37 @@ static void test_lengths(void **state)
     assert_int_equal(t.kind, LZR_TARGET_BAD);
 }
 
+static size_t folder(const char *path, const char *name)
+{
+    return lzr_target_folder(path, strlen(path), name, strlen(name));
+}
+
+static void test_folder(void **state)
+{
+    static const char *const YES[] = {"/data/zarr3/s.zarr", "/data", "/data/", "/data?x", "/data//?x",
+                                      "/data//zarr3/", "/data/t/abc/zarr3/", "/data/healthz",
+                                      "/data/view"};
+    static const char *const NO[] = {"/", "/dat", "/database/zarr3", "/zarr3/data", "/data/x",
+                                     "/data/zarr33/", "/data/../zarr3", "/Data/zarr3", "/data/%2f"};
+    (void)state;
+    for (size_t i = 0; i < sizeof YES / sizeof YES[0]; i++) {
+        assert_int_equal(folder(YES[i], "/data"), 5);
+    }
+    for (size_t i = 0; i < sizeof NO / sizeof NO[0]; i++) {
+        assert_int_equal(folder(NO[i], "/data"), 0);
+    }
+    /* One that is called as what we have ourselves. */
+    assert_int_equal(folder("/zarr3/zarr3/s.zarr", "/zarr3"), 6);
+    assert_int_equal(folder("/zarr3/s.zarr", "/zarr3"), 0);
+    assert_int_equal(folder("/zarr3/", "/zarr3"), 0);
+    assert_int_equal(folder("/a/b/zarr3/", "/a/b"), 4);
+    assert_int_equal(folder("/zarr3/", ""), 0);
+    assert_int_equal(lzr_target_path("///a", 4), 2);
+    assert_int_equal(lzr_target_path("http://h//a", 11), 9);
+    assert_int_equal(lzr_target_path("//", 2), 1);
+    assert_int_equal(lzr_target_path("", 0), 0);
+}
+
 static void test_query(void **state)
 {
     (void)state;
@@ -128,6 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_targets),
         cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_folder),
         cmocka_unit_test(test_query),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
