@@ -9,7 +9,7 @@
  *
  *   server  CONFIG         text: "name\0path\0" for each store, all in one packet; of a data file
  *                          the path is "data:FILE::PATH"; behind them
- *                          "\0module:function\0" for each --op
+ *                          "\0module:function\0" for each --op, "\0--follow\0" if that is given
  *   worker  MANIFEST_PART  for each store its parts in order (store, total), then
  *           READY          or LOAD_FAILED (text: message, NUL, traceback)
  *   server  SLOT           with a descriptor: a sealed memfd of `bytes` bytes, LZR_SLOT_CONTROL

@@ -32,6 +32,8 @@ static const char help[] =
     "  --worker-age SECONDS    a worker is replaced at this age (never)\n"
     "  --op MODULE:FUNCTION    beside a data file's arrays, this function of each (block, data);\n"
     "                          may be repeated\n"
+    "  --follow                files that a data file names (links, external storage) are read\n"
+    "                          wherever they lie, not only below its folder\n"
     "  --cache SIZE            byte budget, e.g. 512MiB (1GiB; 0 keeps nothing)\n"
     "  --python PREFIX         environment that stores import from\n"
     "                          ($VIRTUAL_ENV, $CONDA_PREFIX, else the system's)\n"
@@ -140,6 +142,7 @@ enum {
     PYTHON,
     ORIGIN,
     OP,
+    FOLLOW,
     ALLOW_HOST,
     TOKEN,
     TOKEN_FILE,
@@ -170,6 +173,7 @@ static const struct option serve_options[] = {
     {"python", required_argument, NULL, PYTHON},
     {"allow-origin", required_argument, NULL, ORIGIN},
     {"op", required_argument, NULL, OP},
+    {"follow", no_argument, NULL, FOLLOW},
     {"allow-host", required_argument, NULL, ALLOW_HOST},
     {"token", required_argument, NULL, TOKEN},
     {"token-file", required_argument, NULL, TOKEN_FILE},
@@ -410,6 +414,9 @@ static int take(struct lzr_options *o, int c)
         return 0;
     case OP:
         return take_op(o);
+    case FOLLOW:
+        o->driver.follow = true;
+        return 0;
     case ORIGIN:
     case ALLOW_HOST:
     case TOKEN:

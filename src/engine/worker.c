@@ -251,7 +251,8 @@ static int spawn(const struct lzr_driver *d, int socket_fd, int output_fd, pid_t
     return rc;
 }
 
-/* CONFIG: "name\0path\0" a store, "\0text\0" a computed array beside data files. */
+/* CONFIG: "name\0path\0" a store, "\0text\0" a computed array beside data files, or an option of
+ * theirs. */
 static enum lzr_code send_config(struct lzr_driver *d, struct lzr_channel *c, uint32_t flags,
                                  struct lzr_err *err)
 {
@@ -266,6 +267,10 @@ static enum lzr_code send_config(struct lzr_driver *d, struct lzr_channel *c, ui
     for (size_t i = 0; i < d->nops; i++) {
         lzr_buf_add(&b, "", 1);
         lzr_buf_add(&b, d->ops[i], strlen(d->ops[i]) + 1);
+    }
+    if (d->follow) {
+        static const char option[] = "\0--follow";
+        lzr_buf_add(&b, option, sizeof option);
     }
     enum lzr_code code = lzr_buf_failed(&b)
                              ? lzr_err_set(err, LZR_E_LIMIT, "the stores' paths are too long")

@@ -34,6 +34,9 @@ class Registry:
         self.by_path: dict[str, "Array"] = {}
         self.groups: dict[str, dict] = {}
         self.pending: dict[object, str] = {}  # decorators that were made and not applied yet
+        # Paths around the arrays; of the groups and around them.
+        self._around: set[str] = set()
+        self._grouped: set[str] = set()
 
     def find(self, path: str) -> Optional["Array"]:
         return self.by_path.get(path)
@@ -52,23 +55,31 @@ class Registry:
                                      "array of this store")
 
     def add(self, a: "Array") -> None:
-        for other in self.arrays:
-            if other.path == a.path:
-                raise StoreError(f'array "{a.path}": the path is already that of another array')
-            for inner, outer in ((a, other), (other, a)):
-                if inner.path.startswith(outer.path + "/"):
-                    raise StoreError(f'array "{inner.path}": its path lies inside the array '
-                                     f'"{outer.path}"')
-        for g in self.groups:
+        if a.path in self.by_path:
+            raise StoreError(f'array "{a.path}": the path is already that of another array')
+        parts = a.path.split("/")
+        around = ["/".join(parts[:i]) for i in range(1, len(parts))]
+        for outer in around:
+            if outer in self.by_path:
+                raise StoreError(f'array "{a.path}": its path lies inside the array "{outer}"')
+        if a.path in self._around:
+            inner = next(p for p in self.by_path if p.startswith(a.path + "/"))
+            raise StoreError(f'array "{inner}": its path lies inside the array "{a.path}"')
+        for g in self.groups if a.path in self._grouped else ():
             self._group_clash(g, a.path)
+        self._around.update(around)
         self.arrays.append(a)
         self.by_path[a.path] = a
 
     def add_group(self, path: str, attributes: dict) -> None:
         if path in self.groups:
             raise StoreError(f'group "{path}": the path is already that of another group')
-        for a in self.arrays:
-            self._group_clash(path, a.path)
+        parts = path.split("/")
+        within = ["/".join(parts[:i]) for i in range(1, len(parts) + 1)]
+        for p in within:
+            if p in self.by_path:
+                self._group_clash(path, p)
+        self._grouped.update(within)
         self.groups[path] = attributes
 
     @staticmethod

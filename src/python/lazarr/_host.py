@@ -33,11 +33,14 @@ def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any
     a data file; one without a name is an --op for those. mode and what follows it:
     _handover.Handover.start."""
     _handover.CURRENT.start(mode, receive_facts, make_memfd)
-    ops = [path for name, path in stores if not name]
+    given = [path for name, path in stores if not name]
+    ops = [path for path in given if not path.startswith("--")]
+    follow = "--follow" in given
     manifests = []
     for i, (name, path) in enumerate(s for s in stores if s[0]):
         _handover.CURRENT.store = i
-        manifests.append(_load_data(name, path, ops) if path.startswith("data:") else _load(name, path))
+        manifests.append(_load_data(name, path, ops, follow) if path.startswith("data:")
+                         else _load(name, path))
     return manifests
 
 
@@ -71,10 +74,10 @@ def _load(name: str, path: str) -> str:
     return text
 
 
-def _load_data(name: str, spec: str, ops: Sequence[str]) -> str:
-    from . import _files
+def _load_data(name: str, spec: str, ops: Sequence[str], follow: bool) -> str:
+    from . import _readers
     registry = Registry()
-    path, content = _files.build(name, spec, ops, registry)
+    path, content = _readers.build(name, spec, ops, registry, follow)
     try:
         registry.finish()
         text = _manifest.build(registry, name, path, content)
