@@ -464,9 +464,9 @@ void lzr_server_reload(struct lzr_server *s)
     lzr_editions_reload(s->editions, NULL);
 }
 
-/* While the library stops, it takes no answer from anybody, and none from itself either: a head that
- * it would refuse then ends the process (0.9.75). So nothing comes in any more, and whoever is still
- * there goes first. */
+/* While the library stops, it takes no answer from anybody, and none from itself either: a head
+ * that it would refuse then ends the process (0.9.75). So nothing comes in any more, and whoever is
+ * still there goes first. */
 static void end_connections(struct lzr_server *s)
 {
     uint64_t until = lzr_now_us() + LZR_END_US;

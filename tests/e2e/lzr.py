@@ -239,10 +239,10 @@ class Server:
     alive = []  # all that were started and not stopped; conftest ends them
     stopped = []  # by stop(), in the test that runs
 
-    def __init__(self, stores, *args, env=None, port=0, cwd=None, nofile=None, wrap=(),
-                 stderr=subprocess.STDOUT, inherits=lambda: None):
+    def __init__(self, stores, *args, env=None, port=0, cwd=None, nofile=None, stderr=subprocess.STDOUT,
+                 inherits=lambda: None, wrap=()):
         """stderr: a descriptor that the test reads itself. inherits: called in the process before it
-        becomes the server. wrap: a command that starts it."""
+        becomes the server. wrap: what runs it."""
         stores = [stores] if isinstance(stores, (str, os.PathLike)) else list(stores)
         command = [*wrap, LAZARR, "serve", *stores, "--port", port, *args]
         def before():
