@@ -99,7 +99,7 @@ def test_where_a_token_comes_from(serve, tmp_path):
         assert ("can be read in the process list" in srv.log) == said
         assert TOKEN not in srv.log
         assert (TOKEN in open(f"/proc/{srv.process.pid}/cmdline").read()) == said
-        for pid in srv.workers():
+        for pid in srv.worker_pids():
             assert TOKEN.encode() not in open(f"/proc/{pid}/environ", "rb").read()
         srv.stop()
     srv = serve(STORE, "--workers", "1", "--no-token", env={"LAZARR_TOKEN": TOKEN})
@@ -183,11 +183,11 @@ def test_core_dumps(serve):
 
     srv = serve(STORE, "--workers", "1", inherits=allowed)
     assert cores(srv.process.pid)[0] in ("0", "1")
-    assert cores(srv.workers()[0])[1] in ("0", "1")
+    assert cores(srv.worker_pids()[0])[1] in ("0", "1")
     srv.stop()
     srv = serve(STORE, "--workers", "1", "--core-dumps", inherits=allowed)
     assert cores(srv.process.pid)[0] == "4096"
-    assert cores(srv.workers()[0])[1] in ("0", "1")
+    assert cores(srv.worker_pids()[0])[1] in ("0", "1")
 
 
 def test_root_is_said_once(serve):
