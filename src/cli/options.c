@@ -310,9 +310,13 @@ static int take_worker(struct lzr_options *o, int c)
     }
 }
 
-/* "module:function" beside data files. */
-static int take_op(struct lzr_options *o)
+/* What is for data files: "module:function" beside them; what they name may lie anywhere. */
+static int take_data(struct lzr_options *o, int c)
 {
+    if (c == FOLLOW) {
+        o->driver.follow = true;
+        return 0;
+    }
     const char *colon = strchr(optarg, ':');
     if (colon == NULL || colon == optarg || colon[1] == '\0' || strchr(colon + 1, ':') != NULL) {
         return wrong("--op must be module:function, got", optarg);
@@ -404,10 +408,8 @@ static int take(struct lzr_options *o, int c)
         o->driver.python = optarg;
         return 0;
     case OP:
-        return take_op(o);
     case FOLLOW:
-        o->driver.follow = true;
-        return 0;
+        return take_data(o, c);
     case ORIGIN:
     case ALLOW_HOST:
     case TOKEN:

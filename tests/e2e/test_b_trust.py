@@ -721,6 +721,25 @@ def test_folders_that_hold_themselves(open_file, tmp_path, end):
     assert "'again' is left out: it is the folder that is served as 'd'" in srv.log
 
 
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("order", "<>")
+def test_pages_that_lead_in_a_circle(refused, tmp_path, big, order):
+    """Each page is a whole one; the last one's next is the first, or itself."""
+    import tifffile
+    for last in (0, 2):
+        path = tmp_path / "a.tif"
+        tifffile.imwrite(path, np.zeros((3, 8, 8), "u1"), bigtiff=big, byteorder=order, metadata=None,
+                         photometric="minisblack")
+        with tifffile.TiffFile(path) as t:
+            offsets = [p.offset for p in t.pages]
+            count, entry = (8, 20) if big else (2, 12)
+            at = offsets[2] + count + entry * len(t.pages[2].tags)
+        with open(path, "r+b") as f:
+            f.seek(at)
+            f.write(struct.pack(order + ("Q" if big else "I"), offsets[last]))
+        assert "its pages lead in a circle" in refused(path)
+
+
 def test_objects_are_counted(open_file, tmp_path):
     def make(h5py, f):
         for i in range(11000):

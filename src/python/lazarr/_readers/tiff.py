@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _source
 from .._errors import StoreError
-from . import tiff_codecs, tiff_places, trust
+from . import tiff_codecs, tiff_pages, tiff_places, trust
 from .file import File, need, why
 
 
@@ -18,6 +18,7 @@ def tiff(f: File) -> None:
     tifffile = need("tifffile")
     tiff_codecs.guard(tifffile)
     try:
+        tiff_pages.check(f.path)
         with tifffile.TiffFile(f.path, _multifile=False) as file:
             root = tiff_places.ome(f, file.ome_metadata) if file.is_ome else None
             how = how_opened(f, file, root)
@@ -54,7 +55,7 @@ def how_opened(f: File, file: Any, root: Any) -> dict:
     own = os.path.basename(f.path).lower()
     try:
         for name in sorted(n for n in names if n.lower() != own):
-            trust.other_file(os.path.join(os.path.dirname(f.path), name), f.path, f.follow)
+            tiff_pages.check(trust.other_file(os.path.join(os.path.dirname(f.path), name), f.path, f.follow))
     except StoreError as e:
         f.left_out("what other files hold of its images", str(e))
         return {"is_ome": False, "_multifile": False}
