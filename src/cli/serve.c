@@ -287,12 +287,12 @@ static int serve(const struct lzr_options *o, struct stopper *stopper, struct ou
         lzr_log(says->log, LZR_LOG_ERROR, "%s", err.msg);
         return 1;
     }
-    lzr_caution_say(o, lzr_server_is_loopback(server), says->log);
     struct lzr_driver *d = lzr_open_driver(&own, says->log);
     if (d == NULL) {
         lzr_server_free(&server);
         return 1;
     }
+    lzr_caution_say(o, lzr_server_is_loopback(server), says->log);
     say_workers(says->log, &cores, own.driver.workers, o->driver.workers != 0);
     enum lzr_code code = announce(says, o, lzr_driver_catalog(d), server, &err);
     if (code == LZR_OK) {

@@ -1,7 +1,8 @@
 """Fuzzes one reader of metadata, with the processor's time as its bound.
 
-    fuzz.py TARGET SECONDS FOLDER      guided by coverage, needs atheris; goes on where it was ended
-    fuzz.py TARGET --replay N [SEED]   the first inputs and N changed ones of each, with any Python
+    fuzz.py TARGET SECONDS FOLDER      guided by coverage where atheris is; goes on where it was ended
+    fuzz.py TARGET --replay N [SEED]   what showed faults once, the first inputs, and N changed ones of each;
+                                       TARGET may be all
     fuzz.py TARGET --file FILE         one input
 
 An input that shows a fault ends it with status 77 (atheris) or 1, and stays in FOLDER. A result or one line
@@ -9,8 +10,10 @@ why not is what may come; see oracle.py.
 """
 from __future__ import annotations
 
+import glob
 import os
 import random
+import shutil
 import sys
 import time
 
@@ -18,10 +21,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../../../src/python")]
 
 
-def replay(name: str, n: int, seed: str) -> None:
+def replay(name: str, n: int, seed: str) -> int:
     import mutate
     import targets
     ran = 0
+    for path in sorted(glob.glob(os.path.join(HERE, "../../corpus/readers", name, "*"))):
+        with open(path, "rb") as f:
+            targets.run(name, f.read())
+        ran += 1
     for i, first in enumerate(targets.first_inputs(name)):
         data = first
         for k in range(n + 1):
@@ -38,10 +45,29 @@ def replay(name: str, n: int, seed: str) -> None:
             data = (mutate.document if targets.TARGETS[name][2] else mutate.some_bytes)(
                 data if r.random() < .3 and len(data) < 20000 else first, r)
     print(f"{name}: {ran} inputs")
+    return ran
+
+
+def unguided(name: str, seconds: float, folder: str) -> None:
+    """Without atheris: other changes of the first inputs each time."""
+    print("no atheris here: changes at random, NOT guided by coverage", file=sys.stderr)
+    os.chdir(folder)
+    done = os.path.join(folder, f"{name}.done")
+    runs, used = map(float, open(done).read().split()) if os.path.exists(done) else (0, 0)
+    while used < seconds:
+        began = time.process_time()
+        runs += replay(name, 500, f"{runs:.0f}")
+        used += time.process_time() - began
+        with open(done, "w") as f:
+            f.write(f"{runs:.0f} {used:.1f}\n")
 
 
 def guided(name: str, seconds: float, folder: str) -> None:
-    import atheris
+    try:
+        import atheris
+    except ImportError:
+        os.makedirs(os.path.join(folder, "corpus", name), exist_ok=True)
+        return unguided(name, seconds, folder)
     with atheris.instrument_imports(include=["lazarr", "targets"]):
         import targets
     import mutate
@@ -66,6 +92,7 @@ def guided(name: str, seconds: float, folder: str) -> None:
         targets.run(name, data)
         runs += 1
         if runs % 256 == 0 and write() > seconds:
+            shutil.rmtree(targets.ROOM, True)
             os._exit(0)
 
     def change(data: bytes, size: int, seed: int) -> bytes:
@@ -90,7 +117,9 @@ def main() -> None:
         with open(sys.argv[3], "rb") as f:
             targets.run(name, f.read())
     elif sys.argv[2] == "--replay":
-        replay(name, int(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else "1")
+        import targets
+        for name in targets.TARGETS if name == "all" else [name]:
+            replay(name, int(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else "1")
     else:
         guided(name, float(sys.argv[2]), os.path.abspath(sys.argv[3]))
 

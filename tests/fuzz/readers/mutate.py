@@ -12,9 +12,12 @@ ODD = [0, 1, -1, 2, 3, 2 ** 31 - 1, -2 ** 31, 2 ** 32, 2 ** 63, 2 ** 64, 10 ** 3
        {"id": "zlib"}, "zyx", "<u2", "|O", "float32", "NaN", "raw", {"raw": ""}]
 
 
+MOST = 200000  # bytes of a document
+
+
 def _places(doc: object) -> list:
     found, todo = [], [doc]
-    while todo:
+    while todo and len(found) < 20000:
         node = todo.pop()
         for k in list(node) if isinstance(node, dict) else range(len(node)):
             found.append((node, k))
@@ -83,10 +86,16 @@ def document(data: bytes, r: random.Random) -> bytes:
             node[k] = _deep(r)
         else:
             node[k] = r.choice(ODD)
+    made, size = [], 0
     try:
-        return json.dumps(doc).encode()
+        for part in json.JSONEncoder().iterencode(doc):  # it may hold itself many times
+            made.append(part)
+            size += len(part)
+            if size > MOST:
+                return data
     except (RecursionError, ValueError):
         return data
+    return "".join(made).encode()
 
 
 def some_bytes(data: bytes, r: random.Random) -> bytes:

@@ -5,6 +5,7 @@ change of one is mostly still one. What isn't JSON is the main part as it is.
 """
 from __future__ import annotations
 
+import atexit
 import base64
 import bz2
 import gzip
@@ -27,6 +28,7 @@ from lazarr._readers import tiff_codecs, unpack
 
 warnings.simplefilter("ignore")
 ROOM = tempfile.mkdtemp(prefix="lzr-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+atexit.register(shutil.rmtree, ROOM, True)
 V = np.arange(24, dtype="<u2").reshape(2, 3, 4)
 
 
