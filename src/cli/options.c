@@ -264,11 +264,14 @@ static bool memory_limits(const char *text, struct lzr_driver_options *d)
            (d->worker_memory_hard == 0 || d->worker_memory_hard >= d->worker_memory_soft);
 }
 
-/* One that says how workers, and clients that dawdle, are treated. */
+/* One that says how workers, clients that dawdle, and crashes are treated. */
 static int take_worker(struct lzr_options *o, int c)
 {
     unsigned long n = 0;
     switch (c) {
+    case CORE_DUMPS:
+        o->core_dumps = true;
+        return 0;
     case HEADER_TIMEOUT:
         return seconds(optarg, &o->server.header_us)
                    ? 0
@@ -442,9 +445,6 @@ static int take(struct lzr_options *o, int c)
         return 0;
     case NO_ACCESS_LOG:
         o->server.access_log = false;
-        return 0;
-    case CORE_DUMPS:
-        o->core_dumps = true;
         return 0;
     case QUIET:
         o->quiet = true;

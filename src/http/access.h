@@ -3,8 +3,8 @@
  *
  * DNS rebinding: a page of evil.example can make its own name mean 127.0.0.1 and then read a server
  * there as its own origin. Its requests still say "Host: evil.example", so a server that is bound
- * to a loopback address answers only names it knows. One that is bound to others is reached by their
- * addresses and its machine's names, too; a page of another origin has neither. */
+ * to a loopback address answers only names it knows. One that is bound to others is reached by
+ * their addresses and its machine's names, too; a page of another origin has neither. */
 #ifndef LZR_HTTP_ACCESS_H
 #define LZR_HTTP_ACCESS_H
 

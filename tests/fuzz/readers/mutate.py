@@ -16,7 +16,7 @@ MOST = 200000  # bytes of a document
 
 
 def _places(doc: object) -> list:
-    found, todo = [], [doc]
+    found, todo = [], [doc] if isinstance(doc, (dict, list)) else []
     while todo and len(found) < 20000:
         node = todo.pop()
         for k in list(node) if isinstance(node, dict) else range(len(node)):
@@ -58,6 +58,8 @@ def document(data: bytes, r: random.Random) -> bytes:
         doc = json.loads(data)
         places = _places(doc)
     except (ValueError, TypeError, RecursionError):
+        return some_bytes(data, r)
+    if not places:
         return some_bytes(data, r)
     for node, k in r.sample(places, min(len(places), r.choice((1, 1, 1, 2, 3, 6)))):
         try:
