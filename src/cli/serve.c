@@ -226,6 +226,13 @@ static void say_workers(const struct lzr_log *log, const struct lzr_cores *cores
             workers == 1 ? "" : "s", told ? " (--workers)" : "", text);
 }
 
+static void say_python(const struct lzr_log *log, const struct lzr_driver *d)
+{
+    char text[2048];
+    lzr_driver_python(d, text, sizeof text);
+    lzr_log(log, LZR_LOG_INFO, "stores run in %s; another: --python PREFIX", text);
+}
+
 /* The URLs to copy; before anything is served, since a reload then frees the catalog. */
 static enum lzr_code announce(struct outlets *says, const struct lzr_options *o,
                               const struct lzr_catalog *c, const struct lzr_server *server,
@@ -294,6 +301,7 @@ static int serve(const struct lzr_options *o, struct stopper *stopper, struct ou
     }
     lzr_caution_say(o, lzr_server_is_loopback(server), says->log);
     say_workers(says->log, &cores, own.driver.workers, o->driver.workers != 0);
+    say_python(says->log, d);
     enum lzr_code code = announce(says, o, lzr_driver_catalog(d), server, &err);
     if (code == LZR_OK) {
         begin_to_serve(stopper);

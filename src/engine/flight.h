@@ -90,6 +90,8 @@ struct lzr_flight {
     struct lzr_digest digest;
 
     uint32_t deaths;                /* workers that died over it */
+    bool again;                     /* was dropped while it ran, and is asked for again: once it
+                                     * has begun it is computed to its end (drops.h) */
     bool needs_fresh;               /* run it in a worker that has run nothing yet */
     uint64_t fresh_until_us;        /* ... but not for longer than this */
     uint64_t reserved;              /* bytes reserved in the budget: of needs that aren't there yet,

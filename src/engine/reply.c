@@ -91,11 +91,35 @@ static bool take_job(struct lzr_driver *d, struct lzr_worker *w, uint64_t seq, u
     return true;
 }
 
-static void free_slot(struct lzr_slot *s)
+/* What an answer says of its slot. */
+static void note_slot(struct lzr_worker *w, struct lzr_slot *s, uint32_t flags)
 {
-    s->busy = false;
-    if (!s->pinned) {
-        lzr_slot_trim(s);
+    s->lost = s->lost || (flags & LZR_DONE_FORKED) != 0;
+    if ((flags & LZR_DONE_PINNED) != 0 && !s->pinned) {
+        s->pinned = true;
+        w->npinned++;
+    }
+}
+
+/* Whether it is killed since it didn't say which code it runs: its answers aren't taken, and its
+ * job is a dead worker's. */
+static bool is_untold(const struct lzr_worker *w)
+{
+    return w->stray && w->state == LZR_WORKER_ENDING && w->killed != LZR_KILLED_CODE;
+}
+
+/* What a worker with other code than its edition's says of a job counts for nothing: another one
+ * runs it, and this one is killed. */
+static void forget_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_job *job)
+{
+    struct lzr_flight *f = job->flight;
+    lzr_worker_free(w, job->slot);
+    w->killed = LZR_KILLED_CODE;
+    lzr_worker_kill(d, w);
+    if (f != NULL && lzr_flight_unwanted(f, lzr_now_us())) {
+        lzr_flight_drop(d, f);
+    } else if (f != NULL) {
+        lzr_flight_requeue(d, f);
     }
 }
 
@@ -103,18 +127,19 @@ static bool apply_done(struct lzr_driver *d, struct lzr_worker *w, const struct 
                        struct finished *fin)
 {
     struct lzr_job job;
-    if (!take_job(d, w, p->msg.seq, p->msg.slot, &job)) {
+    if (is_untold(w) || !take_job(d, w, p->msg.seq, p->msg.slot, &job)) {
         return false;
     }
-    if ((p->msg.flags & LZR_DONE_PINNED) != 0 && !job.slot->pinned) {
-        job.slot->pinned = true;
-        w->npinned++;
+    if (w->stray) {
+        forget_job(d, w, &job);
+        return true;
     }
+    note_slot(w, job.slot, p->msg.flags);
     struct lzr_flight *f = job.flight;
     uint64_t now = lzr_now_us();
     w->dump_us = 0;
     if (f == NULL) {
-        free_slot(job.slot); /* it came too late: the worker is being killed for it */
+        lzr_worker_free(w, job.slot); /* it came too late: the worker is being killed for it */
         return true;
     }
     lzr_needs_free(&f->needs);
@@ -125,9 +150,12 @@ static bool apply_done(struct lzr_driver *d, struct lzr_worker *w, const struct 
     as->computed++;
     as->compute_us += f->compute_us;
     as->inputs_us += f->inputs_us;
+    lzr_pace_note(&as->pace, !lzr_worker_has_done(w, f->array), f->compute_us);
+    lzr_worker_note_done(d, w, f->array);
     d->stats.computed_total++;
     d->stats.compute_us_total += f->compute_us;
-    *fin = (struct finished){f, lzr_slot_ref(job.slot), w, job.slot->pinned};
+    *fin = (struct finished){f, lzr_slot_ref(job.slot), w,
+                             job.slot->pinned || job.slot->lost};
     return true;
 }
 
@@ -135,14 +163,15 @@ static bool apply_failed(struct lzr_driver *d, struct lzr_worker *w, struct lzr_
                          struct lzr_request **list)
 {
     struct lzr_job job;
-    if (!take_job(d, w, p->msg.seq, p->msg.slot, &job)) {
+    if (is_untold(w) || !take_job(d, w, p->msg.seq, p->msg.slot, &job)) {
         return false;
     }
-    if ((p->msg.flags & LZR_DONE_PINNED) != 0 && !job.slot->pinned) {
-        job.slot->pinned = true;
-        w->npinned++;
+    if (w->stray) {
+        forget_job(d, w, &job);
+        return true;
     }
-    free_slot(job.slot);
+    note_slot(w, job.slot, p->msg.flags);
+    lzr_worker_free(w, job.slot);
     w->dump_us = 0;
     struct lzr_flight *f = job.flight;
     if (f == NULL) {
@@ -151,8 +180,10 @@ static bool apply_failed(struct lzr_driver *d, struct lzr_worker *w, struct lzr_
     if ((p->msg.flags & LZR_FAILED_CANCELLED) != 0 && job.interrupted_us != 0) {
         d->stats.cancelled_total++;
         if (lzr_flight_unwanted(f, lzr_now_us())) {
+            lzr_job_dropped(d, &job);
             lzr_flight_drop(d, f);
         } else {
+            f->again = true;
             lzr_flight_requeue(d, f); /* somebody came when the function knew already */
         }
         return true;
@@ -175,10 +206,10 @@ static bool apply_failed(struct lzr_driver *d, struct lzr_worker *w, struct lzr_
     return true;
 }
 
-static bool apply_unpinned(struct lzr_worker *w, uint32_t id)
+static bool apply_unpinned(struct lzr_worker *w, const struct lzr_msg *m)
 {
     struct lzr_slot *s = w->slots;
-    while (s != NULL && s->id != id) {
+    while (s != NULL && s->id != m->slot) {
         s = s->next;
     }
     if (s == NULL || !s->pinned) {
@@ -186,8 +217,9 @@ static bool apply_unpinned(struct lzr_worker *w, uint32_t id)
     }
     s->pinned = false;
     w->npinned--;
+    note_slot(w, s, m->flags & LZR_DONE_FORKED);
     if (!s->busy) {
-        lzr_slot_trim(s);
+        lzr_worker_free(w, s);
     }
     return true;
 }
@@ -248,16 +280,24 @@ static bool apply_load(struct lzr_driver *d, struct lzr_worker *w, struct lzr_pa
         pthread_cond_broadcast(&d->started);
         return true;
     }
+    if (p->msg.type == LZR_MSG_READY && !lzr_code_accept(d, w)) {
+        return true;
+    }
     /* READY. While the driver opens, start.c compares the manifests; later it is done here. */
     if (d->opened) {
         for (size_t i = 0; i < d->nstores; i++) {
             if (w->manifests[i].len != d->manifest_lens[i] ||
                 memcmp(w->manifests[i].data, d->manifests[i], d->manifest_lens[i]) != 0) {
-                lzr_log(d->log, LZR_LOG_ERROR,
-                        "%s: a restarted worker sees another manifest than at start: has the file "
-                        "changed? " LZR_SAY_RELOAD,
-                        d->stores[i].path);
-                return false;
+                char why[512];
+                (void)snprintf(why, sizeof why,
+                               "%.300s makes other arrays than when it was loaded; "
+                               LZR_RELOAD_WITH,
+                               d->stores[i].path);
+                if (strcmp(why, d->code.why) != 0) {
+                    lzr_log(d->log, LZR_LOG_ERROR, "%s", why);
+                }
+                lzr_worker_refuse(d, w, why);
+                return true;
             }
         }
         for (size_t i = 0; i < d->nstores; i++) {
@@ -287,12 +327,14 @@ static bool apply(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet 
     case LZR_MSG_DATA:
     case LZR_MSG_FACTS:
         return apply_load(d, w, p);
+    case LZR_MSG_CODE:
+        return lzr_code_take(d, w, p->text, p->msg.len);
     case LZR_MSG_DONE:
         return apply_done(d, w, p, fin);
     case LZR_MSG_FAILED:
         return apply_failed(d, w, p, list);
     case LZR_MSG_UNPINNED:
-        return apply_unpinned(w, p->msg.slot);
+        return apply_unpinned(w, &p->msg);
     default:
         return false;
     }
@@ -369,6 +411,26 @@ void lzr_flight_land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob
     lzr_flights_remove(&d->flights, &f);
 }
 
+/* A chunk that was dropped while it ran, asked for again and finished: if nobody waits for it by
+ * now, whoever asks once more finds it, also where the cache keeps nothing or has no room for one
+ * like it. */
+static void keep_for_who_comes_again(struct lzr_driver *d, struct lzr_flight *f)
+{
+    if (!f->again) {
+        return;
+    }
+    if (f->nwaiters > 0) {
+        lzr_drops_forget(&d->drops, f->array->id, f->level, f->index);
+        return;
+    }
+    const struct lzr_chunk c = {f->array, f->level, LZR_ENC_ZARR, f->index};
+    struct lzr_blob *cached = lzr_driver_peek(d, &c);
+    if (cached == NULL && atomic_load(&d->budget.used) <= d->budget.limit) {
+        f->held_until_us = lzr_now_us() + LZR_HOLD_US;
+    }
+    lzr_blob_unref(&cached);
+}
+
 /* The end of an ENCODING flight that went well. With mu held. */
 static void land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
                  struct lzr_digest digest, struct lzr_request **list)
@@ -383,6 +445,7 @@ static void land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
     d->encoding--;
     lzr_flight_release(d, f);
     lzr_failures_forget(&d->failures, f->array->id, f->level, f->index);
+    keep_for_who_comes_again(d, f);
     lzr_flight_land(d, f, b, digest, list);
 }
 
@@ -414,7 +477,7 @@ static void finish(struct lzr_driver *d, struct finished *fin)
     if (keep) {
         lzr_kept(d);
     }
-    free_slot(fin->slot);
+    lzr_worker_free(fin->worker, fin->slot);
     if (code == LZR_OK) {
         f->encode_us = us;
         land(d, f, b, digest, &list);
@@ -451,7 +514,8 @@ static enum lzr_received read_one(struct lzr_driver *d, struct lzr_worker *w, st
             got = LZR_RECEIVED_GARBAGE;
         }
         lzr_packet_close(p);
-        ready = d->opened && p->msg.type == LZR_MSG_READY;
+        ready = d->opened &&
+                (p->msg.type == LZR_MSG_READY || (p->msg.flags & LZR_DONE_FORKED) != 0);
         lzr_dispatch(d, &list);
         pthread_mutex_unlock(&d->mu);
     }

@@ -298,6 +298,9 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
         code = lzr_handover_check(d, err);
     }
     if (code == LZR_OK) {
+        code = lzr_keep_map(d, err);
+    }
+    if (code == LZR_OK) {
         code = lzr_slot_check(d->slot_bytes, d->inputs_bytes, err);
     }
     if (code == LZR_OK) {
@@ -309,10 +312,12 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
         d->opened = true;
     }
     pthread_mutex_unlock(&d->mu);
+    code = code == LZR_OK ? lzr_files_open(&d->files, d->catalog, lzr_keep_file, d, err) : code;
     for (unsigned i = 0; i < d->nworkers && code == LZR_OK; i++) {
         lzr_worker_provide_slots(d, &d->workers[i]);
     }
     if (code == LZR_OK) {
+        lzr_keep_chunks(d);
         say_costs(d);
     }
     return code;
@@ -343,10 +348,12 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     LZR_ZERO(pthread_mutex_init(&d->mu, NULL));
     LZR_ZERO(pthread_cond_init(&d->started, NULL));
     lzr_failures_init(&d->failures);
+    lzr_drops_init(&d->drops);
     lzr_handover_init(&d->handover);
     d->ops = o->ops;
     d->nops = o->nops;
     d->follow = o->follow;
+    d->kept = (struct lzr_keep){.old = o->keep, .renew = o->renew, .nrenew = o->nrenew};
     enum lzr_code code = lzr_stores_find(o->stores, o->nstores, &d->stores, &d->nstores, err);
     bool data = o->nops == 0;
     for (size_t i = 0; i < d->nstores; i++) {
@@ -368,6 +375,9 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     }
     if (code == LZR_OK) {
         code = make_tables(d, o, err);
+    }
+    if (code == LZR_OK) {
+        code = lzr_keep_begin(d, err);
     }
     if (code == LZR_OK) {
         code = start_threads(d, err);
@@ -517,6 +527,11 @@ void lzr_driver_close(struct lzr_driver **dp)
     lzr_catalog_free(&d->catalog);
     lzr_handover_release(&d->handover);
     lzr_failures_release(&d->failures);
+    lzr_code_release(&d->code);
+    lzr_files_release(&d->files);
+    lzr_keep_release(&d->kept);
+    lzr_free(d->salts);
+    lzr_drops_release(&d->drops);
     lzr_stores_free(d->stores, d->nstores);
     for (size_t k = 0; d->manifests != NULL && k < d->nstores; k++) {
         lzr_free(d->manifests[k]);

@@ -143,6 +143,12 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     for (unsigned i = w->njobs; i > 1; i--) {
         lzr_job_return(d, &w->jobs[i - 1]); /* sent ahead, never begun */
     }
+    if (w->killed == LZR_KILLED_CODE && w->njobs > 0) { /* nor is it to blame for the first */
+        if (w->jobs[0].flight != NULL) {
+            lzr_job_return(d, &w->jobs[0]);
+        }
+        w->njobs = 0;
+    }
     if (w->njobs > 0 && w->dump_us != 0 && w->jobs[0].flight != NULL && !d->closing) {
         w->njobs = 1;
         lzr_worker_late(d, w, &list); /* it was to be killed; the signal for its stacks did it */
@@ -163,10 +169,15 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
             lzr_worker_forget_why(w);
             w->load_error = lzr_strdup(text);
         }
-        if (d->opened && !d->closing) {
+        if (d->opened && !d->closing && w->killed != LZR_KILLED_CODE) {
             lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s%s%s", w->number, w->load_error,
                     w->load_traceback != NULL ? "\n" : "",
                     w->load_traceback != NULL ? w->load_traceback : "");
+        }
+        if (w->failed_starts >= LZR_CODE_STARTS && !w->refused) {
+            (void)snprintf(d->code.why, sizeof d->code.why,
+                           "no worker can be started any more: %.300s; " LZR_RELOAD_WITH,
+                           w->load_error != NULL ? w->load_error : how);
         }
     }
     unsigned shift = w->failed_starts > 9 ? 9 : w->failed_starts;
@@ -180,6 +191,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     w->load_error = error; /* kept until the next start: opening reads it */
     w->load_traceback = traceback;
     pthread_cond_broadcast(&d->started);
+    lzr_code_check(d, &list);
     lzr_dispatch(d, &list);
     pthread_mutex_unlock(&d->mu);
     pthread_mutex_unlock(&w->read_mu);
@@ -279,6 +291,8 @@ static void tick(struct lzr_driver *d)
         check_waiters(d, now, &list);
     }
     lzr_check_holds(d, now);
+    lzr_code_check(d, &list);
+    lzr_say_drops(d, now, d->closing);
     lzr_dispatch(d, &list);
     pthread_mutex_unlock(&d->mu);
     lzr_complete(list);

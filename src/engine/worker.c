@@ -29,6 +29,7 @@ void lzr_worker_init(struct lzr_worker *w, unsigned number)
 void lzr_worker_release(struct lzr_worker *w)
 {
     lzr_worker_reset(w);
+    lzr_free(w->code);
     lzr_buf_release(&w->output);
     LZR_ZERO(pthread_mutex_destroy(&w->read_mu));
 }
@@ -69,7 +70,29 @@ void lzr_worker_reset(struct lzr_worker *w)
     w->killed = LZR_KILLED_NOT;
     w->full_us = w->dump_us = w->quit_us = w->resident = w->slots_us = 0;
     w->retire = NULL;
+    w->stray = false;
+    if (w->code != NULL) {
+        memset(w->code, 0, w->code_room);
+    }
+    lzr_free(w->done);
+    w->done = NULL;
     lzr_worker_forget_why(w);
+}
+
+bool lzr_worker_has_done(const struct lzr_worker *w, const struct lzr_array *a)
+{
+    return w->done != NULL && (w->done[a->id / 64] >> a->id % 64 & 1) != 0;
+}
+
+void lzr_worker_note_done(const struct lzr_driver *d, struct lzr_worker *w,
+                          const struct lzr_array *a)
+{
+    if (w->done == NULL) {
+        w->done = lzr_calloc(lzr_catalog_narrays(d->catalog) / 64 + 1, sizeof *w->done);
+    }
+    if (w->done != NULL) { /* else its next block counts as its first, too */
+        w->done[a->id / 64] |= UINT64_C(1) << a->id % 64;
+    }
 }
 
 void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w)
@@ -87,10 +110,41 @@ void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w)
 struct lzr_slot *lzr_worker_free_slot(const struct lzr_worker *w)
 {
     struct lzr_slot *s = w->slots;
-    while (s != NULL && (s->busy || s->pinned)) {
+    while (s != NULL && (s->busy || s->pinned || s->lost)) {
         s = s->next;
     }
     return s;
+}
+
+/* Takes a slot that isn't used again out of its worker's list, if it is there still: its process
+ * may have been followed by another. */
+static void drop_slot(struct lzr_worker *w, struct lzr_slot *s)
+{
+    struct lzr_slot **p = &w->slots;
+    while (*p != NULL && *p != s) {
+        p = &(*p)->next;
+    }
+    if (*p == NULL) {
+        return;
+    }
+    *p = s->next;
+    struct lzr_msg m = {.type = LZR_MSG_DROP_SLOT, .slot = s->id};
+    /* Without it the worker only keeps a map of what nobody writes to. */
+    (void)lzr_channel_send(w->channel, &m, NULL, 0, -1, NULL);
+    lzr_slot_unref(&s);
+}
+
+void lzr_worker_free(struct lzr_worker *w, struct lzr_slot *s)
+{
+    s->busy = false;
+    if (s->pinned) {
+        return;
+    }
+    if (s->lost) {
+        drop_slot(w, s);
+    } else {
+        lzr_slot_trim(s);
+    }
 }
 
 void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
@@ -102,7 +156,7 @@ void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w)
         unsigned usable = 0;
         pthread_mutex_lock(&d->mu);
         for (struct lzr_slot *s = w->slots; s != NULL; s = s->next) {
-            usable += !s->pinned;
+            usable += !s->pinned && !s->lost;
         }
         bool wanted = w->state == LZR_WORKER_READY && usable < LZR_WORKER_SLOTS &&
                       w->npinned <= LZR_WORKER_PINNED && lzr_now_us() >= w->slots_us;
@@ -348,8 +402,11 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
         close(output[1]);
     }
     close(theirs);
+    bool keeps = loader && d->kept.old != NULL; /* only while it opens */
+    uint32_t flags = loader ? LZR_CONFIG_LOADER : LZR_CONFIG_FACTS;
     if (pid > 0 &&
-        send_config(d, c, loader ? LZR_CONFIG_LOADER : LZR_CONFIG_FACTS, &err) == LZR_E_LIMIT) {
+        (send_config(d, c, flags | (keeps ? LZR_CONFIG_KEEP : 0), &err) == LZR_E_LIMIT ||
+         (keeps && lzr_keep_tell(d, c, &err) != LZR_OK))) {
         kill(pid, SIGKILL);
     }
     if (pid <= 0) {

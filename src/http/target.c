@@ -155,3 +155,32 @@ bool lzr_query_has(const char *query, const char *name)
     }
     return false;
 }
+
+int lzr_query_value(const char *query, const char *name, char *out, size_t n)
+{
+    size_t len = strlen(name), k = 0;
+    while (query != NULL && (strncmp(query, name, len) != 0 || query[len] != '=')) {
+        query = strchr(query, '&');
+        query = query != NULL ? query + 1 : NULL;
+    }
+    if (query == NULL) {
+        return 0;
+    }
+    for (const char *p = query + len + 1; *p != '\0' && *p != '&'; p++) {
+        unsigned char c = (unsigned char)*p;
+        if (c == '%') {
+            int hi = hex(p[1]), lo = hi < 0 ? -1 : hex(p[2]);
+            if (lo < 0) {
+                return -1;
+            }
+            c = (unsigned char)(hi * 16 + lo);
+            p += 2;
+        }
+        if (c == '\0' || k + 1 >= n) {
+            return -1;
+        }
+        out[k++] = (char)c;
+    }
+    out[k] = '\0';
+    return 1;
+}

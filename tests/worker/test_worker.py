@@ -12,7 +12,7 @@ import pytest
 import lzr
 from cast_cases import CASES
 from wdriver import (CONFIG, CONTROL, DONE, DROP_SLOT, FAILED, FORMAT, JOB, LOAD_FAILED, MAX_MESSAGE,
-                     PINNED, QUIT, SLOT, UNPINNED, VERSION, Worker, pack)
+                     FORKED, PINNED, QUIT, SLOT, UNPINNED, VERSION, Worker, pack)
 
 DTYPES = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16",
           "float32", "float64", "complex64", "complex128"]
@@ -409,7 +409,7 @@ if pid == 0:
 os.waitpid(pid, 0)
 return 4"""))
     assert w.job("keep", 0).flags == PINNED
-    assert w.run("fork", 1).tolist() == [4] * 4
+    assert w.run("fork", 1, flags=FORKED).tolist() == [4] * 4
     assert w.silent() and w.unpinned == []
     w.run("drop", 1)
     assert w.unpinned == [0]

@@ -33,10 +33,10 @@ class Registry:
         self.arrays: list["Array"] = []
         self.by_path: dict[str, "Array"] = {}
         self.groups: dict[str, dict] = {}
-        self.pending: dict[object, str] = {}  # decorators that were made and not applied yet
         # Paths around the arrays; of the groups and around them.
         self._around: set[str] = set()
         self._grouped: set[str] = set()
+        self.pending: dict[object, str] = {}  # decorators that were made and not applied yet
 
     def find(self, path: str) -> Optional["Array"]:
         return self.by_path.get(path)

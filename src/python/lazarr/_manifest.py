@@ -10,7 +10,7 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from . import _array, _handover, _source
+from . import _array, _code, _handover, _source
 from ._array import Array, Registry
 from ._errors import StoreError
 from ._inputs import Placed
@@ -93,8 +93,11 @@ def _dependency(d: Any, folder: str) -> bytes:
         except (OSError, TypeError):
             raise StoreError(f"depends: the source of {d!r} can't be found") from None
     try:
-        with open(os.path.join(folder, os.fspath(d)), "rb") as f:
-            return f.read()
+        path = os.path.join(folder, os.fspath(d))
+        with open(path, "rb") as f:
+            content = f.read()
+        _code.RECORD.note(path, _code.digest(content))
+        return content
     except (OSError, TypeError) as e:
         raise StoreError(f"depends: {d!r} can't be read: {e}") from None
 

@@ -9,7 +9,7 @@ from typing import Any, Callable, Optional
 
 from .. import _array, _check, _handover, _source
 from .._array import Array
-from .._errors import StoreError
+from .._errors import StoreError, whose_python
 from . import attributes, trust
 
 #: What each library is for, and the Debian package that has it.
@@ -27,13 +27,15 @@ def need(module: str) -> Any:
     except ImportError as e:
         what, package = LIBRARIES[module]
         raise StoreError(f"reading {what} needs {module} ({e}): pip install {module}, or apt install "
-                         f"{package}, in the environment of --python") from None
+                         f"{package}{whose_python(e)}") from None
 
 
 def why(e: BaseException) -> str:
     """An exception of a library in one line."""
     said = " ".join(str(e).split())
-    return said if isinstance(e, StoreError) else f"{type(e).__name__}: {said}" if said else type(e).__name__
+    if isinstance(e, StoreError):
+        return said
+    return (f"{type(e).__name__}: {said}" if said else type(e).__name__) + whose_python(e)
 
 
 def shown(name: str) -> str:

@@ -68,6 +68,17 @@ class Folder(MutableMapping):
         raise PermissionError("the file is only read")
 
 
+class Opened:
+    """The array as an array-like that says which folder it is (_opened asks)."""
+
+    def __init__(self, array: Any, folder: str):
+        self._array, self.folder = array, folder
+        self.shape, self.chunks, self.dtype = array.shape, array.chunks, array.dtype
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._array[key]
+
+
 def open_array(where: str, root: str, folder: str, version: int, meta: dict, follow: bool) -> Any:
     """The array; StoreError where its metadata name what isn't taken, or zarr-python can't."""
     try:
@@ -82,9 +93,10 @@ def open_array(where: str, root: str, folder: str, version: int, meta: dict, fol
     try:
         if major < 3:
             read = reader(root, folder, follow, unpack.packed_limit(plan.most))
-            return module.Array(Folder(read, plan), read_only=True)
+            return Opened(module.Array(Folder(read, plan), read_only=True), folder)
         from . import zarr3
-        return zarr3.open_array(reader(root, folder, follow, unpack.packed_limit(plan.most)), plan)
+        return Opened(zarr3.open_array(reader(root, folder, follow, unpack.packed_limit(plan.most)), plan),
+                      folder)
     except StoreError:
         raise
     except Exception as e:
