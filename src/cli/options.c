@@ -272,6 +272,10 @@ static int take_worker(struct lzr_options *o, int c)
     case CORE_DUMPS:
         o->core_dumps = true;
         return 0;
+    case START_TIMEOUT:
+        return seconds(optarg, &o->driver.start_timeout_us)
+                   ? 0
+                   : wrong("--start-timeout must be seconds, got", optarg);
     case HEADER_TIMEOUT:
         return seconds(optarg, &o->server.header_us)
                    ? 0
@@ -433,10 +437,6 @@ static int take(struct lzr_options *o, int c)
         return seconds(optarg, &o->server.head_wait_us)
                    ? 0
                    : wrong("--head-wait must be seconds, got", optarg);
-    case START_TIMEOUT:
-        return seconds(optarg, &o->driver.start_timeout_us)
-                   ? 0
-                   : wrong("--start-timeout must be seconds, got", optarg);
     case THREADS:
         if (!integer(optarg, 2, 64, &n)) {
             return wrong("--http-threads must be 2 to 64, got", optarg);
