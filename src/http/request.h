@@ -163,8 +163,11 @@ void lzr_chunk_left(void *req);
 
 /* document.c */
 enum MHD_Result lzr_serve_doc(struct lzr_http_req *r, const struct lzr_doc *doc);
-enum MHD_Result lzr_serve_dir(struct lzr_http_req *r, const struct lzr_dir *dir,
-                              const struct lzr_target *t);
+
+/* folder.c: of a hit that is a folder; its page is the same with and without a slash, but for where
+ * its links begin. */
+enum MHD_Result lzr_serve_folder(struct lzr_http_req *r, const struct lzr_hit *hit,
+                                 const struct lzr_target *t);
 
 /* view.c */
 enum MHD_Result lzr_serve_view(struct lzr_http_req *r, const struct lzr_target *t);

@@ -248,7 +248,8 @@ static enum MHD_Result route(struct lzr_http_req *r)
     case LZR_NODE_DOC:
         return lzr_serve_doc(r, hit.doc);
     case LZR_NODE_DIR:
-        return lzr_serve_dir(r, hit.dir, &t);
+    case LZR_NODE_FOLDER:
+        return lzr_serve_folder(r, &hit, &t);
     case LZR_NODE_CHUNK:
         r->chunk = hit.chunk;
         return lzr_chunk_begin(r);
