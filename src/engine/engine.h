@@ -41,6 +41,7 @@
 #include "engine/cache.h"
 #include "engine/channel.h"
 #include "engine/failures.h"
+#include "engine/troubles.h"
 #include "engine/flight.h"
 #include "engine/homes.h"
 #include "engine/pyenv.h"
@@ -176,6 +177,7 @@ struct lzr_driver {
     struct lzr_scratch_pool scratch; /* what codec threads work in */
     struct lzr_cache *decoded; /* chunks that regions share, decoded; NULL: not kept (inputs.h) */
 
+    struct lzr_troubles troubles; /* its own lock */
     pthread_mutex_t mu;
     pthread_cond_t started; /* a worker became ready or failed to; or the supervisor has ended */
     struct lzr_worker *workers;

@@ -343,6 +343,7 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     LZR_ZERO(pthread_mutex_init(&d->mu, NULL));
     LZR_ZERO(pthread_cond_init(&d->started, NULL));
     lzr_failures_init(&d->failures);
+    lzr_troubles_init(&d->troubles);
     lzr_handover_init(&d->handover);
     d->ops = o->ops;
     d->nops = o->nops;
@@ -516,6 +517,7 @@ void lzr_driver_close(struct lzr_driver **dp)
     lzr_catalog_free(&d->catalog);
     lzr_handover_release(&d->handover);
     lzr_failures_release(&d->failures);
+    lzr_troubles_release(&d->troubles);
     lzr_stores_free(d->stores, d->nstores);
     for (size_t k = 0; d->manifests != NULL && k < d->nstores; k++) {
         lzr_free(d->manifests[k]);

@@ -104,6 +104,7 @@ struct lzr_answer {
     uint64_t range_first, range_total; /* of a 206 and 416 */
     bool ranges;                       /* the key can be asked for in parts */
     bool no_length;                    /* a HEAD answered before the length is known */
+    bool cut; /* len bytes are promised, and the connection ends after half of them (amends.h) */
 };
 
 /* Queues the answer (respond.c). Takes over answer->blob in every case. */
@@ -115,6 +116,8 @@ enum MHD_Result lzr_respond_text(struct lzr_http_req *r, unsigned status, const 
 /* 503: clients hold all that they may of bodies that are made, or there is no memory for one. */
 enum MHD_Result lzr_respond_busy(struct lzr_http_req *r);
 enum MHD_Result lzr_respond_404(struct lzr_http_req *r);
+/* A browser's window or curl: who reads what an answer says in words. */
+bool lzr_request_by_person(const struct lzr_http_req *r);
 /* 200 with the whole, 206 or 416, as the request's Range and If-Range say; 304 and 412 by its other
  * conditions. a holds the whole: status is set here. */
 enum MHD_Result lzr_respond_key(struct lzr_http_req *r, struct lzr_answer *a);
@@ -172,6 +175,7 @@ enum MHD_Result lzr_serve_folder(struct lzr_http_req *r, const struct lzr_hit *h
 /* view.c */
 enum MHD_Result lzr_serve_view(struct lzr_http_req *r, const struct lzr_target *t);
 enum MHD_Result lzr_view_end(struct lzr_http_req *r); /* the wish has its result */
+void lzr_view_drop(struct lzr_http_req *r);            /* what it has of one, if any */
 /* What URLs in the answer begin with, and whether a proxy has us in a folder (public.h). */
 void lzr_request_base(const struct lzr_http_req *r, char out[LZR_PUBLIC_BYTES]);
 bool lzr_request_prefixed(const struct lzr_http_req *r);

@@ -139,7 +139,7 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
     /* A result that came when the client had left is given back here. */
     lzr_blob_unref(&r->wish.result.blob);
     lzr_free(r->wish.result.text);
-    lzr_free(r->view);
+    lzr_view_drop(r);
     lzr_edition_drop(&r->edition);
     if (r->reload != NULL) {
         lzr_free(r->reload->traceback);
