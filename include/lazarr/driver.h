@@ -38,7 +38,8 @@ struct lzr_driver_options {
     size_t nops;
     unsigned workers;          /* 0: as many as base/cores.h finds */
     uint64_t cache_bytes;      /* the byte budget; 0 keeps nothing */
-    const char *python;        /* environment prefix; NULL: $VIRTUAL_ENV, $CONDA_PREFIX, Debian's */
+    const char *python;        /* a prefix, or its interpreter; NULL: $VIRTUAL_ENV, $CONDA_PREFIX,
+                                * Debian's */
     const struct lzr_log *log; /* borrowed for the driver's life */
     uint64_t first_byte_us;    /* unused by the driver itself; see lzr_request.deadline_us */
     uint64_t start_timeout_us; /* until a worker must have loaded the stores */
@@ -48,6 +49,12 @@ struct lzr_driver_options {
     uint64_t worker_memory_soft, worker_memory_hard;
     uint64_t worker_jobs, worker_age_us;
     unsigned order;            /* enum lzr_order of engine/queue.h: 0 unless it is measured */
+    /* NULL, or an open driver that this one shall take the place of, of which all is kept but these
+     * arrays ("STORE/PATH"), what is made of them, and what has become another meanwhile. Borrowed
+     * for open, which takes its cached chunks; code that has changed fails it. */
+    struct lzr_driver *keep;
+    const char *const *renew;
+    size_t nrenew;
     const atomic_bool *cancel; /* NULL, or opening is given up soon after it became true */
 };
 
@@ -104,7 +111,12 @@ void lzr_driver_drain(struct lzr_driver *d);
 void lzr_driver_retire(struct lzr_driver *d);
 
 const struct lzr_catalog *lzr_driver_catalog(const struct lzr_driver *d);
-uint64_t lzr_driver_nonce(const struct lzr_driver *d); /* of this start: part of ETags */
+/* Of the start, or of when the array was made new last: part of ETags. */
+uint64_t lzr_driver_salt(const struct lzr_driver *d, const struct lzr_array *a);
+/* Whether there is an array of this name, "STORE/PATH". */
+bool lzr_driver_has(const struct lzr_driver *d, const char *name);
+/* The Python that the stores run in, for people: "Python 3.11.2 of /usr". */
+void lzr_driver_python(const struct lzr_driver *d, char *out, size_t n);
 /* The i-th store's manifest as its worker reported it (JSON). */
 const char *lzr_driver_manifest(const struct lzr_driver *d, size_t i, size_t *len);
 
@@ -152,6 +164,7 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
     X(counter, remembered_failures_total, "requests answered with a remembered failure")           \
     X(counter, refused_total, "requests refused because the queue was full")                       \
     X(counter, dropped_total, "queued flights dropped because nobody waited any more")             \
+    X(counter, dropped_running_total, "blocks dropped while they ran, as nobody waited any more")  \
     X(counter, worker_starts_total, "workers started")                                             \
     X(counter, worker_deaths_total, "workers that died unasked")                                   \
     X(counter, worker_kills_total, "workers killed at a deadline")                                 \
@@ -182,11 +195,19 @@ struct lzr_stats {
 #undef LZR_STAT_FIELD
 };
 
+/* How long an array's blocks take that come out well; a worker's first one, which is often the one
+ * that loads a model or compiles, by itself. */
+struct lzr_pace {
+    uint64_t firsts, laters;
+    uint64_t first_us, later_us; /* their times, summed up */
+};
+
 struct lzr_array_stats {
     uint64_t computed, failed, compute_us; /* blocks that a function was run for */
     uint64_t inputs_us;     /* waiting for a block's inputs, and putting them together */
     uint64_t read, read_us; /* chunks that the server read itself */
     uint64_t encoded, encoded_bytes, hits, misses;
+    struct lzr_pace pace;
 };
 
 /* A chunk that failed lately. */
@@ -211,6 +232,9 @@ struct lzr_worker_info {
 
 /* What its blobs are charged to; lives as long as the driver. For blobs of a front's own. */
 struct lzr_budget *lzr_driver_budget(struct lzr_driver *d);
+/* Whether some workers can't be replaced, as the code that they run has changed or no longer loads:
+ * why, in one line. */
+bool lzr_driver_stale(struct lzr_driver *d, char *out, size_t n);
 void lzr_driver_stats(struct lzr_driver *d, struct lzr_stats *out);
 void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_array_stats *out);
 /* The last failures of each array (LZR_TROUBLES in all), in no order; returns how many. Takes no lock

@@ -7,15 +7,20 @@
  *
  * Order:
  *
- *   server  CONFIG         text: "name\0path\0" for each store, all in one packet; of a data file
- *                          the path is "data:FILE::PATH"; behind them
- *                          "\0module:function\0" for each --op
+ *   server  CONFIG         text: "name\0path\0" for each store; of a data file the path is
+ *                          "data:FILE::PATH"; behind them "\0module:function\0" for each --op.
+ *                          `total` bytes in all, of which this packet has the first
+ *   worker  MORE           while it has fewer: `bytes` is how many it has
+ *   server  CONFIG         ... and the server sends those from there on
  *   worker  MANIFEST_PART  for each store its parts in order (store, total), then
  *           READY          or LOAD_FAILED (text: message, NUL, traceback)
  *   server  SLOT           with a descriptor: a sealed memfd of `bytes` bytes, LZR_SLOT_CONTROL
  *                          more, and then `total` bytes for inputs; its number is `slot`
  *   server  JOB            the worker first claims it, see below
  *   worker  DONE, FAILED   seq, slot
+ *   worker  CODE           "path\0digest\0" of each local file of code that it has loaded since
+ *                          it last said so: before its manifests, and before the answer of the job
+ *                          that loaded more
  *   worker  UNPINNED       the last reference that user code kept to a slot is gone
  *   server  DROP_SLOT      the worker unmaps it and forgets it; never while it is pinned
  *   server  QUIT           finish the running job, run atexit functions, end
@@ -27,6 +32,10 @@
  * those need to know of such sources without opening them. A worker that needs them waits for them
  * while it loads; others drop them. With LZR_READY_END the loader is done: it opened what nobody
  * needs to keep, and is told to QUIT; a fresh worker takes its place.
+ *
+ * Keeping. A loader with LZR_CONFIG_KEEP is sent, behind CONFIG, RENEW (text: "store/path\0" of
+ * each array that is made new; flags 1: DATA follows), the FACTS of the edition before, and its
+ * DATA, if it has any: all other sources are as these say, and aren't opened.
  *
  * Claiming: the 64-bit word at offset `capacity` of the slot's memfd holds the number of the job
  * that may run. The worker compares it with seq and sets it to 0 in one atomic step; if it held
@@ -55,7 +64,7 @@
 
 #include "lazarr/limits.h"
 
-#define LZR_PROTOCOL_VERSION 2
+#define LZR_PROTOCOL_VERSION 3
 #define LZR_WORKER_FD 3
 /* Bytes behind a slot's capacity: its memfd is so much longer. The first eight are the claim word.
  */
@@ -82,11 +91,15 @@ enum lzr_msg_type {
     LZR_MSG_QUIT,
     LZR_MSG_FACTS,
     LZR_MSG_DATA,
+    LZR_MSG_CODE,
+    LZR_MSG_RENEW,
+    LZR_MSG_MORE,
 };
 
 /* Flags of CONFIG; without one of them a worker opens all sources itself. */
 #define LZR_CONFIG_LOADER 1u
 #define LZR_CONFIG_FACTS 2u
+#define LZR_CONFIG_KEEP 4u /* with LZR_CONFIG_LOADER: RENEW follows */
 /* Flags of READY. */
 #define LZR_READY_END 1u
 
@@ -94,6 +107,10 @@ enum lzr_msg_type {
 #define LZR_DONE_PINNED                                                                            \
     1u /* user code still holds an array over the slot: copy before you read                       \
         */
+
+/* Of DONE, FAILED and UNPINNED: a child may have the slot mapped and write to it: copy before you
+ * read, and don't use it again. */
+#define LZR_DONE_FORKED 4u
 
 /* Flags of FAILED. */
 #define LZR_FAILED_CANCELLED 2u /* the job's cancel word says so */
@@ -112,8 +129,8 @@ struct lzr_msg {
     uint32_t slot;    /* SLOT, DROP_SLOT, JOB, DONE, FAILED, UNPINNED */
     uint32_t pad;
     uint64_t bytes; /* SLOT: capacity; JOB and DONE: bytes of the block in the slot; DATA, FACTS:
-                     * bytes of the memfd */
-    uint64_t total; /* MANIFEST_PART: bytes of the whole manifest; JOB: flat chunk index */
+                     * bytes of the memfd; MORE: bytes of the CONFIG that are there */
+    uint64_t total; /* CONFIG, MANIFEST_PART: bytes of the whole; JOB: flat chunk index */
     uint64_t start[LZR_MAX_RANK];  /* JOB: first voxel of the block */
     uint64_t extent[LZR_MAX_RANK]; /* JOB: voxels of the block, cut to the array */
     uint64_t run_us;               /* DONE, FAILED: what the function took */

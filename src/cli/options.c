@@ -33,7 +33,7 @@ static const char help[] =
     "  --op MODULE:FUNCTION    beside a data file's arrays, this function of each (block, data);\n"
     "                          may be repeated\n"
     "  --cache SIZE            byte budget, e.g. 512MiB (1GiB; 0 keeps nothing)\n"
-    "  --python PREFIX         environment that stores import from\n"
+    "  --python PREFIX         environment that stores import from, or its bin/python3\n"
     "                          ($VIRTUAL_ENV, $CONDA_PREFIX, else the system's)\n"
     "  --allow-origin ORIGIN   a web page that may read, or *; may be repeated\n"
     "  --allow-host NAME       a name in the Host header that is answered to, or *; may be "

@@ -16,6 +16,8 @@
 #include "http/look.h"
 #include "http/viewer.h"
 
+/* So many arrays are named at the start; the page at / has more. */
+enum { SAID_ARRAYS = 10 };
 /* Who reads what the server says has so long: without taking anything, at a moment's end, and at
  * most until the stop must be over. */
 #define STILL_US 500000
@@ -106,8 +108,12 @@ static void print_array(struct lzr_buf *out, const struct lzr_array *a, const ch
 static void print_arrays(struct lzr_buf *out, const struct lzr_catalog *c, const char *url)
 {
     struct lzr_look look;
-    for (size_t i = 0; i < lzr_catalog_narrays(c); i++) {
+    size_t n = lzr_catalog_narrays(c);
+    for (size_t i = 0; i < n && i < SAID_ARRAYS; i++) {
         print_array(out, lzr_catalog_array(c, i), url);
+    }
+    if (n > SAID_ARRAYS) {
+        lzr_buf_printf(out, "… and %zu more: %s/\n", n - SAID_ARRAYS, url);
     }
     if (lzr_look_choose(c, NULL, NULL, &look)) {
         lzr_buf_printf(out, "lazarr: all of it in Neuroglancer: %s/view/%s\n", url,
@@ -225,6 +231,13 @@ static void say_workers(const struct lzr_log *log, const struct lzr_cores *cores
             workers == 1 ? "" : "s", told ? " (--workers)" : "", text);
 }
 
+static void say_python(const struct lzr_log *log, const struct lzr_driver *d)
+{
+    char text[2048];
+    lzr_driver_python(d, text, sizeof text);
+    lzr_log(log, LZR_LOG_INFO, "stores run in %s; another: --python PREFIX", text);
+}
+
 /* The URLs to copy; before anything is served, since a reload then frees the catalog. */
 static enum lzr_code announce(struct outlets *says, const struct lzr_options *o,
                               const struct lzr_catalog *c, uint16_t port, struct lzr_err *err)
@@ -289,6 +302,7 @@ static int serve(const struct lzr_options *o, struct stopper *stopper, struct ou
         return 1;
     }
     say_workers(says->log, &cores, own.driver.workers, o->driver.workers != 0);
+    say_python(says->log, d);
     enum lzr_code code = announce(says, o, lzr_driver_catalog(d), lzr_server_port(server), &err);
     if (code == LZR_OK) {
         begin_to_serve(stopper);

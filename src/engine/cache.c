@@ -273,6 +273,27 @@ bool lzr_cache_put(struct lzr_cache *c, const struct lzr_cache_key *k, struct lz
     return ok;
 }
 
+void lzr_cache_move(struct lzr_cache *c, struct lzr_cache *from,
+                    bool (*map)(void *ctx, struct lzr_cache_key *k), void *ctx)
+{
+    for (bool more = true; more;) {
+        struct entry *one = NULL;
+        pthread_mutex_lock(&from->mu);
+        more = evict_one(from, &one);
+        from->stats.evictions -= more;
+        pthread_mutex_unlock(&from->mu);
+        struct lzr_cache_key k;
+        if (more && (k = one->key, map(ctx, &k))) {
+            struct lzr_blob *b = lzr_blob_dup(one->blob->data, one->blob->len, c->budget);
+            if (b != NULL) {
+                (void)lzr_cache_put(c, &k, b, 0);
+            }
+            lzr_blob_unref(&b);
+        }
+        bury(one);
+    }
+}
+
 struct lzr_cache_stats lzr_cache_stats(struct lzr_cache *c)
 {
     pthread_mutex_lock(&c->mu);

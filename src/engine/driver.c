@@ -25,9 +25,21 @@ void lzr_driver_retire(struct lzr_driver *d)
     }
 }
 
-uint64_t lzr_driver_nonce(const struct lzr_driver *d)
+void lzr_driver_python(const struct lzr_driver *d, char *out, size_t n)
 {
-    return d->nonce;
+    const struct lzr_pyenv *p = &d->pyenv;
+    (void)snprintf(out, n, "Python %s of %s%s%s", p->version, p->prefix,
+                   p->source != NULL ? ", from " : "", p->source != NULL ? p->source : "");
+}
+
+uint64_t lzr_driver_salt(const struct lzr_driver *d, const struct lzr_array *a)
+{
+    return d->salts[a->id];
+}
+
+bool lzr_driver_has(const struct lzr_driver *d, const char *name)
+{
+    return lzr_keep_find(d->catalog, name) > 0;
 }
 
 const char *lzr_driver_manifest(const struct lzr_driver *d, size_t i, size_t *len)
@@ -147,6 +159,8 @@ struct lzr_flight *lzr_flight_new(struct lzr_driver *d, const struct lzr_chunk *
     if (f != NULL) {
         f->recipe = lzr_recipe_of(c);
         f->unstarted = f->recipe->list != NULL && !f->recipe->eager;
+        f->again = c->encoding == LZR_ENC_ZARR &&
+                   lzr_drops_has(&d->drops, c->array->id, c->level, c->index);
         d->stats.flights_total += c->encoding == LZR_ENC_ZARR;
     }
     return f;
@@ -161,6 +175,8 @@ static enum lzr_got board(struct lzr_driver *d, const struct lzr_chunk *c, struc
     if (f == NULL) {
         /* The flight may have ended between the look into the cache and now. */
         struct lzr_blob *b = lzr_cache_get(d->cache, &k, false);
+        const struct lzr_wanted *w = b == NULL ? lzr_wanted_find(d, c) : NULL;
+        b = w != NULL && w->blob != NULL ? lzr_blob_ref(w->blob) : b; /* a plan keeps it */
         if (b != NULL) {
             now_with(req, b, digest_of(c->array, b));
             return LZR_GOT_NOW;
@@ -207,6 +223,9 @@ enum lzr_got lzr_driver_start(struct lzr_driver *d, const struct lzr_chunk *c,
     pthread_mutex_lock(&d->mu);
     d->array_stats[c->array->id].misses++;
     enum lzr_got got = board(d, c, req, &list);
+    if (lzr_code_hopeless(d) != NULL) {
+        lzr_code_check(d, &list);
+    }
     pthread_mutex_unlock(&d->mu);
     lzr_complete(list);
     return got;
@@ -321,7 +340,8 @@ void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_
                                     .encoded = s->encoded,
                                     .encoded_bytes = s->encoded_bytes,
                                     .hits = __atomic_load_n(&s->hits, __ATOMIC_RELAXED),
-                                    .misses = s->misses};
+                                    .misses = s->misses,
+                                    .pace = s->pace};
     pthread_mutex_unlock(&d->mu);
 }
 
@@ -341,6 +361,18 @@ static void copy_error(const struct lzr_worker *w, char *out, size_t n)
         end -= end > 0 && (unsigned char)out[end - 1] >= 0xC0;
         out[end] = '\0';
     }
+}
+
+bool lzr_driver_stale(struct lzr_driver *d, char *out, size_t n)
+{
+    pthread_mutex_lock(&d->mu);
+    bool stale = d->code.nchanged > 0 || lzr_code_hopeless(d) != NULL;
+    for (unsigned i = 0; i < d->nworkers && !stale; i++) {
+        stale = d->workers[i].refused;
+    }
+    (void)snprintf(out, n, "%s", stale ? d->code.why : "");
+    pthread_mutex_unlock(&d->mu);
+    return stale;
 }
 
 size_t lzr_driver_workers(struct lzr_driver *d, struct lzr_worker_info *out, size_t n)

@@ -8,6 +8,12 @@
  *   homes.c      which workers compute arrays with slots
  *   queue.c      the order in which flights start and get workers
  *   needs.c      what flights are made from: asking, waiting, failing, dropping
+ *   plan.c       all that a root is made of, and the order in which that is made: a pure rule
+ *   listing.c    ... listed from what there is
+ *   merge.c      ... wanted from then on
+ *   planner.c    ... started when the budget has room for it
+ *   wanted.c     ... and kept until its last reader has read it
+ *   pump.c       which of it is launched next
  *   recipe.h     the ways in which a chunk comes about
  *   inputs.c     what blocks are computed from: their needs, putting regions together
  *   prepare.c    ... in a worker's slot, on codec threads
@@ -16,9 +22,15 @@
  *   reduce.c     ... levels of images, from the chunks of the level below
  *   band.c       ... which of them are read together, where that is a file
  *   source.c     ... NumPy arrays and mapped files, which the server reads itself
+ *   files.c      ... whether those files are what they were
  *   supervise.c  the supervisor thread: deaths, deadlines, respawning, workers' output
  *   watchdog.c   the supervisor's: what ends jobs and workers early
+ *   pace.c       ... how long blocks take, and what that says of one that nobody waits for
+ *   drops.c      ... which chunks were dropped while they ran, until somebody has got them
  *   worker.c     starting a process; its slots
+ *   load.c       what a starting one says of its stores
+ *   keep.c       an edition that keeps what another one has of some arrays
+ *   code.c       which code the edition runs, and workers that run another
  *
  * Threads. Callers (HTTP) come in through driver.c. `codec threads` wait for workers' messages in
  * one epoll set and encode. The `supervisor` is the only one that starts processes (a worker dies
@@ -37,17 +49,24 @@
 
 #include "base/buf.h"
 #include "base/scratch.h"
+#include "base/trim.h"
 #include "engine/band.h"
 #include "engine/cache.h"
 #include "engine/channel.h"
+#include "engine/code.h"
+#include "engine/drops.h"
 #include "engine/failures.h"
-#include "engine/troubles.h"
+#include "engine/files.h"
 #include "engine/flight.h"
 #include "engine/homes.h"
+#include "engine/keep.h"
+#include "engine/pace.h"
+#include "engine/planner.h"
 #include "engine/pyenv.h"
 #include "engine/queue.h"
 #include "engine/slot.h"
 #include "engine/source.h"
+#include "engine/troubles.h"
 #include "lazarr/driver.h"
 
 #define LZR_WORKER_SLOTS 3 /* one computed into, one being encoded, one for the job sent ahead */
@@ -86,7 +105,8 @@ enum lzr_killed {
     LZR_KILLED_NOT,
     LZR_KILLED_DEADLINE,
     LZR_KILLED_ABANDONED,
-    LZR_KILLED_MEMORY, /* counts as a crash: killed_why is its text */
+    LZR_KILLED_MEMORY, /* counts as a crash */
+    LZR_KILLED_CODE,   /* it runs other code than its edition; no fault of its job */
 };
 
 /* The next job of a worker, whose inputs are being put into its slot. */
@@ -108,6 +128,7 @@ struct lzr_worker {
     unsigned njobs;
     struct lzr_prepared next; /* sent when the jobs before it are done, or nearly */
     uint64_t jobs_done;       /* of this process */
+    uint64_t *done;           /* a bit an array of which it has computed a block; NULL: none */
     struct lzr_slot *slots;
     unsigned npinned;
     unsigned nhomes; /* arrays with slots that it is a home of */
@@ -115,13 +136,19 @@ struct lzr_worker {
     uint64_t slots_us; /* no slot could be made: when that is tried again */
     bool loaded;       /* this process has been READY */
     bool loader;       /* this process opens the sources for all (protocol.h) */
+    bool configured;   /* ... and was told of all its stores */
     bool facts_sent;
+    /* code.h */
+    bool stray;          /* this process runs other code than the edition */
+    bool refused;        /* the last start of one was refused for it */
+    unsigned char *code; /* bits: the files of the edition that this process has loaded */
+    uint32_t code_room;  /* bytes */
     uint64_t start_deadline_us;
     uint64_t restart_us;
     unsigned failed_starts; /* in a row: back-off */
     uint32_t deaths;
     enum lzr_killed killed;
-    char killed_why[160];
+    char killed_why[256]; /* in the words of who killed it; "": nobody did, or said why */
     uint64_t full_us;       /* since when its socket has no room for a job; 0: it has */
     uint64_t dump_us;       /* since when it writes its stacks, to be killed then; 0: it doesn't */
     uint64_t began_us;      /* when this process was started */
@@ -153,16 +180,20 @@ struct lzr_driver {
     size_t nstores;
     const char *const *ops; /* "module:function" of arrays beside data files; borrowed */
     size_t nops;
-    char **manifests; /* one a store; the reference that every worker is compared with */
+    struct lzr_buf config; /* what workers are told of the stores (config.h) */
+    char **manifests;      /* one a store; the reference that every worker is compared with */
     size_t *manifest_lens;
     struct lzr_handover handover;
+    struct lzr_files files;
     struct lzr_catalog *catalog;
     struct lzr_pyenv pyenv;
     unsigned nworkers;
     uint64_t start_timeout_us;
     uint64_t nonce;
+    uint64_t *salts; /* by array id: part of ETags, the nonce of when it was made new last */
     uint64_t slot_bytes;               /* capacity of a slot: the largest block */
     uint64_t inputs_bytes;             /* ... and for the inputs of one */
+    uint64_t encoded_bytes;            /* ... and for their chunks, encoded */
     uint64_t input_chunk_bytes;        /* the largest chunk that one is made from, raw */
     bool keep;                         /* false with a cache of 0 bytes */
     uint64_t memory_soft, memory_hard; /* of a worker; 0: no limit */
@@ -173,6 +204,7 @@ struct lzr_driver {
     int task_fd; /* eventfd: counts flights in tasks */
 
     struct lzr_budget budget;
+    struct lzr_trim trim; /* only the supervisor's */
     struct lzr_cache *cache;
     struct lzr_scratch_pool scratch; /* what codec threads work in */
     struct lzr_cache *decoded; /* chunks that regions share, decoded; NULL: not kept (inputs.h) */
@@ -183,12 +215,15 @@ struct lzr_driver {
     struct lzr_worker *workers;
     struct lzr_flights flights;
     struct lzr_queue queue;
-    struct lzr_list stack; /* GATHERING flights with needs to ask for; the next one first */
+    struct lzr_planner planner;
     struct lzr_list tasks; /* MAKING flights that no thread has taken */
     struct lzr_band bands[LZR_BANDS]; /* that are being made */
     uint32_t need_tasks; /* of them, those that started flights wait for and that need nothing */
     struct lzr_flight *held; /* HELD flights */
     struct lzr_failures failures;
+    struct lzr_code_record code;
+    struct lzr_keep kept; /* while it opens */
+    struct lzr_drops drops;
     struct lzr_stats stats; /* counters; gauges are filled when asked for */
     struct lzr_array_stats *array_stats;
     struct lzr_home *homes; /* by array id; NULL: no array has slots */
@@ -310,6 +345,9 @@ void lzr_flight_release(struct lzr_driver *d, struct lzr_flight *f);
 /* worker.c */
 /* Passes what the loader said on to all workers that wait for it. With mu. */
 void lzr_send_facts(struct lzr_driver *d);
+/* Sends more of the CONFIG to a worker that has `at` bytes of it; false: it has no reason to ask,
+ * or doesn't read. With mu. */
+bool lzr_send_more(struct lzr_driver *d, struct lzr_worker *w, uint64_t at);
 /* Starts the process; supervisor only, without mu. */
 void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w);
 /* Makes slots until LZR_WORKER_SLOTS are usable, queueing SLOT messages; without mu. What fails for
@@ -317,12 +355,24 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w);
  * every worker. */
 void lzr_worker_provide_slots(struct lzr_driver *d, struct lzr_worker *w);
 struct lzr_slot *lzr_worker_free_slot(const struct lzr_worker *w); /* with mu; NULL if none */
+/* A job or an encoding is over that used the slot, or its last pin is gone: it can be used again,
+ * or never is. With mu. */
+void lzr_worker_free(struct lzr_worker *w, struct lzr_slot *s);
 void lzr_worker_forget_why(struct lzr_worker *w); /* load_error and load_traceback; with mu */
 void lzr_worker_init(struct lzr_worker *w, unsigned number);
 void lzr_worker_release(struct lzr_worker *w);
 /* Forgets process, channel and slots of a dead worker; with mu held, jobs already taken care of. */
 void lzr_worker_reset(struct lzr_worker *w);
 void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w); /* with mu */
+/* Whether this process has computed a block of the array, and that it has. With mu. */
+bool lzr_worker_has_done(const struct lzr_worker *w, const struct lzr_array *a);
+void lzr_worker_note_done(const struct lzr_driver *d, struct lzr_worker *w,
+                          const struct lzr_array *a);
+/* Kills it for a reason that is known: "it ...", without its name. That goes to the log now; where
+ * the worker is loading, it is also why it couldn't, and where it is at a job, what that died of.
+ * With mu. */
+void lzr_worker_give_up(struct lzr_driver *d, struct lzr_worker *w, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* How a failing chunk is logged: one that is asked for again and again, or beside others that fail
  * in the same way, is summed up. */
@@ -332,9 +382,14 @@ static inline struct lzr_log_how lzr_failing(const struct lzr_driver *d, const s
 }
 
 /* watchdog.c */
-/* Interrupts the worker that runs a flight, if that saves more than it costs and the array allows
- * it. May be called again and again. With mu. */
+/* Interrupts the worker that runs a flight, if that saves more than it costs (pace.h), the array
+ * allows it and the block isn't one that is finished in any case: its worker's first of the array,
+ * or one that was asked for again after a drop. May be called again and again. With mu. */
 void lzr_job_interrupt(struct lzr_driver *d, struct lzr_flight *f);
+/* A block that ran is dropped since nobody waits for it: counted. With mu. */
+void lzr_job_dropped(struct lzr_driver *d, const struct lzr_job *j);
+/* Writes the line about such drops if it is time, or the last. With mu. */
+void lzr_say_drops(struct lzr_driver *d, uint64_t now, bool last);
 /* Looks at a worker: what is late, too large, too old or unwanted. With mu. */
 void lzr_worker_check(struct lzr_driver *d, struct lzr_worker *w, uint64_t now,
                       struct lzr_request **list);

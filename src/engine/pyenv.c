@@ -23,21 +23,33 @@
 
 extern char **environ;
 
-/* What a prefix's interpreter is asked: its version, and the folder of its shared libpython (empty
- * if there is none): where it was built for, Debian's multiarch folder under that, or, in a prefix
- * that was moved (conda), beside its base. */
+/* What a prefix's interpreter is asked, a line each: its version; the folder of its shared
+ * libpython (empty if there is none): beside its base, as in prefixes that were moved (conda, uv),
+ * where it was built for, or in Debian's multiarch folder under that, whatever Py_ENABLE_SHARED
+ * says (conda's interpreters don't use the library that they bring); the major version of its
+ * NumPy, 0 for none, read from a file as importing takes long; its prefix; and where it says that
+ * it is itself (a shim is somewhere else). */
 static const char question[] =
     "import sys, os, sysconfig\n"
     "v = sysconfig.get_config_var\n"
     "print('%d.%d.%d' % sys.version_info[:3])\n"
-    "d = v('LIBDIR') or ''\n"
-    "at = [d, os.path.join(d, v('MULTIARCH') or ''), os.path.join(sys.base_prefix, 'lib')]\n"
-    "so = v('INSTSONAME') or ''\n"
-    "at = [d for d in at if d and v('Py_ENABLE_SHARED') and os.path.isfile(os.path.join(d, so))]\n"
-    "print(at[0] if at else '')\n";
+    "d, m = v('LIBDIR') or '', v('MULTIARCH') or ''\n"
+    "so = 'libpython' + (v('LDVERSION') or '%d.%d' % sys.version_info[:2]) + '.so.1.0'\n"
+    "at = [os.path.join(sys.base_prefix, 'lib'), os.path.join(sys.base_exec_prefix, 'lib'),\n"
+    "      d, os.path.join(d, m)]\n"
+    "at = [d for d in at if os.path.isabs(d) and os.path.isfile(os.path.join(d, so))]\n"
+    "print(at[0] if at else '')\n"
+    "n = [os.path.join(d, 'numpy', 'version.py') for d in sys.path]\n"
+    "n = [f for f in n if os.path.isfile(f)]\n"
+    "t = open(n[0], encoding='utf-8').read() if n else 'version = \"0.'\n"
+    "t = t.partition('version = \"')[2].partition('.')[0]\n"
+    "print(t if t.isdigit() else '1')\n"
+    "print(sys.prefix)\n"
+    "print(sys.executable)\n";
 
 struct answer {
-    char version[32], libdir[LZR_PYENV_PATH];
+    char version[32], libdir[LZR_PYENV_PATH], numpy[16], prefix[LZR_PYENV_PATH],
+        executable[LZR_PYENV_PATH];
 };
 
 static bool is_file(const char *path)
@@ -169,7 +181,10 @@ static enum lzr_code ask(const char *source, const char *python, const atomic_bo
         return lzr_err_set(err, LZR_E_CANCELLED, "lazarr is stopping");
     }
     if (n < 0 || status != 0 || !take_line(&text, a->version, sizeof a->version) ||
-        !take_line(&text, a->libdir, sizeof a->libdir)) {
+        !take_line(&text, a->libdir, sizeof a->libdir) ||
+        !take_line(&text, a->numpy, sizeof a->numpy) ||
+        !take_line(&text, a->prefix, sizeof a->prefix) ||
+        !take_line(&text, a->executable, sizeof a->executable)) {
         return lzr_err_set(err, LZR_E_INVAL, "%s: '%s' can't be run to ask for its version", source,
                            python);
     }
@@ -197,15 +212,43 @@ static void minor_of(const char *version, char *out, size_t n)
     (void)snprintf(out, n, "%.*s", (int)len, version);
 }
 
-/* The worker stands beside lazarr (a build folder) or in ../libexec/lazarr (installed). */
-static bool find_worker(const char *exe_dir, const char *version, char *out, size_t n)
+static bool is_installed(const char *exe_dir)
+{
+    char package[LZR_PYENV_PATH];
+    return join(package, sizeof package, exe_dir, "../share/lazarr/python") && is_folder(package);
+}
+
+/* A worker stands beside lazarr (a build folder) or in ../libexec/lazarr (installed). tail: "" for
+ * the one that every build makes, of the Python that lazarr is built for; "-numpy2" for one that
+ * ./quickstart worker has built with a NumPy of that version. */
+static bool find_worker_of(const char *exe_dir, const char *minor, const char *tail, char *out,
+                           size_t n)
 {
     static const char *const folders[] = {".", "../libexec/lazarr"};
-    char minor[32];
-    minor_of(version, minor, sizeof minor);
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
-        int len = snprintf(out, n, "%s/%s/lazarr-worker-%s", exe_dir, folders[i], minor);
+        int len =
+            snprintf(out, n, "%s/%s/lazarr-worker-%s%s", exe_dir, folders[i], minor, tail);
         if (len > 0 && (size_t)len < n && is_file(out)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The worker for a Python's minor version and its NumPy. One that was built with NumPy 2 loads
+ * NumPy 1, too; the other way round not. *own: it is the one that every build makes. */
+static bool find_worker(const char *exe_dir, const struct answer *a, char *out, size_t n, bool *own)
+{
+    static const char *const old[] = {"", "-numpy1", "-numpy2"};
+    char minor[32], mine[32];
+    minor_of(a->version, minor, sizeof minor);
+    (void)snprintf(mine, sizeof mine, "-numpy%s", a->numpy);
+    const char *const fresh[] = {mine, ""};
+    bool is_old = strcmp(a->numpy, "0") == 0 || strcmp(a->numpy, "1") == 0;
+    const char *const *tails = is_old ? old : fresh;
+    for (size_t i = 0, k = is_old ? 3 : 2; i < k; i++) {
+        *own = tails[i][0] == '\0';
+        if (find_worker_of(exe_dir, minor, tails[i], out, n)) {
             return true;
         }
     }
@@ -227,38 +270,121 @@ static enum lzr_code find_package(const char *exe_dir, struct lzr_pyenv *out, st
                        out->package);
 }
 
-/* Decides on the libpython: the worker's own, or the prefix's through the library path. */
-static enum lzr_code choose_library(const char *prefix, const struct answer *a,
-                                    struct lzr_pyenv *out, struct lzr_err *err)
+/* Whether LD_LIBRARY_PATH would give a worker another libpython of this version than that in
+ * libdir. */
+static bool is_shadowed(const char *version, const char *libdir)
+{
+    const char *path = getenv("LD_LIBRARY_PATH");
+    char minor[32];
+    minor_of(version, minor, sizeof minor);
+    while (path != NULL && *path != '\0') {
+        char file[LZR_PYENV_PATH];
+        size_t len = strcspn(path, ":");
+        int n = snprintf(file, sizeof file, "%.*s/libpython%s.so.1.0", (int)len, path, minor);
+        if (n > 0 && (size_t)n < sizeof file && is_file(file) &&
+            (strlen(libdir) != len || strncmp(path, libdir, len) != 0)) {
+            return true;
+        }
+        path += len + (path[len] == ':');
+    }
+    return false;
+}
+
+static enum lzr_code set_library_path(const char *libdir, struct lzr_pyenv *out,
+                                      struct lzr_err *err)
 {
     const char *old = getenv("LD_LIBRARY_PATH");
-    out->ld_library_path[0] = '\0';
-    if (strcmp(a->version, LZR_PYTHON_VERSION) == 0) {
-        return LZR_OK; /* the very version that the worker was linked with */
-    }
-    if (a->libdir[0] == '\0') {
-        return lzr_err_set(err, LZR_E_INVAL,
-                           "the Python %s of '%s' has no shared libpython (it was built without "
-                           "--enable-shared), so a worker can't run on it",
-                           a->version, prefix);
-    }
-    int n = snprintf(out->ld_library_path, sizeof out->ld_library_path, "%s%s%s", a->libdir,
+    int n = snprintf(out->ld_library_path, sizeof out->ld_library_path, "%s%s%s", libdir,
                      old != NULL && *old != '\0' ? ":" : "", old != NULL ? old : "");
-    if (n < 0 || (size_t)n >= sizeof out->ld_library_path) {
-        return lzr_err_set(err, LZR_E_LIMIT, "LD_LIBRARY_PATH is too long");
+    return n < 0 || (size_t)n >= sizeof out->ld_library_path
+               ? lzr_err_set(err, LZR_E_LIMIT, "LD_LIBRARY_PATH is too long")
+               : LZR_OK;
+}
+
+/* Decides on the libpython: the one that the worker finds by itself, where that is the system's and
+ * of the very version, else the prefix's through the library path. own: the worker is the one that
+ * every build makes. */
+static enum lzr_code choose_library(const char *prefix, const struct answer *a, bool own,
+                                    struct lzr_pyenv *out, struct lzr_err *err)
+{
+    out->ld_library_path[0] = '\0';
+    bool same = own && strcmp(a->version, LZR_PYTHON_VERSION) == 0;
+    if (a->libdir[0] == '\0') {
+        return same ? LZR_OK
+                    : lzr_err_set(err, LZR_E_INVAL,
+                                  "the Python %s of '%s' has no shared libpython (it was built "
+                                  "without --enable-shared), so a worker can't run on it",
+                                  a->version, prefix);
     }
-    return LZR_OK;
+    if (same && strncmp(a->libdir, "/usr/lib", 8) == 0 && !is_shadowed(a->version, a->libdir)) {
+        return LZR_OK;
+    }
+    return set_library_path(a->libdir, out, err);
+}
+
+/* "/usr" of "/usr/bin/python3". */
+static void prefix_of(const char *program, char *out, size_t n)
+{
+    const char *slash = strrchr(program, '/');
+    size_t len = slash != NULL ? (size_t)(slash - program) : 0;
+    if (len > 4 && memcmp(program + len - 4, "/bin", 4) == 0) {
+        len -= 4;
+    }
+    (void)snprintf(out, n, "%.*s", (int)len, program);
 }
 
 /* The interpreter lazarr was built for; nobody is asked. */
 static enum lzr_code choose_default(const char *exe_dir, struct lzr_pyenv *out, struct lzr_err *err)
 {
+    char minor[32];
     (void)snprintf(out->program, sizeof out->program, "%s", LZR_PYTHON_PROGRAM);
     (void)snprintf(out->version, sizeof out->version, "%s", LZR_PYTHON_VERSION);
+    prefix_of(out->program, out->prefix, sizeof out->prefix);
     out->ld_library_path[0] = '\0';
-    if (!find_worker(exe_dir, out->version, out->worker, sizeof out->worker)) {
+    minor_of(out->version, minor, sizeof minor);
+    if (!find_worker_of(exe_dir, minor, "", out->worker, sizeof out->worker)) {
         return lzr_err_set(err, LZR_E_NOTFOUND, "'%s' is missing: run ./quickstart build",
                            out->worker);
+    }
+    bool shadowed = LZR_PYTHON_LIBDIR[0] != '\0' && is_shadowed(out->version, LZR_PYTHON_LIBDIR);
+    return shadowed ? set_library_path(LZR_PYTHON_LIBDIR, out, err) : LZR_OK;
+}
+
+/* An interpreter as an absolute path whose last part isn't followed: in a virtual environment that
+ * is a link to the base's. */
+static bool absolute_program(const char *given, char *out, size_t n)
+{
+    char folder[PATH_MAX], real[PATH_MAX];
+    const char *slash = strrchr(given, '/'), *name = slash != NULL ? slash + 1 : given;
+    int len = slash == NULL ? snprintf(folder, sizeof folder, ".")
+                            : snprintf(folder, sizeof folder, "%.*s/", (int)(slash - given), given);
+    return len > 0 && (size_t)len < sizeof folder && realpath(folder, real) != NULL &&
+           join(out, n, real, name);
+}
+
+/* Finds the interpreter that is given as a prefix or as itself, and what errors call its
+ * environment: an absolute path, so that a command that names it holds from any folder. */
+static enum lzr_code find_given(const char *source, const char *given, struct lzr_pyenv *out,
+                                bool *itself, struct lzr_err *err)
+{
+    char real[PATH_MAX];
+    *itself = is_file(given) && access(given, X_OK) == 0;
+    if (*itself) {
+        if (!absolute_program(given, out->program, sizeof out->program)) {
+            return lzr_err_set(err, LZR_E_LIMIT, "%s: the path '%s' is too long", source, given);
+        }
+        prefix_of(out->program, out->prefix, sizeof out->prefix);
+        return LZR_OK;
+    }
+    /* Absolute, so that sys.executable still holds when user code changes folders. */
+    if (realpath(given, real) == NULL || !is_folder(real)) {
+        return lzr_err_set(err, LZR_E_NOTFOUND, "%s: there is no folder '%s'", source, given);
+    }
+    int len = snprintf(out->prefix, sizeof out->prefix, "%s", real);
+    if ((size_t)len >= sizeof out->prefix ||
+        !find_python(real, out->program, sizeof out->program)) {
+        return lzr_err_set(err, LZR_E_NOTFOUND, "%s: there is no bin/python3 in '%s'", source,
+                           given);
     }
     return LZR_OK;
 }
@@ -269,29 +395,31 @@ static enum lzr_code choose_prefix(const char *source, const char *given, const 
                                    struct lzr_err *err)
 {
     struct answer a;
-    char prefix[PATH_MAX];
-    /* Absolute, so that sys.executable still holds when user code changes folders. */
-    if (realpath(given, prefix) == NULL || !is_folder(prefix)) {
-        return lzr_err_set(err, LZR_E_NOTFOUND, "%s: there is no folder '%s'", source, given);
-    }
-    if (!find_python(prefix, out->program, sizeof out->program)) {
-        return lzr_err_set(err, LZR_E_NOTFOUND, "%s: there is no bin/python3 in '%s'", source,
-                           given);
-    }
-    enum lzr_code code = ask(source, out->program, cancel, &a, err);
+    bool itself = false, own = false;
+    enum lzr_code code = find_given(source, given, out, &itself, err);
     if (code == LZR_OK) {
-        code = choose_library(given, &a, out, err);
+        code = ask(source, out->program, cancel, &a, err);
     }
     if (code != LZR_OK) {
         return code;
     }
-    (void)snprintf(out->version, sizeof out->version, "%s", a.version);
-    if (!find_worker(exe_dir, a.version, out->worker, sizeof out->worker)) {
-        return lzr_err_set(err, LZR_E_NOTFOUND,
-                           "no worker for Python %s of '%s': build one with ./quickstart worker %s",
-                           a.version, given, given);
+    if (itself) { /* it may be a shim, or a link from elsewhere */
+        (void)snprintf(out->prefix, sizeof out->prefix, "%s", a.prefix);
+        if (is_file(a.executable)) {
+            (void)snprintf(out->program, sizeof out->program, "%s", a.executable);
+        }
     }
-    return LZR_OK;
+    (void)snprintf(out->version, sizeof out->version, "%s", a.version);
+    if (!find_worker(exe_dir, &a, out->worker, sizeof out->worker, &own)) {
+        return lzr_err_set(err, LZR_E_NOTFOUND,
+                           "no worker for Python %s of '%s': build one with ./quickstart worker "
+                           "%s%s",
+                           a.version, out->prefix, out->prefix,
+                           is_installed(exe_dir) ? " where lazarr was built, and install it with "
+                                                   "cmake --install build"
+                                                 : "");
+    }
+    return choose_library(out->prefix, &a, own, out, err);
 }
 
 enum lzr_code lzr_pyenv_choose(const char *prefix, const char *exe_dir, const atomic_bool *cancel,
@@ -299,16 +427,19 @@ enum lzr_code lzr_pyenv_choose(const char *prefix, const char *exe_dir, const at
 {
     static const char *const variables[] = {"VIRTUAL_ENV", "CONDA_PREFIX"};
     static const char *const sources[] = {"$VIRTUAL_ENV", "$CONDA_PREFIX"};
-    const char *source = "--python";
+    out->source = "--python";
     for (size_t i = 0; prefix == NULL && i < sizeof variables / sizeof variables[0]; i++) {
         const char *v = getenv(variables[i]);
         prefix = v != NULL && *v != '\0' ? v : NULL;
-        source = sources[i];
+        out->source = sources[i];
     }
     enum lzr_code code = find_package(exe_dir, out, err);
     if (code != LZR_OK) {
         return code;
     }
-    return prefix == NULL ? choose_default(exe_dir, out, err)
-                          : choose_prefix(source, prefix, exe_dir, cancel, out, err);
+    if (prefix == NULL) {
+        out->source = NULL;
+        return choose_default(exe_dir, out, err);
+    }
+    return choose_prefix(out->source, prefix, exe_dir, cancel, out, err);
 }

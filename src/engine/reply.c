@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "engine/load.h"
 #include "engine/needs.h"
 #include "store/codec.h"
 
@@ -94,11 +95,35 @@ static bool take_job(struct lzr_driver *d, struct lzr_worker *w, uint64_t seq, u
     return true;
 }
 
-static void free_slot(struct lzr_slot *s)
+/* What an answer says of its slot. */
+static void note_slot(struct lzr_worker *w, struct lzr_slot *s, uint32_t flags)
 {
-    s->busy = false;
-    if (!s->pinned) {
-        lzr_slot_trim(s);
+    s->lost = s->lost || (flags & LZR_DONE_FORKED) != 0;
+    if ((flags & LZR_DONE_PINNED) != 0 && !s->pinned) {
+        s->pinned = true;
+        w->npinned++;
+    }
+}
+
+/* Whether it is killed since it didn't say which code it runs: its answers aren't taken, and its
+ * job is a dead worker's. */
+static bool is_untold(const struct lzr_worker *w)
+{
+    return w->stray && w->state == LZR_WORKER_ENDING && w->killed != LZR_KILLED_CODE;
+}
+
+/* What a worker with other code than its edition's says of a job counts for nothing: another one
+ * runs it, and this one is killed. */
+static void forget_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_job *job)
+{
+    struct lzr_flight *f = job->flight;
+    lzr_worker_free(w, job->slot);
+    w->killed = LZR_KILLED_CODE;
+    lzr_worker_kill(d, w);
+    if (f != NULL && lzr_flight_unwanted(f, lzr_now_us())) {
+        lzr_flight_drop(d, f);
+    } else if (f != NULL) {
+        lzr_flight_requeue(d, f);
     }
 }
 
@@ -106,18 +131,19 @@ static bool apply_done(struct lzr_driver *d, struct lzr_worker *w, const struct 
                        struct finished *fin)
 {
     struct lzr_job job;
-    if (!take_job(d, w, p->msg.seq, p->msg.slot, &job)) {
+    if (is_untold(w) || !take_job(d, w, p->msg.seq, p->msg.slot, &job)) {
         return false;
     }
-    if ((p->msg.flags & LZR_DONE_PINNED) != 0 && !job.slot->pinned) {
-        job.slot->pinned = true;
-        w->npinned++;
+    if (w->stray) {
+        forget_job(d, w, &job);
+        return true;
     }
+    note_slot(w, job.slot, p->msg.flags);
     struct lzr_flight *f = job.flight;
     uint64_t now = lzr_now_us();
     w->dump_us = 0;
     if (f == NULL) {
-        free_slot(job.slot); /* it came too late: the worker is being killed for it */
+        lzr_worker_free(w, job.slot); /* it came too late: the worker is being killed for it */
         return true;
     }
     lzr_needs_free(&f->needs);
@@ -128,9 +154,12 @@ static bool apply_done(struct lzr_driver *d, struct lzr_worker *w, const struct 
     as->computed++;
     as->compute_us += f->compute_us;
     as->inputs_us += f->inputs_us;
+    lzr_pace_note(&as->pace, !lzr_worker_has_done(w, f->array), f->compute_us);
+    lzr_worker_note_done(d, w, f->array);
     d->stats.computed_total++;
     d->stats.compute_us_total += f->compute_us;
-    *fin = (struct finished){f, lzr_slot_ref(job.slot), w, job.slot->pinned};
+    *fin = (struct finished){f, lzr_slot_ref(job.slot), w,
+                             job.slot->pinned || job.slot->lost};
     return true;
 }
 
@@ -138,14 +167,15 @@ static bool apply_failed(struct lzr_driver *d, struct lzr_worker *w, struct lzr_
                          struct lzr_request **list)
 {
     struct lzr_job job;
-    if (!take_job(d, w, p->msg.seq, p->msg.slot, &job)) {
+    if (is_untold(w) || !take_job(d, w, p->msg.seq, p->msg.slot, &job)) {
         return false;
     }
-    if ((p->msg.flags & LZR_DONE_PINNED) != 0 && !job.slot->pinned) {
-        job.slot->pinned = true;
-        w->npinned++;
+    if (w->stray) {
+        forget_job(d, w, &job);
+        return true;
     }
-    free_slot(job.slot);
+    note_slot(w, job.slot, p->msg.flags);
+    lzr_worker_free(w, job.slot);
     w->dump_us = 0;
     struct lzr_flight *f = job.flight;
     if (f == NULL) {
@@ -154,8 +184,10 @@ static bool apply_failed(struct lzr_driver *d, struct lzr_worker *w, struct lzr_
     if ((p->msg.flags & LZR_FAILED_CANCELLED) != 0 && job.interrupted_us != 0) {
         d->stats.cancelled_total++;
         if (lzr_flight_unwanted(f, lzr_now_us())) {
+            lzr_job_dropped(d, &job);
             lzr_flight_drop(d, f);
         } else {
+            f->again = true;
             lzr_flight_requeue(d, f); /* somebody came when the function knew already */
         }
         return true;
@@ -178,10 +210,10 @@ static bool apply_failed(struct lzr_driver *d, struct lzr_worker *w, struct lzr_
     return true;
 }
 
-static bool apply_unpinned(struct lzr_worker *w, uint32_t id)
+static bool apply_unpinned(struct lzr_worker *w, const struct lzr_msg *m)
 {
     struct lzr_slot *s = w->slots;
-    while (s != NULL && s->id != id) {
+    while (s != NULL && s->id != m->slot) {
         s = s->next;
     }
     if (s == NULL || !s->pinned) {
@@ -189,93 +221,10 @@ static bool apply_unpinned(struct lzr_worker *w, uint32_t id)
     }
     s->pinned = false;
     w->npinned--;
+    note_slot(w, s, m->flags & LZR_DONE_FORKED);
     if (!s->busy) {
-        lzr_slot_trim(s);
+        lzr_worker_free(w, s);
     }
-    return true;
-}
-
-/* The loader has said all: its manifests are those that every other worker's are compared with. If
- * it opened what nobody needs to keep, a fresh worker takes its place. */
-static bool apply_loaded(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_packet *p)
-{
-    if (d->handover.facts_fd < 0) {
-        return false;
-    }
-    for (size_t i = 0; i < d->nstores; i++) {
-        d->manifests[i] = lzr_buf_detach(&w->manifests[i], &d->manifest_lens[i]);
-        if (d->manifests[i] == NULL) {
-            return false;
-        }
-    }
-    if ((p->msg.flags & LZR_READY_END) != 0) {
-        struct lzr_msg m = {.type = LZR_MSG_QUIT};
-        (void)lzr_channel_send(w->channel, &m, NULL, 0, -1, NULL);
-        w->state = LZR_WORKER_ENDING;
-        w->retire = "it has opened the sources for all";
-    }
-    return true;
-}
-
-/* Keeps what a starting worker says of its stores. */
-static bool apply_load(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet *p)
-{
-    if (w->state == LZR_WORKER_ENDING) {
-        return true; /* it was told to end, or killed, while it said this */
-    }
-    if (w->state != LZR_WORKER_STARTING) {
-        return false;
-    }
-    if (p->msg.type == LZR_MSG_DATA || p->msg.type == LZR_MSG_FACTS) {
-        if (!w->loader || !lzr_handover_take(&d->handover, p)) {
-            return false;
-        }
-        lzr_send_facts(d);
-        return true;
-    }
-    if (p->msg.type == LZR_MSG_MANIFEST_PART) {
-        if (p->msg.store >= d->nstores) {
-            return false;
-        }
-        struct lzr_buf *b = &w->manifests[p->msg.store];
-        lzr_buf_add(b, p->text, p->msg.len);
-        return !lzr_buf_failed(b);
-    }
-    if (p->msg.type == LZR_MSG_LOAD_FAILED) {
-        size_t line = strnlen(p->text, p->msg.len);
-        lzr_worker_forget_why(w);
-        w->said_why = true;
-        w->load_error = lzr_strndup(p->text, line);
-        w->load_traceback =
-            line + 1 < p->msg.len ? lzr_strndup(p->text + line + 1, p->msg.len - line - 1) : NULL;
-        pthread_cond_broadcast(&d->started);
-        return true;
-    }
-    /* READY. While the driver opens, start.c compares the manifests; later it is done here. */
-    if (d->opened) {
-        for (size_t i = 0; i < d->nstores; i++) {
-            if (w->manifests[i].len != d->manifest_lens[i] ||
-                memcmp(w->manifests[i].data, d->manifests[i], d->manifest_lens[i]) != 0) {
-                lzr_log(d->log, LZR_LOG_ERROR,
-                        "%s: a restarted worker sees another manifest than at start: has the file "
-                        "changed? " LZR_SAY_RELOAD,
-                        d->stores[i].path);
-                return false;
-            }
-        }
-        for (size_t i = 0; i < d->nstores; i++) {
-            lzr_buf_release(&w->manifests[i]);
-        }
-    }
-    w->state = LZR_WORKER_READY;
-    w->start_cost_us = lzr_now_us() - w->began_us;
-    w->loaded = true;
-    w->failed_starts = 0;
-    lzr_worker_forget_why(w);
-    if (w->loader && !apply_loaded(d, w, p)) {
-        return false;
-    }
-    pthread_cond_broadcast(&d->started);
     return true;
 }
 
@@ -289,13 +238,16 @@ static bool apply(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet 
     case LZR_MSG_LOAD_FAILED:
     case LZR_MSG_DATA:
     case LZR_MSG_FACTS:
-        return apply_load(d, w, p);
+    case LZR_MSG_MORE:
+        return lzr_load_take(d, w, p);
+    case LZR_MSG_CODE:
+        return lzr_code_take(d, w, p->text, p->msg.len);
     case LZR_MSG_DONE:
         return apply_done(d, w, p, fin);
     case LZR_MSG_FAILED:
         return apply_failed(d, w, p, list);
     case LZR_MSG_UNPINNED:
-        return apply_unpinned(w, p->msg.slot);
+        return apply_unpinned(w, &p->msg);
     default:
         return false;
     }
@@ -345,6 +297,7 @@ void lzr_flight_land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob
 {
     f->blob = b;
     f->digest = digest;
+    lzr_wanted_made(d, f, b);
     lzr_needs_over(d, f);
     while (f->waiters != NULL) {
         struct lzr_request *req = f->waiters;
@@ -372,6 +325,26 @@ void lzr_flight_land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob
     lzr_flights_remove(&d->flights, &f);
 }
 
+/* A chunk that was dropped while it ran, asked for again and finished: if nobody waits for it by
+ * now, whoever asks once more finds it, also where the cache keeps nothing or has no room for one
+ * like it. */
+static void keep_for_who_comes_again(struct lzr_driver *d, struct lzr_flight *f)
+{
+    if (!f->again) {
+        return;
+    }
+    if (f->nwaiters > 0) {
+        lzr_drops_forget(&d->drops, f->array->id, f->level, f->index);
+        return;
+    }
+    const struct lzr_chunk c = {f->array, f->level, LZR_ENC_ZARR, f->index};
+    struct lzr_blob *cached = lzr_driver_peek(d, &c);
+    if (cached == NULL && atomic_load(&d->budget.used) <= d->budget.limit) {
+        f->held_until_us = lzr_now_us() + LZR_HOLD_US;
+    }
+    lzr_blob_unref(&cached);
+}
+
 /* The end of an ENCODING flight that went well. With mu held. */
 static void land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
                  struct lzr_digest digest, struct lzr_request **list)
@@ -386,6 +359,7 @@ static void land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
     d->encoding--;
     lzr_flight_release(d, f);
     lzr_failures_forget(&d->failures, f->array->id, f->level, f->index);
+    keep_for_who_comes_again(d, f);
     lzr_flight_land(d, f, b, digest, list);
 }
 
@@ -417,7 +391,7 @@ static void finish(struct lzr_driver *d, struct finished *fin)
     if (keep) {
         lzr_kept(d);
     }
-    free_slot(fin->slot);
+    lzr_worker_free(fin->worker, fin->slot);
     if (code == LZR_OK) {
         f->encode_us = us;
         land(d, f, b, digest, &list);
@@ -454,7 +428,8 @@ static enum lzr_received read_one(struct lzr_driver *d, struct lzr_worker *w, st
             got = LZR_RECEIVED_GARBAGE;
         }
         lzr_packet_close(p);
-        ready = d->opened && p->msg.type == LZR_MSG_READY;
+        ready = d->opened &&
+                (p->msg.type == LZR_MSG_READY || (p->msg.flags & LZR_DONE_FORKED) != 0);
         lzr_dispatch(d, &list);
         pthread_mutex_unlock(&d->mu);
     }
@@ -464,10 +439,13 @@ static enum lzr_received read_one(struct lzr_driver *d, struct lzr_worker *w, st
         pthread_mutex_lock(&d->mu);
         if (w->channel == c) {
             if (got == LZR_RECEIVED_GARBAGE) {
-                lzr_log(d->log, LZR_LOG_ERROR, "worker %u broke the protocol and is killed",
-                        w->number);
+                char why[sizeof w->killed_why];
+                (void)snprintf(why, sizeof why, "%s",
+                               w->killed_why[0] != '\0' ? w->killed_why : "it broke the protocol");
+                lzr_worker_give_up(d, w, "%s", why);
+            } else {
+                lzr_worker_kill(d, w);
             }
-            lzr_worker_kill(d, w);
         }
         pthread_mutex_unlock(&d->mu);
     }

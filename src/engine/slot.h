@@ -33,6 +33,7 @@ struct lzr_slot {
     struct lzr_budget *budget;
     bool busy;   /* a job or an encoding uses it */
     bool pinned; /* user code refers to it: its bytes may change at any time */
+    bool lost;   /* a child of the worker may write to it for ever: it isn't used again */
     struct lzr_slot *next;
 };
 

@@ -15,7 +15,7 @@
 
 void lzr_handover_init(struct lzr_handover *h)
 {
-    *h = (struct lzr_handover){.facts_fd = -1};
+    *h = (struct lzr_handover){.facts_fd = -1, .data_fd = -1};
 }
 
 void lzr_handover_release(struct lzr_handover *h)
@@ -25,6 +25,9 @@ void lzr_handover_release(struct lzr_handover *h)
     }
     if (h->facts_fd >= 0) {
         close(h->facts_fd);
+    }
+    if (h->data_fd >= 0) {
+        close(h->data_fd);
     }
     lzr_handover_init(h);
 }
@@ -60,7 +63,8 @@ bool lzr_handover_take(struct lzr_handover *h, struct lzr_packet *p)
     }
     h->data = map;
     h->bytes = p->msg.bytes;
-    lzr_packet_close(p);
+    h->data_fd = p->fd;
+    p->fd = -1;
     return true;
 }
 
@@ -76,27 +80,6 @@ enum lzr_code lzr_handover_check(const struct lzr_driver *d, struct lzr_err *err
                                    a->store->file, a->path);
             }
         }
-    }
-    return LZR_OK;
-}
-
-/* Whether the file is the one that the array was described with. */
-static bool unchanged(const struct lzr_data *s, const struct stat *st)
-{
-    return (uint64_t)st->st_size == s->bytes && ((uint64_t)st->st_ino & INT64_MAX) == s->inode &&
-           (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec == s->mtime_ns;
-}
-
-static enum lzr_code check_file(const struct lzr_data *s, int fd, struct lzr_err *err)
-{
-    struct stat st;
-    if (fstat(fd, &st) != 0) {
-        return lzr_err_sys(err, "'%.300s' can't be read", s->file);
-    }
-    if (!unchanged(s, &st)) {
-        return lzr_err_set(err, LZR_E_USER,
-                           "'%.300s' has changed since it was opened%s: " LZR_SAY_RELOAD, s->file,
-                           (uint64_t)st.st_size < s->bytes ? " (it is shorter now)" : "");
     }
     return LZR_OK;
 }
@@ -127,6 +110,7 @@ static enum lzr_code read_all(const struct lzr_data *s, int fd, unsigned char *t
 struct reading {
     const struct lzr_array *array;
     const struct lzr_data *data;
+    struct lzr_file *file; /* of one that is a file */
     unsigned rank;
     const uint64_t *extent;
     uint64_t offset;
@@ -167,12 +151,12 @@ static enum lzr_code read_file(const struct reading *r, struct lzr_err *err)
     if (fd < 0) {
         return lzr_err_sys(err, "'%.300s' can't be opened", r->data->file);
     }
-    enum lzr_code code = check_file(r->data, fd, err);
+    enum lzr_code code = lzr_file_check(r->file, fd, err);
     if (code == LZR_OK) {
         code = read_spans(r, fd, err);
     }
     if (code == LZR_OK) {
-        code = check_file(r->data, fd, err);
+        code = lzr_file_check(r->file, fd, err);
     }
     close(fd);
     return code;
@@ -183,8 +167,10 @@ enum lzr_code lzr_source_read(const struct lzr_driver *d, const struct lzr_array
                               const int64_t to_strides[], unsigned char *dst, struct lzr_err *err)
 {
     const struct lzr_data *data = a->levels[level].data;
+    struct lzr_file unknown = {.data = data}, *file = lzr_files_of(&d->files, a, level);
     struct reading r = {.array = a,
                         .data = data,
+                        .file = file != NULL ? file : &unknown,
                         .rank = a->levels[level].grid.rank,
                         .extent = extent,
                         .offset = data->offset,

@@ -5,10 +5,9 @@
  * and encodes it. No worker and no Python take part, and no HTTP thread reads.
  *
  * Files are read with pread and never mapped, so one that is cut short is an error of its chunks
- * and never a signal. It is opened for each chunk, and size, mtime and inode are compared with
- * those that its array was described with, before and after: a file that was changed, replaced or
- * removed makes its chunks an error, so that old and new bytes are never mixed. What a write within
- * the clock tick of the file's last change leaves as it is can't be told.
+ * and never a signal. It is opened for each chunk, and compared with what it was when its array was
+ * described, before and after (files.h): a file that was changed, replaced or removed makes its
+ * chunks an error, so that old and new bytes are never mixed.
  *
  * Arrays in memory lie in one sealed memfd, mapped here; they come on top of the budget. */
 #ifndef LZR_ENGINE_SOURCE_H
@@ -29,6 +28,7 @@ struct lzr_handover {
     uint64_t facts_bytes;
     const unsigned char *data; /* arrays in memory, read only; NULL without */
     uint64_t bytes;
+    int data_fd; /* of the same; -1 without */
 };
 
 void lzr_handover_init(struct lzr_handover *h);

@@ -121,7 +121,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
 {
     struct lzr_request *list = NULL;
     siginfo_t si = {0};
-    char how[192];
+    char how[256];
     if (waitid(P_PIDFD, (id_t)w->pidfd, &si, WEXITED | WNOHANG) != 0 || si.si_pid == 0) {
         return;
     }
@@ -130,8 +130,8 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     describe_death(&si, how, sizeof how);
     pthread_mutex_lock(&w->read_mu); /* nobody is between taking a message and applying it */
     pthread_mutex_lock(&d->mu);
-    if (w->killed == LZR_KILLED_MEMORY) {
-        (void)snprintf(how, sizeof how, "%s", w->killed_why);
+    if (w->killed_why[0] != '\0' && si.si_code == CLD_KILLED && si.si_status == SIGKILL) {
+        (void)snprintf(how, sizeof how, "%s", w->killed_why); /* not "SIGKILL" */
     }
     bool starting = !w->loaded; /* its state may say ENDING by now */
     if (!d->closing) {
@@ -142,6 +142,12 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     (void)lzr_unprepare(d, w);
     for (unsigned i = w->njobs; i > 1; i--) {
         lzr_job_return(d, &w->jobs[i - 1]); /* sent ahead, never begun */
+    }
+    if (w->killed == LZR_KILLED_CODE && w->njobs > 0) { /* nor is it to blame for the first */
+        if (w->jobs[0].flight != NULL) {
+            lzr_job_return(d, &w->jobs[0]);
+        }
+        w->njobs = 0;
     }
     if (w->njobs > 0 && w->dump_us != 0 && w->jobs[0].flight != NULL && !d->closing) {
         w->njobs = 1;
@@ -157,16 +163,21 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     if (starting) {
         w->failed_starts++;
         if (!w->said_why || w->load_error == NULL) {
-            char text[256];
+            char text[320];
             (void)snprintf(text, sizeof text, "the worker died while it loaded the stores: %s",
                            how);
             lzr_worker_forget_why(w);
             w->load_error = lzr_strdup(text);
         }
-        if (d->opened && !d->closing) {
+        if (d->opened && !d->closing && w->killed != LZR_KILLED_CODE) {
             lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s%s%s", w->number, w->load_error,
                     w->load_traceback != NULL ? "\n" : "",
                     w->load_traceback != NULL ? w->load_traceback : "");
+        }
+        if (w->failed_starts >= LZR_CODE_STARTS && !w->refused) {
+            (void)snprintf(d->code.why, sizeof d->code.why,
+                           "no worker can be started any more: %.300s; " LZR_RELOAD_WITH,
+                           w->load_error != NULL ? w->load_error : how);
         }
     }
     unsigned shift = w->failed_starts > 9 ? 9 : w->failed_starts;
@@ -180,6 +191,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     w->load_error = error; /* kept until the next start: opening reads it */
     w->load_traceback = traceback;
     pthread_cond_broadcast(&d->started);
+    lzr_code_check(d, &list);
     lzr_dispatch(d, &list);
     pthread_mutex_unlock(&d->mu);
     pthread_mutex_unlock(&w->read_mu);
@@ -271,6 +283,7 @@ static void tick(struct lzr_driver *d)
         lzr_worker_measure(d, &d->workers[i]);
     }
     uint64_t now = lzr_now_us();
+    lzr_trim_look(&d->trim, now, atomic_load(&d->budget.used));
     pthread_mutex_lock(&d->mu);
     for (unsigned i = 0; i < d->nworkers; i++) {
         lzr_worker_check(d, &d->workers[i], now, &list);
@@ -279,6 +292,8 @@ static void tick(struct lzr_driver *d)
         check_waiters(d, now, &list);
     }
     lzr_check_holds(d, now);
+    lzr_code_check(d, &list);
+    lzr_say_drops(d, now, d->closing);
     lzr_dispatch(d, &list);
     pthread_mutex_unlock(&d->mu);
     lzr_complete(list);

@@ -14,11 +14,8 @@
 #include "base/clock.h"
 #include "engine/engine.h"
 
-#define FULL_US 10000000      /* what an idle worker may take to read its messages */
-#define DUMP_US 200000        /* what a worker may take to write its stacks before it is killed */
-#define WORTH_US 50000        /* a block that will be ready this soon is not interrupted */
-#define ABANDON_US 2000000    /* after so long a function that was interrupted is killed ... */
-#define ABANDON_MOST 60000000 /* ... or later, where starting a worker takes long, but by then */
+#define FULL_US 10000000 /* what an idle worker may take to read its messages */
+#define DUMP_US 200000   /* what a worker may take to write its stacks before it is killed */
 
 /* By its pidfd: the number may be another process's once the supervisor has waited for it. */
 static void signal_worker(const struct lzr_worker *w, int sig)
@@ -33,30 +30,34 @@ static uint64_t began_us(const struct lzr_job *j)
     return j->deadline_us - j->timeout_us;
 }
 
-/* Interrupting costs what has been computed so far, and the chunk is often wanted again soon: a
- * block whose array says that it will be ready in a moment may end. One that takes longer than its
- * array's blocks do will on average take as long again. */
-static bool worth_interrupting(const struct lzr_driver *d, const struct lzr_job *j, uint64_t now)
+static const struct lzr_pace *pace_of(const struct lzr_driver *d, const struct lzr_job *j)
 {
-    uint64_t mean = lzr_mean_us(d, j->flight->array), running = now - began_us(j);
-    return mean == UINT64_MAX || (running < mean ? mean - running : running) > WORTH_US;
+    return &d->array_stats[j->flight->array->id].pace;
+}
+
+/* Whether a block that nobody waits for runs to its end (or its deadline) all the same: it is its
+ * worker's first of this array, or it was asked for again after it had been dropped. */
+static bool is_finished_alone(const struct lzr_worker *w, const struct lzr_flight *f)
+{
+    return f->array->finish_abandoned || f->again || !lzr_worker_has_done(w, f->array);
 }
 
 void lzr_job_interrupt(struct lzr_driver *d, struct lzr_flight *f)
 {
     uint64_t now = lzr_now_us();
-    for (unsigned i = 0; i < d->nworkers && !f->array->finish_abandoned; i++) {
+    for (unsigned i = 0; i < d->nworkers; i++) {
         struct lzr_worker *w = &d->workers[i];
         struct lzr_job *j = &w->jobs[0];
         if (w->njobs == 0 || j->flight != f || w->state == LZR_WORKER_ENDING) {
             continue;
         }
         if (j->interrupted_us == 0) {
-            if (!worth_interrupting(d, j, now)) {
+            if (is_finished_alone(w, f) || !lzr_pace_interrupt(pace_of(d, j), now - began_us(j))) {
                 return;
             }
             j->interrupted_us = now;
             d->stats.interrupted_total++;
+            lzr_drops_note(&d->drops, f->array->id, f->level, f->index);
         }
         lzr_slot_cancel(j->slot, j->seq);
         signal_worker(w, SIGRTMIN + LZR_SIGNAL_CANCEL);
@@ -109,14 +110,23 @@ static void kill_abandoned(struct lzr_driver *d, struct lzr_worker *w)
     d->stats.abandoned_kills_total++;
     w->killed = LZR_KILLED_ABANDONED;
     lzr_worker_kill(d, w);
+    lzr_job_dropped(d, j);
     j->flight = NULL;
     lzr_flight_drop(d, f);
 }
 
-static uint64_t abandon_limit(const struct lzr_worker *w)
+void lzr_job_dropped(struct lzr_driver *d, const struct lzr_job *j)
 {
-    uint64_t limit = 2 * w->start_cost_us;
-    return limit < ABANDON_US ? ABANDON_US : limit > ABANDON_MOST ? ABANDON_MOST : limit;
+    d->stats.dropped_running_total++;
+    lzr_drops_count(&d->drops, j->flight->array, j->flight->index, lzr_now_us() - began_us(j));
+}
+
+void lzr_say_drops(struct lzr_driver *d, uint64_t now, bool last)
+{
+    char text[512];
+    if (lzr_drops_line(&d->drops, now, last, text, sizeof text)) {
+        lzr_log(d->log, LZR_LOG_INFO, "%s", text);
+    }
 }
 
 /* Jobs that nobody waits for. */
@@ -125,13 +135,16 @@ static void check_wanted(struct lzr_driver *d, struct lzr_worker *w, uint64_t no
     for (unsigned i = w->njobs; i-- > 0;) {
         struct lzr_job *j = &w->jobs[i];
         if (lzr_flight_unwanted(j->flight, now)) {
-            if (j->interrupted_us != 0 && now >= j->interrupted_us + abandon_limit(w)) {
+            if (j->interrupted_us != 0 &&
+                lzr_pace_kill(pace_of(d, j), now - began_us(j), now - j->interrupted_us,
+                              w->start_cost_us)) {
                 kill_abandoned(d, w);
                 return;
             }
             lzr_flight_abandon(d, j->flight);
         } else if (j->interrupted_us != 0 && lzr_slot_uncancel(j->slot, j->seq)) {
             j->interrupted_us = 0; /* somebody came while the function didn't know yet */
+            j->flight->again = true;
         }
     }
 }
@@ -186,15 +199,13 @@ void lzr_worker_measure(struct lzr_driver *d, struct lzr_worker *w)
 static void check_memory(struct lzr_driver *d, struct lzr_worker *w)
 {
     if (d->memory_hard > 0 && w->resident > d->memory_hard) {
-        (void)snprintf(w->killed_why, sizeof w->killed_why,
-                       "it used %llu MiB of memory, more than --worker-memory allows (%llu MiB), "
-                       "and was killed",
-                       (unsigned long long)(w->resident >> 20),
-                       (unsigned long long)(d->memory_hard >> 20));
-        lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s", w->number, w->killed_why);
         d->stats.memory_kills_total++;
         w->killed = LZR_KILLED_MEMORY;
-        lzr_worker_kill(d, w);
+        lzr_worker_give_up(d, w,
+                           "it used %llu MiB of memory, more than --worker-memory allows (%llu "
+                           "MiB), and was killed",
+                           (unsigned long long)(w->resident >> 20),
+                           (unsigned long long)(d->memory_hard >> 20));
     } else if (d->memory_soft > 0 && w->resident > d->memory_soft && w->jobs_done > 0 &&
                w->retire == NULL) {
         w->retire = "it has grown beyond the soft limit of --worker-memory";
@@ -230,9 +241,7 @@ static void check_full(struct lzr_driver *d, struct lzr_worker *w, uint64_t now)
     if (poll(&p, 1, 0) > 0 && (p.revents & POLLOUT) != 0) {
         w->full_us = 0;
     } else if (w->njobs == 0 && now >= w->full_us + FULL_US) {
-        lzr_log(d->log, LZR_LOG_ERROR, "worker %u doesn't read its messages and is killed",
-                w->number);
-        lzr_worker_kill(d, w);
+        lzr_worker_give_up(d, w, "it didn't read its messages");
     }
 }
 
@@ -240,14 +249,15 @@ void lzr_worker_check(struct lzr_driver *d, struct lzr_worker *w, uint64_t now,
                       struct lzr_request **list)
 {
     if (w->state == LZR_WORKER_STARTING && now >= w->start_deadline_us) {
-        lzr_log(d->log, LZR_LOG_ERROR, "worker %u took longer than %llu s to load the stores",
-                w->number, (unsigned long long)(d->start_timeout_us / 1000000));
-        lzr_worker_kill(d, w);
+        lzr_worker_give_up(d, w, "it took longer than %llu s to load the stores (--start-timeout)",
+                           (unsigned long long)(d->start_timeout_us / 1000000));
         return;
     }
     if (w->state == LZR_WORKER_ENDING && w->quit_us > 0 && now >= w->quit_us) {
         w->quit_us = 0;
-        lzr_worker_kill(d, w); /* it was told to end and doesn't */
+        lzr_log(d->log, LZR_LOG_WARN, "worker %u was told to end and doesn't: it is killed",
+                w->number);
+        lzr_worker_kill(d, w);
     }
     if (w->state != LZR_WORKER_STARTING && w->state != LZR_WORKER_READY) {
         return;

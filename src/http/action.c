@@ -33,8 +33,22 @@ enum MHD_Result lzr_action_begin(struct lzr_http_req *r)
     if (!lzr_admit_action(r, &out)) {
         return out;
     }
+    char array[LZR_MAX_KEY + 1];
+    const char *query = memchr(r->raw, '?', r->nraw);
+    int one = query != NULL ? lzr_query_value(query + 1, "array", array, sizeof array) : 0;
+    if (one < 0 || (one == 0 && query != NULL && query[1] != '\0')) {
+        return lzr_respond_text(r, 400, "a reload takes ?array=STORE/PATH, or nothing\n");
+    }
+    if (one > 0 && !lzr_driver_has(r->edition->driver, array)) {
+        return lzr_respond_text(r, 404,
+                                "there is no such array: it is STORE/PATH, without a level\n");
+    }
     r->reload = lzr_calloc(1, sizeof *r->reload);
     if (r->reload == NULL) {
+        return lzr_respond_text(r, 500, "out of memory\n");
+    }
+    r->reload->array = one > 0 ? lzr_strdup(array) : NULL;
+    if (one > 0 && r->reload->array == NULL) {
         return lzr_respond_text(r, 500, "out of memory\n");
     }
     r->reload->done = done;

@@ -244,7 +244,7 @@ enum MHD_Result lzr_chunk_begin(struct lzr_http_req *r)
 {
     const struct lzr_array *a = r->chunk.array;
     if (a->deterministic) {
-        set_etag(r, lzr_chunk_digest(&r->chunk, r->edition->nonce));
+        set_etag(r, lzr_chunk_digest(&r->chunk, lzr_driver_salt(r->edition->driver, a)));
         unsigned early = lzr_precondition(r, r->etag);
         if (early != 0) {
             struct lzr_answer ans = {.status = early,

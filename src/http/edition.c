@@ -19,6 +19,7 @@ struct lzr_editions {
     struct lzr_edition *current; /* the list's first */
     unsigned n;                  /* of editions in the list */
     bool wanted;                 /* a reload */
+    bool whole;                  /* ... of everything */
     struct lzr_reload *wishes;   /* of those who wait for it */
     struct lzr_stats gone;       /* sums of editions that are closed */
     uint64_t ok, failed;
@@ -91,7 +92,6 @@ static enum lzr_code publish(struct lzr_editions *all, struct lzr_driver **dp, s
     e->driver = *dp;
     *dp = NULL;
     lzr_sheets_init(&e->sheets, lzr_driver_budget(e->driver));
-    e->nonce = lzr_driver_nonce(e->driver);
     e->all = all;
     pthread_mutex_lock(&all->mu);
     if (all->stop) { /* nobody would drain it */
@@ -130,16 +130,42 @@ static void complete(struct lzr_reload *list, const struct lzr_reload *outcome)
     }
 }
 
-/* Opens the stores once more and makes them current. Called without mu. */
-static void reload(struct lzr_editions *all, struct lzr_reload *out)
+/* The arrays that are wished for, borrowed; NULL: no memory. The caller's, lzr_free. */
+static const char **wished(const struct lzr_reload *list, size_t *n)
+{
+    *n = 0;
+    for (const struct lzr_reload *r = list; r != NULL; r = r->next) {
+        (*n)++;
+    }
+    const char **names = lzr_calloc(*n > 0 ? *n : 1, sizeof *names);
+    *n = 0;
+    for (const struct lzr_reload *r = list; names != NULL && r != NULL; r = r->next) {
+        names[(*n)++] = r->array;
+    }
+    return names;
+}
+
+/* Opens the stores once more and makes them current; all of it, or what the list asks for. Called
+ * without mu. */
+static void reload(struct lzr_editions *all, const struct lzr_reload *list, bool whole,
+                   struct lzr_reload *out)
 {
     struct lzr_driver_options o = *all->again;
     struct lzr_driver *d = NULL;
     uint64_t begun = lzr_now_us();
     o.cancel = &all->stop;
     o.log = all->log;
-    lzr_log(all->log, LZR_LOG_INFO, "reloading the stores");
-    out->code = lzr_driver_open(&o, &d, &out->traceback, &out->err);
+    const char **names = NULL;
+    if (!whole) {
+        o.renew = names = wished(list, &o.nrenew);
+        o.keep = all->current->driver; /* only this thread makes another current, or closes it */
+    }
+    lzr_log(all->log, LZR_LOG_INFO, "reloading %s%s", whole ? "the stores" : list->array,
+            !whole && list->next != NULL ? " and others" : "");
+    out->code = whole || names != NULL
+                    ? lzr_driver_open(&o, &d, &out->traceback, &out->err)
+                    : lzr_err_set(&out->err, LZR_E_NOMEM, "no memory for a reload");
+    lzr_free(names);
     if (out->code == LZR_OK) {
         out->narrays = lzr_catalog_narrays(lzr_driver_catalog(d));
         out->code = publish(all, &d, &out->err);
@@ -231,9 +257,9 @@ static void serve_wishes(struct lzr_editions *all)
     pthread_mutex_lock(&all->mu);
     struct lzr_reload *list = all->wishes;
     bool full = all->n >= LZR_EDITIONS_MAX;
-    bool wanted = all->wanted && !all->stop;
+    bool wanted = all->wanted && !all->stop, whole = all->whole;
     all->wishes = NULL;
-    all->wanted = false;
+    all->wanted = all->whole = false;
     pthread_mutex_unlock(&all->mu);
     if (!wanted) {
         outcome.code = lzr_err_set(&outcome.err, LZR_E_CANCELLED, "lazarr is stopping");
@@ -243,7 +269,7 @@ static void serve_wishes(struct lzr_editions *all)
                                    "try again later");
         lzr_log(all->log, LZR_LOG_ERROR, "no reload: %s", outcome.err.msg);
     } else {
-        reload(all, &outcome);
+        reload(all, list, whole, &outcome);
     }
     pthread_mutex_lock(&all->mu);
     all->ok += outcome.code == LZR_OK;
@@ -323,6 +349,7 @@ void lzr_editions_reload(struct lzr_editions *all, struct lzr_reload *wish)
     if (!all->stop && all->again != NULL) {
         refused = false;
         all->wanted = true;
+        all->whole = all->whole || wish == NULL || wish->array == NULL;
         if (wish != NULL) {
             wish->next = all->wishes;
             all->wishes = wish;

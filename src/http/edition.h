@@ -31,7 +31,6 @@ struct lzr_editions;
 
 struct lzr_edition {
     struct lzr_driver *driver; /* the edition's own */
-    uint64_t nonce;            /* of the driver: part of ETags */
     struct lzr_glances glances;
     struct lzr_sheets sheets;
     struct lzr_editions *all;
@@ -46,6 +45,8 @@ struct lzr_edition {
 struct lzr_reload {
     void (*done)(struct lzr_reload *r); /* once, on any thread, without a lock; must not block */
     void *ctx;                          /* the caller's */
+    char *array;                        /* "STORE/PATH": it alone and what is made of it; NULL: all.
+                                         * The caller's, to be there until done is called */
     enum lzr_code code;                 /* LZR_E_CANCELLED: the server is stopping */
     struct lzr_err err;
     char *traceback; /* the receiver's, lzr_free; or NULL */
@@ -74,8 +75,8 @@ struct lzr_edition *lzr_edition_take(struct lzr_editions *all);
 struct lzr_edition *lzr_edition_ref(struct lzr_edition *e); /* one more user of the same */
 void lzr_edition_drop(struct lzr_edition **e);              /* NULLs it; NULL is fine */
 
-/* Loads everything anew. wish may be NULL: the outcome is logged in any case. Wishes that come
- * while a reload runs share the next one. */
+/* Loads everything anew, or one array. wish may be NULL, for everything: the outcome is logged in
+ * any case. Wishes that come while a reload runs share the next one; of everything, if one is. */
 void lzr_editions_reload(struct lzr_editions *all, struct lzr_reload *wish);
 
 /* Counters: of all editions since the start, so that they never fall. Gauges: the current one's. */

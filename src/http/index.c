@@ -9,7 +9,7 @@
 #include "http/viewer.h"
 #include "store/bdv.h"
 
-enum { MAX_INDEX = 16 << 20, MAX_SHOWN = 1000 };
+enum { MAX_INDEX = 16 << 20, MAX_SHOWN = 1000 /* and in the script below */ };
 
 static const char head[] = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" "
                            "/>\n<title>lazarr</title>\n"
@@ -38,7 +38,7 @@ static const char tail[] =
     "p.textContent=x.traceback;d.append(p)}\n"
     "   at.append(d)}}\n"
     "async function live(){try{\n"
-    "  const s=await(await fetch('api/stats')).json();\n"
+    "  const s=await(await fetch('api/stats?arrays=1000')).json();\n"
     "  document.getElementById('live').textContent=\n"
     "   `${s.workers} workers · ${s.queued} queued · ${s.running} running · `+\n"
     "   `${s.cache_entries} chunks in the cache (${(s.cache_bytes/2**20).toFixed(1)} MiB) · `+\n"
@@ -226,8 +226,19 @@ static void array_section(const struct page *p, const struct lzr_array *a)
     lzr_buf_puts(p->b, "</table>\n</section>\n");
 }
 
+/* Why what the page shows isn't all that is on the disk; "" where it is. */
+static void stale_line(struct lzr_buf *b, const char *why)
+{
+    char text[2048];
+    if (*why != '\0') {
+        escape(why, text, sizeof text);
+        lzr_buf_printf(b, "<p id=\"stale\"><strong>%s</strong></p>\n", text);
+    }
+}
+
 /* The whole page. It is the same for all who see the stores under the same address. */
-static void make_index(struct lzr_buf *b, const struct lzr_catalog *c, const char *base)
+static void make_index(struct lzr_buf *b, const struct lzr_catalog *c, const char *base,
+                       const char *why)
 {
     size_t n = lzr_catalog_narrays(c);
     struct page p = {.b = b};
@@ -237,6 +248,7 @@ static void make_index(struct lzr_buf *b, const struct lzr_catalog *c, const cha
                     "<a href=\"n5/\">n5/</a> <a href=\"precomputed/\">precomputed/</a> "
                     "<a href=\"bdv/\">bdv/</a></p>\n"
                     "<p><a href=\"view/\">look at all of it in Neuroglancer</a></p>\n");
+    stale_line(b, why);
     for (size_t i = 0; i < n && i < MAX_SHOWN; i++) {
         array_section(&p, lzr_catalog_array(c, i));
     }
@@ -250,14 +262,15 @@ enum MHD_Result lzr_serve_index(struct lzr_http_req *r)
 {
     struct lzr_sheets *sheets = &r->edition->sheets;
     struct lzr_digest digest;
-    char name[LZR_PUBLIC_BYTES + 8] = "page ";
-    char *base = name + strlen(name);
+    char base[LZR_PUBLIC_BYTES], why[512] = "", name[LZR_PUBLIC_BYTES + sizeof why + 8];
     lzr_request_base(r, base);
+    (void)lzr_driver_stale(r->edition->driver, why, sizeof why);
+    (void)snprintf(name, sizeof name, "page %s %s", base, why);
     struct lzr_blob *blob = lzr_sheets_find(sheets, name, &digest);
     if (blob == NULL) {
         struct lzr_buf b;
         lzr_buf_init(&b, MAX_INDEX);
-        make_index(&b, lzr_driver_catalog(r->edition->driver), base);
+        make_index(&b, lzr_driver_catalog(r->edition->driver), base, why);
         if (!lzr_buf_failed(&b)) {
             blob = lzr_sheets_keep(sheets, name, b.data, b.len, &digest);
         }

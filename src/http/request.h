@@ -190,7 +190,7 @@ enum MHD_Result lzr_redirect_to_slash(struct lzr_http_req *r);
 /* pages.c, stats.c: the pages for people and operators; false if the key is none of them. */
 bool lzr_serve_page(struct lzr_http_req *r, const struct lzr_target *t, enum MHD_Result *out);
 enum MHD_Result lzr_serve_metrics(struct lzr_http_req *r);
-enum MHD_Result lzr_serve_stats(struct lzr_http_req *r);
+enum MHD_Result lzr_serve_stats(struct lzr_http_req *r, const char *query);
 enum MHD_Result lzr_serve_workers(struct lzr_http_req *r);
 enum MHD_Result lzr_serve_index(struct lzr_http_req *r);
 

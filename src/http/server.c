@@ -143,6 +143,7 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
     lzr_edition_drop(&r->edition);
     if (r->reload != NULL) {
         lzr_free(r->reload->traceback);
+        lzr_free(r->reload->array);
         lzr_free(r->reload);
     }
     bool counted = r->counted;

@@ -125,7 +125,7 @@ static void array_stats(struct lzr_json *j, struct lzr_driver *d, const struct l
     lzr_json_close(j, '}');
 }
 
-enum MHD_Result lzr_serve_stats(struct lzr_http_req *r)
+enum MHD_Result lzr_serve_stats(struct lzr_http_req *r, const char *query)
 {
     struct lzr_driver *d = r->edition->driver;
     const struct lzr_catalog *c = lzr_driver_catalog(d);
@@ -147,7 +147,8 @@ enum MHD_Result lzr_serve_stats(struct lzr_http_req *r)
     bool tracebacks = r->server->loopback && lzr_is_local_peer(r); /* as in chunk.c */
     lzr_json_key(&j, "arrays");
     lzr_json_open(&j, '[');
-    for (size_t i = 0; i < lzr_catalog_narrays(c); i++) {
+    size_t n = lzr_catalog_narrays(c), most = lzr_query_number(query, "arrays", n);
+    for (size_t i = 0; i < n && i < most; i++) {
         array_stats(&j, d, lzr_catalog_array(c, i), &troubles, tracebacks);
     }
     lzr_trouble_list_free(&troubles);

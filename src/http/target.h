@@ -35,7 +35,12 @@ size_t lzr_target_folder(const char *path, size_t n, const char *folder, size_t 
 /* Whether every byte, the query's too, may stand in a target at all. */
 bool lzr_target_is_clean(const char *raw, size_t n);
 void lzr_target_parse(const char *raw, size_t n, struct lzr_target *out);
+/* The decoded value of the query's first parameter of this name, of less than n bytes, into out. 1:
+ * it is there; 0: it isn't; -1: it makes no sense, or is too long. */
+int lzr_query_value(const char *query, const char *name, char *out, size_t n);
 /* Whether the query holds this name as a parameter (with or without a value). */
 bool lzr_query_has(const char *query, const char *name);
+/* The number that the query gives to this name, "name=12"; otherwise where it gives none. */
+size_t lzr_query_number(const char *query, const char *name, size_t otherwise);
 
 #endif

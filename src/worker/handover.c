@@ -1,13 +1,14 @@
 #include "worker/handover.h"
 
 #include <fcntl.h>
+#include <link.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 static const char facts_name[] = "lazarr.facts";
 
-/* Waits for FACTS while the stores load; the descriptor of its memfd, and its bytes. Called by
- * lazarr._handover when a store's file first comes to a source. */
+/* Waits for FACTS, RENEW or DATA while the stores load: (type, descriptor or -1, its bytes, flags,
+ * text). Called by lazarr._handover when a store's file first comes to a source. */
 static PyObject *receive_facts(PyObject *self, PyObject *unused)
 {
     (void)unused;
@@ -19,11 +20,13 @@ static PyObject *receive_facts(PyObject *self, PyObject *unused)
     Py_BEGIN_ALLOW_THREADS;
     got = lzr_wire_receive(LZR_WORKER_FD, p);
     Py_END_ALLOW_THREADS;
-    if (got <= 0 || p->msg.type != LZR_MSG_FACTS || p->fd < 0) {
+    bool with = got > 0 && (p->msg.type == LZR_MSG_FACTS || p->msg.type == LZR_MSG_DATA);
+    if (got <= 0 || (!with && p->msg.type != LZR_MSG_RENEW) || with != (p->fd >= 0)) {
         PyErr_SetString(PyExc_RuntimeError, "the server said nothing of the sources");
         return NULL;
     }
-    return Py_BuildValue("iK", p->fd, (unsigned long long)p->msg.bytes);
+    return Py_BuildValue("IiKIy#", p->msg.type, p->fd, (unsigned long long)p->msg.bytes,
+                         p->msg.flags, p->text, (Py_ssize_t)p->msg.len);
 }
 
 static PyMethodDef receive_facts_def = {"receive_facts", receive_facts, METH_NOARGS, NULL};
@@ -39,15 +42,65 @@ static PyObject *make_memfd(PyObject *self, PyObject *unused)
 
 static PyMethodDef make_memfd_def = {"make_memfd", make_memfd, METH_NOARGS, NULL};
 
+struct libraries {
+    unsigned long long adds;
+    PyObject *paths; /* NULL: a Python error */
+};
+
+static int add_library(struct dl_phdr_info *info, size_t size, void *to)
+{
+    struct libraries *l = to;
+    l->adds = size > offsetof(struct dl_phdr_info, dlpi_adds) ? info->dlpi_adds : 0;
+    PyObject *path = info->dlpi_name != NULL && info->dlpi_name[0] == '/'
+                         ? PyUnicode_DecodeFSDefault(info->dlpi_name)
+                         : PyUnicode_FromString("");
+    if (path == NULL || PyList_Append(l->paths, path) != 0) {
+        Py_CLEAR(l->paths);
+    }
+    Py_XDECREF(path);
+    return l->paths == NULL;
+}
+
+static int count_libraries(struct dl_phdr_info *info, size_t size, void *to)
+{
+    struct libraries *l = to;
+    l->adds = size > offsetof(struct dl_phdr_info, dlpi_adds) ? info->dlpi_adds : 0;
+    return 1; /* the first says it */
+}
+
+/* libraries(known): (how many shared libraries were ever loaded, paths of those that are there),
+ * or the number alone if it is `known` still. The loader's lock is held meanwhile: nothing that is
+ * done under it loads anything. */
+static PyObject *libraries(PyObject *self, PyObject *known)
+{
+    (void)self;
+    struct libraries l = {.adds = 0, .paths = NULL};
+    (void)dl_iterate_phdr(count_libraries, &l);
+    PyObject *adds = PyLong_FromUnsignedLongLong(l.adds);
+    if (adds == NULL || PyObject_RichCompareBool(adds, known, Py_EQ) == 1) {
+        return adds;
+    }
+    Py_DECREF(adds);
+    l.paths = PyList_New(0);
+    if (l.paths != NULL) {
+        (void)dl_iterate_phdr(add_library, &l);
+    }
+    return l.paths != NULL ? Py_BuildValue("KN", l.adds, l.paths) : NULL;
+}
+
+static PyMethodDef libraries_def = {"libraries", libraries, METH_O, NULL};
+
 PyObject *lzr_call_load(const struct lzr_interp *in, struct lzr_wire_packet *p, PyObject *stores,
                         uint32_t flags)
 {
     PyObject *self = PyCapsule_New(p, facts_name, NULL), *manifests = NULL;
     PyObject *receive = self != NULL ? PyCFunction_New(&receive_facts_def, self) : NULL;
     PyObject *make = PyCFunction_New(&make_memfd_def, NULL);
-    if (receive != NULL && make != NULL) {
-        manifests = PyObject_CallFunction(in->load, "OIOO", stores, flags, receive, make);
+    PyObject *loaded = PyCFunction_New(&libraries_def, NULL);
+    if (receive != NULL && make != NULL && loaded != NULL) {
+        manifests = PyObject_CallFunction(in->load, "OIOOO", stores, flags, receive, make, loaded);
     }
+    Py_XDECREF(loaded);
     Py_XDECREF(make);
     Py_XDECREF(receive);
     Py_XDECREF(self);
@@ -87,5 +140,26 @@ int lzr_hand_over(const struct lzr_interp *in, int socket_fd, bool *end)
             close(fds[i]);
         }
     }
+    return sent;
+}
+
+bool lzr_report(const struct lzr_interp *in, int socket_fd)
+{
+    PyObject *news = PyObject_CallNoArgs(in->flush);
+    if (news == NULL) { /* something of the user's came in between */
+        PyErr_Clear();
+        news = PyObject_CallNoArgs(in->flush);
+    }
+    bool sent = true;
+    for (Py_ssize_t i = 0; news != NULL && PyList_Check(news) && i < PyList_GET_SIZE(news); i++) {
+        struct lzr_msg m = {.type = LZR_MSG_CODE};
+        char *text;
+        Py_ssize_t n;
+        if (PyBytes_AsStringAndSize(PyList_GET_ITEM(news, i), &text, &n) == 0) {
+            sent = sent && lzr_wire_send(socket_fd, &m, text, (size_t)n);
+        }
+    }
+    Py_XDECREF(news);
+    PyErr_Clear();
     return sent;
 }

@@ -14,5 +14,8 @@ PyObject *lzr_call_load(const struct lzr_interp *in, struct lzr_wire_packet *p, 
 /* The loader's DATA and FACTS. 1: sent; 0: the server is gone; -1: a Python error is set. end: what
  * it opened nobody needs to keep. */
 int lzr_hand_over(const struct lzr_interp *in, int socket_fd, bool *end);
+/* Sends what was printed to the log, and CODE with what local code was loaded since the last call:
+ * before anything is sent that it made. False: the server is gone. Clears a Python error. */
+bool lzr_report(const struct lzr_interp *in, int socket_fd);
 
 #endif

@@ -171,7 +171,8 @@ static bool import_numpy(const char *program, char *line, size_t nline)
         plain_error(what, sizeof what);
         (void)snprintf(line, nline,
                        "NumPy can't be imported in the environment of '%s' (%s): install "
-                       "it there, e.g. with '%s -m pip install numpy'",
+                       "it there, e.g. with '%s -m pip install numpy', or take another: --python "
+                       "PREFIX",
                        program, what, program);
         return false;
     }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "worker/cast.h"
+#include "worker/forks.h"
 #include "worker/settle.h"
 #include "worker/handover.h"
 #include "worker/inputs.h"
@@ -241,6 +242,18 @@ static void leave_job(struct worker *w)
     Py_CLEAR(w->inputs);
 }
 
+/* A child that the function forked has come back out of it: what it does here would be taken for
+ * the worker's. */
+static void leave_child(PyObject *result)
+{
+    bool failed = result == NULL && !PyErr_ExceptionMatches(PyExc_SystemExit);
+    if (failed) {
+        PyErr_Print();
+    }
+    (void)fflush(NULL);
+    _exit(failed);
+}
+
 /* Runs the accepted job and answers. */
 static enum next run_job(struct worker *w, const struct lzr_msg *m)
 {
@@ -250,7 +263,11 @@ static enum next run_job(struct worker *w, const struct lzr_msg *m)
                              .bytes = m->bytes};
     struct lzr_wslot *slot = w->slot;
     uint64_t t0 = now_us();
+    slot->forks = lzr_forks();
     PyObject *result = call_function(w, m);
+    if (getpid() != slot->owner) {
+        leave_child(result);
+    }
     bool ok = result != NULL && store_result(w, result);
     bool told = lzr_wslot_cancelled(slot, m->seq, false) == 2;
     if (!ok || told) {
@@ -267,10 +284,11 @@ static enum next run_job(struct worker *w, const struct lzr_msg *m)
     leave_job(w); /* before the result goes: what its destructor runs has no slot any more */
     Py_XDECREF(result);
     answer.run_us = now_us() - t0;
-    PyObject *f = PyObject_CallNoArgs(w->in.flush);
-    Py_XDECREF(f);
-    PyErr_Clear();
+    if (!lzr_report(&w->in, w->fd)) {
+        return END;
+    }
     /* From here to the answer the GIL isn't given up, so no other thread can unpin in between. */
+    answer.flags |= lzr_wslot_forked(slot) ? LZR_DONE_FORKED : 0;
     if (slot->pins > 0) {
         answer.flags |= LZR_DONE_PINNED;
         slot->announced = true;
@@ -286,18 +304,20 @@ static enum next load_failed(struct worker *w)
 {
     struct lzr_msg m = {.type = LZR_MSG_LOAD_FAILED};
     python_error(w);
+    (void)lzr_report(&w->in, w->fd); /* it may fail because of what has changed */
     (void)send_texts(w, &m);
     return END;
 }
 
-/* The stores of a CONFIG as a list of (name, path). NULL: *sensible is false, or a Python error. */
-static PyObject *read_config(const struct lzr_wire_packet *p, bool *sensible)
+/* The stores of a CONFIG's text as a list of (name, path). NULL: *sensible is false, or a Python
+ * error. */
+static PyObject *read_config(const char *text, size_t n, bool *sensible)
 {
     PyObject *list = PyList_New(0);
-    *sensible = p->msg.len > 0 && p->text[p->msg.len - 1] == '\0';
-    for (size_t i = 0; list != NULL && *sensible && i < p->msg.len;) {
-        const char *name = p->text + i, *path = name + strlen(name) + 1;
-        if (path >= p->text + p->msg.len) {
+    *sensible = n > 0 && text[n - 1] == '\0';
+    for (size_t i = 0; list != NULL && *sensible && i < n;) {
+        const char *name = text + i, *path = name + strlen(name) + 1;
+        if (path >= text + n) {
             *sensible = false;
             break;
         }
@@ -306,7 +326,7 @@ static PyObject *read_config(const struct lzr_wire_packet *p, bool *sensible)
             Py_CLEAR(list);
         }
         Py_XDECREF(pair);
-        i = (size_t)(path - p->text) + strlen(path) + 1;
+        i = (size_t)(path - text) + strlen(path) + 1;
     }
     if (!*sensible) {
         Py_CLEAR(list);
@@ -341,7 +361,10 @@ static enum next load(struct worker *w)
     if (w->loaded) {
         return BROKEN;
     }
-    PyObject *list = read_config(&w->packet, &sensible);
+    size_t n = 0;
+    char *text = lzr_wire_config(w->fd, &w->packet, &n);
+    PyObject *list = text != NULL ? read_config(text, n, &sensible) : NULL;
+    free(text);
     if (!sensible) {
         return BROKEN;
     }
@@ -354,10 +377,7 @@ static enum next load(struct worker *w)
     if (manifests == NULL) {
         return load_failed(w);
     }
-    PyObject *f = PyObject_CallNoArgs(w->in.flush);
-    Py_XDECREF(f);
-    PyErr_Clear();
-    enum next next = GO_ON;
+    enum next next = lzr_report(&w->in, w->fd) ? GO_ON : END;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(manifests) && next == GO_ON; i++) {
         next = send_manifest(w, (uint32_t)i, PyList_GET_ITEM(manifests, i));
     }
@@ -546,6 +566,7 @@ int main(int argc, char **argv)
         return 2;
     }
     lzr_settle();
+    (void)lzr_forks_install(); /* without memory for it nothing else would go on either */
     struct worker *w = calloc(1, sizeof *w);
     if (w == NULL) {
         return 1;

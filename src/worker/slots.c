@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lazarr/protocol.h"
+#include "worker/forks.h"
 #include "worker/wire.h"
 
 static const char pin_name[] = "lazarr.slot";
@@ -45,6 +46,8 @@ struct lzr_wslot *lzr_wslot_new(uint32_t id, int fd, uint64_t capacity, uint64_t
     s->inputs = inputs;
     s->inputs_capacity = inputs_capacity;
     s->socket_fd = socket_fd;
+    s->inode = (uint64_t)st.st_ino;
+    s->owner = getpid();
     return s;
 }
 
@@ -68,6 +71,11 @@ bool lzr_wslot_forget(struct lzr_wslot *s)
     return true;
 }
 
+bool lzr_wslot_forked(struct lzr_wslot *s)
+{
+    return lzr_forks() != s->forks || lzr_forks_hold(s->inode, &s->seen);
+}
+
 bool lzr_wslot_claim(struct lzr_wslot *s, uint64_t seq)
 {
     _Atomic uint64_t *word = (_Atomic uint64_t *)(void *)(s->map + s->capacity);
@@ -89,8 +97,10 @@ static void unpin(PyObject *capsule)
 {
     struct lzr_wslot *s = PyCapsule_GetPointer(capsule, pin_name);
     s->pins--;
-    if (s->pins == 0 && s->announced) {
-        struct lzr_msg m = {.type = LZR_MSG_UNPINNED, .slot = s->id};
+    if (s->pins == 0 && s->announced && getpid() == s->owner) {
+        struct lzr_msg m = {.type = LZR_MSG_UNPINNED,
+                            .slot = s->id,
+                            .flags = lzr_wslot_forked(s) ? LZR_DONE_FORKED : 0};
         s->announced = false;
         (void)lzr_wire_send(s->socket_fd, &m, NULL, 0); /* a server that is gone needs no telling */
     }

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct lzr_wslot {
     uint32_t id;
@@ -21,6 +22,9 @@ struct lzr_wslot {
     bool inputs_used; /* a job may have written to them: forget that before the next */
     unsigned pins;    /* capsules alive */
     bool announced;   /* the server was told that it is pinned: tell it when it no longer is */
+    unsigned forks;   /* lzr_forks() when its job began */
+    uint64_t inode, seen; /* lzr_forks_hold's */
+    pid_t owner;      /* this process: a child that a pin is dropped in says nothing */
     int socket_fd;    /* to tell it */
     struct lzr_wslot *next;
 };
@@ -31,6 +35,9 @@ struct lzr_wslot *lzr_wslot_new(uint32_t id, int fd, uint64_t capacity, uint64_t
                                 int socket_fd);
 /* Unmaps and frees; must not be pinned. */
 void lzr_wslot_free(struct lzr_wslot **s);
+/* Whether a child may write to the slot from now on: one that was forked since its job began, or
+ * one that lives and has it mapped. */
+bool lzr_wslot_forked(struct lzr_wslot *s);
 /* The job that may run is set to 0 if it is seq: true. False: the server has withdrawn it. */
 bool lzr_wslot_claim(struct lzr_wslot *s, uint64_t seq);
 /* What the cancel word says of the running job seq: 0 nothing, 1 cancelled, 2 the function knows.

@@ -30,7 +30,7 @@ http {{
             proxy_pass http://127.0.0.1:{upstream}/;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
-            proxy_read_timeout 600s;
+            proxy_read_timeout {read_timeout};
             {headers}
         }}
     }}
@@ -51,14 +51,14 @@ def program():
 
 
 class Nginx:
-    def __init__(self, upstream, folder, prefix="/data", tell=True, port=None):
+    def __init__(self, upstream, folder, prefix="/data", tell=True, port=None, read_timeout="600s"):
         self.prefix, self.port = prefix, port or lzr.free_port()
         self.folder = folder / f"nginx-{self.port}"
         self.folder.mkdir()
         config = self.folder / "nginx.conf"
         config.write_text(CONFIG.format(
             folder=self.folder, port=self.port, upstream=upstream, prefix=prefix,
-            user="user root;" if os.getuid() == 0 else "",
+            read_timeout=read_timeout, user="user root;" if os.getuid() == 0 else "",
             headers=HEADERS.format(prefix=prefix) if tell else ""))
         self.process = subprocess.Popen(
             [program(), "-c", config, "-p", self.folder, "-e", self.folder / "error.log"],

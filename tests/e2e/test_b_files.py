@@ -268,7 +268,7 @@ def test_zarr_v2(open_file, tmp_path):
 def test_zarr_v3(open_file, tmp_path):
     prefix = ENVS / "py312"
     lzr.need(prefix.is_dir(), "the environment py312 of tests/clients/setup.sh, with zarr 3")
-    test_b_pythons.worker_for(prefix, 12)
+    test_b_pythons.worker_for(prefix, 12, 2)
     code = tmp_path / "write.py"
     np.save(tmp_path / "v.npy", V)
     code.write_text("""

@@ -12,6 +12,7 @@ import threading
 
 HEAD = struct.Struct("=IIIIQIIIIIIQQ8Q8QQQ")
 MANIFEST_PART, READY, LOAD_FAILED, SLOT, DROP_SLOT, JOB, DONE, FAILED, UNPINNED, QUIT = range(2, 12)
+CODE = 14
 TYPE, VERSION, LENGTH, FLAGS, SEQ, STORE, ARRAY, LEVEL, RANK, SLOT_AT, PAD, BYTES, TOTAL = range(13)
 HOW, ONCE = os.environ["LZR_HOSTILE"], os.environ.get("LZR_HOSTILE_ONCE")
 
@@ -73,6 +74,12 @@ def lie(packet):
         send(changed(packet, TYPE=READY))
     elif how == "manifest_again":
         send(changed(packet, TYPE=MANIFEST_PART, text=b"{}"))
+    elif how.startswith("code_"):  # files of code that it says it has loaded
+        text = {"code_nothing": b"", "code_endless": b"/a\0b", "code_half": b"/a\0", "code_relative": b"a\0b\0",
+                "code_long": b"/a\0" + b"b" * 65 + b"\0",
+                "code_other": os.environ["LZR_HOSTILE_STORE"].encode() + b"\0another\0"}[how]
+        send(changed(packet, TYPE=CODE, text=text))
+        send(packet)
     elif how == "unpinned":
         send(changed(packet, TYPE=UNPINNED))
     elif how == "twice":
@@ -139,6 +146,8 @@ def main():
                 if ONCE:
                     open(ONCE, "w").close()
                 lie(packet)
+            elif head[TYPE] == MANIFEST_PART and HOW == "large_manifest":
+                socket.send_fds(server, [changed(packet, TOTAL=65 << 20)], fds)
             else:
                 socket.send_fds(server, [packet], fds)
             for fd in fds:

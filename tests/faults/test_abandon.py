@@ -1,4 +1,6 @@
-"""Work that nobody waits for any more: dropped, interrupted, killed; what somebody else wants goes on."""
+"""Work that nobody waits for any more: dropped, interrupted, killed; what somebody else wants goes on, and so do a
+worker's first block of an array and what was dropped before."""
+import os
 import signal
 import statistics
 import time
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import lzr
+import nginx
 from preload import Sent
 
 CANCEL = signal.SIGRTMIN + 5  # LZR_SIGNAL_CANCEL
@@ -89,8 +92,23 @@ def start(serve, sent):
 
 
 @pytest.fixture
-def srv(start, gate):
+def cold(start, gate):
+    """A server whose worker has computed nothing yet: the first block of an array is never interrupted."""
     return start(gate.code + STORE, "--workers", "1")
+
+
+@pytest.fixture
+def srv(cold, gate):
+    """A server whose worker has computed a block of array a."""
+    warm(cold, gate, key(999))
+    return cold
+
+
+def warm(srv, gate, *keys):
+    for k in keys:
+        p = srv.begin(k)
+        gate.next().go()
+        assert p.result().status == 200
 
 
 def spins(gate):
@@ -196,7 +214,7 @@ def test_finish_finishes(srv, gate):
     assert other.result().status == 200
     assert srv.chunk(key(1, "finish")) == b"\5"  # from the cache
     m = srv.metrics()
-    assert m["interrupted_total"] == 0 and m["computed_total"] == 2
+    assert m["interrupted_total"] == 0 and m["computed_total"] == 3
 
 
 def test_what_somebody_else_wants_goes_on(srv, gate):
@@ -209,7 +227,7 @@ def test_what_somebody_else_wants_goes_on(srv, gate):
     call.go()
     assert second.result().body == b"\5"
     m = srv.metrics()
-    assert m["interrupted_total"] == 0 and m["computed_total"] == 1
+    assert m["interrupted_total"] == 0 and m["computed_total"] == 2
 
 
 @pytest.mark.parametrize("order", ["lie", "late"])
@@ -227,7 +245,8 @@ def test_who_comes_when_it_is_told_already_gets_a_new_run(srv, gate, order):
     r = again.result()
     assert r.status == 200 and r.body == b"\5"
     m = srv.metrics()
-    assert m["cancelled_total"] == 1 and m["computed_total"] == 1 and m["worker_starts_total"] == 1
+    assert m["cancelled_total"] == 1 and m["computed_total"] == 2 and m["worker_starts_total"] == 1
+    assert m["dropped_running_total"] == 0  # somebody was there in time
 
 
 @pytest.mark.parametrize("order", ["hold", "swallow"])
@@ -242,6 +261,9 @@ def test_what_does_not_react_is_killed(srv, gate, order):
     assert fine(srv, gate).pid != call.pid
     m = srv.metrics()
     assert m["worker_deaths_total"] == 0 and m["retries_total"] == 0 and m["worker_kills_total"] == 0
+    assert m["dropped_running_total"] == 1
+    srv.wait_log(r"lazarr: 1 block was dropped while running, as nobody waited any more: s/a, chunk 1, after \S+ s; "
+                 "one that is asked for again is finished")
 
 
 def test_a_waiter_that_comes_before_the_kill_is_served(srv, gate):
@@ -296,10 +318,13 @@ import lazarr, time
 time.sleep(3)  # what takes long to start is given longer until it is killed
 @lazarr.array("a", shape=(1000,), chunks=(1,), dtype="uint8", compressor=None)
 def a(block):
+    if block.index == 999:
+        return 7
     import helper_of_s
     gate(f"imported{block.index}")
     return helper_of_s.VALUE
 """, "--workers", "1")
+    srv.chunk(key(999))  # so that it may be interrupted
     p = srv.begin(key(1))
     call = gate.next()
     assert call.key == "importing"
@@ -325,12 +350,15 @@ from lazarr import _cancel
 time.sleep(3)  # see above
 @lazarr.array("a", shape=(1000,), chunks=(1,), dtype="uint8", compressor=None)
 def a(block):
+    if block.index == 999:
+        return 7
     with _cancel.shield():
         gate("opening")
         block.array.opened = True
     gate(f"opened{block.index}")
     return 7
 """, "--workers", "1")
+    srv.chunk(key(999))
     p = srv.begin(key(1))
     call = gate.next()
     assert call.key == "opening"
@@ -344,6 +372,10 @@ def a(block):
 def test_a_hold_counts_as_somebody(start, gate, sent):
     """Who was sent away with a 503 is waited for."""
     srv = start(gate.code + STORE, "--workers", "1", "--first-byte", "0.2")
+    p = srv.begin(key(999))
+    gate.next().go()
+    p.result()  # 200, or a 503 on a busy machine
+    srv.wait_metric("encoded_total", 1)
     p = srv.begin(key(1))
     call = gate.next()
     r = p.result()
@@ -356,7 +388,7 @@ def test_a_hold_counts_as_somebody(start, gate, sent):
         call.go()
         call = gate.next()
     call.go()
-    srv.wait_metric("encoded_total", 3)
+    srv.wait_metric("encoded_total", 4)
     assert [srv.chunk(key(i)) for i in (1, 2, 3)] == [b"\5"] * 3
     assert srv.metric("interrupted_total") == 0
 
@@ -370,5 +402,217 @@ def test_an_interrupted_job_does_not_hurt_the_next_ones(srv, gate):
         assert call.gone()
         fine(srv, gate, 100 + i)
     m = srv.metrics()
-    assert m["cancelled_total"] == 20 and m["computed_total"] == 20
+    assert m["cancelled_total"] == m["dropped_running_total"] == 20 and m["computed_total"] == 21
     assert m["compute_failures_total"] == 0 and m["worker_starts_total"] == 1
+
+
+def abandoned(srv, gate, k):
+    """A block that has begun and that nobody waits for any more."""
+    p = srv.begin(k)
+    call = gate.next()
+    p.leave()
+    srv.wait_metric("waiting", 0)
+    return call
+
+
+def looked(srv, other):
+    """Others have come and gone since."""
+    for _ in range(3):
+        p = srv.begin(other)
+        srv.wait_metric("waiting", 1)
+        p.leave()
+        srv.wait_metric("waiting", 0)
+
+
+def test_a_workers_first_block_is_finished(cold, gate, sent):
+    """However many leave: a function that has to load something gets there while somebody pans."""
+    call = abandoned(cold, gate, key(1))
+    for i in range(2, 12):
+        p = cold.begin(key(i))
+        cold.wait_metric("waiting", 1)
+        p.leave()
+        cold.wait_metric("waiting", 0)
+    lzr.wait_until(lambda: cold.metric("queued") == 0, "they are out of the queue")
+    assert not call.gone(0) and not sent.to(call.pid, CANCEL) and gate.empty()
+    call.go()
+    cold.wait_metric("encoded_total", 1)
+    assert cold.chunk(key(1)) == b"\5"  # its work wasn't lost
+    # It is warm now: a later one is interrupted.
+    later = abandoned(cold, gate, key(2))
+    assert later.gone() and later.pid == call.pid
+    cold.wait_metric("cancelled_total", 1)
+    m = cold.metrics()
+    assert m["interrupted_total"] == 1 and m["worker_starts_total"] == 1 and m["computed_total"] == 1
+
+
+def test_each_function_has_a_first_block(start, gate):
+    """That another function has run warms nothing up; nor has a block that failed."""
+    srv = start(gate.code + STORE + """
+@lazarr.array("b", shape=(1000,), chunks=(1,), dtype="uint8", compressor=None)
+def b(block):
+    if gate(block.index) == "raise":
+        raise OSError("the model isn't there")
+    return 6
+""", "--workers", "1")
+    warm(srv, gate, key(999))
+    abandoned(srv, gate, key(1, "b")).go("raise")
+    srv.wait_metric("compute_failures_total", 1)
+    call = abandoned(srv, gate, key(2, "b"))
+    looked(srv, key(500))
+    assert not call.gone(0)
+    call.go()
+    srv.wait_metric("encoded_total", 2)
+    assert abandoned(srv, gate, key(3, "b")).gone()
+    srv.wait_metric("dropped_running_total", 1)
+
+
+def test_each_worker_has_a_first_block(start, gate):
+    """Two begin; what the first has learnt is of no use to the second."""
+    srv = start(gate.code + STORE, "--workers", "2")
+    pending = {i: srv.begin(key(i)) for i in (1, 2)}
+    calls = [gate.next() for _ in pending]
+    calls[0].go()
+    assert pending.pop(int(calls[0].key)).result().status == 200
+    pending.popitem()[1].leave()
+    srv.wait_metric("waiting", 0)
+    assert not calls[1].gone(0)
+    calls[1].go()
+    srv.wait_metric("encoded_total", 2)
+    assert srv.metric("interrupted_total") == 0 and calls[0].pid != calls[1].pid
+
+
+def test_a_new_worker_has_a_first_block_too(srv, gate):
+    call = abandoned(srv, gate, key(1))
+    assert call.gone()
+    srv.wait_metric("cancelled_total", 1)
+    os.kill(call.pid, signal.SIGKILL)
+    srv.wait_metric("worker_starts_total", 2)
+    srv.wait_metric("workers", 1)
+    call = abandoned(srv, gate, key(2))
+    looked(srv, key(3))
+    assert not call.gone(0)
+    call.go()
+    srv.wait_metric("encoded_total", 2)
+
+
+@pytest.mark.parametrize("face", ["zarr3/s.zarr/a/c", "zarr2/s.zarr/a", "n5/s.n5/a"])
+def test_what_was_dropped_and_is_asked_for_again_is_finished(srv, gate, face):
+    """Whoever gives up sooner than the chunk is there, as a proxy does at its read timeout, and asks again, has it in
+    the end, however long the function takes."""
+    target = f"/{face}/1"
+    first = abandoned(srv, gate, target)
+    assert first.gone()
+    srv.wait_metric("dropped_running_total", 1)
+    again = abandoned(srv, gate, target)
+    for _ in range(3):  # and again and again, always too soon
+        p = srv.begin(target)
+        srv.wait_metric("waiting", 1)
+        p.leave()
+        srv.wait_metric("waiting", 0)
+    assert not again.gone(0) and gate.empty()
+    again.go()
+    srv.wait_metric("encoded_total", 2)
+    assert srv.get(target).status == 200 and gate.empty()
+    m = srv.metrics()
+    assert m["interrupted_total"] == m["cancelled_total"] == m["dropped_running_total"] == 1
+    assert m["computed_total"] == 2
+
+
+def test_a_need_that_was_dropped_is_finished(start, gate):
+    """A block of a derived array is long in coming since what it is made of is."""
+    srv = start(gate.code + STORE + """
+A = lazarr.array("low", shape=(1000,), chunks=(1,), dtype="uint8", compressor=None)(act)
+@lazarr.array("b", inputs=[A], compressor=None)
+def b(block, x):
+    gate("b")
+    return x + 1
+""", "--workers", "1")
+    warm(srv, gate, key(999, "low"))
+    assert abandoned(srv, gate, key(1, "b")).gone()
+    srv.wait_metric("dropped_running_total", 1)
+    call = abandoned(srv, gate, key(1, "b"))
+    looked(srv, key(500))
+    assert call.key == "1" and not call.gone(0)
+    call.go()
+    srv.wait_metric("encoded_total", 2)
+    p = srv.begin(key(1, "b"))
+    call = gate.next()
+    assert call.key == "b"
+    call.go()
+    assert p.result().body == b"\6"
+
+
+def test_what_is_finished_for_nobody_is_there_without_a_cache(start, gate):
+    srv = start(gate.code + STORE, "--workers", "1", "--cache", "0")
+    warm(srv, gate, key(999))
+    assert abandoned(srv, gate, key(1)).gone()
+    srv.wait_metric("dropped_running_total", 1)
+    abandoned(srv, gate, key(1)).go()
+    srv.wait_metric("encoded_total", 2)
+    assert srv.chunk(key(1)) == b"\5" and gate.empty()
+
+
+def test_once_somebody_has_got_it_it_is_as_others(start, gate):
+    """What is remembered of a drop ends with it: computed anew it is interrupted again."""
+    srv = start(gate.code + STORE, "--workers", "1", "--cache", "0")
+    warm(srv, gate, key(999))
+    for n in (1, 2):
+        assert abandoned(srv, gate, key(1)).gone()
+        srv.wait_metric("dropped_running_total", n)
+        fine(srv, gate, 1)
+
+
+def test_drops_are_summed_up_in_the_log(srv, gate):
+    """A line for the first, one for all that follow in a minute, here at the end."""
+    for i in range(5):
+        assert abandoned(srv, gate, key(i)).gone()
+        srv.wait_metric("dropped_running_total", i + 1)
+    assert srv.stop() == 0
+    lines = [x for x in srv.log.splitlines() if "dropped while running" in x]
+    assert len(lines) == 2 and lines[0].startswith("lazarr: 1 block was") and "s/a, chunk 0" in lines[0]
+    assert lines[1].startswith("lazarr: 4 blocks were"), lines
+
+
+def test_c_code_that_ends_by_itself_keeps_its_worker(start, gate, sent):
+    """A call of some seconds that looks at no signals, as its array's blocks are known to take, isn't a hanging one:
+    its worker, which is warm, isn't killed for it. (Shielded code stands for it here: it doesn't notice either.)"""
+    srv = start(gate.code + """
+import lazarr
+from lazarr import _cancel
+@lazarr.array("a", shape=(1000,), chunks=(1,), dtype="uint8", compressor=None)
+def a(block):
+    with _cancel.shield():
+        gate(block.index)
+    return 5
+""", "--workers", "1")
+    takes = 3.0 * lzr.SLOW
+    p = srv.begin(key(1))
+    call, begun = gate.next(), time.monotonic()
+    lzr.wait_until(lambda: time.monotonic() > begun + takes, "it has taken as long as it takes", takes + 5)
+    call.go()
+    assert p.result().status == 200
+    call = abandoned(srv, gate, key(2))
+    lzr.wait_until(lambda: len(sent.to(call.pid, CANCEL)) > 0, "it is told")
+    told = time.monotonic()
+    lzr.wait_until(lambda: time.monotonic() > told + 2.5, "what is worth a kill otherwise", 10)
+    goes_on(sent, call)
+    call.go()
+    srv.wait_metric("running", 0)
+    assert fine(srv, gate).pid == call.pid
+    m = srv.metrics()
+    assert m["abandoned_kills_total"] == 0 and m["worker_starts_total"] == 1
+
+
+def test_behind_a_proxy_that_waits_too_short(srv, gate, tmp_path):
+    """nginx gives up after 60 s, here 1: a function that takes longer was answered 504 for ever."""
+    with nginx.Nginx(srv.port, tmp_path, read_timeout="1s") as proxy:
+        assert proxy.get("/data" + key(1)).status == 504
+        assert gate.next().gone()
+        srv.wait_metric("dropped_running_total", 1)
+        assert proxy.get("/data" + key(1)).status == 504
+        call = gate.next()
+        srv.wait_metric("waiting", 0)
+        assert not call.gone(0)
+        call.go()
+        srv.wait_metric("encoded_total", 2)
+        assert proxy.get("/data" + key(1)).body == b"\5" and gate.empty()

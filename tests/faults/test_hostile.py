@@ -37,7 +37,7 @@ def hostile(tmp_path, monkeypatch):
     started = []
 
     def start(how, always=False, workers=1):
-        env = {"LZR_HOSTILE": how, "LZR_REAL_WORKER": str(lzr.BUILD / f"lazarr-worker-{minor}")}
+        env = {"LZR_HOSTILE": how, "LZR_HOSTILE_STORE": str(tmp_path / "s.py"), "LZR_REAL_WORKER": str(lzr.BUILD / f"lazarr-worker-{minor}")}
         if not always:
             env["LZR_HOSTILE_ONCE"] = str(tmp_path / "done")
         srv = lzr.Server(tmp_path / "s.py", "--workers", workers, "--no-access-log", env=env)
@@ -50,7 +50,8 @@ def hostile(tmp_path, monkeypatch):
 
 
 BROKEN = ["wrong_seq", "seq_of_nothing", "wrong_slot", "other_slot", "long", "short", "huge", "version",
-          "type", "server_type", "ready_again", "manifest_again", "unpinned", "descriptors", "flood"]
+          "type", "server_type", "ready_again", "manifest_again", "unpinned", "descriptors", "flood",
+          "code_nothing", "code_endless", "code_half", "code_relative", "code_long"]
 
 
 @pytest.mark.parametrize("how", BROKEN)
@@ -58,13 +59,22 @@ def test_what_breaks_the_protocol_is_killed_and_the_block_computed_again(hostile
     srv = hostile(how)
     assert srv.chunk(key(1)) == body(1)
     assert srv.chunk(key(13)) == body(13)  # by its successor
-    srv.wait_log("worker 0 broke the protocol and is killed")
+    srv.wait_log("worker 0 is killed: it broke the protocol")
     for i in range(2, 12):
         assert srv.chunk(key(i)) == body(i)
     m = srv.metrics()
     assert m["retries_total"] == 1 and m["worker_deaths_total"] == 1
     assert m["running"] == m["queued"] == m["waiting"] == m["slots_pinned"] == 0
     assert srv.process.poll() is None
+
+
+def test_one_that_has_loaded_another_text(hostile):
+    """Its answer counts for nothing, and its death isn't the block's fault."""
+    srv = hostile("code_other")
+    assert srv.chunk(key(13)) == body(13)
+    srv.wait_log(r"s\.py has changed since it was loaded")
+    assert srv.metric("retries_total") == srv.metric("worker_deaths_total") == 0
+    assert srv.metric("computed_total") == 1
 
 
 @pytest.mark.parametrize("how", ["wrong_seq", "short", "hang_up"])
@@ -76,6 +86,11 @@ def test_one_that_always_lies_is_a_500(hostile, how):
     assert srv.metric("worker_deaths_total") == 2
 
 
+def test_a_manifest_that_is_too_large_is_named(hostile):
+    with pytest.raises(AssertionError, match="the manifest is larger than the limit of 64 MiB"):
+        hostile("large_manifest")
+
+
 def test_one_that_hangs_up_but_lives(hostile):
     srv = hostile("hang_up")
     assert srv.chunk(key(13)) == body(13)
@@ -85,7 +100,7 @@ def test_one_that_hangs_up_but_lives(hostile):
 def test_an_answer_given_twice(hostile):
     srv = hostile("twice")
     assert srv.chunk(key(13)) == body(13)
-    srv.wait_log("worker 0 broke the protocol and is killed")
+    srv.wait_log("worker 0 is killed: it broke the protocol")
     assert srv.chunk(key(2)) == body(2)
 
 

@@ -130,6 +130,9 @@ def test_all_slots_pinned(serve, gate, workers):
 def test_a_root_that_dies_on_the_way_frees_what_it_held(serve, gate):
     """Clients of a deep chain leave one by one while it gathers: nothing of it stays."""
     srv = serve(gate.code + CHAIN, "--workers", "1", "--cache", "0")
+    warm = srv.begin(chunk("a1", 15))  # a worker's first block of an array would not be interrupted
+    drive(srv, gate, [warm], 4)
+    assert warm.result().status == 200
     for n in range(6):
         p = srv.begin(chunk("a6", n))
         for _ in range(n):

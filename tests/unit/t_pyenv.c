@@ -51,13 +51,21 @@ static void put(const char *name, const char *text, mode_t mode)
 }
 
 /* A prefix whose bin/python3 answers with these lines. */
-static const char *prefix(const char *name, const char *version, const char *libdir)
+static const char *prefix_with(const char *name, const char *version, const char *libdir,
+                               const char *numpy)
 {
-    char file[200], script[500];
+    char file[200], script[2 * PATH_MAX + 500];
     (void)snprintf(file, sizeof file, "%s/bin/python3", name);
-    (void)snprintf(script, sizeof script, "#!/bin/sh\necho '%s'\necho '%s'\n", version, libdir);
+    (void)snprintf(script, sizeof script,
+                   "#!/bin/sh\nprintf '%%s\\n' '%s' '%s' '%s' '%s' '%s'\n", version, libdir, numpy,
+                   at(name), at(file));
     put(file, script, 0755);
     return at(name);
+}
+
+static const char *prefix(const char *name, const char *version, const char *libdir)
+{
+    return prefix_with(name, version, libdir, "1");
 }
 
 static int setup(void **state)
@@ -191,7 +199,7 @@ static void *stop_when_it_runs(void *fifo)
 /* One that never answers, and one that has closed its output and never ends. */
 static void nobody_waits_for_it_while_stopping(void **state)
 {
-    static const char *const scripts[] = {"", "echo 3.12.1; echo /lib; exec >&-; "};
+    static const char *const scripts[] = {"", "echo 3.12.1; echo /lib; echo 1; echo /p; echo /p/python; exec >&-; "};
     (void)state;
     assert_int_equal(mkfifo(at("runs"), 0600), 0);
     for (size_t i = 0; i < 2; i++) {
@@ -247,6 +255,127 @@ static void relative_prefixes_become_absolute(void **state)
     assert_string_equal(env.program, at("here/bin/python"));
 }
 
+/* --python ENV/bin/python3: what its link leads to is another environment. */
+static void an_interpreter_itself(void **state)
+{
+    (void)state;
+    char back[PATH_MAX];
+    (void)prefix("its", "3.12.1", "/lib");
+    assert_int_equal(lzr_pyenv_choose(at("its/bin/python3"), at("exe"), NULL, &env, &err), LZR_OK);
+    assert_string_equal(env.program, at("its/bin/python3"));
+    assert_string_equal(env.prefix, at("its"));
+    put("venv2/bin/x", "", 0644);
+    assert_int_equal(symlink(at("its/bin/python3"), at("venv2/bin/python3")), 0);
+    assert_int_equal(lzr_pyenv_choose(at("venv2"), at("exe"), NULL, &env, &err), LZR_OK);
+    assert_string_equal(env.program, at("venv2/bin/python3"));
+    assert_string_equal(env.prefix, at("venv2"));
+    /* Relative, from the folder that it is in and from another. */
+    assert_non_null(getcwd(back, sizeof back));
+    assert_int_equal(chdir(at("its/bin")), 0);
+    assert_int_equal(lzr_pyenv_choose("python3", at("exe"), NULL, &env, &err), LZR_OK);
+    assert_string_equal(env.program, at("its/bin/python3"));
+    assert_int_equal(lzr_pyenv_choose("../bin/python3", at("exe"), NULL, &env, &err), LZR_OK);
+    assert_string_equal(env.program, at("its/bin/python3"));
+    assert_int_equal(chdir(back), 0);
+    /* A shim says who it is. */
+    char script[PATH_MAX + 40];
+    (void)snprintf(script, sizeof script, "#!/bin/sh\nexec '%s' \"$@\"\n", at("its/bin/python3"));
+    put("shims/python3", script, 0755);
+    assert_int_equal(lzr_pyenv_choose(at("shims/python3"), at("exe"), NULL, &env, &err), LZR_OK);
+    assert_string_equal(env.program, at("its/bin/python3"));
+    assert_string_equal(env.prefix, at("its"));
+    put("text", "no interpreter", 0644);
+    assert_int_equal(lzr_pyenv_choose(at("text"), at("exe"), NULL, &env, &err), LZR_E_NOTFOUND);
+    put("text", "no interpreter", 0755);
+    assert_int_equal(lzr_pyenv_choose(at("text"), at("exe"), NULL, &env, &err), LZR_E_INVAL);
+    assert_non_null(strstr(err.msg, "can't be run"));
+}
+
+static const char *chosen(const char *name)
+{
+    const char *p = name != NULL ? at(name) : NULL;
+    assert_int_equal(lzr_pyenv_choose(p, at("numpys"), NULL, &env, &err), LZR_OK);
+    return strrchr(env.worker, '/') + 1;
+}
+
+/* What ./quickstart worker builds stands beside what every build makes, and is for those whom that
+ * can't serve. */
+static void workers_of_one_python(void **state)
+{
+    (void)state;
+    char own[100], one[120], two[120], minor[8], version[32], file[200];
+    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), NULL, &env, &err), LZR_OK);
+    (void)snprintf(version, sizeof version, "%s", env.version);
+    (void)snprintf(minor, sizeof minor, "%.4s", version);
+    (void)snprintf(own, sizeof own, "lazarr-worker-%s", minor);
+    (void)snprintf(one, sizeof one, "%s-numpy1", own);
+    (void)snprintf(two, sizeof two, "%s-numpy2", own);
+    (void)snprintf(file, sizeof file, "numpys/%s", own);
+    put(file, "", 0755);
+    (void)prefix_with("old", version, "/usr/lib", "1");
+    (void)prefix_with("fresh", version, "/usr/lib", "2");
+    (void)prefix_with("none", version, "/usr/lib", "0");
+    assert_string_equal(chosen("fresh"), own); /* it says what it needs */
+    (void)snprintf(file, sizeof file, "numpys/%s", one);
+    put(file, "", 0755);
+    (void)snprintf(file, sizeof file, "numpys/%s", two);
+    put(file, "", 0755);
+    assert_string_equal(chosen(NULL), own);
+    assert_string_equal(chosen("old"), own);
+    assert_string_equal(env.ld_library_path, "");
+    assert_string_equal(chosen("none"), own);
+    assert_string_equal(chosen("fresh"), two);
+    assert_string_equal(env.ld_library_path, "/usr/lib"); /* it may have been linked with another */
+    /* Of a minor version that is built for nobody else. */
+    (void)prefix_with("o1", "3.77.1", "/lib77", "1");
+    (void)prefix_with("o2", "3.77.1", "/lib77", "2");
+    put("numpys/lazarr-worker-3.77-numpy2", "", 0755);
+    assert_string_equal(chosen("o1"), "lazarr-worker-3.77-numpy2");
+    put("numpys/lazarr-worker-3.77-numpy1", "", 0755);
+    assert_string_equal(chosen("o1"), "lazarr-worker-3.77-numpy1");
+    assert_string_equal(chosen("o2"), "lazarr-worker-3.77-numpy2");
+    assert_int_equal(lzr_pyenv_choose(prefix_with("o3", "3.77.1", "/lib77", "3"), at("numpys"),
+                                      NULL, &env, &err),
+                     LZR_E_NOTFOUND);
+}
+
+/* A Python of the system's very version that is somewhere else has its own libpython. */
+static void of_the_same_version_elsewhere(void **state)
+{
+    (void)state;
+    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), NULL, &env, &err), LZR_OK);
+    char version[32];
+    (void)snprintf(version, sizeof version, "%s", env.version);
+    const char *p = prefix("twin", version, at("twin/lib"));
+    assert_int_equal(lzr_pyenv_choose(p, at("exe"), NULL, &env, &err), LZR_OK);
+    assert_string_equal(env.ld_library_path, at("twin/lib"));
+    p = prefix("twin", version, ""); /* it has none: the system's fits */
+    assert_int_equal(lzr_pyenv_choose(p, at("exe"), NULL, &env, &err), LZR_OK);
+    assert_string_equal(env.ld_library_path, "");
+}
+
+/* LD_LIBRARY_PATH with a libpython in it, as modules of clusters set it, isn't for the workers. */
+static void another_libpython_in_the_library_path(void **state)
+{
+    (void)state;
+    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), NULL, &env, &err), LZR_OK);
+    char file[100], path[PATH_MAX];
+    (void)snprintf(file, sizeof file, "shadow/libpython%.4s.so.1.0", env.version);
+    put(file, "", 0644);
+    (void)snprintf(path, sizeof path, "/nowhere:%s", at("shadow"));
+    setenv("LD_LIBRARY_PATH", "/nowhere", 1);
+    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), NULL, &env, &err), LZR_OK);
+    assert_string_equal(env.ld_library_path, "");
+    setenv("LD_LIBRARY_PATH", path, 1);
+    assert_int_equal(lzr_pyenv_choose(NULL, at("exe"), NULL, &env, &err), LZR_OK);
+    unsetenv("LD_LIBRARY_PATH");
+    if (env.ld_library_path[0] != '\0') { /* "": of a Python whose libpython isn't known */
+        assert_int_equal(env.ld_library_path[0], '/');
+        assert_string_equal(strchr(env.ld_library_path, ':') + 1, path);
+        assert_int_not_equal(strncmp(env.ld_library_path, path, 8), 0);
+    }
+}
+
 static void installed(void **state)
 {
     (void)state;
@@ -257,6 +386,9 @@ static void installed(void **state)
     assert_int_equal(lzr_pyenv_choose(p, at("usr/bin"), NULL, &env, &err), LZR_OK);
     assert_non_null(strstr(env.worker, "libexec/lazarr/lazarr-worker-3.12"));
     assert_non_null(strstr(env.package, "../share/lazarr/python"));
+    p = prefix("new", "3.99.1", "/lib");
+    assert_int_equal(lzr_pyenv_choose(p, at("usr/bin"), NULL, &env, &err), LZR_E_NOTFOUND);
+    assert_non_null(strstr(err.msg, "cmake --install"));
 }
 
 int main(void)
@@ -271,6 +403,10 @@ int main(void)
         cmocka_unit_test(nobody_waits_for_it_while_stopping),
         cmocka_unit_test(what_names_it),
         cmocka_unit_test(relative_prefixes_become_absolute),
+        cmocka_unit_test(an_interpreter_itself),
+        cmocka_unit_test(workers_of_one_python),
+        cmocka_unit_test(of_the_same_version_elsewhere),
+        cmocka_unit_test(another_libpython_in_the_library_path),
         cmocka_unit_test(installed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -158,6 +158,47 @@ static void test_query(void **state)
     assert_false(lzr_query_has("a=acl", "acl"));
     assert_false(lzr_query_has("", "acl"));
     assert_false(lzr_query_has(NULL, "acl"));
+    assert_int_equal(lzr_query_number("arrays=12", "arrays", 7), 12);
+    assert_int_equal(lzr_query_number("a=1&arrays=0&b", "arrays", 7), 0);
+    assert_int_equal(lzr_query_number("arrays=", "arrays", 7), 7);
+    assert_int_equal(lzr_query_number("arrays", "arrays", 7), 7);
+    assert_int_equal(lzr_query_number("arrays=-1", "arrays", 7), 7);
+    assert_int_equal(lzr_query_number("arrays=1x", "arrays", 7), 7);
+    assert_int_equal(lzr_query_number("arrays=99999999999999999999", "arrays", 7), 7);
+    assert_int_equal(lzr_query_number(NULL, "arrays", 7), 7);
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    char out[8];
+    static const struct {
+        const char *query;
+        int code;
+        const char *value;
+    } tries[] = {{"array=s/a", 1, "s/a"},
+                 {"array=s%2Fa", 1, "s/a"},
+                 {"x=1&array=s&array=t", 1, "s"},
+                 {"array=", 1, ""},
+                 {"array=&x", 1, ""},
+                 {"array=1234567", 1, "1234567"},
+                 {"array=12345678", -1, NULL},
+                 {"array=%", -1, NULL},
+                 {"array=%4", -1, NULL},
+                 {"array=%4&", -1, NULL},
+                 {"array=%zz", -1, NULL},
+                 {"array=%00", -1, NULL},
+                 {"array", 0, NULL},
+                 {"arrays=s", 0, NULL},
+                 {"x=array=s", 0, NULL},
+                 {"", 0, NULL},
+                 {NULL, 0, NULL}};
+    for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
+        assert_int_equal(lzr_query_value(tries[i].query, "array", out, sizeof out), tries[i].code);
+        if (tries[i].code > 0) {
+            assert_string_equal(out, tries[i].value);
+        }
+    }
 }
 
 int main(void)
@@ -167,6 +208,7 @@ int main(void)
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_folder),
         cmocka_unit_test(test_query),
+        cmocka_unit_test(test_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,10 +21,11 @@ import numpy as np
 
 import lzr
 
-VERSION, CONTROL, MAX_MESSAGE = 2, 4096, 32768
+VERSION, CONTROL, MAX_MESSAGE = 3, 4096, 32768
 (CONFIG, MANIFEST_PART, READY, LOAD_FAILED, SLOT, DROP_SLOT, JOB, DONE, FAILED, UNPINNED,
  QUIT) = range(1, 12)
-PINNED = 1
+CODE, MORE = 14, 16
+PINNED, FORKED = 1, 4
 FORMAT = struct.Struct("=IIIIQIIIIIIQQ8Q8QQQ")
 INPUT = struct.Struct("=Q8QII")
 ALIGN = 64
@@ -107,7 +108,7 @@ class Worker:
             env=lzr.environment(OPENBLAS_NUM_THREADS="1", **(env or {})))
         theirs.close()
         self.log, self.slots, self.seq, self.arrays, self.unpinned = "", [], 0, {}, []
-        self.refused = None
+        self.refused, self.code = None, {}
         if store is not None:
             path = folder / "s.py"
             path.write_text(store)
@@ -153,6 +154,11 @@ class Worker:
         assert FORMAT.size <= len(packet) <= MAX_MESSAGE
         m = unpack(packet)
         assert m.version == VERSION and m.length == len(m.text)
+        if m.type == CODE:
+            words = m.text.split(b"\0")
+            assert words.pop() == b"" and len(words) % 2 == 0
+            self.code.update(zip(words[::2], words[1::2]))
+            return self.receive()
         return m
 
     def silent(self, seconds=0.2):
@@ -192,10 +198,10 @@ class Worker:
         assert m.seq == seq and m.slot == slot and self.slots[slot].claimed() == 0
         return m
 
-    def run(self, name, slot=0, **more):
+    def run(self, name, slot=0, flags=0, **more):
         m = self.job(name, slot, **more)
         assert m.type == DONE, m.text
-        assert not m.flags, "unexpectedly pinned"
+        assert m.flags == flags, "unexpectedly pinned, or forked"
         return self.values(name, slot, more.get("extent"))
 
     def fails(self, name, slot=0, **more):

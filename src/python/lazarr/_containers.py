@@ -14,7 +14,7 @@ from typing import Any, Iterator, Optional
 import numpy as np
 
 from . import _array, _check
-from ._errors import StoreError
+from ._errors import StoreError, whose_python
 from ._files import File, _group, attributes, need
 
 TIME, SPACE = "time", "space"
@@ -93,7 +93,7 @@ def _open(node: Node) -> Any:
     try:
         return module.open(node.folder, mode="r")
     except Exception as e:
-        raise StoreError(f"'{node.path or '/'}' can't be opened: {e}") from None
+        raise StoreError(f"'{node.path or '/'}' can't be opened: {e}{whose_python(e)}") from None
 
 
 def _fill(node: Node) -> Any:

@@ -1,6 +1,9 @@
 """What lazarr raises."""
 from __future__ import annotations
 
+import sys
+from typing import Optional
+
 
 class StoreError(ValueError):
     """A store says something that can't be served.
@@ -31,3 +34,22 @@ class CastError(TypeError):
     ...
     lazarr._errors.CastError: value 300 at [0] does not fit uint8
     """
+
+
+def whose_python(e: BaseException) -> str:
+    """What follows the text of an error for want of a module: the Python in which it was looked for, and how to take
+    another. "" for any other error; an ImportError counts where a missing module caused it.
+
+    >>> whose_python(ModuleNotFoundError("No module named 'x'")).split(" of ")[0]
+    ' in the Python'
+    >>> whose_python(ValueError("x"))
+    ''
+    """
+    cause: Optional[BaseException] = e if isinstance(e, ImportError) else None
+    for _ in range(10):  # bounded: a chain may be a ring
+        if cause is None or isinstance(cause, ModuleNotFoundError):
+            break
+        cause = cause.__cause__ or cause.__context__
+    else:
+        cause = None
+    return f" in the Python of {sys.prefix}; another: --python PREFIX" if cause is not None else ""

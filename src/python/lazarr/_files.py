@@ -18,7 +18,7 @@ import numpy as np
 
 from . import _array, _check, _handover, _manifest, _source, _tell
 from ._array import Array, Registry
-from ._errors import StoreError
+from ._errors import StoreError, whose_python
 
 #: What each library is for, and the Debian package that has it.
 LIBRARIES = {"h5py": ("HDF5", "python3-h5py"), "tifffile": ("TIFF", "python3-tifffile"),
@@ -35,7 +35,7 @@ def need(module: str) -> Any:
     except ImportError as e:
         what, package = LIBRARIES[module]
         raise StoreError(f"reading {what} needs {module} ({e}): pip install {module}, or apt install "
-                         f"{package}, in the environment of --python") from None
+                         f"{package}{whose_python(e)}") from None
 
 
 def plain(value: Any) -> Any:
@@ -212,7 +212,7 @@ def nifti(f: File) -> None:
     try:
         image = nibabel.load(f.path)
     except Exception as e:
-        raise StoreError(f"it can't be read: {e}") from None
+        raise StoreError(f"it can't be read: {e}{whose_python(e)}") from None
     header, rank = image.header, len(image.shape)
     zooms = [float(z) if math.isfinite(float(z)) and float(z) > 0 else 1.0 for z in header.get_zooms()]
     space, time = (NIFTI_UNITS.get(u) for u in header.get_xyzt_units()) \
@@ -345,7 +345,7 @@ def tiff(f: File) -> None:
     try:
         file = tifffile.TiffFile(f.path)
     except Exception as e:
-        raise StoreError(f"it can't be read: {e}") from None
+        raise StoreError(f"it can't be read: {e}{whose_python(e)}") from None
     with file:
         if f.inner and not (f.inner.isdigit() and int(f.inner) < len(file.series)):
             raise StoreError(f"'::{f.inner}' must be the number of one of its {len(file.series)} series")

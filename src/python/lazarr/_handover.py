@@ -15,7 +15,11 @@ from typing import Any, Callable, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-OPEN, LOADER, FACTS = 0, 1, 2  # the flags of CONFIG
+from . import _opened
+
+OPEN, LOADER, FACTS, KEEP = 0, 1, 2, 4  # the flags of CONFIG
+
+FACTS_CAME, DATA_CAME, RENEW_CAME = 12, 13, 15  # messages, as protocol.h numbers them
 
 #: A store that makes an array of so many bytes while its file runs is told of the function form.
 LARGE = 64 << 20
@@ -29,10 +33,9 @@ class Facts(NamedTuple):
 
     shape: tuple
     dtype: np.dtype
-    data: dict
-
-    #: NumPy arrays have none of their own.
-    chunks = None
+    data: Optional[dict]  # where the server reads it; None: workers do
+    chunks: Optional[tuple] = None
+    dims: Optional[tuple] = None
 
     def __getitem__(self, key: Any) -> Any:  # an array-like has it; the source opens itself instead
         raise TypeError("the values are the server's")
@@ -164,58 +167,155 @@ class Handover:
         self.mode = OPEN
         self.receive: Optional[Callable[[], tuple]] = None
         self.make: Callable[[], int] = lambda: -1
-        self.known: Optional[dict] = None  # facts by "store/path"
+        #: What the loader knows: of sources by "store/path", of stores that are data files by name.
+        self.known: Optional[dict] = None
         self.pool = Pool(self.make)
+        #: What an edition before knew, of what isn't to be opened again; and its arrays in memory.
+        self.kept: Optional[dict] = None
+        self._kept_data: Any = None
+        self._renewed: set = set()
         self.end = False  # the loader opened what nobody needs to keep
-        self.store = 0
+        self.store = ""  # the name of the one that is being loaded
 
     def start(self, mode: int, receive: Optional[Callable[[], tuple]], make: Callable[[], int]) -> None:
-        """receive: waits for what the loader knows, (descriptor, bytes). make: a new memfd."""
+        """receive: waits for a message of the server, (type, descriptor, bytes, flags, text). make: a new
+        memfd."""
+        keeps, mode = mode & KEEP, mode & ~KEEP
         self.mode, self.receive, self.make = mode, receive, make
-        self.known = {} if mode == LOADER else None
+        self.known = {"sources": {}, "stores": {}} if mode == LOADER else None
         self.pool = Pool(make)
+        if keeps:
+            self._keep()
 
-    def ask(self, path: str) -> Optional[list]:
-        """What is known of a source's levels without opening it; waits for the loader. None: open it."""
-        if self.mode != FACTS:
-            return None
+    def _wait(self, kind: int) -> tuple:
+        """The next message, which must be of this kind: (descriptor, bytes, flags, text)."""
+        assert self.receive is not None
+        got, *rest = self.receive()
+        if got != kind:
+            raise RuntimeError(f"the server said {got}, not {kind}")
+        return tuple(rest)
+
+    def _facts(self) -> dict:
+        fd, size, _, _ = self._wait(FACTS_CAME)
+        try:
+            return json.loads(_read(fd, size))
+        finally:
+            os.close(fd)
+
+    def _keep(self) -> None:
+        """Takes what the edition before knew."""
+        _, _, more, names = self._wait(RENEW_CAME)
+        self._renewed = set(os.fsdecode(names).split("\0")[:-1])
+        self.kept = self._facts()
+        if more:
+            fd, size, _, _ = self._wait(DATA_CAME)
+            self._kept_data = mmap.mmap(fd, size, prot=mmap.PROT_READ)
+            os.close(fd)
+
+    def _receive(self) -> dict:
+        """What the loader knows; waits for it."""
         if self.known is None:
-            assert self.receive is not None
-            fd, size = self.receive()
-            try:
-                self.known = json.loads(os.pread(fd, size, 0))
-            finally:
-                os.close(fd)
-        assert self.known is not None
-        known = self.known.get(self._key(path))
-        return None if known is None else [Facts(tuple(k["shape"]), np.dtype(k["dtype"]), k["data"])
-                                           for k in known]
+            self.known = self._facts()
+        return self.known
 
-    def tell(self, path: str, levels: list, opened: bool) -> Optional[list]:
+    def ask(self, path: str) -> Optional[tuple]:
+        """(Facts of a source's levels, its Files or None), as the loader opened it. None: it is for this
+        worker to open first."""
+        key = self._key(path)
+        if self.mode == FACTS:
+            known = self._receive()["sources"].get(key)
+        else:
+            known = self.kept["sources"].get(key) if self.kept and key not in self._renewed else None
+        if known is None:
+            return None
+        levels = [Facts(tuple(k["shape"]), np.dtype(k["dtype"]), k["data"],
+                        *(None if k[n] is None else tuple(k[n]) for n in ("chunks", "dims")))
+                  for k in known["levels"]]
+        files = None if known["files"] is None else _opened.Files.from_json(known["files"])
+        if self.mode == LOADER:
+            levels = [self._again(f) for f in levels]
+            self._note(path, levels, files)
+        return levels, files
+
+    def _again(self, f: Facts) -> Facts:
+        """What the edition before had in memory goes into this one's memory."""
+        if f.data is None or f.data["file"] is not None:
+            return f
+        a: np.ndarray = np.ndarray(f.shape, f.dtype, self._kept_data, f.data["offset"], f.data["strides"])
+        return f._replace(data=self.pool.add(a)._asdict())
+
+    def ask_store(self) -> Optional[dict]:
+        """What the loader knows of a store that is a data file: its manifest and its files."""
+        if self.mode == FACTS:
+            return self._receive()["stores"].get(self.store)
+        mine = self.store + "/"
+        if self.kept is None or any(r.startswith(mine) for r in self._renewed):
+            return None
+        if any(f["data"] and f["data"]["file"] is None for key, s in self.kept["sources"].items()
+               if key.startswith(mine) for f in s["levels"]):
+            return None  # its manifest says where in memory they were
+        return self.kept["stores"].get(self.store)
+
+    def keep_store(self, known: dict) -> None:
+        """A store that is a data file which has changed: what the edition before knew of it goes on."""
+        if self.mode == LOADER:
+            assert self.known is not None and self.kept is not None
+            self.known["stores"][self.store] = known
+            for key, source in self.kept["sources"].items():
+                if key.startswith(self.store + "/"):
+                    self.known["sources"][key] = source
+
+    def tell_store(self, manifest: str, files: Optional["_opened.Files"]) -> None:
+        if self.mode == LOADER and files is not None:
+            assert self.known is not None
+            self.known["stores"][self.store] = {"manifest": manifest, "files": files.to_json()}
+
+    def tell(self, path: str, levels: list, opened: bool,
+             files: Optional["_opened.Files"]) -> Optional[list]:
         """The loader opened a source (opened: by a function): the "data" of each level if the server
-        can read all of them, else None."""
+        can read all of them, else None. files: what it opened for it."""
         if self.mode != LOADER or not all(_served(a) for a in levels):
             return None
         places = [_file_place(a) for a in levels]
         if any(p is None and _is_mapped(a) for p, a in zip(places, levels)):
             return None  # a map of no known file, or one that was written to: it stays
         places = [p or self.pool.add(a) for p, a in zip(places, levels)]
-        assert self.known is not None
-        self.known[self._key(path)] = [
-            {"shape": list(a.shape), "dtype": a.dtype.str, "data": p._asdict()}
-            for p, a in zip(places, levels) if p is not None]
+        self._note(path, [Facts(a.shape, a.dtype, p._asdict()) for p, a in zip(places, levels) if p],
+                   files)
         self.end = self.end or opened
         return [p._asdict() for p in places if p is not None]
+
+    def tell_files(self, path: str, levels: list, files: Optional["_opened.Files"]) -> None:
+        """The loader opened a source that workers read. levels: Facts."""
+        if self.mode == LOADER:
+            self._note(path, levels, files)
+
+    def _note(self, path: str, levels: list, files: Optional["_opened.Files"]) -> None:
+        assert self.known is not None
+        self.known["sources"][self._key(path)] = {
+            "levels": [dict(f._asdict(), dtype=f.dtype.str) for f in levels],
+            "files": files and files.to_json()}
 
     def finish(self) -> tuple:
         """((descriptor, bytes) of the arrays, the same of the facts, whether the worker is done)."""
         facts = Pool(self.make)
-        facts.add(np.frombuffer(json.dumps(self.known or {}).encode(), np.uint8))
+        facts.add(np.frombuffer(json.dumps(self.known).encode(), np.uint8))
         pool, self.pool, self.known = self.pool, Pool(self.make), None
         return pool.take(), facts.take(), self.end
 
     def _key(self, path: str) -> str:
         return f"{self.store}/{path}"
+
+
+def _read(fd: int, size: int) -> bytes:
+    """All of a memfd: one read gives at most 2 GiB."""
+    out = bytearray()
+    while len(out) < size:
+        more = os.pread(fd, size - len(out), len(out))
+        if not more:
+            raise RuntimeError("what the server gave is shorter than it said")
+        out += more
+    return bytes(out)
 
 
 CURRENT = Handover()

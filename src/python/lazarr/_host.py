@@ -5,6 +5,7 @@ store's manifest.
 """
 from __future__ import annotations
 
+import json
 import os
 import sys
 import types
@@ -12,7 +13,7 @@ from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from . import _array, _block, _cast, _handover, _manifest, _notes, _tell
+from . import _array, _block, _cast, _code, _handover, _manifest, _notes, _opened, _tell
 from ._array import Array, Registry
 from ._block import Block
 from ._errors import StoreError
@@ -23,20 +24,22 @@ describe_exception = _tell.describe
 #: Returned by `compute` when the function wrote block.data itself.
 WRITTEN = object()
 
-_stores: list[list[Array]] = []
+_stores: list = []  # the arrays of each, or a _Stale
 _start: Sequence[int] = ()  # of the block that is being computed; jobs come one after another
 
 
 def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any = None,
-         make_memfd: Any = None) -> list[str]:
+         make_memfd: Any = None, libraries: Any = None) -> list[str]:
     """Runs each store's file once and returns the manifests, in order. A path "data:FILE::PATH" is that of
     a data file; one without a name is an --op for those. mode and what follows it:
-    _handover.Handover.start."""
+    _handover.Handover.start. libraries: _code.Record's."""
     _handover.CURRENT.start(mode, receive_facts, make_memfd)
+    _code.RECORD.libraries = libraries
+    _code.install()
     ops = [path for name, path in stores if not name]
     manifests = []
-    for i, (name, path) in enumerate(s for s in stores if s[0]):
-        _handover.CURRENT.store = i
+    for name, path in (s for s in stores if s[0]):
+        _handover.CURRENT.store = name
         manifests.append(_load_data(name, path, ops) if path.startswith("data:") else _load(name, path))
     return manifests
 
@@ -52,6 +55,8 @@ def _load(name: str, path: str) -> str:
         with open(path, "rb") as f:
             content = f.read()
         folder = os.path.dirname(os.path.abspath(path))
+        _code.RECORD.add_folder(folder)
+        _code.RECORD.note(path, _code.digest(content))
         if folder not in sys.path:
             sys.path.insert(0, folder)
         if path.endswith(".json"):
@@ -73,16 +78,41 @@ def _load(name: str, path: str) -> str:
 
 def _load_data(name: str, spec: str, ops: Sequence[str]) -> str:
     from . import _files
-    registry = Registry()
-    path, content = _files.build(name, spec, ops, registry)
+    known = _handover.CURRENT.ask_store()
+    if known is not None:
+        changed = _opened.Files.from_json(known["files"]).changed()
+        if changed is not None:
+            _handover.CURRENT.keep_store(known)
+            _stores.append(_Stale(known["manifest"], f"{changed}: {_opened.RELOAD}"))
+            return known["manifest"]
+    registry, started = Registry(), _opened.now_ns()
+    with _opened.watch() as opened:
+        path, content = _files.build(name, spec, ops, registry)
     try:
         registry.finish()
         text = _manifest.build(registry, name, path, content)
     except BaseException as e:
         _tell.failed(e, path)
         raise
+    _handover.CURRENT.tell_store(text, _opened.Files.of(started, opened | {path}, []))
     _stores.append(registry.arrays)
     return text
+
+
+class _Stale:
+    """A data file that isn't any more what its edition has loaded: its arrays as they were declared, none
+    of whose blocks can be computed."""
+
+    def __init__(self, manifest: str, why: str) -> None:
+        self.why = why
+        arrays = json.loads(manifest)["arrays"]
+        dtypes = {a["path"]: np.dtype(a["dtype"]) for a in arrays}
+        self._arrays = [types.SimpleNamespace(dtype=dtypes[a["path"]], inputs=[types.SimpleNamespace(
+            array=types.SimpleNamespace(dtype=dtypes[i["array"]])) for i in a["inputs"]])
+            for a in arrays]
+
+    def __getitem__(self, i: int) -> Any:
+        return self._arrays[i]
 
 
 def _run(name: str, path: str, content: bytes, registry: Registry) -> None:
@@ -115,7 +145,10 @@ def compute(store: int, array: int, level: int, index: int, start: tuple, extent
             make_data: Callable[[], np.ndarray], inputs: Sequence[np.ndarray] = ()) -> Any:
     """Runs an array's function for one block. inputs: each input's region, writable. Returns its
     result, or WRITTEN."""
-    a = _stores[store][array]
+    whole = _stores[store]
+    if isinstance(whole, _Stale):
+        raise StoreError(whole.why)
+    a = whole[array]
     if len(inputs) != len(a.inputs):
         raise RuntimeError(f"{len(inputs)} input regions came for {len(a.inputs)} inputs")
     chunk = tuple([s // c for s, c in zip(start, a.levels[level].chunks)])
@@ -132,10 +165,12 @@ def assign(target: np.ndarray, result: Any) -> None:
     _cast.assign(target, result, _start)
 
 
-def flush() -> None:
-    """What the job printed goes to the log now."""
+def flush() -> Any:
+    """What the job printed goes to the log now. Returns what local code was loaded since the last call:
+    _code.Record.take."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except Exception:
             pass  # user code may have put anything there
+    return _code.RECORD.take()

@@ -6,7 +6,7 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from . import _cancel, _check, _handover
+from . import _cancel, _check, _handover, _opened
 from ._array import CURRENT, Array, Pending, label
 from ._block import Block
 from ._errors import CastError, StoreError
@@ -27,6 +27,7 @@ class _Source:
         self._open: Optional[list] = None
         self.transpose = None if transpose is None else tuple(transpose)
         self.data: list = []  # of each level: where the server reads it, or None
+        self.files: Optional[_opened.Files] = None  # that a worker reads, as the loader found them
         self.__name__ = getattr(thing, "__name__", type(thing).__name__)
 
     def open(self) -> list:
@@ -43,17 +44,42 @@ class _Source:
 
     def levels(self) -> list:
         """The array-likes, or what another worker knows of them (see _handover): shape and dtype."""
-        known = _handover.CURRENT.ask(self.path)
-        if known is not None:
+        asked = _handover.CURRENT.ask(self.path)
+        if asked is not None:
+            known, self.files = asked
             self.data = [k.data for k in known]
-            return known
-        opened = self.open()
+            if self.data[0] is not None or _handover.CURRENT.mode == _handover.LOADER or self._has_changed():
+                return known
+        if _handover.CURRENT.mode != _handover.LOADER:
+            opened = self.open()
+            self._check(opened)
+            if asked is None:
+                self.data = [None] * len(opened)
+                return opened
+            return known  # as it was, whatever it is by now
+        return self._open_for_all()
+
+    def _open_for_all(self) -> list:
+        """What the loader does: it opens the source, and says what it has found."""
+        current, started = _handover.CURRENT, _opened.now_ns()
+        with _opened.watch() as paths:
+            opened = self.open()
         self._check(opened)
-        told = _handover.CURRENT.tell(self.path, opened, self._by_function)
+        # Also where the server has the values: a function that slices the array opens it once more.
+        self.files = _opened.Files.of(started, paths, opened)
+        told = current.tell(self.path, opened, self._by_function, self.files)
         self.data = told if told is not None else [None] * len(opened)
-        if told is not None and self._by_function:
+        if told is None:
+            current.tell_files(self.path, [_handover.Facts(
+                tuple(a.shape), np.dtype(_dtype(a)), None, _regular_chunks(a), getattr(a, "dims", None)
+                if isinstance(getattr(a, "dims", None), tuple) else None) for a in opened], self.files)
+        elif self._by_function:
             self._open = None  # the server has it
         return opened
+
+    def _has_changed(self) -> bool:
+        """Its files aren't any more what the loader opened: they are left alone, blocks say why."""
+        return self.files is not None and self.files.changed() is not None
 
     def _check(self, opened: list) -> None:
         if not opened:
@@ -76,6 +102,17 @@ class _Source:
         return values if self.transpose is None else tuple(values[i] for i in self.transpose)
 
     def __call__(self, block: Block) -> Any:
+        if self.files is None:
+            return self._read(block)
+        self.files.check()
+        with _opened.RECORDER.during() as paths:
+            values = self._read(block)
+            if _handover._is_mapped(values):
+                values = np.array(values)  # read now, not when the file may be another
+        self.files.check(paths)
+        return values
+
+    def _read(self, block: Block) -> Any:
         a = self.open()[block.level]
         slices = block.slices
         if self.transpose is None:

@@ -6,7 +6,7 @@ import sysconfig
 import traceback
 from typing import Iterator, Optional
 
-from ._errors import CastError, StoreError
+from ._errors import CastError, StoreError, whose_python
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -94,7 +94,7 @@ def describe(e: BaseException) -> tuple:
         where = f"{_name(e.filename)}:{e.lineno}: " if e.filename else ""
         return f"{where}{type(e).__name__}: {e.msg}", text
     else:
-        what = _first_line(e)
+        what = _first_line(e) + whose_python(e)
         own = [f for f in frames if not _is_library(f.filename)] or frames
         if own and file is not None:
             what = f"{what} (line {own[-1].lineno} of {_name(own[-1].filename)})"
