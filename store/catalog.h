@@ -109,8 +109,8 @@ uint64_t lzr_catalog_max_chunk_bytes(const struct lzr_catalog *c);
  * directory may have; "a/" and "a" are the same directory). */
 struct lzr_hit lzr_catalog_lookup(const struct lzr_catalog *c, const char *key, size_t n);
 
-/* The names of the chunks and their folders that a hit's folder holds (names.h), at the hit's depth.
- * False: it holds none. */
+/* The names of the chunks and their folders that a hit's folder holds (names.h), at the hit's
+ * depth. False: it holds none. */
 struct lzr_names;
 bool lzr_catalog_names(const struct lzr_hit *hit, struct lzr_names *out);
 

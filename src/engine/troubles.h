@@ -3,9 +3,9 @@
  * any request for a chunk, and a chunk that came out well later is still in it.
  *
  * Bounded: LZR_TROUBLES_OF chunks of an array, LZR_TROUBLES in all, the one that failed longest ago
- * goes first; LZR_TROUBLE_TEXT bytes of a text. The memory is there from the start, so that noting is
- * a copy and nothing else. A lock of its own, in which nothing is called: any thread, whatever it
- * holds. */
+ * goes first; LZR_TROUBLE_TEXT bytes of a text. The memory is there from the start, so that
+ * noting is a copy and nothing else. A lock of its own, in which nothing is called: any thread,
+ * whatever it holds. */
 #ifndef LZR_ENGINE_TROUBLES_H
 #define LZR_ENGINE_TROUBLES_H
 

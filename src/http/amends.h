@@ -1,6 +1,6 @@
-/* amends.h: readers that take whatever status a failed chunk has for "not there" and go on with fill
- * or with memory that nobody wrote. For them, told by their User-Agent, a failed chunk's GET has the
- * answer that they do fail over (design 3's list holds for all others). */
+/* amends.h: readers that take whatever status a failed chunk has for "not there" and go on with
+ * fill or with memory that nobody wrote. For them, told by their User-Agent, a failed chunk's
+ * GET has the answer that they do fail over (design 3's list holds for all others). */
 #ifndef LZR_HTTP_AMENDS_H
 #define LZR_HTTP_AMENDS_H
 

@@ -1,5 +1,5 @@
-/* Folders: a page of links, one a name. Nothing is computed for it: a folder of chunks has the names
- * that the grid says there are (names.h). A listing is all of the truth or an error. */
+/* Folders: a page of links, one a name. Nothing is computed for it: a folder of chunks has the
+ * names that the grid says there are (names.h). A listing is all of the truth or an error. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,8 +82,8 @@ static enum MHD_Result respond_too_many(struct lzr_http_req *r, uint64_t n)
         return lzr_respond(r, &a);
     }
     (void)snprintf(text, sizeof text,
-                   "this folder holds %" PRIu64 " chunks or folders of chunks, too many to list (the "
-                   "limit is %d): take their names from the array's metadata\n",
+                   "this folder holds %" PRIu64 " chunks or folders of them, too many to list (the"
+                   " limit is %d): take their names from the array's metadata\n",
                    n, LZR_MAX_LISTED);
     return lzr_respond_text(r, 500, text);
 }

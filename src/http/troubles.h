@@ -1,5 +1,5 @@
-/* troubles.h: the last failures of the arrays as JSON. The first line of a reason is for all who may
- * ask for the chunk; the traceback, which shows code and paths, for this machine only. */
+/* troubles.h: the last failures of the arrays as JSON. The first line of a reason is for all who
+ * may ask for the chunk; the traceback, which shows code and paths, for this machine only. */
 #ifndef LZR_HTTP_TROUBLES_H
 #define LZR_HTTP_TROUBLES_H
 
