@@ -36,6 +36,7 @@ struct lzr_driver_options {
     const char *const *ops; /* "module:function" of arrays computed beside data files; borrowed for
                              * the driver's life */
     size_t nops;
+    bool follow; /* files that data files name may lie anywhere, not only below their folders */
     unsigned workers;          /* 0: as many as base/cores.h finds */
     uint64_t cache_bytes;      /* the byte budget; 0 keeps nothing */
     const char *python;        /* a prefix, or its interpreter; NULL: $VIRTUAL_ENV, $CONDA_PREFIX,

@@ -13,7 +13,8 @@
 static const char help[] =
     "usage: lazarr serve STORE... [options]   serve stores over HTTP\n"
     "       lazarr describe STORE             print a store's manifest as JSON\n"
-    "       lazarr get STORE KEY              write one key's bytes to stdout\n"
+    "       lazarr get STORE KEY              write one key's bytes to stdout; KEY: a URL's path,\n"
+    "                                         e.g. zarr3/brain.zarr/t1/zarr.json\n"
     "       lazarr bdv STORE ARRAY [--url http://HOST:PORT] [-o FILE.xml]\n"
     "                                         write what BigDataViewer opens: FILE.xml and, of an\n"
     "                                         image with channels, FILE.settings.xml; --url is\n"
@@ -32,6 +33,8 @@ static const char help[] =
     "  --worker-age SECONDS    a worker is replaced at this age (never)\n"
     "  --op MODULE:FUNCTION    beside a data file's arrays, this function of each (block, data);\n"
     "                          may be repeated\n"
+    "  --follow                files that a data file names (links, external storage) are read\n"
+    "                          wherever they lie, not only below its folder\n"
     "  --cache SIZE            byte budget, e.g. 512MiB (1GiB; 0 keeps nothing)\n"
     "  --python PREFIX         environment that stores import from, or its bin/python3\n"
     "                          ($VIRTUAL_ENV, $CONDA_PREFIX, else the system's)\n"
@@ -140,6 +143,7 @@ enum {
     PYTHON,
     ORIGIN,
     OP,
+    FOLLOW,
     ALLOW_HOST,
     TOKEN,
     TOKEN_FILE,
@@ -170,6 +174,7 @@ static const struct option serve_options[] = {
     {"python", required_argument, NULL, PYTHON},
     {"allow-origin", required_argument, NULL, ORIGIN},
     {"op", required_argument, NULL, OP},
+    {"follow", no_argument, NULL, FOLLOW},
     {"allow-host", required_argument, NULL, ALLOW_HOST},
     {"token", required_argument, NULL, TOKEN},
     {"token-file", required_argument, NULL, TOKEN_FILE},
@@ -189,6 +194,7 @@ static const struct option serve_options[] = {
     {"worker-age", required_argument, NULL, WORKER_AGE},
     {"no-access-log", no_argument, NULL, NO_ACCESS_LOG},
     {"quiet", no_argument, NULL, QUIET},
+    {"help", no_argument, NULL, 'h'},
     {"url", required_argument, NULL, URL},
     {"output", required_argument, NULL, 'o'},
     {NULL, 0, NULL, 0}};
@@ -314,9 +320,13 @@ static int read_token(struct lzr_options *o, const char *path)
     return 0;
 }
 
-/* "module:function" beside data files. */
-static int take_op(struct lzr_options *o)
+/* What is for data files: "module:function" beside them; what they name may lie anywhere. */
+static int take_data(struct lzr_options *o, int c)
 {
+    if (c == FOLLOW) {
+        o->driver.follow = true;
+        return 0;
+    }
     const char *colon = strchr(optarg, ':');
     if (colon == NULL || colon == optarg || colon[1] == '\0' || strchr(colon + 1, ':') != NULL) {
         return wrong("--op must be module:function, got", optarg);
@@ -409,7 +419,8 @@ static int take(struct lzr_options *o, int c)
         o->driver.python = optarg;
         return 0;
     case OP:
-        return take_op(o);
+    case FOLLOW:
+        return take_data(o, c);
     case ORIGIN:
     case ALLOW_HOST:
     case TOKEN:
@@ -492,7 +503,7 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
         return wrong("unknown command", command);
     }
     int c;
-    const char *letters = o->command == LZR_BDV ? ":o:" : ":";
+    const char *letters = o->command == LZR_BDV ? ":ho:" : ":h";
     opterr = 0;
     optind = 2;
     while ((c = getopt_long(argc, argv, letters, serve_options, NULL)) != -1) {
@@ -501,6 +512,10 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
         }
         if (c == ':') {
             return wrong("a value must follow option", argv[optind - 1]);
+        }
+        if (c == 'h') { /* whatever else was given */
+            o->command = LZR_HELP;
+            return 0;
         }
         int rc = take(o, c);
         if (rc != 0) {

@@ -27,6 +27,10 @@ enum lzr_code lzr_config_make(struct lzr_driver *d, struct lzr_err *err)
         add(b, "", &bytes);
         add(b, d->ops[i], &bytes);
     }
+    if (d->follow) {
+        add(b, "", &bytes);
+        add(b, "--follow", &bytes);
+    }
     if (bytes > LZR_MAX_CONFIG) {
         return lzr_err_set(err, LZR_E_LIMIT,
                            "the paths of the %zu stores, with --op, have more than %llu MiB",

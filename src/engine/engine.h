@@ -180,6 +180,7 @@ struct lzr_driver {
     size_t nstores;
     const char *const *ops; /* "module:function" of arrays beside data files; borrowed */
     size_t nops;
+    bool follow;           /* see struct lzr_driver_options */
     struct lzr_buf config; /* what workers are told of the stores (config.h) */
     char **manifests;      /* one a store; the reference that every worker is compared with */
     size_t *manifest_lens;

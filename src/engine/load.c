@@ -1,4 +1,4 @@
-/* What a starting worker says of its stores: manifests, sources that it opened, that it is ready. */
+/* What a starting worker says of its stores: manifests, opened sources, that it is ready. */
 #include "engine/load.h"
 
 #include <stdio.h>

@@ -386,6 +386,7 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     lzr_handover_init(&d->handover);
     d->ops = o->ops;
     d->nops = o->nops;
+    d->follow = o->follow;
     d->kept = (struct lzr_keep){.old = o->keep, .renew = o->renew, .nrenew = o->nrenew};
     enum lzr_code code = lzr_stores_find(o->stores, o->nstores, &d->stores, &d->nstores, err);
     bool data = o->nops == 0;

@@ -43,7 +43,7 @@ static size_t stem_length(const char *file)
     return n > 0 && strcmp(file + n, strlen(file + n) == 3 ? ".py" : ".json") == 0 ? n : 0;
 }
 
-/* Data files that are served as they are (lazarr/_files.py); the longer ends first. */
+/* Data files that are served as they are (lazarr/_readers); the longer ends first. */
 static size_t data_stem_length(const char *file)
 {
     static const char *const ends[] = {".ome.zarr", ".zarr",    ".n5",       ".npy",  ".nii.gz",

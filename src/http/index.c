@@ -7,6 +7,7 @@
 #include "http/look.h"
 #include "http/request.h"
 #include "http/viewer.h"
+#include "http/xarray.h"
 #include "store/bdv.h"
 
 enum { MAX_INDEX = 16 << 20, MAX_SHOWN = 1000 /* and in the script below */ };
@@ -116,6 +117,21 @@ static const char *key_of(const struct lzr_array *a, enum lzr_face face, bool le
     return text;
 }
 
+/* It opens groups: of a plain array the one that it lies in. */
+static void xarray_row(const struct page *p, const struct lzr_array *a)
+{
+    struct lzr_buf behind;
+    char key[LZR_MAX_KEY + 1];
+    lzr_buf_init(&behind, 16384);
+    (void)key_of(a, LZR_FACE_ZARR3, false, key);
+    if (lzr_xarray_opens(a, key, &behind)) {
+        paste(p, "xarray", "xarray.open_zarr(\"", key, behind.data);
+    } else {
+        absent(p, "xarray", "its group's other arrays have axes of these names and other lengths");
+    }
+    lzr_buf_release(&behind);
+}
+
 static void zarr_rows(const struct page *p, const struct lzr_array *a)
 {
     char key[LZR_MAX_KEY + 1];
@@ -126,11 +142,11 @@ static void zarr_rows(const struct page *p, const struct lzr_array *a)
           "/\"}).result()");
     paste(p, "zarrita.js", "await zarr.open(new zarr.FetchStore(\"", key, "\"))");
     if (a->kind != LZR_PLAIN) {
-        paste(p, "xarray", "xarray.open_zarr(\"", key_of(a, LZR_FACE_ZARR3, false, key), "\")");
         paste(p, "OME-Zarr 0.5 (ngff-zarr, napari, vizarr ...)", "",
               key_of(a, LZR_FACE_ZARR3, false, key), "");
         paste(p, "OME-Zarr 0.4", "", key_of(a, LZR_FACE_ZARR2, false, key), "");
     }
+    xarray_row(p, a);
     paste(p, "zarr-python 2", "zarr.open(\"", key_of(a, LZR_FACE_ZARR2, true, key),
           "\", mode=\"r\")");
 }

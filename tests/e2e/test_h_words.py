@@ -115,8 +115,7 @@ def test_debian_s_readers_fail_over_a_failed_chunk(srv, reader):
 
 def test_gdal_fails_over_a_failed_chunk(srv):
     """Told by GDAL_HTTP_USERAGENT, as docs/readers.md says."""
-    if not lzr.which("gdal_translate"):  # 300 MB, and no tool of the tests: the next one has what it is sent
-        pytest.skip("NOT TESTED: GDAL itself (gdal-bin)")
+    lzr.need(lzr.which("gdal_translate"), "gdal_translate (gdal-bin)")
     source = f'ZARR:"/vsicurl/{srv.url}/zarr2/s.zarr":/sometimes'
     r = subprocess.run(["gdal_translate", "-q", "-of", "XYZ", source, "/vsistdout/"], capture_output=True, text=True,
                        env={**os.environ, "GDAL_HTTP_USERAGENT": "GDAL/3.6.2"}, timeout=60)

@@ -12,7 +12,9 @@ import lazarr
 def test_docstrings():
     """Every example in a docstring is true."""
     attempted = 0
-    for m in pkgutil.iter_modules(lazarr.__path__, "lazarr."):
+    for m in pkgutil.walk_packages(lazarr.__path__, "lazarr."):
+        if m.name == "lazarr._readers.zarr3":
+            continue  # it is for an environment with zarr 3
         result = doctest.testmod(importlib.import_module(m.name))
         assert result.failed == 0, m.name
         attempted += result.attempted

@@ -36,11 +36,14 @@ def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any
     _handover.CURRENT.start(mode, receive_facts, make_memfd)
     _code.RECORD.libraries = libraries
     _code.install()
-    ops = [path for name, path in stores if not name]
+    given = [path for name, path in stores if not name]
+    ops = [path for path in given if not path.startswith("--")]
+    follow = "--follow" in given
     manifests = []
     for name, path in (s for s in stores if s[0]):
         _handover.CURRENT.store = name
-        manifests.append(_load_data(name, path, ops) if path.startswith("data:") else _load(name, path))
+        manifests.append(_load_data(name, path, ops, follow) if path.startswith("data:")
+                         else _load(name, path))
     return manifests
 
 
@@ -76,8 +79,8 @@ def _load(name: str, path: str) -> str:
     return text
 
 
-def _load_data(name: str, spec: str, ops: Sequence[str]) -> str:
-    from . import _files
+def _load_data(name: str, spec: str, ops: Sequence[str], follow: bool) -> str:
+    from . import _readers
     known = _handover.CURRENT.ask_store()
     if known is not None:
         changed = _opened.Files.from_json(known["files"]).changed()
@@ -87,7 +90,7 @@ def _load_data(name: str, spec: str, ops: Sequence[str]) -> str:
             return known["manifest"]
     registry, started = Registry(), _opened.now_ns()
     with _opened.watch() as opened:
-        path, content = _files.build(name, spec, ops, registry)
+        path, content = _readers.build(name, spec, ops, registry, follow)
     try:
         registry.finish()
         text = _manifest.build(registry, name, path, content)

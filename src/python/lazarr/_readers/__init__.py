@@ -1,0 +1,90 @@
+"""Data files as stores: ``lazarr serve FILE[::path]``, without a .py.
+
+Each reader here, one format a file, makes the sources that a user would write by hand: arrays with their
+levels, axes, units, places and attributes. What lies uncompressed and at regular distances in its file is a
+memory map, which the server reads itself; all else is opened and sliced by the workers. What a file may make
+them do is in trust, codecs and unpack.
+"""
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Callable, Sequence
+
+from .. import _array, _manifest, _tell
+from .._array import Array, Registry
+from .._errors import StoreError
+from . import trust
+from .file import Enough, File, why
+
+
+def build(name: str, spec: str, ops: Sequence[str], registry: Registry, follow: bool = False) -> tuple:
+    """Makes the store of "data:FILE::PATH" in the registry. follow: files that it names may lie anywhere.
+    Returns (the file's path, bytes that stand for it in digests)."""
+    path, _, inner = spec[len("data:"):].rpartition("::")
+    f = File(path, inner, follow)
+    previous, _array.CURRENT.registry = _array.CURRENT.registry, registry
+    try:
+        _read(f)
+        if not f.made:
+            raise StoreError(f"no array that lazarr can serve{f' in {inner!r}' if inner else ''}")
+        for op in ops:
+            _add_op(f, op)
+    except BaseException as e:
+        _tell.failed(e, path)
+        raise
+    finally:
+        _array.CURRENT.registry = previous
+    st = os.stat(path)
+    return path, json.dumps([spec, list(ops), st.st_size, st.st_mtime_ns]).encode()
+
+
+def _read(f: File) -> None:
+    try:
+        _reader(f)(f)
+    except Enough:
+        f.left_out("the rest", f"it holds more than {trust.MAX_OBJECTS} groups and arrays; FILE::PATH "
+                   "serves a part of it")
+    except StoreError:
+        raise
+    except Exception as e:  # what a library has against a damaged file is no fault of lazarr's
+        raise StoreError(f"it can't be read: {why(e)}") from e
+
+
+def _reader(f: File) -> Callable[[File], None]:
+    if os.path.isdir(f.path):
+        from . import n5, zarr_folder
+        return n5.n5 if n5.is_n5(f.path) else zarr_folder.zarr
+    if f.lower.endswith(".npy"):
+        from .npy import npy
+        return npy
+    if f.lower.endswith((".nii", ".nii.gz")):
+        from .nifti import nifti
+        return nifti
+    if f.lower.endswith((".tif", ".tiff")):
+        from .tiff import tiff
+        return tiff
+    from .hdf5 import hdf5
+    return hdf5
+
+
+def _add_op(f: File, op: str) -> None:
+    """A function of (block, data) beside each array of the file. Its attribute ``lazarr``, a dict, has
+    parameters of lazarr.array: halo, dtype, boundary, slots …"""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    beside = os.path.dirname(os.path.abspath(f.path))
+    if beside not in sys.path:
+        sys.path.append(beside)  # last: what lies beside data is no library
+    function = _manifest._resolve(op, "--op")
+    if isinstance(function, Array):
+        raise StoreError(f"--op {op}: it must be a function of (block, data), not an array")
+    given = getattr(function, "lazarr", {})
+    if not callable(function) or not isinstance(given, dict):
+        raise StoreError(f"--op {op}: it must be a function of (block, data), and its attribute lazarr, "
+                         "if it has one, a dict")
+    own = op.rpartition(".")[2].rpartition(":")[2]
+    for a in list(f.made):
+        path = f.names.of(own if len(f.made) == 1 else f"{a.path}_{own}")
+        _array.array(path, **{"inputs": [a], **given})(function)

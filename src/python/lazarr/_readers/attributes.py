@@ -1,0 +1,92 @@
+"""Attributes of files as JSON has them."""
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, Optional
+
+import numpy as np
+
+from .._errors import StoreError
+from . import trust
+
+MAX_NESTED = 40       # the documents that hold attributes nest them some more, and readers end at 64
+MAX_DIGITS = 300      # of an integer; readers take more for infinite
+MAX_VALUES = 65536    # of an array
+
+
+class Unfit(Exception):
+    """Why JSON can't hold a value."""
+
+
+class Long:
+    """An integer of so many digits that Python refuses to read it."""
+
+
+def text(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Unfit("it holds half a character (a lone surrogate)") from None
+    return value
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """A value as JSON has it; Unfit for what it can't have (references, objects)."""
+    if depth > MAX_NESTED:
+        raise Unfit(f"it is nested deeper than {MAX_NESTED} levels")
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, str):
+        return text(value)
+    if value is None or isinstance(value, (bool, float)):
+        return value
+    if isinstance(value, (int, Long)):
+        if isinstance(value, Long) or abs(value) >= 10 ** MAX_DIGITS:
+            raise Unfit(f"it has an integer of more than {MAX_DIGITS} digits")
+        return value
+    if isinstance(value, np.ndarray):
+        if value.size > MAX_VALUES:
+            raise Unfit(f"it has {value.size} values, more than {MAX_VALUES}")
+        return plain(value.tolist(), depth)
+    if isinstance(value, dict):
+        return {text(str(k)): plain(v, depth + 1) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v, depth + 1) for v in value]
+    raise Unfit(f"JSON has no {type(value).__name__}")
+
+
+def attributes(items: Any, say: Any = None) -> dict:
+    """All attributes that JSON can have. say(name, why): called for each that is left out."""
+    made = {}
+    for k, v in dict(items).items():
+        try:
+            value = plain(v)
+            if value is not None:
+                made[text(str(k))] = value
+        except Unfit as e:
+            if say is not None:
+                say(str(k), str(e))
+    return made
+
+
+def _integer(digits: str) -> Any:
+    return int(digits) if len(digits) <= MAX_DIGITS + 1 else Long()
+
+
+def document(path: str, root: str, follow: bool) -> Optional[dict]:
+    """A JSON object in a file of a folder; None: there is no file."""
+    data = trust.read(path, trust.MAX_DOCUMENT, root, follow)
+    if data is None:
+        return None
+    try:
+        doc = json.loads(data, parse_int=_integer)
+    except (ValueError, RecursionError) as e:
+        raise StoreError(f"'{path}' can't be read: {e}") from None
+    if not isinstance(doc, dict):
+        raise StoreError(f"'{path}' must be a JSON object")
+    return doc

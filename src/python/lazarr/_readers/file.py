@@ -1,0 +1,146 @@
+"""A data file that is being made a store: what all readers need of it."""
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+from typing import Any, Callable, Optional
+
+from .. import _array, _check, _handover, _source
+from .._array import Array
+from .._errors import StoreError, whose_python
+from . import attributes, trust
+
+#: What each library is for, and the Debian package that has it.
+LIBRARIES = {"h5py": ("HDF5", "python3-h5py"), "tifffile": ("TIFF", "python3-tifffile"),
+             "nibabel": ("NIfTI", "python3-nibabel"), "zarr": ("Zarr", "python3-zarr"),
+             "numcodecs": ("this compression", "python3-numcodecs")}
+
+ROOT = "data"  # the name of an array that is all of its file
+
+
+def need(module: str) -> Any:
+    """A library, or one line that says how to get it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as e:
+        what, package = LIBRARIES[module]
+        raise StoreError(f"reading {what} needs {module} ({e}): pip install {module}, or apt install "
+                         f"{package}{whose_python(e)}") from None
+
+
+def why(e: BaseException) -> str:
+    """An exception of a library in one line."""
+    said = " ".join(str(e).split())
+    if isinstance(e, StoreError):
+        return said
+    return (f"{type(e).__name__}: {said}" if said else type(e).__name__) + whose_python(e)
+
+
+def shown(name: str) -> str:
+    """A name out of a file on one line of the log."""
+    name = name if name.isprintable() else ascii(name)[1:-1]
+    return name if len(name) <= 300 else name[:297] + "..."
+
+
+class Names:
+    """Paths in a store for names in a file, which may hold anything; no two are one."""
+
+    def __init__(self) -> None:
+        self.given: dict = {}
+        self.taken: set = set()
+        self.next: dict = {}
+
+    def of(self, name: str) -> str:
+        """
+        >>> n = Names()
+        >>> n.of("/a b/c"), n.of("a_b/c"), n.of("/"), n.of("/a b/d")
+        ('a_b/c_', 'a_b/c_2', 'data', 'a_b/d')
+        """
+        key = name.strip("/")
+        if key in self.given:
+            return self.given[key]
+        made = "/".join(self._segment(s) for s in key.split("/") if s) or ROOT
+        if made in self.taken:
+            stem = made[:-1] if made.endswith("_") else made
+            i = self.next.get(stem, 2)
+            while f"{stem}_{i}" in self.taken:
+                i += 1
+            self.next[stem] = i + 1
+            made = f"{stem}_{i}"
+        self.taken.add(made)
+        self.given[key] = made
+        return made
+
+    @staticmethod
+    def _segment(s: str) -> str:
+        s = re.sub(r"[^A-Za-z0-9._-]", "_", s)[:_check.MAX_NAME - 8]
+        if s in _check.RESERVED:
+            return s + "_"
+        return "x" + s if s.startswith((".", "__")) else s
+
+
+class Enough(Exception):
+    """The file holds more objects than are looked at."""
+
+
+class File:
+    """One data file that is being made a store. follow: files that it names may lie anywhere."""
+
+    def __init__(self, path: str, inner: str, follow: bool = False):
+        self.path, self.inner, self.follow = path, inner.strip("/"), follow
+        self.names = Names()
+        self.made: list = []  # the arrays
+        self.seen = 0
+
+    @property
+    def lower(self) -> str:
+        return self.path.rstrip("/").lower()
+
+    def count(self, depth: int = 0) -> None:
+        """One more group or array is looked at; Enough where that is one too many."""
+        self.seen += 1
+        if self.seen > trust.MAX_OBJECTS:
+            raise Enough
+        if depth > trust.MAX_DEPTH:
+            raise StoreError(f"it lies deeper than {trust.MAX_DEPTH} groups")
+
+    def add(self, name: str, opener: Callable[[], Any], **parameters: Any) -> Array:
+        """A source; StoreError when lazarr can't hold it."""
+        given = {k: v for k, v in parameters.items() if v is not None}
+        channels = given.get("channels")
+        try:
+            a = _source.source(self.names.of(name), opener, **given)
+        except StoreError:
+            if channels is None:
+                raise
+            given.pop("channels")  # they are for looks: a file's odd ones are no reason to refuse it
+            a = _source.source(self.names.of(name), opener, **given)
+        self.made.append(a)
+        return a
+
+    def try_add(self, name: str, opener: Callable[[], Any], **parameters: Any) -> Optional[Array]:
+        """One of several: what lazarr can't hold is left out, and that is said."""
+        try:
+            return self.add(name, opener, **parameters)
+        except Exception as e:  # whatever a library has against it
+            self.left_out(name, why(e))
+            return None
+
+    def group(self, path: str, given: Any) -> None:
+        """A group's attributes, under its path in the store."""
+        kept = self.attributes(path or "/", given)
+        try:
+            _array.group(path, kept)
+        except StoreError as e:
+            self.left_out(f"attributes of {path}", str(e))
+
+    def attributes(self, where: str, items: Any) -> dict:
+        """All attributes of `where` that JSON can have; each that is left out is said."""
+        return attributes.attributes(items, lambda name, e: self.left_out(f"{where}: attribute {name}", e))
+
+    def left_out(self, name: str, e: str) -> None:
+        if _handover.CURRENT.mode != _handover.FACTS:
+            print(f"{shown(os.path.basename(self.path))}: '{shown(name)}' is left out: {shown(e)}",
+                  file=sys.stderr)

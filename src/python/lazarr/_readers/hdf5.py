@@ -1,0 +1,176 @@
+"""HDF5: all datasets of a file, or those behind ::path; groups and attributes as they are."""
+from __future__ import annotations
+
+import os
+from typing import Any, Optional
+
+import numpy as np
+
+from .._errors import StoreError
+from . import hdf5_chunks, hdf5_links, trust
+from .file import File, need, shown, why
+
+#: Attributes that are HDF5's and netCDF's own.
+OWN = ("DIMENSION_LIST", "REFERENCE_LIST", "CLASS", "NAME", "_Netcdf4Dimid", "_Netcdf4Coordinates",
+       "_FillValue")
+
+
+def hdf5(f: File) -> None:
+    h5py = need("h5py")
+    without_plugins_of(f, h5py)
+    try:
+        file = h5py.File(f.path, "r")
+    except OSError as e:
+        raise StoreError(f"it can't be opened as HDF5: {e}") from None
+    with hdf5_links.Links(f, h5py, file) as links:
+        try:
+            root = links.find(file, f.inner)
+        except KeyError:
+            raise StoreError(f"there is no '{f.inner}' in it") from None
+        except StoreError as e:
+            raise StoreError(f"'{f.inner}': {e}") from None
+        if isinstance(root, h5py.Dataset):
+            _dataset(f, h5py, links, root, "/" + f.inner, one=True)
+        elif isinstance(root, h5py.Group):
+            _walk(f, h5py, links, root)
+        else:
+            raise StoreError(f"'{f.inner}' is no group and no dataset")
+
+
+def without_plugins_of(f: File, h5py: Any) -> None:
+    """HDF5 looks for filters, which are code, in the folders of $HDF5_PLUGIN_PATH: relative ones and those
+    that came with the file are none."""
+    plugins = h5py.h5pl
+    folder = os.path.dirname(os.path.realpath(f.path))
+    for i in reversed(range(plugins.size())):
+        path = os.fsdecode(plugins.get(i))
+        if not os.path.isabs(path) or trust.below(path, folder):
+            plugins.remove(i)
+            f.left_out("HDF5_PLUGIN_PATH", f"plugins of '{path}', beside the file or relative, aren't loaded")
+
+
+def _walk(f: File, h5py: Any, links: Any, root: Any) -> None:
+    """Every group and dataset below, by name. Each group is visited once, whatever leads to it: by its own
+    name if it has one here."""
+    top = f"/{f.inner}" if f.inner else ""
+    seen = {links.identity(root): top or "/"}
+    todo: list = [(root, top, 0)]
+    late: list = []  # links by name: what they lead to may have a name of its own
+    if root.attrs:
+        f.group(f.names.of(top) if top else "", dict_of(f, root, top))
+    while todo or late:
+        if not todo:
+            todo, late = late[::-1], []
+        node, name, depth = todo.pop()
+        if isinstance(node, h5py.Dataset):
+            f.count()
+            _dataset(f, h5py, links, node, name, one=False)
+            continue
+        if isinstance(node, tuple):  # a link that is followed only now
+            f.count()
+            try:
+                node = links.get(*node)
+            except (KeyError, OSError, RuntimeError, StoreError) as e:
+                f.left_out(name, str(e) if isinstance(e, StoreError) else "it leads to nothing")
+                continue
+            if isinstance(node, h5py.Dataset):
+                _dataset(f, h5py, links, node, name, one=False)
+                continue
+        if not isinstance(node, h5py.Group):
+            continue  # a named type
+        if depth:
+            first = seen.setdefault(links.identity(node), name)
+            if first != name:
+                f.left_out(name, f"it is the group that is served as '{first}'")
+                continue
+            f.count()
+            if node.attrs:
+                f.group(f.names.of(name), dict_of(f, node, name))
+        if depth >= trust.MAX_DEPTH:
+            f.left_out(name, f"what is in it lies deeper than {trust.MAX_DEPTH} groups")
+            continue
+        below = []
+        for key in sorted(node):
+            path = f"{name}/{key}"
+            if isinstance(node.get(key, getlink=True), h5py.HardLink):
+                try:
+                    below.append((node[key], path, depth + 1))
+                except (KeyError, OSError, RuntimeError) as e:
+                    f.left_out(path, why(e))
+            else:
+                late.append(((node, key), path, depth + 1))
+        todo.extend(reversed(below))
+
+
+def dict_of(f: File, node: Any, name: str) -> dict:
+    """A node's attributes; those that can't be read are left out, said."""
+    made = {}
+    for key in sorted(node.attrs):
+        try:
+            made[key] = node.attrs[key]
+        except Exception as e:  # whatever HDF5 has against a damaged one
+            f.left_out(f"{name or '/'}: attribute {key}", why(e))
+    return made
+
+
+def _dataset(f: File, h5py: Any, links: Any, d: Any, name: str, one: bool) -> None:
+    try:
+        parameters, load = _open(f, h5py, links, d, name)
+    except Exception as e:
+        if one:
+            raise StoreError(f"'{shown(name)}' can't be served: {why(e)}") from None
+        f.left_out(name, why(e))
+        return
+    (f.add if one else f.try_add)(name, load, **parameters)
+
+
+def _open(f: File, h5py: Any, links: Any, d: Any, name: str) -> tuple:
+    """(the parameters of a dataset's array, the function that opens it); StoreError says why there is none."""
+    if d.shape is None or d.dtype.kind not in "biufc":
+        raise StoreError("it is empty" if d.shape is None else f"its type, {d.dtype}, is no number's")
+    links.check_storage(d)
+    kept = {k: v for k, v in dict_of(f, d, name).items() if k not in OWN}
+    parameters: dict = {"attributes": f.attributes(name, kept), "dims": _dims(d)}
+    if d.fillvalue is not None and np.ndim(d.fillvalue) == 0 and np.any(d.fillvalue):
+        parameters["fill_value"] = d.fillvalue
+    path, where = links.place(d)
+    segments = links.segments(d)
+    if segments and not hdf5_chunks.as_numpy(h5py, d):
+        raise StoreError("its values are stored externally, in a form that NumPy has not")
+    offset = d.id.get_offset()
+    mapped = d.size > 0 and offset is not None and not d.external and d.file.userblock_size == 0 \
+        and d.dtype.kind in "iufc" and hdf5_chunks.as_numpy(h5py, d) \
+        and d.id.get_create_plist().get_nfilters() == 0
+    shape, dtype = d.shape, d.dtype
+    if not mapped:
+        hdf5_chunks.check_filters(h5py, d)
+
+    def load() -> Any:
+        if segments:
+            return _external(segments, shape, dtype)
+        if mapped:  # contiguous: the server reads it
+            return np.memmap(path, dtype, "r", offset, shape or (1,)).reshape(shape)
+        return hdf5_chunks.opened(h5py, path, where)
+
+    return parameters, load
+
+
+def _external(segments: list, shape: tuple, dtype: np.dtype) -> np.ndarray:
+    """Values in other files: a map of one, or, of several, all in memory."""
+    if len(segments) == 1:
+        path, offset, _ = segments[0]
+        return np.memmap(path, dtype, "r", offset, shape or (1,)).reshape(shape)
+    trust.block((sum(n for _, _, n in segments),), 1, trust.MAX_WHOLE)
+    parts = [np.memmap(path, np.uint8, "r", offset, (n,)) for path, offset, n in segments if n]
+    return np.concatenate(parts).view(dtype).reshape(shape)
+
+
+def _dims(d: Any) -> Optional[tuple]:
+    """Names of the axes: their labels, or the names of the scales that are attached to them."""
+    names = []
+    for dim in d.dims:
+        name = dim.label
+        if not name and len(dim):
+            name = dim[0].name.rpartition("/")[2]
+        names.append(name)
+    return tuple(names) if names and all(names) and len(set(names)) == len(names) else None

@@ -1,0 +1,106 @@
+"""NIfTI, one file of it (.nii, .nii.gz), through nibabel. Extensions, which may be DICOM or XML documents of
+any size, are not read."""
+from __future__ import annotations
+
+import gzip
+import math
+import os
+from typing import Any
+
+import numpy as np
+
+from .._errors import StoreError
+from .file import File, need, why
+
+UNITS = {"meter": "meter", "mm": "millimeter", "micron": "micrometer", "sec": "second",
+         "msec": "millisecond", "usec": "microsecond"}
+MAX_RATIO = 1032  # of what gzip unpacks to what it packs
+
+
+def _image(nibabel: Any, f: File) -> Any:
+    """The image by the class that its first bytes name, with a header that has no extensions."""
+    opened = gzip.open if f.lower.endswith(".gz") else open
+    with opened(f.path, "rb") as file:
+        first = file.read(4)
+    version = {348: 1, 540: 2}.get(min(int.from_bytes(first, order)
+                                       for order in ("little", "big")) if len(first) == 4 else 0)
+    if version is None:
+        raise StoreError("it can't be read: it doesn't begin as a NIfTI file does")
+    base = nibabel.Nifti1Image if version == 1 else nibabel.Nifti2Image
+
+    class NoExtensions(base.header_class.exts_klass):  # type: ignore[name-defined,misc]
+        @classmethod
+        def from_fileobj(cls, *_: Any) -> Any:
+            return cls()
+
+    class Header(base.header_class):  # type: ignore[name-defined,misc]
+        exts_klass = NoExtensions
+
+    class Image(base):  # type: ignore[misc,valid-type]
+        header_class = Header
+
+    return Image.from_filename(f.path)
+
+
+def nifti(f: File) -> None:
+    """x is NIfTI's fastest axis and its first one: served as zyx (tzyx, tczyx), as viewers have it."""
+    nibabel = need("nibabel")
+    if f.inner:
+        raise StoreError(f"a NIfTI file has nothing inside, got '::{f.inner}'")
+    try:
+        image = _image(nibabel, f)
+    except StoreError:
+        raise
+    except Exception as e:
+        raise StoreError(f"it can't be read: {why(e)}") from None
+    header, rank = image.header, len(image.shape)
+    zooms = [float(z) if math.isfinite(float(z)) and float(z) > 0 else 1.0 for z in header.get_zooms()]
+    space, time = (UNITS.get(u) for u in header.get_xyzt_units()) \
+        if hasattr(header, "get_xyzt_units") else (None, None)
+    affine = np.asarray(image.affine, float)
+    aligned = np.allclose(affine[:3, :3], np.diag(np.abs(np.diag(affine[:3, :3]))))
+    origin = [float(v) for v in affine[:3, 3]] if aligned else [0.0] * 3
+    order = {2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 1, 0), 5: (3, 4, 2, 1, 0)}.get(rank)
+    kept = f.attributes("header", {k: header[k] for k in header.keys()
+                                   if k in ("descrip", "qform_code", "sform_code", "intent_code",
+                                            "intent_name")})
+    kept = {"nifti": dict(kept, affine=affine.tolist())}
+
+    def load() -> Any:
+        try:
+            proxy = _image(nibabel, f).dataobj
+            _check_size(f, proxy)
+            scaled = (proxy.slope, proxy.inter) != (1.0, 0.0)
+            if f.lower.endswith(".gz") or not scaled:
+                return _ordinary(np.asanyarray(proxy))  # a map of the file, or, unpacked, in memory
+            return proxy
+        except Exception as e:
+            raise StoreError(f"its values can't be read: {why(e)}") from None
+
+    if order is None:
+        f.add("", load, attributes=kept)
+        return
+    axes = "tczyx" if rank == 5 else "tzyx"[4 - rank:]
+    names = "xyztc"
+    per = {a: (z, (space if a in "xyz" else time if a == "t" else None), 0.0)
+           for a, z in zip(names, zooms)}
+    for a, o in zip("xyz", origin):
+        if a in per:
+            per[a] = (per[a][0], per[a][1], o)
+    per.setdefault("c", (1.0, None, 0.0))
+    f.add("", load, transpose=order, axes=axes, units=[per[a][1] for a in axes],
+          scale=[per[a][0] for a in axes], translation=[per[a][2] for a in axes], attributes=kept)
+
+
+def _check_size(f: File, proxy: Any) -> None:
+    """A header may declare any shape: nibabel takes memory for it before it reads."""
+    size, wanted = os.path.getsize(f.path), math.prod(proxy.shape) * proxy.dtype.itemsize
+    most = size * MAX_RATIO + 4096 if f.lower.endswith(".gz") else size - proxy.offset
+    if wanted > most:
+        raise StoreError(f"its header declares {wanted} bytes of values, and the file can't hold more than "
+                         f"{max(0, most)}")
+
+
+def _ordinary(a: np.ndarray) -> np.ndarray:
+    """The same values as a plain array or memory map."""
+    return a if type(a) in (np.ndarray, np.memmap) else np.asarray(a)
