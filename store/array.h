@@ -134,6 +134,8 @@ struct lzr_array {
     struct lzr_codec n5_codec;         /* of N5 and BDV */
     bool compressed_segmentation;      /* in precomputed, where the type shown there allows it */
     const struct lzr_array *labels_of; /* the image whose labels these are, or NULL */
+    /* Of an image its first labels, of those the next ones of the same image, or NULL. */
+    const struct lzr_array *labels, *next_labels;
     const char *attributes;            /* the user's own: the text of a JSON object, "{}" if none */
     const char *channels;              /* text of a JSON array, or NULL */
     double timeout_s, first_timeout_s;

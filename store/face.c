@@ -53,18 +53,12 @@ void lzr_face_expand_zarr(struct lzr_tree *t, const struct lzr_array *a)
         return;
     }
     add_image(t, a, false, "", a->path);
-    bool labels = false;
-    for (size_t i = 0; i < t->store->narrays; i++) {
-        const struct lzr_array *l = &t->store->arrays[i];
-        if (l->labels_of != a) {
-            continue;
-        }
-        if (!labels) {
-            lzr_tree_add(
-                t, (struct lzr_tree_item){.role = LZR_ROLE_LABELS, .array = a, .attributes = "{}"},
-                "%s/labels", a->path);
-            labels = true;
-        }
+    if (a->labels != NULL) {
+        lzr_tree_add(
+            t, (struct lzr_tree_item){.role = LZR_ROLE_LABELS, .array = a, .attributes = "{}"},
+            "%s/labels", a->path);
+    }
+    for (const struct lzr_array *l = a->labels; l != NULL; l = l->next_labels) {
         const char *slash = strrchr(l->path, '/');
         char folder[LZR_MAX_PATH + 16];
         (void)snprintf(folder, sizeof folder, "%s/labels/", a->path);

@@ -298,69 +298,6 @@ static enum lzr_code derive_groups(struct reading *r)
     return code;
 }
 
-static const char *last_segment(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash != NULL ? slash + 1 : path;
-}
-
-/* The image of one array's labels_of; it stands in that image's labels/ under its last name. */
-static enum lzr_code find_image(struct reading *r, struct lzr_array *a, const char *path)
-{
-    if (a->kind != LZR_LABELS || a->dtype.kind == 'b') {
-        return lzr_err_set(r->err, LZR_E_INVAL, "labels_of is for labels of an integer dtype");
-    }
-    for (size_t i = 0; i < r->store.narrays; i++) {
-        const struct lzr_array *image = &r->store.arrays[i];
-        if (strcmp(image->path, path) == 0) {
-            if (image->kind != LZR_IMAGE) {
-                break;
-            }
-            a->labels_of = image;
-        }
-    }
-    if (a->labels_of == NULL) {
-        return lzr_err_set(r->err, LZR_E_INVAL,
-                           "labels_of must be the path of an image of this store, got \"%.200s\"",
-                           path);
-    }
-    for (size_t i = 0; i < r->store.narrays; i++) {
-        const struct lzr_array *other = &r->store.arrays[i];
-        if (other != a && other->labels_of == a->labels_of &&
-            strcmp(last_segment(other->path), last_segment(a->path)) == 0) {
-            return lzr_err_set(r->err, LZR_E_INVAL,
-                               "labels_of: array \"%.200s\" has the same last name in labels/ of "
-                               "\"%.200s\"",
-                               other->path, path);
-        }
-    }
-    return LZR_OK;
-}
-
-/* Second pass over the arrays: labels_of may name one that comes later. */
-static enum lzr_code find_labelled(struct reading *r)
-{
-    const cJSON *v = NULL, *arrays = lzr_field(r->root, "arrays");
-    size_t i = 0;
-    cJSON_ArrayForEach(v, arrays)
-    {
-        const cJSON *path = lzr_field(v, "labels_of");
-        struct lzr_array *a = &r->store.arrays[i++];
-        if (path == NULL) {
-            continue;
-        }
-        enum lzr_code code = cJSON_IsString(path) ? find_image(r, a, path->valuestring)
-                                                  : lzr_err_set(r->err, LZR_E_INVAL,
-                                                                "labels_of must be a text, got %s",
-                                                                lzr_field_kind(path));
-        if (code != LZR_OK) {
-            lzr_err_prefix(r->err, "array \"%.200s\"", a->path);
-            return code;
-        }
-    }
-    return LZR_OK;
-}
-
 static enum lzr_code read_all(struct reading *r)
 {
     const cJSON *arrays, *groups;
@@ -400,7 +337,7 @@ static enum lzr_code read_all(struct reading *r)
         code = derive_groups(r);
     }
     if (code == LZR_OK) {
-        code = find_labelled(r);
+        code = lzr_manifest_labels(arrays, &r->store, r->err);
     }
     for (size_t i = 0; code == LZR_OK && i < r->store.narrays; i++) {
         /* The store's source is part of what makes a chunk, but where a version stands for it: then

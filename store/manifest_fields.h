@@ -60,6 +60,9 @@ enum lzr_code lzr_manifest_levels(struct lzr_arena *arena, const cJSON *object, 
  * level's, whose grid is read. */
 enum lzr_code lzr_manifest_data(struct lzr_arena *arena, const cJSON *object, struct lzr_array *a,
                                 unsigned level, struct lzr_err *err);
+/* manifest_labels.c, once all arrays of the store are read: the image of each labels_of, which may
+ * come later in the list. Error texts begin with the array. */
+enum lzr_code lzr_manifest_labels(const cJSON *arrays, struct lzr_store *s, struct lzr_err *err);
 /* manifest_inputs.c, once all arrays of the store are read: their inputs, which may come later in
  * the list, without cycles; what that means for digests. Error texts begin with the array. */
 enum lzr_code lzr_manifest_inputs(struct lzr_arena *arena, const cJSON *arrays, struct lzr_store *s,

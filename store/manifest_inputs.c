@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "store/manifest_fields.h"
+#include "store/touched.h"
 
 /* What the reading of all inputs of a store has in hand. */
 struct reading {
@@ -272,10 +273,8 @@ static enum lzr_code check_region(const struct lzr_array *a, unsigned k, const s
             n = chunk < length ? chunk : length;
         }
         n += in->lower[i] + in->upper[i]; /* each below 2^62 */
-        uint64_t touched = n / g->chunks[i] + 2;
-        touched = touched < g->counts[i] ? touched : g->counts[i];
         fits = fits && lzr_mul_u64(size, n > 0 ? n : 1, &size) &&
-               lzr_mul_u64(needs, touched > 0 ? touched : 1, &needs);
+               lzr_mul_u64(needs, lzr_touched_input(a, k, in, i), &needs);
     }
     if (!fits || !lzr_add_u64(*bytes, size, bytes) || !lzr_add_u64(*chunks, needs, chunks)) {
         *bytes = UINT64_MAX;

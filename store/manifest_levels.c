@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "store/manifest_fields.h"
+#include "store/touched.h"
 
 /* A list of whole numbers, as many as there are axes; the first one of an array says how many. */
 enum lzr_code lzr_field_lengths(const cJSON *object, const char *name, const char *least,
@@ -119,11 +120,13 @@ static enum lzr_code check_step(const struct lzr_array *a, unsigned k, struct lz
         uint64_t n = 0; /* voxels of the level below, within it */
         fits = lzr_mul_u64(window, step[i], &window) && lzr_mul_u64(g->chunks[i], step[i], &n);
         n = n < below->shape[i] || !fits ? n : below->shape[i];
-        /* A box that begins anywhere in a chunk. */
-        uint64_t chunks = n / below->chunks[i] + 2;
-        chunks = chunks < below->counts[i] ? chunks : below->counts[i];
+        const struct lzr_touching t = {.length = below->shape[i],
+                                       .chunk = below->chunks[i],
+                                       .blocks = fits ? g->counts[i] : 0,
+                                       .stride = fits ? g->chunks[i] * step[i] : 1,
+                                       .size = n};
         fits = fits && lzr_mul_u64(bytes, n > 0 ? n : 1, &bytes) &&
-               lzr_mul_u64(needs, chunks > 0 ? chunks : 1, &needs);
+               lzr_mul_u64(needs, lzr_touched_most(&t), &needs);
         fits = fits && window <= LZR_MAX_NEEDS && needs <= LZR_MAX_NEEDS &&
                bytes <= LZR_MAX_BLOCK_BYTES;
     }

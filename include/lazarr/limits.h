@@ -5,6 +5,7 @@
 #ifndef LAZARR_LIMITS_H
 #define LAZARR_LIMITS_H
 
+#define LZR_MAX_LISTED 100000                    /* names of chunks in one folder that are listed */
 #define LZR_MAX_RANK 8                            /* axes of an array */
 #define LZR_MAX_ITEMSIZE 16                       /* bytes of one element (complex128) */
 #define LZR_MAX_ELEMENTS (UINT64_C(1) << 62)      /* elements of an array */
@@ -20,6 +21,7 @@
 #define LZR_MAX_NAME 200                          /* bytes of one path segment */
 #define LZR_MAX_KEY 2048                          /* bytes of a key: face, store, path, chunk */
 #define LZR_MAX_MANIFEST (UINT64_C(64) << 20)     /* bytes of one store's manifest */
+#define LZR_MAX_CONFIG (UINT64_C(16) << 20)       /* bytes of the stores' names, paths and --op */
 #define LZR_MAX_DOCUMENTS (UINT64_C(512) << 20)   /* bytes of all metadata documents of a server */
 #define LZR_MAX_JSON_DEPTH 64                     /* nesting of JSON we accept */
 #define LZR_MAX_WORKERS 256

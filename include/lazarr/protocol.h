@@ -7,9 +7,12 @@
  *
  * Order:
  *
- *   server  CONFIG         text: "name\0path\0" for each store, all in one packet; of a data file
- *                          the path is "data:FILE::PATH"; behind them
- *                          "\0module:function\0" for each --op, "\0--follow\0" if that is given
+ *   server  CONFIG         text: "name\0path\0" for each store; of a data file the path is
+ *                          "data:FILE::PATH"; behind them "\0module:function\0" for each --op,
+ *                          "\0--follow\0" if that is given.
+ *                          `total` bytes in all, of which this packet has the first
+ *   worker  MORE           while it has fewer: `bytes` is how many it has
+ *   server  CONFIG         ... and the server sends those from there on
  *   worker  MANIFEST_PART  for each store its parts in order (store, total), then
  *           READY          or LOAD_FAILED (text: message, NUL, traceback)
  *   server  SLOT           with a descriptor: a sealed memfd of `bytes` bytes, LZR_SLOT_CONTROL
@@ -62,7 +65,7 @@
 
 #include "lazarr/limits.h"
 
-#define LZR_PROTOCOL_VERSION 2
+#define LZR_PROTOCOL_VERSION 3
 #define LZR_WORKER_FD 3
 /* Bytes behind a slot's capacity: its memfd is so much longer. The first eight are the claim word.
  */
@@ -91,6 +94,7 @@ enum lzr_msg_type {
     LZR_MSG_DATA,
     LZR_MSG_CODE,
     LZR_MSG_RENEW,
+    LZR_MSG_MORE,
 };
 
 /* Flags of CONFIG; without one of them a worker opens all sources itself. */
@@ -126,8 +130,8 @@ struct lzr_msg {
     uint32_t slot;    /* SLOT, DROP_SLOT, JOB, DONE, FAILED, UNPINNED */
     uint32_t pad;
     uint64_t bytes; /* SLOT: capacity; JOB and DONE: bytes of the block in the slot; DATA, FACTS:
-                     * bytes of the memfd */
-    uint64_t total; /* MANIFEST_PART: bytes of the whole manifest; JOB: flat chunk index */
+                     * bytes of the memfd; MORE: bytes of the CONFIG that are there */
+    uint64_t total; /* CONFIG, MANIFEST_PART: bytes of the whole; JOB: flat chunk index */
     uint64_t start[LZR_MAX_RANK];  /* JOB: first voxel of the block */
     uint64_t extent[LZR_MAX_RANK]; /* JOB: voxels of the block, cut to the array */
     uint64_t run_us;               /* DONE, FAILED: what the function took */

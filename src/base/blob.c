@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/pages.h"
 
 #define BLOB_MAGIC 0x626c6f62u
 /* malloc's own share of an allocation, at its largest for small ones. */
@@ -26,7 +27,9 @@ void lzr_budget_sub(struct lzr_budget *b, uint64_t bytes)
 
 uint64_t lzr_blob_charge(size_t len)
 {
-    return sizeof(struct lzr_blob) + len + MALLOC_OVERHEAD;
+    size_t bytes = sizeof(struct lzr_blob) + len;
+    return bytes < LZR_PAGES_LEAST ? bytes + MALLOC_OVERHEAD
+                                   : lzr_pages_round(bytes + MALLOC_OVERHEAD);
 }
 
 struct lzr_blob *lzr_blob_new(size_t len, struct lzr_budget *budget)
@@ -34,10 +37,13 @@ struct lzr_blob *lzr_blob_new(size_t len, struct lzr_budget *budget)
     if (len > SIZE_MAX / 2) {
         return NULL;
     }
-    struct lzr_blob *b = lzr_malloc(sizeof *b + len);
+    size_t bytes = sizeof(struct lzr_blob) + len;
+    bool paged = budget != NULL && budget->pages != NULL && lzr_pages_serves(bytes);
+    struct lzr_blob *b = paged ? lzr_pages_take(budget->pages, bytes) : lzr_malloc(bytes);
     if (b == NULL) {
         return NULL;
     }
+    b->room = paged ? bytes : 0;
     atomic_init(&b->refs, 1);
     atomic_init(&b->sends, 0);
     b->magic = BLOB_MAGIC;
@@ -58,15 +64,30 @@ struct lzr_blob *lzr_blob_dup(const void *bytes, size_t len, struct lzr_budget *
     return b;
 }
 
+/* In its place, or, where it is small now, as malloc's. NULL: no memory. */
+static struct lzr_blob *shrink_paged(struct lzr_blob *b, size_t len)
+{
+    struct lzr_pages *pages = b->budget->pages;
+    size_t bytes = sizeof *b + len;
+    struct lzr_blob *small = lzr_pages_serves(bytes) ? NULL : lzr_malloc(bytes);
+    if (small != NULL) {
+        memcpy(small, b, bytes);
+        small->room = 0;
+        lzr_pages_give(pages, b, b->room);
+        return small;
+    }
+    lzr_pages_cut(pages, b, b->room, bytes);
+    b->room = bytes;
+    return b;
+}
+
 struct lzr_blob *lzr_blob_shrink(struct lzr_blob *b, size_t len)
 {
     LZR_CHECK(b->magic == BLOB_MAGIC && atomic_load(&b->refs) == 1 && len <= b->len);
     uint64_t before = lzr_blob_charge(b->len);
-    struct lzr_blob *smaller = lzr_realloc(b, sizeof *b + len);
+    struct lzr_blob *smaller = b->room > 0 ? shrink_paged(b, len) : lzr_realloc(b, sizeof *b + len);
     if (smaller == NULL) {
-        b->len =
-            len; /* the memory stays, and so does its charge: give it back as if it were ours */
-        smaller = b;
+        smaller = b; /* the memory stays, but not its charge: as if it had been given back */
     }
     smaller->len = len;
     if (smaller->budget != NULL) {
@@ -95,7 +116,11 @@ void lzr_blob_unref(struct lzr_blob **bp)
             lzr_budget_sub(b->budget, lzr_blob_charge(b->len));
         }
         b->magic = 0;
-        lzr_free(b);
+        if (b->room > 0) {
+            lzr_pages_give(b->budget->pages, b, b->room);
+        } else {
+            lzr_free(b);
+        }
     }
 }
 

@@ -2,8 +2,9 @@
  *
  * A blob is made with lzr_blob_new, filled by its maker, and from then on immutable. Refs may be
  * taken and dropped on any thread; the last unref frees it and gives its charge back to the budget
- * it was made under. The charge is the whole allocation, header included, so the sum of live blobs
- * is what the budget says, whoever holds them: the cache, a flight, a response being sent.
+ * it was made under. The charge is the whole allocation, header included, in whole pages where it
+ * is made of such (pages.h), so the sum of live blobs is what the budget says, whoever holds them:
+ * the cache, a flight, a response being sent.
  *
  * The budget is a number, not a gate: lzr_blob_new never refuses for the budget's sake. Whoever
  * starts work asks first (engine: reserve before you start). */
@@ -14,12 +15,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct lzr_pages;
+
 struct lzr_budget {
     _Atomic uint64_t used; /* bytes charged now */
     uint64_t limit;        /* immutable after start */
     /* Part of used that waits for clients to read it, a blob once however many answers have it: it
      * can't be given back by evicting, and goes only as fast as they read. */
     _Atomic uint64_t unsent;
+    /* Where its larger blobs lie, which must outlive them; NULL: where malloc puts them. */
+    struct lzr_pages *pages;
     struct lzr_budget *parent; /* where all of it is charged, too; or NULL */
 };
 
@@ -28,6 +33,7 @@ struct lzr_blob {
     uint32_t magic;
     _Atomic uint32_t sends;    /* answers on their way that it is part of */
     size_t len;                /* bytes in data */
+    size_t room;               /* bytes taken of the budget's pages; 0: it is malloc's */
     struct lzr_budget *budget; /* may be NULL: not charged */
     unsigned char data[];      /* len bytes, written by the maker before it is shared */
 };

@@ -26,7 +26,7 @@ bool lzr_mem_failed(void)
     return failed;
 }
 
-static bool allowed(void)
+bool lzr_mem_allowed(void)
 {
     if (remaining < 0) {
         return true;
@@ -42,17 +42,17 @@ static bool allowed(void)
 
 void *lzr_malloc(size_t n)
 {
-    return allowed() ? malloc(n > 0 ? n : 1) : NULL;
+    return lzr_mem_allowed() ? malloc(n > 0 ? n : 1) : NULL;
 }
 
 void *lzr_calloc(size_t n, size_t size)
 {
-    return allowed() ? calloc(n > 0 ? n : 1, size > 0 ? size : 1) : NULL;
+    return lzr_mem_allowed() ? calloc(n > 0 ? n : 1, size > 0 ? size : 1) : NULL;
 }
 
 void *lzr_realloc(void *p, size_t n)
 {
-    return allowed() ? realloc(p, n > 0 ? n : 1) : NULL;
+    return lzr_mem_allowed() ? realloc(p, n > 0 ? n : 1) : NULL;
 }
 
 char *lzr_strndup(const char *s, size_t n)

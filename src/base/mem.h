@@ -19,6 +19,7 @@ void lzr_free(void *p); /* NULL is fine */
 
 void lzr_mem_fail_after(long n);
 void lzr_mem_fail_at(long n); /* only that one fails; -1: none */
+bool lzr_mem_allowed(void);   /* counts one; false: it is to fail. For allocators of other kinds */
 bool lzr_mem_failed(void);    /* whether one has failed since the last of these calls */
 
 /* a * b and a + b; false on overflow, and then *out is untouched. */

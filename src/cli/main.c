@@ -22,10 +22,12 @@ int main(int argc, char **argv)
         (void)printf("lazarr %s\n", LZR_VERSION);
         return 0;
     }
-    /* Large blobs are mapped, so that their memory goes back when they are freed; the library would
-     * otherwise raise this limit by itself and keep what the budget has let go of. */
+    /* What is large is mapped, so that its memory goes back when it is freed; the library would
+     * otherwise raise this limit by itself and keep what the budget has let go of. Chunks lie
+     * elsewhere (base/pages.h); of the rest, each arena keeps what was freed, so there are two. */
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
-    (void)mallopt(M_TRIM_THRESHOLD, 1 << 24);
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 22);
+    (void)mallopt(M_ARENA_MAX, 2);
     if (o.command == LZR_DESCRIBE) {
         return lzr_describe(&o);
     }

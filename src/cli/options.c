@@ -13,7 +13,8 @@
 static const char help[] =
     "usage: lazarr serve STORE... [options]   serve stores over HTTP\n"
     "       lazarr describe STORE             print a store's manifest as JSON\n"
-    "       lazarr get STORE KEY              write one key's bytes to stdout\n"
+    "       lazarr get STORE KEY              write one key's bytes to stdout; KEY: a URL's path,\n"
+    "                                         e.g. zarr3/brain.zarr/t1/zarr.json\n"
     "       lazarr bdv STORE ARRAY [--url http://HOST:PORT] [-o FILE.xml]\n"
     "                                         write what BigDataViewer opens: FILE.xml and, of an\n"
     "                                         image with channels, FILE.settings.xml; --url is\n"
@@ -208,6 +209,7 @@ static const struct option serve_options[] = {
     {"worker-age", required_argument, NULL, WORKER_AGE},
     {"no-access-log", no_argument, NULL, NO_ACCESS_LOG},
     {"quiet", no_argument, NULL, QUIET},
+    {"help", no_argument, NULL, 'h'},
     {"url", required_argument, NULL, URL},
     {"output", required_argument, NULL, 'o'},
     {NULL, 0, NULL, 0}};
@@ -496,7 +498,7 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
         return wrong("unknown command", command);
     }
     int c;
-    const char *letters = o->command == LZR_BDV ? ":o:" : ":";
+    const char *letters = o->command == LZR_BDV ? ":ho:" : ":h";
     opterr = 0;
     optind = 2;
     while ((c = getopt_long(argc, argv, letters, serve_options, NULL)) != -1) {
@@ -505,6 +507,10 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
         }
         if (c == ':') {
             return wrong("a value must follow option", argv[optind - 1]);
+        }
+        if (c == 'h') { /* whatever else was given */
+            o->command = LZR_HELP;
+            return 0;
         }
         int rc = take(o, c);
         if (rc != 0) {

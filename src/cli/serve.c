@@ -17,6 +17,8 @@
 #include "http/look.h"
 #include "http/viewer.h"
 
+/* So many arrays are named at the start; the page at / has more. */
+enum { SAID_ARRAYS = 10 };
 /* Who reads what the server says has so long: without taking anything, at a moment's end, and at
  * most until the stop must be over. */
 #define STILL_US 500000
@@ -107,8 +109,12 @@ static void print_array(struct lzr_buf *out, const struct lzr_array *a, const ch
 static void print_arrays(struct lzr_buf *out, const struct lzr_catalog *c, const char *url)
 {
     struct lzr_look look;
-    for (size_t i = 0; i < lzr_catalog_narrays(c); i++) {
+    size_t n = lzr_catalog_narrays(c);
+    for (size_t i = 0; i < n && i < SAID_ARRAYS; i++) {
         print_array(out, lzr_catalog_array(c, i), url);
+    }
+    if (n > SAID_ARRAYS) {
+        lzr_buf_printf(out, "… and %zu more: %s/\n", n - SAID_ARRAYS, url);
     }
     if (lzr_look_choose(c, NULL, NULL, &look)) {
         lzr_buf_printf(out, "lazarr: all of it in Neuroglancer: %s/view/%s\n", url,

@@ -240,7 +240,8 @@ static bool fits(const void *ctx, const struct lzr_flight *f)
 {
     const struct asked *a = ctx;
     /* One that isn't begun before a home is free doesn't keep a worker from what is behind it. */
-    return lzr_home_fits(a->d, a->w, f) && !(f->unstarted && lzr_home_waits(a->d, f));
+    return lzr_home_fits(a->d, a->w, f) &&
+           !(f->unstarted && (lzr_home_waits(a->d, f->array) || !lzr_plan_may_begin(a->d, f)));
 }
 
 enum given { GIVEN, NOTHING_FITS, NO_ROOM };

@@ -175,6 +175,8 @@ static enum lzr_got board(struct lzr_driver *d, const struct lzr_chunk *c, struc
     if (f == NULL) {
         /* The flight may have ended between the look into the cache and now. */
         struct lzr_blob *b = lzr_cache_get(d->cache, &k, false);
+        const struct lzr_wanted *w = b == NULL ? lzr_wanted_find(d, c) : NULL;
+        b = w != NULL && w->blob != NULL ? lzr_blob_ref(w->blob) : b; /* a plan keeps it */
         if (b != NULL) {
             now_with(req, b, digest_of(c->array, b));
             return LZR_GOT_NOW;
@@ -316,6 +318,11 @@ void lzr_driver_stats(struct lzr_driver *d, struct lzr_stats *out)
 struct lzr_budget *lzr_driver_budget(struct lzr_driver *d)
 {
     return &d->budget;
+}
+
+uint32_t lzr_driver_troubles(struct lzr_driver *d, struct lzr_trouble out[LZR_TROUBLES])
+{
+    return lzr_troubles_copy(&d->troubles, out);
 }
 
 void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_array_stats *out)

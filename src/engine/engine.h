@@ -8,6 +8,12 @@
  *   homes.c      which workers compute arrays with slots
  *   queue.c      the order in which flights start and get workers
  *   needs.c      what flights are made from: asking, waiting, failing, dropping
+ *   plan.c       all that a root is made of, and the order in which that is made: a pure rule
+ *   listing.c    ... listed from what there is
+ *   merge.c      ... wanted from then on
+ *   planner.c    ... started when the budget has room for it
+ *   wanted.c     ... and kept until its last reader has read it
+ *   pump.c       which of it is launched next
  *   recipe.h     the ways in which a chunk comes about
  *   inputs.c     what blocks are computed from: their needs, putting regions together
  *   prepare.c    ... in a worker's slot, on codec threads
@@ -22,6 +28,7 @@
  *   pace.c       ... how long blocks take, and what that says of one that nobody waits for
  *   drops.c      ... which chunks were dropped while they ran, until somebody has got them
  *   worker.c     starting a process; its slots
+ *   load.c       what a starting one says of its stores
  *   keep.c       an edition that keeps what another one has of some arrays
  *   code.c       which code the edition runs, and workers that run another
  *
@@ -42,6 +49,7 @@
 
 #include "base/buf.h"
 #include "base/scratch.h"
+#include "base/trim.h"
 #include "engine/band.h"
 #include "engine/cache.h"
 #include "engine/channel.h"
@@ -53,10 +61,12 @@
 #include "engine/homes.h"
 #include "engine/keep.h"
 #include "engine/pace.h"
+#include "engine/planner.h"
 #include "engine/pyenv.h"
 #include "engine/queue.h"
 #include "engine/slot.h"
 #include "engine/source.h"
+#include "engine/troubles.h"
 #include "lazarr/driver.h"
 
 #define LZR_WORKER_SLOTS 3 /* one computed into, one being encoded, one for the job sent ahead */
@@ -95,7 +105,7 @@ enum lzr_killed {
     LZR_KILLED_NOT,
     LZR_KILLED_DEADLINE,
     LZR_KILLED_ABANDONED,
-    LZR_KILLED_MEMORY, /* counts as a crash: killed_why is its text */
+    LZR_KILLED_MEMORY, /* counts as a crash */
     LZR_KILLED_CODE,   /* it runs other code than its edition; no fault of its job */
 };
 
@@ -126,6 +136,7 @@ struct lzr_worker {
     uint64_t slots_us; /* no slot could be made: when that is tried again */
     bool loaded;       /* this process has been READY */
     bool loader;       /* this process opens the sources for all (protocol.h) */
+    bool configured;   /* ... and was told of all its stores */
     bool facts_sent;
     /* code.h */
     bool stray;          /* this process runs other code than the edition */
@@ -137,7 +148,7 @@ struct lzr_worker {
     unsigned failed_starts; /* in a row: back-off */
     uint32_t deaths;
     enum lzr_killed killed;
-    char killed_why[160];
+    char killed_why[256]; /* in the words of who killed it; "": nobody did, or said why */
     uint64_t full_us;       /* since when its socket has no room for a job; 0: it has */
     uint64_t dump_us;       /* since when it writes its stacks, to be killed then; 0: it doesn't */
     uint64_t began_us;      /* when this process was started */
@@ -169,8 +180,9 @@ struct lzr_driver {
     size_t nstores;
     const char *const *ops; /* "module:function" of arrays beside data files; borrowed */
     size_t nops;
-    bool follow; /* see struct lzr_driver_options */
-    char **manifests; /* one a store; the reference that every worker is compared with */
+    bool follow;           /* see struct lzr_driver_options */
+    struct lzr_buf config; /* what workers are told of the stores (config.h) */
+    char **manifests;      /* one a store; the reference that every worker is compared with */
     size_t *manifest_lens;
     struct lzr_handover handover;
     struct lzr_files files;
@@ -182,6 +194,7 @@ struct lzr_driver {
     uint64_t *salts; /* by array id: part of ETags, the nonce of when it was made new last */
     uint64_t slot_bytes;               /* capacity of a slot: the largest block */
     uint64_t inputs_bytes;             /* ... and for the inputs of one */
+    uint64_t encoded_bytes;            /* ... and for their chunks, encoded */
     uint64_t input_chunk_bytes;        /* the largest chunk that one is made from, raw */
     bool keep;                         /* false with a cache of 0 bytes */
     uint64_t memory_soft, memory_hard; /* of a worker; 0: no limit */
@@ -192,16 +205,18 @@ struct lzr_driver {
     int task_fd; /* eventfd: counts flights in tasks */
 
     struct lzr_budget budget;
+    struct lzr_trim trim; /* only the supervisor's */
     struct lzr_cache *cache;
     struct lzr_scratch_pool scratch; /* what codec threads work in */
     struct lzr_cache *decoded; /* chunks that regions share, decoded; NULL: not kept (inputs.h) */
 
+    struct lzr_troubles troubles; /* its own lock */
     pthread_mutex_t mu;
     pthread_cond_t started; /* a worker became ready or failed to; or the supervisor has ended */
     struct lzr_worker *workers;
     struct lzr_flights flights;
     struct lzr_queue queue;
-    struct lzr_list stack; /* GATHERING flights with needs to ask for; the next one first */
+    struct lzr_planner planner;
     struct lzr_list tasks; /* MAKING flights that no thread has taken */
     struct lzr_band bands[LZR_BANDS]; /* that are being made */
     uint32_t need_tasks; /* of them, those that started flights wait for and that need nothing */
@@ -331,6 +346,9 @@ void lzr_flight_release(struct lzr_driver *d, struct lzr_flight *f);
 /* worker.c */
 /* Passes what the loader said on to all workers that wait for it. With mu. */
 void lzr_send_facts(struct lzr_driver *d);
+/* Sends more of the CONFIG to a worker that has `at` bytes of it; false: it has no reason to ask,
+ * or doesn't read. With mu. */
+bool lzr_send_more(struct lzr_driver *d, struct lzr_worker *w, uint64_t at);
 /* Starts the process; supervisor only, without mu. */
 void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w);
 /* Makes slots until LZR_WORKER_SLOTS are usable, queueing SLOT messages; without mu. What fails for
@@ -351,6 +369,11 @@ void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w); /* with mu */
 bool lzr_worker_has_done(const struct lzr_worker *w, const struct lzr_array *a);
 void lzr_worker_note_done(const struct lzr_driver *d, struct lzr_worker *w,
                           const struct lzr_array *a);
+/* Kills it for a reason that is known: "it ...", without its name. That goes to the log now; where
+ * the worker is loading, it is also why it couldn't, and where it is at a job, what that died of.
+ * With mu. */
+void lzr_worker_give_up(struct lzr_driver *d, struct lzr_worker *w, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* How a failing chunk is logged: one that is asked for again and again, or beside others that fail
  * in the same way, is summed up. */

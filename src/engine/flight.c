@@ -144,5 +144,5 @@ void lzr_flight_leave(struct lzr_flight *f, struct lzr_request *req)
 
 bool lzr_flight_unwanted(const struct lzr_flight *f, uint64_t now_us)
 {
-    return f->nwaiters == 0 && now_us >= f->held_until_us;
+    return f->nwaiters == 0 && f->wanted == NULL && now_us >= f->held_until_us;
 }

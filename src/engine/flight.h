@@ -44,6 +44,9 @@ enum lzr_flight_state {
 
 struct lzr_slot;
 struct lzr_needs;  /* needs.h */
+struct lzr_listing;
+struct lzr_started;
+struct lzr_wanted;
 struct lzr_recipe; /* recipe.h */
 
 /* Why a flight failed, on its way up to those that need its chunk. */
@@ -65,20 +68,27 @@ struct lzr_flight {
     const struct lzr_recipe *recipe;
     enum lzr_flight_state state;
     struct lzr_flight *hash_next;
-    struct lzr_flight *prev, *next; /* in the queue (QUEUED), the stack (GATHERING, while it has
-                                     * needs to ask for), the tasks (MAKING and PREPARING, until a
-                                     * thread takes it) or the list of held ones (HELD) */
+    struct lzr_flight *prev, *next; /* in the queue (QUEUED), the tasks (MAKING and PREPARING, until
+                                     * a thread takes it) or the list of held ones (HELD) */
     struct lzr_flight *work_next;   /* in a list of flights that fail, or are dropped, together */
     bool urgent;                    /* which list of the queue it is in */
     struct lzr_queue_client *place; /* queue.c's, of a queued root, as are the next two */
     struct lzr_flight *older, *newer;
     uint64_t client, burst;  /* of the newest request that wants it (queue.h) */
-    bool unstarted;          /* has needs that it hasn't begun to gather */
+    bool unstarted;          /* has needs, and its plan hasn't started (planner.h) */
+    bool short_plan;         /* its list is short, as far as is known ... */
+    bool long_plan;          /* or long: codec threads make it */
     bool counted;            /* in need_tasks */
-    bool stacked;            /* is in the stack */
     bool ending;             /* is in a work list: about to fail or to be dropped */
     bool gathers;            /* is counted among those that are made of others */
-    struct lzr_needs *needs; /* once started; NULL for a chunk made from nothing */
+    struct lzr_listing *listing; /* a root that codec threads list the needs of */
+    struct lzr_started *plan;    /* a root whose plan has started */
+    uint64_t plan_bytes;         /* what that would take, of one that waits for room; else 0 */
+    uint64_t plan_seen;          /* the planner's epoch then, if it shares with others; else 0 */
+    uint8_t plan_mode;           /* enum lzr_plan_mode */
+    uint64_t begun_us;           /* when it started */
+    struct lzr_wanted *wanted;   /* by plans */
+    struct lzr_needs *needs; /* once launched; NULL for a chunk made from nothing */
     struct lzr_slot *slot;   /* a reference, while a codec thread prepares it */
     struct lzr_why why;      /* while it fails */
 
@@ -124,7 +134,7 @@ void lzr_flights_remove(struct lzr_flights *t, struct lzr_flight **f);
 
 void lzr_flight_join(struct lzr_flight *f, struct lzr_request *req);
 void lzr_flight_leave(struct lzr_flight *f, struct lzr_request *req);
-/* Nobody waits and nobody was promised anything. */
+/* Nobody waits, no plan wants it, and nobody was promised anything. */
 bool lzr_flight_unwanted(const struct lzr_flight *f, uint64_t now_us);
 
 #endif

@@ -101,9 +101,9 @@ uint64_t lzr_homes_busy(const struct lzr_driver *d)
     return busy;
 }
 
-bool lzr_home_waits(const struct lzr_driver *d, const struct lzr_flight *f)
+bool lzr_home_waits(const struct lzr_driver *d, const struct lzr_array *a)
 {
-    return d->blocked != 0 && (d->homes[f->array->id].above & d->blocked) != 0;
+    return d->blocked != 0 && (d->homes[a->id].above & d->blocked) != 0;
 }
 
 void lzr_home_settle(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_flight *f)

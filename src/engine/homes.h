@@ -16,6 +16,7 @@
 struct lzr_driver;
 struct lzr_worker;
 struct lzr_flight;
+struct lzr_array;
 
 struct lzr_home {
     uint64_t workers[LZR_MAX_WORKERS / 64]; /* a bit for each */
@@ -34,7 +35,7 @@ bool lzr_home_free(const struct lzr_driver *d, const struct lzr_flight *f);
 /* The arrays with slots, as bits, whose homes are all busy. */
 uint64_t lzr_homes_busy(const struct lzr_driver *d);
 /* Whether all that is made of such arrays has to wait (d->blocked), and this flight's array is. */
-bool lzr_home_waits(const struct lzr_driver *d, const struct lzr_flight *f);
+bool lzr_home_waits(const struct lzr_driver *d, const struct lzr_array *a);
 /* The worker gets a job of the flight. */
 void lzr_home_settle(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_flight *f);
 /* The worker's process has ended. */

@@ -9,6 +9,7 @@
 #include "store/codec.h"
 #include "store/reach.h"
 #include "store/strided.h"
+#include "store/touched.h"
 
 static void block_of(const struct lzr_array *a, unsigned level, uint64_t index, uint64_t start[],
                      uint64_t extent[])
@@ -68,8 +69,7 @@ void lzr_inputs_most(const struct lzr_array *a, uint64_t *regions, uint64_t *enc
             uint64_t n = 1;
             bytes += aligned(lzr_reach_extent(a, k, in, extent, whole));
             for (unsigned x = 0; x < g->rank; x++) {
-                uint64_t touched = whole[x] / g->chunks[x] + 2;
-                n *= touched < g->counts[x] ? touched : g->counts[x];
+                n *= lzr_touched_input(a, k, in, x);
             }
             if (is_source(from, in->levels[k])) {
                 continue;
@@ -120,6 +120,28 @@ uint64_t lzr_inputs_chain(const struct lzr_catalog *c)
     }
     lzr_free(own);
     lzr_free(chain);
+    return most;
+}
+
+uint64_t lzr_pyramid_most(const struct lzr_array *a)
+{
+    uint64_t most = 0;
+    for (unsigned k = 1; k < a->nlevels && lzr_level_reduced(a, k); k++) {
+        const struct lzr_grid *g = &a->levels[k].grid, *below = &a->levels[k - 1].grid;
+        uint64_t step[LZR_MAX_RANK], n = 1;
+        lzr_level_step(a, k, step);
+        for (unsigned i = 0; i < g->rank; i++) {
+            const struct lzr_touching t = {.length = below->shape[i],
+                                           .chunk = below->chunks[i],
+                                           .blocks = g->counts[i],
+                                           .stride = g->chunks[i] * step[i],
+                                           .size = g->chunks[i] * step[i]};
+            n *= lzr_touched_most(&t);
+        }
+        uint64_t raw = below->chunk_elements * a->dtype.size;
+        most += (n + 1) * (lzr_blob_charge(lzr_codec_bound(&a->codec, (size_t)raw)) +
+                           sizeof(struct lzr_wanted) + sizeof(struct lzr_need));
+    }
     return most;
 }
 

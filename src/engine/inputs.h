@@ -32,10 +32,12 @@ uint64_t lzr_inputs_layout(const struct lzr_flight *f, struct lzr_msg_input out[
  * largest of those raw. What the server reads itself has no chunks here. */
 void lzr_inputs_most(const struct lzr_array *a, uint64_t *regions, uint64_t *encoded,
                      uint64_t *chunk);
-/* What the inputs of one block along the longest chain of arrays take encoded: as much has to be
- * kept meanwhile, or what blocks of a chain share is computed again and again. */
+/* What the inputs of one block along the longest chain of arrays take encoded. */
 struct lzr_catalog;
 uint64_t lzr_inputs_chain(const struct lzr_catalog *c);
+/* What a chunk of an image's coarsest level takes while it is made depth first, of the levels that
+ * are reduced: one chunk each, and those that it is made of. */
+uint64_t lzr_pyramid_most(const struct lzr_array *a);
 /* Puts the regions together. On a codec thread, without mu. */
 enum lzr_code lzr_inputs_fill(struct lzr_driver *d, const struct lzr_flight *f, struct lzr_slot *s,
                               struct lzr_err *err);

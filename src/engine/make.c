@@ -56,6 +56,34 @@ static bool sane(const struct lzr_array *a, const void *raw, size_t n, struct lz
     return true;
 }
 
+static enum lzr_code no_memory(struct lzr_err *err)
+{
+    return lzr_err_set(err, LZR_E_NOMEM, "no memory for an encoded chunk");
+}
+
+/* Into scratch, and from there to where it stays, as long as it is: what is taken long and cut
+ * short leaves holes that the next long one doesn't fit in. */
+static enum lzr_code encode_beside(struct lzr_driver *d, const struct lzr_array *a, const void *raw,
+                                   size_t n, size_t bound, struct lzr_blob **out,
+                                   struct lzr_err *err)
+{
+    size_t len = 0;
+    struct lzr_scratch *s = lzr_scratch_take(&d->scratch, bound);
+    if (s == NULL) {
+        return no_memory(err);
+    }
+    lzr_budget_add(&d->budget, bound);
+    enum lzr_code code =
+        lzr_codec_encode(&a->codec, a->dtype.size, raw, n, s->data, bound, &len, err);
+    lzr_budget_sub(&d->budget, bound);
+    if (code == LZR_OK) {
+        *out = lzr_blob_dup(s->data, len, &d->budget);
+        code = *out != NULL ? LZR_OK : no_memory(err);
+    }
+    lzr_scratch_give(&d->scratch, &s);
+    return code;
+}
+
 enum lzr_code lzr_chunk_encode(struct lzr_driver *d, const struct lzr_array *a, uint32_t level,
                                const void *raw, struct lzr_blob **out, struct lzr_err *err)
 {
@@ -63,9 +91,13 @@ enum lzr_code lzr_chunk_encode(struct lzr_driver *d, const struct lzr_array *a, 
     if (!sane(a, raw, n, err)) {
         return LZR_E_USER;
     }
-    struct lzr_blob *b = lzr_blob_new(lzr_codec_bound(&a->codec, n), &d->budget);
+    size_t bound = lzr_codec_bound(&a->codec, n);
+    if (a->codec.id != LZR_CODEC_NONE && bound <= LZR_SCRATCH_KEPT) {
+        return encode_beside(d, a, raw, n, bound, out, err);
+    }
+    struct lzr_blob *b = lzr_blob_new(bound, &d->budget);
     if (b == NULL) {
-        return lzr_err_set(err, LZR_E_NOMEM, "no memory for an encoded chunk");
+        return no_memory(err);
     }
     enum lzr_code code =
         lzr_codec_encode(&a->codec, a->dtype.size, raw, n, b->data, b->len, &len, err);
@@ -155,6 +187,11 @@ void lzr_task_run(struct lzr_driver *d)
         return; /* another thread has it */
     }
     pthread_mutex_lock(&d->mu);
+    if (lzr_planner_turn(d)) {
+        pthread_mutex_unlock(&d->mu);
+        lzr_planner_slice(d);
+        return;
+    }
     struct lzr_flight *f = d->tasks.head;
     LZR_CHECK(f != NULL);
     lzr_list_remove(&d->tasks, f);

@@ -8,7 +8,6 @@
 #include "base/mem.h"
 #include "engine/engine.h"
 #include "engine/recipe.h"
-#include "store/codec.h"
 
 enum { CACHED_MOST = 64 }; /* needs that are looked for in the cache before it is a flight's turn */
 enum { PATH_HOPS = 8 }; /* a longer path from a failure to its cause is told without its middle */
@@ -48,46 +47,27 @@ static struct lzr_chunk chunk_needed(const struct lzr_need *need)
     return (struct lzr_chunk){need->array, need->level, LZR_ENC_ZARR, need->index};
 }
 
-/* What a need's result takes at its worst. */
-static uint64_t need_bytes(const struct lzr_need *need)
+/* It has been read, or won't be. */
+static void let_read(struct lzr_driver *d, struct lzr_need *need)
 {
-    const struct lzr_array *a = need->array;
-    uint64_t raw = a->levels[need->level].grid.chunk_elements * a->dtype.size;
-    return lzr_blob_charge(lzr_codec_bound(&a->codec, (size_t)raw));
-}
-
-static void unreserve(struct lzr_driver *d, struct lzr_need *need)
-{
-    if (need->reserved) {
-        uint64_t bytes = need_bytes(need);
-        need->reserved = false;
-        need->of->reserved -= bytes;
-        lzr_budget_sub(&d->budget, bytes);
+    struct lzr_wanted *w = need->wanted;
+    if (w != NULL) {
+        struct lzr_wanted_block *b = w->block;
+        need->wanted = NULL;
+        lzr_wanted_read(d, w);
+        lzr_wanted_block_unref(d, &b);
     }
-}
-
-static void unstack(struct lzr_driver *d, struct lzr_flight *f)
-{
-    if (f->stacked) {
-        lzr_list_remove(&d->stack, f);
-        f->stacked = false;
-    }
-}
-
-static void stack(struct lzr_driver *d, struct lzr_flight *f)
-{
-    lzr_list_push_front(&d->stack, f);
-    f->stacked = true;
-    f->state = LZR_GATHERING;
 }
 
 /* All needs are there. */
 static void gathered(struct lzr_driver *d, struct lzr_flight *f)
 {
-    f->inputs_us = lzr_now_us() - f->needs->started_us;
+    f->inputs_us = lzr_now_us() - (f->begun_us != 0 ? f->begun_us : f->needs->started_us);
+    lzr_plan_over(d, f, NULL);
     if (f->recipe->worker) {
         f->state = LZR_QUEUED;
-        lzr_queue_push_front(&d->queue, f);
+        /* Behind the few that wait: at the front, one plan's would never let another's through. */
+        lzr_queue_push_urgent(&d->queue, f);
     } else {
         for (uint64_t i = 0; i < f->needs->n; i++) {
             f->compute_us += f->needs->items[i].req.result.compute_us;
@@ -100,7 +80,7 @@ void lzr_needs_arrived(struct lzr_driver *d, struct lzr_need *need)
 {
     struct lzr_flight *f = need->of;
     struct lzr_needs *s = f->needs;
-    unreserve(d, need);
+    let_read(d, need);
     s->pending--;
     if (s->pending == 0 && s->asked == s->n && !f->ending) {
         gathered(d, f);
@@ -115,8 +95,8 @@ static bool from_cache(struct lzr_driver *d, struct lzr_need *need)
     return need->req.result.blob != NULL;
 }
 
-/* A need's chunk has no flight: one that is more urgent than any root, unless it is asked for in
- * the place of a request. */
+/* A need's chunk has no flight and no plan: one in the place of a request, which plans for
+ * itself. */
 static struct lzr_flight *take_off(struct lzr_driver *d, const struct lzr_chunk *c,
                                    const struct lzr_flight *f)
 {
@@ -127,37 +107,15 @@ static struct lzr_flight *take_off(struct lzr_driver *d, const struct lzr_chunk 
     g->client = f->client;
     g->burst = f->burst;
     if (g->recipe->list == NULL && !g->recipe->worker) {
-        g->counted = true;
-        d->need_tasks++;
         lzr_task_push(d, g);
-    } else if (f->recipe->eager) {
-        lzr_queue_push(&d->queue, g);
-    } else if (g->unstarted) {
-        stack(d, g);
     } else {
-        lzr_queue_push_urgent(&d->queue, g);
+        lzr_queue_push(&d->queue, g);
     }
     return g;
 }
 
-/* A flight that has been there, and that a started flight waits for now. */
-static void promote(struct lzr_driver *d, struct lzr_flight *g)
-{
-    if (g->state == LZR_QUEUED && !g->urgent) {
-        lzr_queue_remove(&d->queue, g);
-        if (g->unstarted) {
-            stack(d, g);
-        } else {
-            lzr_queue_push_urgent(&d->queue, g);
-        }
-    } else if (g->stacked) {
-        unstack(d, g);
-        stack(d, g);
-    }
-}
-
-static void fail_with(struct lzr_driver *d, struct lzr_flight *f, enum lzr_code code,
-                      const char *text, struct lzr_request **list)
+void lzr_needs_fail_with(struct lzr_driver *d, struct lzr_flight *f, enum lzr_code code,
+                         const char *text, struct lzr_request **list)
 {
     f->why = (struct lzr_why){.code = code,
                               .again = true,
@@ -170,12 +128,30 @@ static void derive(struct lzr_flight *f, const struct lzr_flight *of,
                    const struct lzr_array *array);
 
 /* A chunk that can't be made since another one has failed: remembered as long as that one. */
-static void note(struct lzr_driver *d, const struct lzr_flight *f)
+void lzr_why_note(struct lzr_driver *d, const struct lzr_flight *f)
 {
     uint64_t now = lzr_now_us();
     if (f->encoding == LZR_ENC_ZARR && f->why.until_us > now) {
         lzr_failures_note_why(&d->failures, f->array->id, f->level, f->index, &f->why, now);
+        char *text = lzr_why_text(&f->why);
+        lzr_troubles_note(&d->troubles, f->array->id, f->level, f->index, f->why.code, text, now);
+        lzr_free(text);
     }
+}
+
+/* A need's chunk, where a plan keeps it or it is cached. */
+static bool is_there(struct lzr_driver *d, struct lzr_need *need, const struct lzr_wanted *w,
+                     const struct lzr_flight *g)
+{
+    if (w != NULL && w->blob != NULL) {
+        need->req.result.blob = lzr_blob_ref(w->blob);
+    } else if (g != NULL && g->blob != NULL) {
+        need->req.result.blob = lzr_blob_ref(g->blob);
+    } else if (g != NULL || !from_cache(d, need)) {
+        return false;
+    }
+    let_read(d, need);
+    return true;
 }
 
 /* Asks for a flight's next need. False: the flight has failed over it and is gone. */
@@ -185,17 +161,13 @@ static bool ask(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request *
     struct lzr_need *need = &s->items[s->asked];
     struct lzr_chunk c = chunk_needed(need);
     s->asked++;
-    if (need->req.result.blob != NULL) {
-        return true; /* it was cached when the flight started */
+    struct lzr_wanted *w = lzr_wanted_find(d, &c);
+    need->wanted = f->wanted != NULL ? w : NULL;
+    if (need->wanted != NULL) {
+        need->wanted->block->refs++;
     }
     struct lzr_flight *g = lzr_flights_find(&d->flights, &c);
-    if (g != NULL && g->blob != NULL) {
-        need->req.result.blob = lzr_blob_ref(g->blob);
-        unreserve(d, need);
-        return true;
-    }
-    if (g == NULL && from_cache(d, need)) {
-        unreserve(d, need);
+    if (is_there(d, need, w, g)) {
         return true;
     }
     if (g == NULL) {
@@ -205,23 +177,23 @@ static bool ask(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request *
             struct lzr_flight failed = {.array = c.array, .why = lzr_why_remembered(fail)};
             d->stats.remembered_failures_total++;
             failed.why.cause = failed.why.cause != NULL ? failed.why.cause : c.array;
+            let_read(d, need);
             derive(f, &failed, c.array);
             lzr_free(failed.why.path);
             lzr_free(failed.why.text);
-            note(d, f);
+            lzr_why_note(d, f);
             lzr_needs_fail(d, f, list);
             return false;
         }
         g = take_off(d, &c, f);
         if (g == NULL) {
-            fail_with(d, f, LZR_E_NOMEM, "out of memory", list);
+            let_read(d, need);
+            lzr_needs_fail_with(d, f, LZR_E_NOMEM, "out of memory", list);
             return false;
         }
     } else {
-        d->stats.joined_total++;
-        if (!f->recipe->eager) {
-            promote(d, g);
-        } else if (g->state == LZR_QUEUED) {
+        d->stats.joined_total += f->recipe->eager || need->wanted == NULL;
+        if (g->state == LZR_QUEUED && !g->urgent) {
             lzr_queue_renew(&d->queue, g, f->client, f->burst);
         }
     }
@@ -254,7 +226,7 @@ void lzr_needs_begin(struct lzr_driver *d, struct lzr_flight *f, struct lzr_requ
     f->state = LZR_GATHERING;
     f->unstarted = false;
     if (code != LZR_OK) {
-        fail_with(d, f, code, err.msg, list);
+        lzr_needs_fail_with(d, f, code, err.msg, list);
         return;
     }
     while (f->needs->asked < f->needs->n) {
@@ -283,138 +255,6 @@ bool lzr_needs_cached(struct lzr_driver *d, struct lzr_flight *f)
     f->needs->asked = f->needs->n;
     gathered(d, f);
     return true;
-}
-
-/* Nothing is under way that could free memory. */
-static bool idle(const struct lzr_driver *d)
-{
-    return d->active == 0 && d->making == 0 && d->queue.urgent.n == 0 && lzr_may_overdraw(d);
-}
-
-/* Starts a flight: takes what is cached, reserves for the rest and for the result. False: no room,
- * and it holds nothing. */
-static bool start(struct lzr_driver *d, struct lzr_flight *f, bool force)
-{
-    struct lzr_needs *s = f->needs;
-    uint64_t bytes = lzr_flight_output_bytes(f) + s->n * sizeof s->items[0];
-    for (uint64_t i = 0; i < s->n; i++) {
-        if (!from_cache(d, &s->items[i])) {
-            bytes += need_bytes(&s->items[i]);
-        }
-    }
-    bool room = lzr_make_room(d, bytes);
-    if (!room && !force) {
-        return false;
-    }
-    for (uint64_t i = 0; i < s->n; i++) {
-        s->items[i].reserved = s->items[i].req.result.blob == NULL;
-    }
-    lzr_budget_add(&d->budget, bytes);
-    f->reserved = bytes;
-    f->reserved_output = true;
-    f->unstarted = false;
-    s->forced = !room;
-    return true;
-}
-
-static bool home_free(const void *driver, const struct lzr_flight *f)
-{
-    return lzr_home_free(driver, f) && !lzr_home_waits(driver, f);
-}
-
-/* Few enough computations wait that more may be asked for. Those that no worker may take now, since
- * all homes of their arrays are busy, leave the other workers to others: they don't count, but
- * nothing is asked for that is made of such arrays, so they stay few. Sets d->blocked. */
-static bool few_wait(struct lzr_driver *d)
-{
-    uint32_t most = 2 * d->nworkers, n = 0, seen = 0;
-    d->blocked = 0;
-    if (d->queue.urgent.n < most || d->homes == NULL) {
-        return d->queue.urgent.n < most;
-    }
-    uint64_t busy = lzr_homes_busy(d);
-    for (const struct lzr_flight *f = busy != 0 ? d->queue.urgent.head : NULL;
-         f != NULL && n < most && seen < LZR_QUEUE_LOOK; f = f->next, seen++) {
-        n += (d->homes[f->array->id].own & busy) == 0;
-    }
-    if (busy == 0 || n >= most || seen < d->queue.urgent.n) {
-        return false;
-    }
-    d->blocked = busy;
-    return true;
-}
-
-/* The first of the stack that may ask for needs. */
-static struct lzr_flight *stack_top(const struct lzr_driver *d)
-{
-    struct lzr_flight *f = d->stack.head;
-    for (unsigned i = 0; f != NULL && lzr_home_waits(d, f); i++) {
-        f = i < LZR_QUEUE_LOOK ? f->next : NULL;
-    }
-    return f;
-}
-
-/* The top of the stack, or else the next root, started if it wasn't; or the root first where it is
- * its turn and there is room. NULL: nothing can go on now. */
-static struct lzr_flight *top(struct lzr_driver *d, struct lzr_request **list)
-{
-    bool turn = lzr_queue_turn(&d->queue);
-    for (;;) {
-        struct lzr_flight *f = stack_top(d);
-        struct lzr_err err = {.code = LZR_OK};
-        if (f == NULL || turn) {
-            struct lzr_flight *root =
-                lzr_queue_root(&d->queue, lzr_now_us(), (struct lzr_filter){home_free, d});
-            turn = f != NULL && root != NULL && root->unstarted;
-            f = f == NULL || turn ? root : f;
-        }
-        if (f == NULL || (f->state == LZR_QUEUED && !f->unstarted)) {
-            return NULL; /* a root that only needs a worker */
-        }
-        if (!f->unstarted) {
-            return !f->needs->forced || idle(d) ? f : NULL;
-        }
-        enum lzr_code code = list_needs(d, f, &err);
-        if (code != LZR_OK) {
-            fail_with(d, f, code, err.msg, list);
-            continue;
-        }
-        if (!start(d, f, idle(d) && !turn)) {
-            lzr_needs_free(&f->needs);
-            lzr_needs_over(d, f);
-            if (turn) {
-                turn = false; /* what has been started goes on */
-                lzr_queue_pass(&d->queue);
-                continue;
-            }
-            d->starved = true;
-            return NULL;
-        }
-        if (f->state == LZR_QUEUED) {
-            lzr_queue_take(&d->queue, f);
-            stack(d, f);
-        }
-        return f;
-    }
-}
-
-void lzr_needs_pump(struct lzr_driver *d, struct lzr_request **list)
-{
-    while (!d->closing && !d->draining && few_wait(d) && d->need_tasks < 2 * d->ncodecs) {
-        struct lzr_flight *f = top(d, list);
-        if (f == NULL) {
-            return;
-        }
-        if (f->needs->asked < f->needs->n && !ask(d, f, list)) {
-            continue;
-        }
-        if (f->needs->asked == f->needs->n) {
-            unstack(d, f);
-            if (f->needs->pending == 0) {
-                gathered(d, f);
-            }
-        }
-    }
 }
 
 struct lzr_why lzr_why_remembered(const struct lzr_failure *fail)
@@ -465,6 +305,60 @@ static void derive(struct lzr_flight *f, const struct lzr_flight *of, const stru
     lzr_buf_release(&b);
 }
 
+/* A step on the way down an array's inputs. */
+struct step {
+    const struct lzr_array *array;
+    unsigned next; /* input to look at */
+};
+
+/* Finds a way from an array down its inputs to another one: steps[0] is `from`, the last one is
+ * `to`; returns how many there are, 0: there is no way. steps and seen have room for one an
+ * array. */
+static size_t find_way(const struct lzr_array *from, const struct lzr_array *to,
+                       struct step steps[], bool seen[])
+{
+    size_t n = 1;
+    steps[0] = (struct step){.array = from};
+    seen[from->id] = true;
+    while (n > 0 && steps[n - 1].array != to) {
+        struct step *s = &steps[n - 1];
+        const struct lzr_array *a =
+            s->next < s->array->ninputs ? s->array->inputs[s->next++].array : NULL;
+        if (a == NULL) {
+            n--;
+        } else if (!seen[a->id]) {
+            seen[a->id] = true;
+            steps[n++] = (struct step){.array = a};
+        }
+    }
+    return n;
+}
+
+void lzr_why_derive(struct lzr_driver *d, struct lzr_flight *f, const struct lzr_flight *of)
+{
+    size_t narrays = lzr_catalog_narrays(d->catalog);
+    struct step *steps = lzr_calloc(narrays + 1, sizeof *steps);
+    bool *seen = lzr_calloc(narrays + 1, sizeof *seen);
+    size_t n = steps != NULL && seen != NULL ? find_way(f->array, of->array, steps, seen) : 0;
+    struct lzr_flight below = {.array = of->array, .why = of->why};
+    for (size_t i = n > 1 ? n - 1 : 0; i-- > 1;) { /* those between; without memory none */
+        struct lzr_flight above = {.array = steps[i].array};
+        derive(&above, &below, below.array);
+        if (below.array != of->array) {
+            lzr_free(below.why.text);
+            lzr_free(below.why.path);
+        }
+        below = above;
+    }
+    derive(f, &below, below.array);
+    if (below.array != of->array) {
+        lzr_free(below.why.text);
+        lzr_free(below.why.path);
+    }
+    lzr_free(steps);
+    lzr_free(seen);
+}
+
 void lzr_needs_over(struct lzr_driver *d, struct lzr_flight *f)
 {
     if (f->gathers) {
@@ -474,8 +368,9 @@ void lzr_needs_over(struct lzr_driver *d, struct lzr_flight *f)
     }
 }
 
-/* Takes a flight out of whatever list it is in and lets its reservations go. */
-static void detach(struct lzr_driver *d, struct lzr_flight *f)
+/* Takes a flight out of whatever list it is in and lets its reservations go. What its plan wanted
+ * and nobody else does is put before *work. */
+static void detach(struct lzr_driver *d, struct lzr_flight *f, struct lzr_flight **work)
 {
     lzr_needs_over(d, f);
     if (f->state == LZR_QUEUED) {
@@ -486,18 +381,20 @@ static void detach(struct lzr_driver *d, struct lzr_flight *f)
     } else if (f->state == LZR_MAKING) {
         d->making--;
     }
-    unstack(d, f);
+    lzr_plan_over(d, f, work);
+    lzr_wanted_lost(f);
     lzr_flight_release(d, f);
 }
 
 /* Takes the wishes of a flight that ends back; those of its needs' flights that nobody else wants
  * are put before *work. */
-static void let_go(struct lzr_flight *f, struct lzr_flight **work)
+static void let_go(struct lzr_driver *d, struct lzr_flight *f, struct lzr_flight **work)
 {
     struct lzr_needs *s = f->needs;
     uint64_t now = lzr_now_us();
-    for (uint64_t i = 0; s != NULL && s->pending > 0 && i < s->asked; i++) {
+    for (uint64_t i = 0; s != NULL && i < s->asked; i++) {
         struct lzr_flight *g = s->items[i].req.flight;
+        let_read(d, &s->items[i]);
         if (g == NULL) {
             continue;
         }
@@ -511,8 +408,7 @@ static void let_go(struct lzr_flight *f, struct lzr_flight **work)
     }
 }
 
-/* Drops the flights of a work list as far as they can be dropped. */
-static void drop_all(struct lzr_driver *d, struct lzr_flight *work)
+void lzr_flights_drop(struct lzr_driver *d, struct lzr_flight *work)
 {
     while (work != NULL) {
         struct lzr_flight *f = work;
@@ -526,8 +422,8 @@ static void drop_all(struct lzr_driver *d, struct lzr_flight *work)
         if (f->state != LZR_QUEUED && f->state != LZR_GATHERING) {
             continue;
         }
-        detach(d, f);
-        let_go(f, &work);
+        detach(d, f, &work);
+        let_go(d, f, &work);
         lzr_flights_remove(&d->flights, &f);
         d->stats.dropped_total++;
     }
@@ -536,16 +432,16 @@ static void drop_all(struct lzr_driver *d, struct lzr_flight *work)
 void lzr_flight_abandon(struct lzr_driver *d, struct lzr_flight *f)
 {
     f->work_next = NULL;
-    drop_all(d, f);
+    lzr_flights_drop(d, f);
 }
 
 void lzr_flight_drop(struct lzr_driver *d, struct lzr_flight *f)
 {
     struct lzr_flight *work = NULL;
-    detach(d, f);
-    let_go(f, &work);
+    detach(d, f, &work);
+    let_go(d, f, &work);
     lzr_flights_remove(&d->flights, &f);
-    drop_all(d, work);
+    lzr_flights_drop(d, work);
 }
 
 void lzr_needs_fail(struct lzr_driver *d, struct lzr_flight *f, struct lzr_request **list)
@@ -556,8 +452,9 @@ void lzr_needs_fail(struct lzr_driver *d, struct lzr_flight *f, struct lzr_reque
     while (work != NULL) {
         f = work;
         work = f->work_next;
-        detach(d, f);
-        let_go(f, &unwanted);
+        lzr_plan_failed(d, f, &work);
+        detach(d, f, &unwanted);
+        let_go(d, f, &unwanted);
         while (f->waiters != NULL) {
             struct lzr_request *req = f->waiters;
             if (req->done != NULL) {
@@ -572,16 +469,17 @@ void lzr_needs_fail(struct lzr_driver *d, struct lzr_flight *f, struct lzr_reque
             struct lzr_need *need = req->ctx;
             struct lzr_flight *g = need->of;
             lzr_flight_leave(f, req);
+            let_read(d, need);
             g->needs->pending--;
             if (!g->ending) {
                 g->ending = true;
                 derive(g, f, f->array);
-                note(d, g);
+                lzr_why_note(d, g);
                 g->work_next = work;
                 work = g;
             }
         }
         lzr_flights_remove(&d->flights, &f);
     }
-    drop_all(d, unwanted);
+    lzr_flights_drop(d, unwanted);
 }

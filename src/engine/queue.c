@@ -279,6 +279,7 @@ void lzr_queue_pass(struct lzr_queue *q)
 
 void lzr_queue_take(struct lzr_queue *q, struct lzr_flight *f)
 {
+    q->was_urgent = f->urgent;
     if (!f->urgent) {
         lzr_queue_pass(q);
     } else if (q->nroots == 0) {
@@ -289,9 +290,17 @@ void lzr_queue_take(struct lzr_queue *q, struct lzr_flight *f)
     drop(q, f, true);
 }
 
-bool lzr_queue_turn(const struct lzr_queue *q)
+bool lzr_queue_turn(const struct lzr_queue *q, uint64_t now_us)
 {
-    return q->nroots > 0 && q->run >= LZR_URGENT_RUN;
+    if (q->nroots == 0 || !q->was_urgent || q->run >= LZR_URGENT_RUN) {
+        return q->nroots > 0 && q->was_urgent;
+    }
+    uint64_t since = now_us;
+    for (const struct lzr_queue_client *c = q->first; c != NULL; c = c->next) {
+        since = c->oldest->queued_us < since ? c->oldest->queued_us : since;
+    }
+    return now_us - since >=
+           (q->run >= LZR_URGENT_SHARE ? LZR_URGENT_LONG_US : LZR_URGENT_TOO_LONG_US);
 }
 
 static bool fits(struct lzr_filter filter, const struct lzr_flight *f)
@@ -389,7 +398,7 @@ struct lzr_flight *lzr_queue_next(const struct lzr_queue *q, bool fresh, uint64_
            ((f->needs_fresh && !fresh && now_us < f->fresh_until_us) || !fits(filter, f))) {
         f = f->next;
     }
-    if (f == NULL || lzr_queue_turn(q)) {
+    if (f == NULL || lzr_queue_turn(q, now_us)) {
         struct lzr_flight *root = lzr_queue_root(q, now_us, filter);
         /* One that has to be started first has had its turn to start (needs.c), but no room. */
         f = f == NULL || (root != NULL && !root->unstarted) ? root : f;

@@ -42,6 +42,10 @@ struct lzr_flight;
 #define LZR_BURST_PAUSE_US UINT64_C(50000)
 #define LZR_URGENT_RUN 16     /* urgent flights in a row, and then ... */
 #define LZR_URGENT_SHARE 3    /* ... so many for each root */
+/* A root that has waited for so long has its turn after LZR_URGENT_SHARE of them, and for so long
+ * after one: long blocks make long runs. */
+#define LZR_URGENT_LONG_US UINT64_C(300000)
+#define LZR_URGENT_TOO_LONG_US UINT64_C(700000)
 #define LZR_QUEUE_CLIENTS 256 /* places for clients */
 #define LZR_QUEUE_LOOK 256    /* flights of a row that may be passed over */
 #define LZR_QUEUE_LANES 8     /* a client's flights by array, hashed */
@@ -72,6 +76,7 @@ struct lzr_queue {
     uint32_t nroots;
     struct lzr_list urgent;
     uint32_t run; /* urgent ones taken since the last root was, while roots waited */
+    bool was_urgent; /* the last one taken */
     struct lzr_queue_client *clients;      /* LZR_QUEUE_CLIENTS of them */
     struct lzr_queue_client *first, *last; /* those with flights, whose turn is next first */
     uint64_t last_burst;
@@ -106,7 +111,7 @@ struct lzr_filter {
 struct lzr_flight *lzr_queue_next(const struct lzr_queue *q, bool fresh, uint64_t now_us,
                                   struct lzr_filter filter);
 /* It is a root's turn although there is urgent work. */
-bool lzr_queue_turn(const struct lzr_queue *q);
+bool lzr_queue_turn(const struct lzr_queue *q, uint64_t now_us);
 /* The root had its turn, but there was no room for it: the next turn comes as if it had gone. */
 void lzr_queue_pass(struct lzr_queue *q);
 /* The root whose turn is next, still queued. */

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "engine/load.h"
 #include "engine/needs.h"
 #include "store/codec.h"
 
@@ -54,6 +55,9 @@ void lzr_flight_fail(struct lzr_driver *d, struct lzr_flight *f, enum lzr_code c
                      const char *text, struct lzr_request **list)
 {
     uint64_t now = lzr_now_us();
+    if (code != LZR_E_CANCELLED && code != LZR_E_NOMEM) {
+        lzr_troubles_note(&d->troubles, f->array->id, f->level, f->index, code, text, now);
+    }
     bool remembered =
         code != LZR_E_CANCELLED && code != LZR_E_NOMEM &&
         lzr_failures_note(&d->failures, f->array->id, f->level, f->index, code, text, now);
@@ -224,98 +228,6 @@ static bool apply_unpinned(struct lzr_worker *w, const struct lzr_msg *m)
     return true;
 }
 
-/* The loader has said all: its manifests are those that every other worker's are compared with. If
- * it opened what nobody needs to keep, a fresh worker takes its place. */
-static bool apply_loaded(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_packet *p)
-{
-    if (d->handover.facts_fd < 0) {
-        return false;
-    }
-    for (size_t i = 0; i < d->nstores; i++) {
-        d->manifests[i] = lzr_buf_detach(&w->manifests[i], &d->manifest_lens[i]);
-        if (d->manifests[i] == NULL) {
-            return false;
-        }
-    }
-    if ((p->msg.flags & LZR_READY_END) != 0) {
-        struct lzr_msg m = {.type = LZR_MSG_QUIT};
-        (void)lzr_channel_send(w->channel, &m, NULL, 0, -1, NULL);
-        w->state = LZR_WORKER_ENDING;
-        w->retire = "it has opened the sources for all";
-    }
-    return true;
-}
-
-/* Keeps what a starting worker says of its stores. */
-static bool apply_load(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet *p)
-{
-    if (w->state == LZR_WORKER_ENDING) {
-        return true; /* it was told to end, or killed, while it said this */
-    }
-    if (w->state != LZR_WORKER_STARTING) {
-        return false;
-    }
-    if (p->msg.type == LZR_MSG_DATA || p->msg.type == LZR_MSG_FACTS) {
-        if (!w->loader || !lzr_handover_take(&d->handover, p)) {
-            return false;
-        }
-        lzr_send_facts(d);
-        return true;
-    }
-    if (p->msg.type == LZR_MSG_MANIFEST_PART) {
-        if (p->msg.store >= d->nstores) {
-            return false;
-        }
-        struct lzr_buf *b = &w->manifests[p->msg.store];
-        lzr_buf_add(b, p->text, p->msg.len);
-        return !lzr_buf_failed(b);
-    }
-    if (p->msg.type == LZR_MSG_LOAD_FAILED) {
-        size_t line = strnlen(p->text, p->msg.len);
-        lzr_worker_forget_why(w);
-        w->said_why = true;
-        w->load_error = lzr_strndup(p->text, line);
-        w->load_traceback =
-            line + 1 < p->msg.len ? lzr_strndup(p->text + line + 1, p->msg.len - line - 1) : NULL;
-        pthread_cond_broadcast(&d->started);
-        return true;
-    }
-    if (p->msg.type == LZR_MSG_READY && !lzr_code_accept(d, w)) {
-        return true;
-    }
-    /* READY. While the driver opens, start.c compares the manifests; later it is done here. */
-    if (d->opened) {
-        for (size_t i = 0; i < d->nstores; i++) {
-            if (w->manifests[i].len != d->manifest_lens[i] ||
-                memcmp(w->manifests[i].data, d->manifests[i], d->manifest_lens[i]) != 0) {
-                char why[512];
-                (void)snprintf(why, sizeof why,
-                               "%.300s makes other arrays than when it was loaded; "
-                               LZR_RELOAD_WITH,
-                               d->stores[i].path);
-                if (strcmp(why, d->code.why) != 0) {
-                    lzr_log(d->log, LZR_LOG_ERROR, "%s", why);
-                }
-                lzr_worker_refuse(d, w, why);
-                return true;
-            }
-        }
-        for (size_t i = 0; i < d->nstores; i++) {
-            lzr_buf_release(&w->manifests[i]);
-        }
-    }
-    w->state = LZR_WORKER_READY;
-    w->start_cost_us = lzr_now_us() - w->began_us;
-    w->loaded = true;
-    w->failed_starts = 0;
-    lzr_worker_forget_why(w);
-    if (w->loader && !apply_loaded(d, w, p)) {
-        return false;
-    }
-    pthread_cond_broadcast(&d->started);
-    return true;
-}
-
 /* One message; false if the worker broke the protocol. With mu held. */
 static bool apply(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet *p,
                   struct finished *fin, struct lzr_request **list)
@@ -326,7 +238,8 @@ static bool apply(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet 
     case LZR_MSG_LOAD_FAILED:
     case LZR_MSG_DATA:
     case LZR_MSG_FACTS:
-        return apply_load(d, w, p);
+    case LZR_MSG_MORE:
+        return lzr_load_take(d, w, p);
     case LZR_MSG_CODE:
         return lzr_code_take(d, w, p->text, p->msg.len);
     case LZR_MSG_DONE:
@@ -384,6 +297,7 @@ void lzr_flight_land(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob
 {
     f->blob = b;
     f->digest = digest;
+    lzr_wanted_made(d, f, b);
     lzr_needs_over(d, f);
     while (f->waiters != NULL) {
         struct lzr_request *req = f->waiters;
@@ -525,10 +439,13 @@ static enum lzr_received read_one(struct lzr_driver *d, struct lzr_worker *w, st
         pthread_mutex_lock(&d->mu);
         if (w->channel == c) {
             if (got == LZR_RECEIVED_GARBAGE) {
-                lzr_log(d->log, LZR_LOG_ERROR, "worker %u broke the protocol and is killed",
-                        w->number);
+                char why[sizeof w->killed_why];
+                (void)snprintf(why, sizeof why, "%s",
+                               w->killed_why[0] != '\0' ? w->killed_why : "it broke the protocol");
+                lzr_worker_give_up(d, w, "%s", why);
+            } else {
+                lzr_worker_kill(d, w);
             }
-            lzr_worker_kill(d, w);
         }
         pthread_mutex_unlock(&d->mu);
     }

@@ -13,6 +13,8 @@
 #include "base/clock.h"
 #include "base/cores.h"
 #include "base/mem.h"
+#include "base/pages.h"
+#include "engine/config.h"
 #include "engine/engine.h"
 #include "engine/inputs.h"
 #include "store/codec.h"
@@ -20,6 +22,9 @@
 
 /* How often an opening looks whether it is given up, and an end whether it takes too long. */
 #define LOOK_NS 100000000
+#define LZR_PAGES_KEPT ((size_t)16 << 20) /* bytes that chunks left and the next ones are given */
+/* Bytes for plans beside a block a worker, however small the budget. */
+#define SMALL_PLANS (UINT64_C(16) << 20)
 
 /* 0, 1 and 2 are a worker's standard descriptors and 3 its socket: what the server opens for it
  * must lie above, even when the server itself was started with them closed. */
@@ -93,6 +98,7 @@ static enum lzr_code make_tables(struct lzr_driver *d, const struct lzr_driver_o
         }
     }
     enum lzr_code code = lzr_queue_init(&d->queue, (enum lzr_order)o->order, err);
+    code = code == LZR_OK ? lzr_planner_init(d, err) : code;
     return code == LZR_OK ? lzr_flights_init(&d->flights, err) : code;
 }
 
@@ -219,25 +225,40 @@ static enum lzr_code make_catalog(struct lzr_driver *d, struct lzr_err *err)
         lzr_inputs_most(lzr_catalog_array(d->catalog, i), &regions, &encoded, &chunk);
         d->input_chunk_bytes = chunk > d->input_chunk_bytes ? chunk : d->input_chunk_bytes;
         d->inputs_bytes = regions > d->inputs_bytes ? regions : d->inputs_bytes;
+        d->encoded_bytes = encoded > d->encoded_bytes ? encoded : d->encoded_bytes;
     }
     return LZR_OK;
 }
 
-/* The budget is never less than one block with its inputs' regions a worker (raw in its slot,
- * padded, encoded) and, for each array of the longest chain, the chunks of two blocks' inputs: with
- * less, what blocks beside each other share is computed twice at every step of the chain
- * (design 4). */
+/* What the smallest plans hold: the chunks of two blocks' inputs for each array of the longest
+ * chain, or one of each level of the deepest pyramid with what that is made of. */
+static uint64_t small_plans(const struct lzr_driver *d)
+{
+    uint64_t most = 2 * lzr_inputs_chain(d->catalog);
+    for (size_t i = 0; i < lzr_catalog_narrays(d->catalog); i++) {
+        uint64_t pyramid = lzr_pyramid_most(lzr_catalog_array(d->catalog, i));
+        most = pyramid > most ? pyramid : most;
+    }
+    return most;
+}
+
+/* The budget is never less than one block with its inputs a worker: regions, the block raw in its
+ * slot, padded, encoded, and the inputs' chunks (design 4). Small plans have room beside that, so
+ * that a tiny budget, or one that keeps nothing, refuses only what takes much. */
 static void settle_budget(struct lzr_driver *d, uint64_t given)
 {
     struct lzr_codec worst = {.id = LZR_CODEC_NONE};
-    uint64_t floor =
+    uint64_t small = small_plans(d);
+    d->planner.share =
         (2 * d->slot_bytes + lzr_blob_charge(lzr_codec_bound(&worst, (size_t)d->slot_bytes)) +
          4096 + d->inputs_bytes) *
-            d->nworkers +
-        2 * lzr_inputs_chain(d->catalog) + lzr_cache_stats(d->cache).bytes;
+        d->nworkers;
+    uint64_t floor = d->planner.share + d->encoded_bytes * d->nworkers +
+                     (given == 0 || small < SMALL_PLANS ? small : SMALL_PLANS) +
+                     lzr_cache_stats(d->cache).bytes;
     d->budget.limit = given > floor ? given : floor;
     if (given < floor) {
-        lzr_cache_set_most(d->cache, floor); /* what a chain shares is kept while that is made */
+        lzr_cache_set_most(d->cache, floor); /* what plans share is kept while that is made */
     }
     if (given < floor && given > 0) {
         lzr_log(d->log, LZR_LOG_WARN,
@@ -323,6 +344,17 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
     return code;
 }
 
+/* Where chunks lie. Under an address sanitizer each is malloc's, whose ends it watches. NULL: they
+ * are malloc's as well. */
+static struct lzr_pages *make_pages(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    return NULL;
+#else
+    return lzr_pages_new(LZR_PAGES_KEPT);
+#endif
+}
+
 enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_driver **out,
                               char **traceback, struct lzr_err *err)
 {
@@ -344,11 +376,13 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     d->worker_jobs = o->worker_jobs;
     d->worker_age_us = o->worker_age_us;
     d->budget.limit = o->cache_bytes;
+    d->budget.pages = make_pages();
     d->codec_epoll = d->supervisor_epoll = d->wake_fd = d->stop_fd = d->task_fd = -1;
     LZR_ZERO(pthread_mutex_init(&d->mu, NULL));
     LZR_ZERO(pthread_cond_init(&d->started, NULL));
     lzr_failures_init(&d->failures);
     lzr_drops_init(&d->drops);
+    lzr_troubles_init(&d->troubles);
     lzr_handover_init(&d->handover);
     d->ops = o->ops;
     d->nops = o->nops;
@@ -362,6 +396,9 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     if (code == LZR_OK && !data) {
         code = lzr_err_set(err, LZR_E_INVAL, "--op '%s' is for data files, and none is given",
                            o->ops[0]);
+    }
+    if (code == LZR_OK) {
+        code = lzr_config_make(d, err);
     }
     if (code == LZR_OK) {
         code = lzr_pyenv_choose(o->python, exe, o->cancel, &d->pyenv, err);
@@ -509,6 +546,7 @@ void lzr_driver_close(struct lzr_driver **dp)
     if (d->ncodecs > 0) {
         stop_threads(d);
     }
+    lzr_planner_release(d);
     remove_flights(d);
     if (d->flights.buckets != NULL) {
         lzr_flights_release(&d->flights);
@@ -532,7 +570,10 @@ void lzr_driver_close(struct lzr_driver **dp)
     lzr_keep_release(&d->kept);
     lzr_free(d->salts);
     lzr_drops_release(&d->drops);
+    lzr_pages_free(&d->budget.pages);
+    lzr_troubles_release(&d->troubles);
     lzr_stores_free(d->stores, d->nstores);
+    lzr_buf_release(&d->config);
     for (size_t k = 0; d->manifests != NULL && k < d->nstores; k++) {
         lzr_free(d->manifests[k]);
     }

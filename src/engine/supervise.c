@@ -121,7 +121,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
 {
     struct lzr_request *list = NULL;
     siginfo_t si = {0};
-    char how[192];
+    char how[256];
     if (waitid(P_PIDFD, (id_t)w->pidfd, &si, WEXITED | WNOHANG) != 0 || si.si_pid == 0) {
         return;
     }
@@ -130,8 +130,8 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     describe_death(&si, how, sizeof how);
     pthread_mutex_lock(&w->read_mu); /* nobody is between taking a message and applying it */
     pthread_mutex_lock(&d->mu);
-    if (w->killed == LZR_KILLED_MEMORY) {
-        (void)snprintf(how, sizeof how, "%s", w->killed_why);
+    if (w->killed_why[0] != '\0' && si.si_code == CLD_KILLED && si.si_status == SIGKILL) {
+        (void)snprintf(how, sizeof how, "%s", w->killed_why); /* not "SIGKILL" */
     }
     bool starting = !w->loaded; /* its state may say ENDING by now */
     if (!d->closing) {
@@ -163,7 +163,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     if (starting) {
         w->failed_starts++;
         if (!w->said_why || w->load_error == NULL) {
-            char text[256];
+            char text[320];
             (void)snprintf(text, sizeof text, "the worker died while it loaded the stores: %s",
                            how);
             lzr_worker_forget_why(w);
@@ -283,6 +283,7 @@ static void tick(struct lzr_driver *d)
         lzr_worker_measure(d, &d->workers[i]);
     }
     uint64_t now = lzr_now_us();
+    lzr_trim_look(&d->trim, now, atomic_load(&d->budget.used));
     pthread_mutex_lock(&d->mu);
     for (unsigned i = 0; i < d->nworkers; i++) {
         lzr_worker_check(d, &d->workers[i], now, &list);

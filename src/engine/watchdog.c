@@ -199,15 +199,13 @@ void lzr_worker_measure(struct lzr_driver *d, struct lzr_worker *w)
 static void check_memory(struct lzr_driver *d, struct lzr_worker *w)
 {
     if (d->memory_hard > 0 && w->resident > d->memory_hard) {
-        (void)snprintf(w->killed_why, sizeof w->killed_why,
-                       "it used %llu MiB of memory, more than --worker-memory allows (%llu MiB), "
-                       "and was killed",
-                       (unsigned long long)(w->resident >> 20),
-                       (unsigned long long)(d->memory_hard >> 20));
-        lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s", w->number, w->killed_why);
         d->stats.memory_kills_total++;
         w->killed = LZR_KILLED_MEMORY;
-        lzr_worker_kill(d, w);
+        lzr_worker_give_up(d, w,
+                           "it used %llu MiB of memory, more than --worker-memory allows (%llu "
+                           "MiB), and was killed",
+                           (unsigned long long)(w->resident >> 20),
+                           (unsigned long long)(d->memory_hard >> 20));
     } else if (d->memory_soft > 0 && w->resident > d->memory_soft && w->jobs_done > 0 &&
                w->retire == NULL) {
         w->retire = "it has grown beyond the soft limit of --worker-memory";
@@ -243,9 +241,7 @@ static void check_full(struct lzr_driver *d, struct lzr_worker *w, uint64_t now)
     if (poll(&p, 1, 0) > 0 && (p.revents & POLLOUT) != 0) {
         w->full_us = 0;
     } else if (w->njobs == 0 && now >= w->full_us + FULL_US) {
-        lzr_log(d->log, LZR_LOG_ERROR, "worker %u doesn't read its messages and is killed",
-                w->number);
-        lzr_worker_kill(d, w);
+        lzr_worker_give_up(d, w, "it didn't read its messages");
     }
 }
 
@@ -253,14 +249,15 @@ void lzr_worker_check(struct lzr_driver *d, struct lzr_worker *w, uint64_t now,
                       struct lzr_request **list)
 {
     if (w->state == LZR_WORKER_STARTING && now >= w->start_deadline_us) {
-        lzr_log(d->log, LZR_LOG_ERROR, "worker %u took longer than %llu s to load the stores",
-                w->number, (unsigned long long)(d->start_timeout_us / 1000000));
-        lzr_worker_kill(d, w);
+        lzr_worker_give_up(d, w, "it took longer than %llu s to load the stores (--start-timeout)",
+                           (unsigned long long)(d->start_timeout_us / 1000000));
         return;
     }
     if (w->state == LZR_WORKER_ENDING && w->quit_us > 0 && now >= w->quit_us) {
         w->quit_us = 0;
-        lzr_worker_kill(d, w); /* it was told to end and doesn't */
+        lzr_log(d->log, LZR_LOG_WARN, "worker %u was told to end and doesn't: it is killed",
+                w->number);
+        lzr_worker_kill(d, w);
     }
     if (w->state != LZR_WORKER_STARTING && w->state != LZR_WORKER_READY) {
         return;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/spawn.h"
+#include "engine/config.h"
 #include "engine/engine.h"
 
 extern char **environ;
@@ -76,6 +78,7 @@ void lzr_worker_reset(struct lzr_worker *w)
     }
     lzr_free(w->done);
     w->done = NULL;
+    w->killed_why[0] = '\0';
     lzr_worker_forget_why(w);
 }
 
@@ -105,6 +108,16 @@ void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w)
         }
         w->state = LZR_WORKER_ENDING;
     }
+}
+
+void lzr_worker_give_up(struct lzr_driver *d, struct lzr_worker *w, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(w->killed_why, sizeof w->killed_why, fmt, ap);
+    va_end(ap);
+    lzr_log(d->log, LZR_LOG_ERROR, "worker %u is killed: %s", w->number, w->killed_why);
+    lzr_worker_kill(d, w);
 }
 
 struct lzr_slot *lzr_worker_free_slot(const struct lzr_worker *w)
@@ -305,49 +318,44 @@ static int spawn(const struct lzr_driver *d, int socket_fd, int output_fd, pid_t
     return rc;
 }
 
-/* CONFIG: "name\0path\0" a store, "\0text\0" a computed array beside data files, or an option of
- * theirs. */
-static enum lzr_code send_config(struct lzr_driver *d, struct lzr_channel *c, uint32_t flags,
-                                 struct lzr_err *err)
-{
-    struct lzr_buf b;
-    struct lzr_msg m = {.type = LZR_MSG_CONFIG, .flags = flags};
-    lzr_buf_init(&b, LZR_MAX_MESSAGE - sizeof m);
-    for (size_t i = 0; i < d->nstores; i++) {
-        lzr_buf_add(&b, d->stores[i].name, strlen(d->stores[i].name) + 1);
-        const char *told = d->stores[i].told != NULL ? d->stores[i].told : d->stores[i].path;
-        lzr_buf_add(&b, told, strlen(told) + 1);
-    }
-    for (size_t i = 0; i < d->nops; i++) {
-        lzr_buf_add(&b, "", 1);
-        lzr_buf_add(&b, d->ops[i], strlen(d->ops[i]) + 1);
-    }
-    if (d->follow) {
-        static const char option[] = "\0--follow";
-        lzr_buf_add(&b, option, sizeof option);
-    }
-    enum lzr_code code = lzr_buf_failed(&b)
-                             ? lzr_err_set(err, LZR_E_LIMIT, "the stores' paths are too long")
-                             : lzr_channel_send(c, &m, b.data, (uint32_t)b.len, -1, err);
-    lzr_buf_release(&b);
-    return code;
-}
-
 /* With mu. */
 static void send_facts(struct lzr_driver *d, struct lzr_worker *w)
 {
     struct lzr_err err;
     struct lzr_msg m = {.type = LZR_MSG_FACTS, .bytes = d->handover.facts_bytes};
-    if (w->loader || w->facts_sent || w->state != LZR_WORKER_STARTING || w->channel == NULL ||
-        d->handover.facts_fd < 0) {
+    if (w->loader || w->facts_sent || !w->configured || w->state != LZR_WORKER_STARTING ||
+        w->channel == NULL || d->handover.facts_fd < 0) {
         return;
     }
     w->facts_sent = true;
-    if (lzr_channel_send(w->channel, &m, NULL, 0, d->handover.facts_fd, &err) != LZR_OK) {
+    enum lzr_code code = lzr_channel_send(w->channel, &m, NULL, 0, d->handover.facts_fd, &err);
+    if (code != LZR_OK && code != LZR_E_WORKER) {
         /* It waits for them: without, it is of no use. One that is gone is noticed by its end. */
-        lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s", w->number, err.msg);
-        lzr_worker_kill(d, w);
+        lzr_worker_give_up(d, w, "it could not be told of the sources: %s", err.msg);
     }
+}
+
+/* Sends the part of CONFIG that begins at `at`. Behind the last one, the loader of an edition that
+ * keeps another one's sources is told what that knows of them. */
+static enum lzr_code send_config(struct lzr_driver *d, struct lzr_channel *c, bool loader,
+                                 uint64_t at, bool *last, struct lzr_err *err)
+{
+    bool keeps = loader && d->kept.old != NULL; /* only while it opens */
+    uint32_t flags =
+        (loader ? LZR_CONFIG_LOADER : LZR_CONFIG_FACTS) | (keeps ? LZR_CONFIG_KEEP : 0);
+    enum lzr_code code = lzr_config_send(d, c, flags, at, last, err);
+    return code == LZR_OK && *last && keeps ? lzr_keep_tell(d, c, err) : code;
+}
+
+bool lzr_send_more(struct lzr_driver *d, struct lzr_worker *w, uint64_t at)
+{
+    struct lzr_err err;
+    if (w->configured) {
+        return false;
+    }
+    enum lzr_code code = send_config(d, w->channel, w->loader, at, &w->configured, &err);
+    send_facts(d, w);
+    return code == LZR_OK || code == LZR_E_WORKER;
 }
 
 void lzr_send_facts(struct lzr_driver *d)
@@ -402,13 +410,9 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
         close(output[1]);
     }
     close(theirs);
-    bool keeps = loader && d->kept.old != NULL; /* only while it opens */
-    uint32_t flags = loader ? LZR_CONFIG_LOADER : LZR_CONFIG_FACTS;
-    if (pid > 0 &&
-        (send_config(d, c, flags | (keeps ? LZR_CONFIG_KEEP : 0), &err) == LZR_E_LIMIT ||
-         (keeps && lzr_keep_tell(d, c, &err) != LZR_OK))) {
-        kill(pid, SIGKILL);
-    }
+    bool last = false;
+    enum lzr_code told =
+        pid > 0 ? send_config(d, c, loader, 0, &last, &err) : LZR_E_WORKER;
     if (pid <= 0) {
         if (output[0] >= 0) {
             close(output[0]);
@@ -426,6 +430,7 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
     w->state = LZR_WORKER_STARTING;
     w->jobs_done = 0;
     w->loaded = w->facts_sent = w->said_why = false;
+    w->configured = last;
     w->loader = loader;
     w->next_slot = 0;
     w->began_us = lzr_now_us();
@@ -433,6 +438,9 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
     w->most_jobs = jitter(d->worker_jobs, w);
     w->retire_us = d->worker_age_us > 0 ? w->began_us + jitter(d->worker_age_us, w) : 0;
     d->stats.worker_starts_total++;
+    if (told != LZR_OK && told != LZR_E_WORKER) { /* one that is gone is noticed by its end */
+        lzr_worker_give_up(d, w, "it could not be told of its stores: %s", err.msg);
+    }
     send_facts(d, w);
     pthread_mutex_unlock(&d->mu);
 }

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "http/badhead.h"
 #include "http/mask.h"
 #include "http/request.h"
 
@@ -111,6 +112,12 @@ bool lzr_refuse_early(struct lzr_http_req *r, const char *method, const char *ur
                       const char *version, enum MHD_Result *out)
 {
     struct head h = {0};
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (info != NULL && info->header_size > LZR_MAX_HEAD) {
+        *out = lzr_respond_text(r, 431, lzr_badhead_too_long(r->server));
+        return true;
+    }
     if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0) {
         *out = lzr_respond_text(r, 505, "HTTP/1.1 or HTTP/1.0, please\n");
         return true;

@@ -49,16 +49,16 @@ static struct lzr_span axis_names(const struct lzr_catalog *c, const struct lzr_
 }
 
 /* Whether two arrays can lie in one space: Neuroglancer refuses an axis that has a length in one
- * layer and none in another. */
+ * layer and none in another. names: axis_names of a, where it is a plain one. */
 static bool one_space(const struct lzr_catalog *c, enum lzr_face face, const struct lzr_array *a,
-                      const struct lzr_array *b)
+                      struct lzr_span names, const struct lzr_array *b)
 {
     if (a == b || face == LZR_FACE_PRECOMPUTED) {
         return true; /* nanometres all */
     }
     if (a->kind == LZR_PLAIN) {
-        struct lzr_span x = axis_names(c, a), y = axis_names(c, b);
-        return x.n == y.n && memcmp(x.p, y.p, x.n) == 0;
+        struct lzr_span theirs = axis_names(c, b);
+        return names.n == theirs.n && memcmp(names.p, theirs.p, names.n) == 0;
     }
     static const char letters[] = "xyzt";
     for (const char *l = letters; *l != '\0'; l++) {
@@ -104,6 +104,7 @@ static size_t show_through(const struct scope *s, enum lzr_face face, bool plain
 {
     static const enum lzr_array_kind order[] = {LZR_PLAIN, LZR_IMAGE, LZR_LABELS};
     const struct lzr_array *first = NULL;
+    struct lzr_span names = {"", 0};
     size_t arrays = 0;
     *look = (struct lzr_look){.catalog = s->catalog, .face = face, .store = s->store};
     if (s->store == NULL && lzr_catalog_nstores(s->catalog) == 1) {
@@ -117,11 +118,14 @@ static size_t show_through(const struct scope *s, enum lzr_face face, bool plain
                 continue;
             }
             if ((a->kind == LZR_PLAIN) != plain || !lzr_look_shows(a, face, &cast) ||
-                (first != NULL && !one_space(s->catalog, face, first, a))) {
+                (first != NULL && !one_space(s->catalog, face, first, names, a))) {
                 look->left_out++;
                 continue;
             }
-            first = first == NULL ? a : first;
+            if (first == NULL) {
+                first = a;
+                names = plain ? axis_names(s->catalog, a) : names;
+            }
             arrays++;
             add_layers(look, a, cast);
         }

@@ -14,7 +14,7 @@ bool lzr_serve_page(struct lzr_http_req *r, const struct lzr_target *t, enum MHD
     } else if (strcmp(t->key, "metrics") == 0) {
         *out = lzr_serve_metrics(r);
     } else if (strcmp(t->key, "api/stats") == 0) {
-        *out = lzr_serve_stats(r);
+        *out = lzr_serve_stats(r, t->query);
     } else if (strcmp(t->key, "api/workers") == 0) {
         *out = lzr_serve_workers(r);
     } else if (strcmp(t->key, "api/reload") == 0) {

@@ -140,7 +140,7 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
     /* A result that came when the client had left is given back here. */
     lzr_blob_unref(&r->wish.result.blob);
     lzr_free(r->wish.result.text);
-    lzr_free(r->view);
+    lzr_view_drop(r);
     lzr_edition_drop(&r->edition);
     if (r->reload != NULL) {
         lzr_free(r->reload->traceback);
@@ -250,7 +250,8 @@ static enum MHD_Result route(struct lzr_http_req *r)
     case LZR_NODE_DOC:
         return lzr_serve_doc(r, hit.doc);
     case LZR_NODE_DIR:
-        return lzr_serve_dir(r, hit.dir, &t);
+    case LZR_NODE_FOLDER:
+        return lzr_serve_folder(r, &hit, &t);
     case LZR_NODE_CHUNK:
         r->chunk = hit.chunk;
         return lzr_chunk_begin(r);

@@ -142,18 +142,40 @@ void lzr_target_parse(const char *raw, size_t n, struct lzr_target *out)
     out->kind = odd || !canonical(out->key, out->len) ? LZR_TARGET_NOTHING : LZR_TARGET_KEY;
 }
 
-bool lzr_query_has(const char *query, const char *name)
+/* What stands behind the parameter's name: '=', '&' or the end; NULL: it isn't there. */
+static const char *find_parameter(const char *query, const char *name)
 {
     size_t n = strlen(name);
     while (query != NULL && *query != '\0') {
         if (strncmp(query, name, n) == 0 &&
             (query[n] == '\0' || query[n] == '=' || query[n] == '&')) {
-            return true;
+            return query + n;
         }
         query = strchr(query, '&');
         query = query != NULL ? query + 1 : NULL;
     }
-    return false;
+    return NULL;
+}
+
+bool lzr_query_has(const char *query, const char *name)
+{
+    return find_parameter(query, name) != NULL;
+}
+
+size_t lzr_query_number(const char *query, const char *name, size_t otherwise)
+{
+    const char *p = find_parameter(query, name);
+    size_t v = 0;
+    if (p == NULL || *p != '=' || p[1] < '0' || p[1] > '9') {
+        return otherwise;
+    }
+    while (*++p >= '0' && *p <= '9') {
+        if (__builtin_mul_overflow(v, (size_t)10, &v) ||
+            __builtin_add_overflow(v, (size_t)(*p - '0'), &v)) {
+            return otherwise;
+        }
+    }
+    return *p == '\0' || *p == '&' ? v : otherwise;
 }
 
 int lzr_query_value(const char *query, const char *name, char *out, size_t n)

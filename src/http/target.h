@@ -40,5 +40,7 @@ void lzr_target_parse(const char *raw, size_t n, struct lzr_target *out);
 int lzr_query_value(const char *query, const char *name, char *out, size_t n);
 /* Whether the query holds this name as a parameter (with or without a value). */
 bool lzr_query_has(const char *query, const char *name);
+/* The number that the query gives to this name, "name=12"; otherwise where it gives none. */
+size_t lzr_query_number(const char *query, const char *name, size_t otherwise);
 
 #endif

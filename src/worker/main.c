@@ -309,14 +309,15 @@ static enum next load_failed(struct worker *w)
     return END;
 }
 
-/* The stores of a CONFIG as a list of (name, path). NULL: *sensible is false, or a Python error. */
-static PyObject *read_config(const struct lzr_wire_packet *p, bool *sensible)
+/* The stores of a CONFIG's text as a list of (name, path). NULL: *sensible is false, or a Python
+ * error. */
+static PyObject *read_config(const char *text, size_t n, bool *sensible)
 {
     PyObject *list = PyList_New(0);
-    *sensible = p->msg.len > 0 && p->text[p->msg.len - 1] == '\0';
-    for (size_t i = 0; list != NULL && *sensible && i < p->msg.len;) {
-        const char *name = p->text + i, *path = name + strlen(name) + 1;
-        if (path >= p->text + p->msg.len) {
+    *sensible = n > 0 && text[n - 1] == '\0';
+    for (size_t i = 0; list != NULL && *sensible && i < n;) {
+        const char *name = text + i, *path = name + strlen(name) + 1;
+        if (path >= text + n) {
             *sensible = false;
             break;
         }
@@ -325,7 +326,7 @@ static PyObject *read_config(const struct lzr_wire_packet *p, bool *sensible)
             Py_CLEAR(list);
         }
         Py_XDECREF(pair);
-        i = (size_t)(path - p->text) + strlen(path) + 1;
+        i = (size_t)(path - text) + strlen(path) + 1;
     }
     if (!*sensible) {
         Py_CLEAR(list);
@@ -360,7 +361,10 @@ static enum next load(struct worker *w)
     if (w->loaded) {
         return BROKEN;
     }
-    PyObject *list = read_config(&w->packet, &sensible);
+    size_t n = 0;
+    char *text = lzr_wire_config(w->fd, &w->packet, &n);
+    PyObject *list = text != NULL ? read_config(text, n, &sensible) : NULL;
+    free(text);
     if (!sensible) {
         return BROKEN;
     }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -82,6 +83,31 @@ int lzr_wire_receive(int socket_fd, struct lzr_wire_packet *p)
     }
     p->text[p->msg.len] = '\0';
     return 1;
+}
+
+char *lzr_wire_config(int socket_fd, struct lzr_wire_packet *p, size_t *n)
+{
+    size_t total = p->msg.total > p->msg.len ? (size_t)p->msg.total : p->msg.len, have = 0;
+    char *text = total <= LZR_MAX_CONFIG ? malloc(total + 1) : NULL;
+    while (text != NULL) {
+        if (p->msg.type != LZR_MSG_CONFIG || p->fd >= 0 || p->msg.len > total - have ||
+            (p->msg.len == 0 && have < total)) {
+            break;
+        }
+        memcpy(text + have, p->text, p->msg.len);
+        have += p->msg.len;
+        text[have] = '\0';
+        if (have == total) {
+            *n = total;
+            return text;
+        }
+        struct lzr_msg more = {.type = LZR_MSG_MORE, .bytes = have};
+        if (!lzr_wire_send(socket_fd, &more, NULL, 0) || lzr_wire_receive(socket_fd, p) <= 0) {
+            break;
+        }
+    }
+    free(text);
+    return NULL;
 }
 
 bool lzr_wire_pending(int socket_fd)

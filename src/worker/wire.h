@@ -20,6 +20,10 @@ bool lzr_wire_send(int socket_fd, struct lzr_msg *m, const char *text, size_t le
 bool lzr_wire_send_fd(int socket_fd, struct lzr_msg *m, int fd);
 /* Waits for a message. 1: one came; 0: the server is gone; -1: it makes no sense. */
 int lzr_wire_receive(int socket_fd, struct lzr_wire_packet *p);
+/* The whole text of a CONFIG that has come, the rest of which is asked for and waited for; p is
+ * used for that. n bytes and a NUL, to be freed by the caller. NULL: the server is gone, what it
+ * sent makes no sense, or there is no memory. */
+char *lzr_wire_config(int socket_fd, struct lzr_wire_packet *p, size_t *n);
 /* Whether a message is there already. */
 bool lzr_wire_pending(int socket_fd);
 

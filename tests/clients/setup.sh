@@ -47,16 +47,18 @@ find_python() {
     return 1
 }
 
-# make_env NAME INTERPRETER REQUIREMENTS
+# make_env NAME INTERPRETER REQUIREMENTS: each with its hash, that of the wheel for x86-64, as
+# "pip install --dry-run --ignore-installed --no-deps -r FILE --report -" says it
 make_env() {
-    want=$( (echo "$2"; cat "$3") | sha256sum)
+    # Without the hashes: what is there stays if only they are new.
+    want=$( (echo "$2"; sed 's/ --hash=[^ ]*//g' "$3") | sha256sum)
     if [ "$(cat "$envs/$1/.installed" 2>/dev/null)" = "$want" ]; then
         return 0
     fi
     echo "clients/setup.sh: installing $1 (from $(basename "$3"))"
     rm -rf "${envs:?}/$1"
     "$2" -m venv "$envs/$1"
-    "$envs/$1/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$3"
+    "$envs/$1/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$3"
     echo "$want" >"$envs/$1/.installed"
 }
 

@@ -1,5 +1,6 @@
 """What docs/readers.md says to paste is run as it stands there, against examples/brain.py, and prints what its
 comment says; the versions that its table names are those that the tests install."""
+import json
 import re
 import subprocess
 import sys
@@ -55,7 +56,7 @@ def test_the_versions_are_those_that_are_installed():
     """By their first two numbers; the table is renewed with the requirements."""
     pins = {}
     for file in sorted(HERE.glob("requirements-*.txt")):
-        for name, version in re.findall(r"^([\w.-]+)==(\S+)$", file.read_text(), re.M):
+        for name, version in re.findall(r"^([\w.-]+)==(\S+)", file.read_text(), re.M):
             pins.setdefault(name.lower().replace("_", "-"), set()).add(version)
     pins["zarrita"] = set(re.findall(r'"zarrita": "[^\d]*([\d.]+)"', (HERE / "package.json").read_text()))
     rows = {"zarr-python 3 ": "zarr", "… through obstore": "obstore", "… through zarrs": "zarrs", "xarray": "xarray",
@@ -67,3 +68,29 @@ def test_the_versions_are_those_that_are_installed():
         short = {".".join(v.split(".")[:2]) for v in pins[name]}
         for s in short:
             assert re.search(rf"(?<![\d.]){re.escape(s)}(?!\d)", cell), (row, cell, short)
+
+
+NANS = """
+import itertools, json
+import numpy as np, tensorstore as ts
+from lazarr import _levels
+a = np.array(list(itertools.product([1, 2, np.nan], repeat=4)), "f4").ravel()  # each window of four once
+differ = []
+for method in ("mean", "mode", "max", "min", "stride"):
+    theirs = ts.downsample(ts.array(a), [4], method).read().result()
+    if not np.array_equal(theirs, _levels.downsample(a, (4,), method), equal_nan=True):
+        differ.append(method)
+print(json.dumps(differ))
+"""
+
+
+def test_what_levels_says_of_tensorstore():
+    """docs/levels.md: with a NaN in the window, max, min and mode of floats aren't tensorstore's; mean and stride are."""
+    text = (lzr.ROOT / "docs" / "levels.md").read_text()
+    python = lzr.ENVS / "readers" / "bin" / "python"
+    lzr.need(python.exists(), "readers (tests/clients/setup.sh makes it)")
+    p = subprocess.run([python, "-c", NANS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=50 * lzr.SLOW,
+                       env=lzr.environment(PYTHONPATH=str(lzr.PYTHON_DIR)))
+    assert p.returncode == 0, p.stderr.decode()[-2000:]
+    said = re.search(r"windows with a NaN under\s+([^.]*)\.", text).group(1)
+    assert set(re.findall(r'"(\w+)"', said)) == set(json.loads(p.stdout)), (said, p.stdout)

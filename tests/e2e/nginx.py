@@ -38,6 +38,9 @@ http {{
 """
 # What docs/viewers.md tells to write there.
 HEADERS = """
+            proxy_set_header Host 127.0.0.1:{upstream};
+            proxy_set_header X-Forwarded-Port "";
+            proxy_set_header Forwarded "";
             proxy_set_header X-Forwarded-Proto $scheme;
             proxy_set_header X-Forwarded-Host $http_host;
             proxy_set_header X-Forwarded-Prefix {prefix};
@@ -59,7 +62,7 @@ class Nginx:
         config.write_text(CONFIG.format(
             folder=self.folder, port=self.port, upstream=upstream, prefix=prefix,
             read_timeout=read_timeout, user="user root;" if os.getuid() == 0 else "",
-            headers=HEADERS.format(prefix=prefix) if tell else ""))
+            headers=HEADERS.format(prefix=prefix, upstream=upstream) if tell else ""))
         self.process = subprocess.Popen(
             [program(), "-c", config, "-p", self.folder, "-e", self.folder / "error.log"],
             stdin=subprocess.DEVNULL, preexec_fn=lzr._die_with_parent, start_new_session=True)

@@ -375,3 +375,38 @@ def test_what_is_missing_is_said_in_one_line(tmp_path):
                        ("x.h5::/b", "there is no 'b' in it"), ("text.txt::b", "'::' is for data files")):
         r = run("describe", tmp_path / name)
         assert r.returncode == 1 and text in r.stderr and "Traceback" not in r.stderr, r.stderr
+
+
+@pytest.mark.limit(120)
+def test_a_tifffile_that_is_too_new_for_the_zarr_there_is(tmp_path):
+    """tifffile since 2025 refuses zarr-python 2 when it is asked for tiles; the file is then read as without zarr."""
+    import tifffile
+    env = tmp_path / "env"
+    p = subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", "--system-site-packages", env],
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=lzr.environment())
+    lzr.need(p.returncode == 0, "python3-venv")
+    packages, = env.glob("lib/python*/site-packages")
+    (packages / "newer.pth").write_text("import newer\n")
+    (packages / "newer.py").write_text("""
+import importlib.abc, importlib.util, sys
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name != "tifffile.tifffile":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        run = spec.loader.exec_module
+        def exec_module(module):
+            run(module)
+            def aszarr(self, *args, **more):
+                raise ValueError("zarr 2.13.6 < 3 is not supported")
+            module.TiffPageSeries.aszarr = aszarr
+        spec.loader.exec_module = exec_module
+        return spec
+sys.meta_path.insert(0, Finder())
+""")
+    values = np.arange(40 * 50, dtype="u2").reshape(40, 50)
+    tifffile.imwrite(tmp_path / "packed.tif", values, compression="zlib")
+    with lzr.Server(tmp_path / "packed.tif", "--python", env, "--no-access-log") as srv:
+        got = lzr.read_array(srv, "/zarr2/packed.zarr/data/0")
+    assert (got == values).all()

@@ -146,6 +146,8 @@ def main():
                 if ONCE:
                     open(ONCE, "w").close()
                 lie(packet)
+            elif head[TYPE] == MANIFEST_PART and HOW == "large_manifest":
+                socket.send_fds(server, [changed(packet, TOTAL=65 << 20)], fds)
             else:
                 socket.send_fds(server, [packet], fds)
             for fd in fds:

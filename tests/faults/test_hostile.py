@@ -59,7 +59,7 @@ def test_what_breaks_the_protocol_is_killed_and_the_block_computed_again(hostile
     srv = hostile(how)
     assert srv.chunk(key(1)) == body(1)
     assert srv.chunk(key(13)) == body(13)  # by its successor
-    srv.wait_log("worker 0 broke the protocol and is killed")
+    srv.wait_log("worker 0 is killed: it broke the protocol")
     for i in range(2, 12):
         assert srv.chunk(key(i)) == body(i)
     m = srv.metrics()
@@ -86,6 +86,11 @@ def test_one_that_always_lies_is_a_500(hostile, how):
     assert srv.metric("worker_deaths_total") == 2
 
 
+def test_a_manifest_that_is_too_large_is_named(hostile):
+    with pytest.raises(AssertionError, match="the manifest is larger than the limit of 64 MiB"):
+        hostile("large_manifest")
+
+
 def test_one_that_hangs_up_but_lives(hostile):
     srv = hostile("hang_up")
     assert srv.chunk(key(13)) == body(13)
@@ -95,7 +100,7 @@ def test_one_that_hangs_up_but_lives(hostile):
 def test_an_answer_given_twice(hostile):
     srv = hostile("twice")
     assert srv.chunk(key(13)) == body(13)
-    srv.wait_log("worker 0 broke the protocol and is killed")
+    srv.wait_log("worker 0 is killed: it broke the protocol")
     assert srv.chunk(key(2)) == body(2)
 
 

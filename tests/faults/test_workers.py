@@ -107,7 +107,7 @@ def test_a_memory_hog_is_killed_at_the_hard_limit(serve, gate):
     assert r.status == 500, r
     assert re.search(r"died twice over this chunk: it used \d+ MiB of memory, more than "
                      r"--worker-memory allows \(300 MiB\), and was killed", r.text), r.text
-    srv.wait_log(r"worker 0: it used \d+ MiB of memory")
+    srv.wait_log(r"worker 0 is killed: it used \d+ MiB of memory")
     fine(srv, gate, 2)
     m = quiet(srv)
     assert m["memory_kills_total"] == 2 and m["worker_deaths_total"] == 2 and m["retries_total"] == 1

@@ -14,12 +14,12 @@ unset VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH || true
 exec 9>"$envs/.gallery-lock" # two runs at once must not write to one folder
 flock 9
 
-want=$(sha256sum <"$here/requirements.txt")
+want=$(sed 's/ --hash=[^ ]*//g' "$here/requirements.txt" | sha256sum)
 if [ "$(cat "$envs/stardist/.installed" 2>/dev/null)" != "$want" ]; then
     echo "gallery/setup.sh: installing stardist and tensorflow"
     rm -rf "$envs/stardist"
     /usr/bin/python3 -m venv "$envs/stardist"
-    "$envs/stardist/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$here/requirements.txt"
+    "$envs/stardist/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$here/requirements.txt"
     echo "$want" >"$envs/stardist/.installed"
 fi
 if [ ! -e "$envs/nuclei/lazarr-nuclei-1/nuclei/weights_best.h5" ]; then

@@ -36,6 +36,11 @@ if [ "$(cat "$envs/java/.lib" 2>/dev/null)" != "$want" ]; then
         rm -rf "$envs/java/lib"
         missing "the decoders (mvn could not fetch them from Maven Central)"
     }
+    (cd "$envs/java/lib" && sha256sum --quiet --strict -c "$here/jars.sha256") || {
+        echo "java/setup.sh: what came from Maven Central isn't what tests/java/jars.sha256 says" >&2
+        rm -rf "$envs/java/lib"
+        exit 1
+    }
     echo "$want" >"$envs/java/.lib"
 fi
 

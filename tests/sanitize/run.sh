@@ -22,7 +22,7 @@ fi
 pure=none
 files=(tests/e2e/test_{a_http,b_engine,b_failures,h_reload,c_inputs,d_pyramid,b_handover,b_slots}.py)
 if [ "$preset" = tsan ]; then
-    pure='corpus_|unit_(access|catalog|codec|cond|cors|cost|dtype|grid|json|manifest|manifest_graph|oom|public|pyramid|range|reach|strided|target)$'
+    pure='corpus_|unit_(access|catalog|codec|cond|cors|cost|dtype|grid|json|manifest|manifest_graph|oom|plan|public|pyramid|range|reach|strided|target|touched)$'
 else
     files+=(tests/e2e/test_{a_basic,a_formats,h_hostile}.py)
 fi

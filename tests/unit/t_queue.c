@@ -164,14 +164,14 @@ static void urgent_ones_come_first(void **state)
     struct world *w = world_of(LZR_ORDER_BURSTS);
     struct lzr_flight retry = {.needs_fresh = true, .fresh_until_us = 2000 * MS, .index = 99};
     struct lzr_flight input = {.index = 98};
-    (void)ask(w, A, 0, 1000 * MS);
+    (void)ask(w, A, 0, 1800 * MS);
     lzr_queue_push_front(&w->q, &retry);
     assert_int_equal(lzr_queue_next(&w->q, true, 1500 * MS, ANY)->index, 99);
     assert_int_equal(lzr_queue_next(&w->q, false, 1500 * MS, ANY)->index, 0);
     assert_int_equal(lzr_queue_next(&w->q, false, 2000 * MS, ANY)->index,
                      99); /* any will do by now */
     lzr_queue_push_front(&w->q, &input);
-    expect(w, 9000 * MS, "99 98 0"); /* to workers that have run nothing */
+    expect(w, 2100 * MS, "99 98 0"); /* to workers that have run nothing */
     end(w);
 }
 
@@ -189,7 +189,7 @@ static void a_fresh_worker_is_for_the_retry(void **state)
         lzr_queue_push_urgent(&w->q, &urgent[i]);
         lzr_queue_take(&w->q, &urgent[i]);
     }
-    assert_true(lzr_queue_turn(&w->q)); /* a root's */
+    assert_true(lzr_queue_turn(&w->q, 0)); /* a root's */
     lzr_queue_push_front(&w->q, &retry);
     lzr_queue_push_front(&w->q, &before); /* one that was prepared for another worker */
     assert_int_equal(lzr_queue_next(&w->q, true, 1500 * MS, ANY)->index, 99);
@@ -496,7 +496,7 @@ static void test_turns_of_roots(void **state)
             lzr_queue_push_urgent(&w->q, f);
         }
         while (lzr_queue_n(&w->q) > 0) {
-            bool turn = lzr_queue_turn(&w->q);
+            bool turn = lzr_queue_turn(&w->q, 0);
             struct lzr_flight *f = lzr_queue_next(&w->q, true, 2 * MS, ANY);
             assert_non_null(f);
             assert_true(f->urgent ? !turn : turn || w->q.urgent.n == 0);
@@ -505,6 +505,38 @@ static void test_turns_of_roots(void **state)
         }
         assert_string_equal(got, roots ? "uuuuuuuuuuuuuuuuruuuruuuruuuruuuuu"
                                        : "uuuuuuuuuuuuuuuuuuuuuuuuuuuuuu");
+        end(w);
+    }
+}
+
+/* Long blocks make long runs: a root that has waited for 0.3 s has its turn after three of them, and
+ * for 0.7 s after one; never two roots in a row. */
+static void test_a_root_that_has_waited(void **state)
+{
+    (void)state;
+    for (int ms = 100; ms <= 1000; ms += 900) {
+        struct world *w = world_of(LZR_ORDER_BURSTS);
+        char got[30] = "";
+        for (int i = 0; i < 8; i++) {
+            (void)ask(w, A, 0, 1000 * MS);
+            struct lzr_flight *f = &w->f[w->n];
+            f->array = &w->arrays[1];
+            f->index = w->n++;
+            lzr_queue_push_urgent(&w->q, f);
+        }
+        for (int i = 0; i < 8; i++) {
+            struct lzr_flight *f =
+                lzr_queue_next(&w->q, true, (uint64_t)(1000 + i * ms) * MS, ANY);
+            got[i] = f->urgent ? 'u' : 'r';
+            lzr_queue_take(&w->q, f);
+        }
+        while (w->q.nroots > 0) {
+            lzr_queue_remove(&w->q, lzr_queue_root(&w->q, 9000 * MS, ANY));
+        }
+        while (w->q.urgent.n > 0) {
+            lzr_queue_remove(&w->q, w->q.urgent.head);
+        }
+        assert_string_equal(got, ms == 100 ? "uuuruuur" : "urururur");
         end(w);
     }
 }
@@ -527,8 +559,8 @@ static void test_a_turn_that_is_passed(void **state)
         struct lzr_flight *f = lzr_queue_next(&w->q, true, 2 * MS, ANY);
         assert_true(f != NULL && f->urgent);
         lzr_queue_take(&w->q, f);
-        assert_int_equal(lzr_queue_turn(&w->q), i == 15 || i == 18);
-        if (lzr_queue_turn(&w->q)) {
+        assert_int_equal(lzr_queue_turn(&w->q, 0), i == 15 || i == 18);
+        if (lzr_queue_turn(&w->q, 0)) {
             lzr_queue_pass(&w->q);
         }
     }
@@ -542,6 +574,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_turns_of_roots),
         cmocka_unit_test(test_a_turn_that_is_passed),
+        cmocka_unit_test(test_a_root_that_has_waited),
         cmocka_unit_test(arrival_inside_a_burst),
         cmocka_unit_test(the_newest_burst_first),
         cmocka_unit_test(the_old_have_every_other_turn),

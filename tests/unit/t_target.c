@@ -158,6 +158,14 @@ static void test_query(void **state)
     assert_false(lzr_query_has("a=acl", "acl"));
     assert_false(lzr_query_has("", "acl"));
     assert_false(lzr_query_has(NULL, "acl"));
+    assert_int_equal(lzr_query_number("arrays=12", "arrays", 7), 12);
+    assert_int_equal(lzr_query_number("a=1&arrays=0&b", "arrays", 7), 0);
+    assert_int_equal(lzr_query_number("arrays=", "arrays", 7), 7);
+    assert_int_equal(lzr_query_number("arrays", "arrays", 7), 7);
+    assert_int_equal(lzr_query_number("arrays=-1", "arrays", 7), 7);
+    assert_int_equal(lzr_query_number("arrays=1x", "arrays", 7), 7);
+    assert_int_equal(lzr_query_number("arrays=99999999999999999999", "arrays", 7), 7);
+    assert_int_equal(lzr_query_number(NULL, "arrays", 7), 7);
 }
 
 static void test_values(void **state)

@@ -38,7 +38,8 @@ if [ "$(cat "$envs/viewer/.installed" 2>/dev/null)" != "$want" ]; then
     # Debian's npm 9 can't read a lock with an override that is a folder; a newer one can.
     npm=npm
     if [ "$(npm --version | cut -d. -f1)" -lt 10 ]; then
-        npm install --prefix "$envs/viewer/npm" --no-audit --no-fund --loglevel=error npm@10.9.4
+        cp -r "$here/npm" "$envs/viewer/npm" # its lock has the hash of it
+        (cd "$envs/viewer/npm" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
         npm="$envs/viewer/npm/node_modules/.bin/npm"
     fi
     (cd "$envs/viewer" && "$npm" ci --ignore-scripts --no-audit --no-fund --loglevel=error)

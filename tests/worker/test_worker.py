@@ -11,8 +11,8 @@ import pytest
 
 import lzr
 from cast_cases import CASES
-from wdriver import (CONFIG, CONTROL, DONE, DROP_SLOT, FAILED, FORMAT, JOB, LOAD_FAILED, MAX_MESSAGE,
-                     FORKED, PINNED, QUIT, SLOT, UNPINNED, VERSION, Worker, pack)
+from wdriver import (CONFIG, CONTROL, DONE, DROP_SLOT, FAILED, FORKED, FORMAT, JOB, LOAD_FAILED, MAX_MESSAGE,
+                     MORE, PINNED, QUIT, SLOT, UNPINNED, VERSION, Worker, pack)
 
 DTYPES = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16",
           "float32", "float64", "complex64", "complex128"]
@@ -505,6 +505,30 @@ def test_slots_that_are_none(worker, size, number):
 def test_nonsense_before_the_store(worker, first):
     w = worker(None, load=False)
     w.socket.send(first)
+    assert w.end() == 1 and "lazarr-worker: " in w.log
+
+
+def test_a_configuration_in_parts(worker, tmp_path):
+    """It asks for what is still to come, byte by byte if need be."""
+    path = tmp_path / "own.py"
+    path.write_text("import lazarr, numpy as np\n" + ONE)
+    text = b"s\0" + os.fsencode(path) + b"\0"
+    w = worker(None, load=False)
+    w.socket.send(pack(CONFIG, text[:1], total=len(text)))
+    for i in range(1, len(text)):
+        m = w.receive()
+        assert (m.type, m.bytes) == (MORE, i)
+        w.socket.send(pack(CONFIG, text[i:i + 1], total=len(text)))
+    w.load(1)
+    assert w.refused is None and len(w.arrays) == 1
+
+
+@pytest.mark.parametrize("second", [pack(JOB, seq=1), pack(CONFIG, b"", total=9), pack(CONFIG, b"x" * 99, total=9)])
+def test_nonsense_as_the_rest_of_it(worker, second):
+    w = worker(None, load=False)
+    w.socket.send(pack(CONFIG, b"s\0/n", total=9))
+    assert w.receive().type == MORE
+    w.socket.send(second)
     assert w.end() == 1 and "lazarr-worker: " in w.log
 
 

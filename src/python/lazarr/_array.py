@@ -26,6 +26,12 @@ def label(kind: str, name: Any) -> str:
     return f'{kind} "{shown if len(shown) <= 80 else shown[:77] + "..."}"'
 
 
+def _above(path: str) -> "list[str]":
+    """The groups that a path lies in, the outermost first, the root not: "a/b/c" in "a", "a/b"."""
+    names = path.split("/")
+    return ["/".join(names[:k]) for k in range(1, len(names))]
+
+
 class Registry:
     """What one store's file has defined so far."""
 
@@ -33,9 +39,9 @@ class Registry:
         self.arrays: list["Array"] = []
         self.by_path: dict[str, "Array"] = {}
         self.groups: dict[str, dict] = {}
-        # Paths around the arrays; of the groups and around them.
-        self._around: set[str] = set()
-        self._grouped: set[str] = set()
+        # A path that something lies in: the first array, and the first group, that was put there.
+        self._outer: dict[str, str] = {}
+        self._outer_of_groups: dict[str, str] = {}
         self.pending: dict[object, str] = {}  # decorators that were made and not applied yet
 
     def find(self, path: str) -> Optional["Array"]:
@@ -57,36 +63,36 @@ class Registry:
     def add(self, a: "Array") -> None:
         if a.path in self.by_path:
             raise StoreError(f'array "{a.path}": the path is already that of another array')
-        parts = a.path.split("/")
-        around = ["/".join(parts[:i]) for i in range(1, len(parts))]
-        for outer in around:
-            if outer in self.by_path:
-                raise StoreError(f'array "{a.path}": its path lies inside the array "{outer}"')
-        if a.path in self._around:
-            inner = next(p for p in self.by_path if p.startswith(a.path + "/"))
-            raise StoreError(f'array "{inner}": its path lies inside the array "{a.path}"')
-        for g in self.groups if a.path in self._grouped else ():
-            self._group_clash(g, a.path)
-        self._around.update(around)
+        above = _above(a.path)
+        inner, outer = self._outer.get(a.path), a.path
+        for name in above:
+            if name in self.by_path:
+                inner, outer = a.path, name
+        if inner is not None:
+            raise StoreError(f'array "{inner}": its path lies inside the array "{outer}"')
+        group = a.path if a.path in self.groups else self._outer_of_groups.get(a.path)
+        if group is not None:
+            self._group_clash(group, a.path)
         self.arrays.append(a)
         self.by_path[a.path] = a
+        for name in above:
+            self._outer.setdefault(name, a.path)
 
     def add_group(self, path: str, attributes: dict) -> None:
         if path in self.groups:
             raise StoreError(f'group "{path}": the path is already that of another group')
-        parts = path.split("/")
-        within = ["/".join(parts[:i]) for i in range(1, len(parts) + 1)]
-        for p in within:
-            if p in self.by_path:
-                self._group_clash(path, p)
-        self._grouped.update(within)
+        above = _above(path)
+        for name in [*above, path]:
+            if name in self.by_path:
+                self._group_clash(path, name)
         self.groups[path] = attributes
+        for name in above:
+            self._outer_of_groups.setdefault(name, path)
 
     @staticmethod
     def _group_clash(group: str, array: str) -> None:
-        if group == array or group.startswith(array + "/"):
-            raise StoreError(f'group "{group}": its path is that of, or lies inside, the array '
-                             f'"{array}"')
+        raise StoreError(f'group "{group}": its path is that of, or lies inside, the array '
+                         f'"{array}"')
 
 
 class _Current:
@@ -112,8 +118,7 @@ def _next_unsettled(a: "Array") -> Optional["Array"]:
     """The first input of `a` that isn't settled itself; StoreError where one doesn't exist."""
     for one in a._wanted:
         if isinstance(one.array, str):
-            found = a._registry.find(one.array) if a._registry is not None \
-                else CURRENT.loose.get(one.array)
+            found = _find(one.array, a._registry)
             if found is None:
                 raise StoreError(f'{label("array", a.path)}: inputs: there is no array '
                                  f'"{one.array}"' + (" in this store" if a._registry else ""))
@@ -127,32 +132,47 @@ def settle(a: "Array") -> None:
     """Finds an array's inputs, theirs first, and puts its parameters into normal form. StoreError for
     an input that isn't there and for a cycle, which it names."""
     trail = [] if a._settled else [a]
+    on_trail = set(trail)  # arrays compare as objects
     while trail:
         below = _next_unsettled(trail[-1])
         if below is None:
-            trail.pop()._settle()
-        elif below in trail:
+            done = trail.pop()
+            on_trail.discard(done)
+            done._settle()
+        elif below in on_trail:
             names = [x.path for x in trail[trail.index(below):]] + [below.path]
             raise StoreError(f'{label("array", below.path)}: inputs go in a circle: '
                              f'{" -> ".join(names)}')
         else:
             trail.append(below)
+            on_trail.add(below)
+
+
+def _find(path: str, registry: Optional[Registry]) -> Optional["Array"]:
+    """The array that a path means among a store's, or, outside of one, among all."""
+    return registry.find(path) if registry is not None else CURRENT.loose.get(path)
 
 
 def _try_settle(a: "Array") -> None:
-    """Settles an array at once where all that it needs is there; else the end of the file does it."""
+    """Settles an array at once where all that it needs is there; else the end of the file does it, and
+    the path that isn't there is kept, so that what is made of `a` needn't look through all below it."""
     seen, todo = set(), [a]
     while todo:
         x = todo.pop()
         for one in x._wanted:
             b: Any = one.array
             if isinstance(b, str):
-                b = x._registry.find(b) if x._registry is not None else CURRENT.loose.get(b)
+                b = _find(b, x._registry)
             if b is None or b is a:
+                a._missing = str(one.array) if b is None else a.path
                 return
-            if not b._settled and b not in seen:
-                seen.add(b)
-                todo.append(b)
+            if b._settled or b in seen:
+                continue
+            if b._missing is not None and _find(b._missing, b._registry) is None:
+                a._missing = b._missing
+                return
+            seen.add(b)
+            todo.append(b)
     settle(a)
 
 
@@ -314,6 +334,7 @@ class Array(_Indexed):
         self._wanted = list(inputs)
         self._registry = CURRENT.registry
         self._settled = False
+        self._missing: Optional[str] = None  # while an input isn't there yet: a path it waits for
         self._blocks: "OrderedDict[tuple, np.ndarray]" = OrderedDict()
         self._bytes = 0
         try:

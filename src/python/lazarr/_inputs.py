@@ -145,6 +145,8 @@ class Placed(NamedTuple):
 
 
 def _integer(name: str, v: Any) -> int:
+    if type(v) is int:
+        return v
     if isinstance(v, (bool, np.bool_)) or not isinstance(v, numbers.Integral):
         raise StoreError(f"{name} must be integers, got {v!r}")
     return int(v)

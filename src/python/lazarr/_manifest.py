@@ -16,6 +16,13 @@ from ._errors import StoreError
 from ._inputs import Placed
 
 VERSION = "0.1.0"
+MAX_MANIFEST = 64 << 20  # bytes: limits.h, LZR_MAX_MANIFEST
+
+
+# One encoder of each kind: json.dumps makes its own at every call, and indented text is written by
+# a slow loop in Python. `lazarr describe` indents.
+_TEXT = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"), check_circular=False)
+_SORTED = json.JSONEncoder(sort_keys=True, default=str)
 
 
 def _int(v: int) -> Any:
@@ -102,14 +109,21 @@ def _dependency(d: Any, folder: str) -> bytes:
         raise StoreError(f"depends: {d!r} can't be read: {e}") from None
 
 
-def array_digest(a: Array, e: dict, store_digest: str, folder: str, inputs: Sequence[str]) -> str:
+def _own(a: Array, e: dict, text: str) -> str:
+    """What an array's digest takes in of its entry, whose text is given."""
+    if a.is_source:
+        # Files with their size and mtime; arrays in memory only for being there: their place depends
+        # on the others, and their values on what the start or version= stands for.
+        e = dict(e, levels=[dict(v, data=True) if v.get("data") and v["data"]["file"] is None else v
+                            for v in e["levels"]])
+    elif not a.attributes and not a.channels:
+        return text
+    return _SORTED.encode(e)  # however a user's own members are ordered
+
+
+def array_digest(a: Array, own: str, store_digest: str, folder: str, inputs: Sequence[str]) -> str:
     """Digest of what makes an array's chunks, its inputs' digests included. With version= only that
     and what it depends on count, so that an edit elsewhere in the file changes nothing."""
-    # Files with their size and mtime; arrays in memory only for being there: their place depends on
-    # the others, and their values on what the start or version= stands for.
-    levels = [dict(v, data=True) if v.get("data") and v["data"]["file"] is None else v
-              for v in e["levels"]]
-    own = json.dumps(dict(e, levels=levels), sort_keys=True, default=str).encode()
     try:
         depends = [_dependency(d, folder) for d in a.depends]
     except StoreError as err:
@@ -118,38 +132,50 @@ def array_digest(a: Array, e: dict, store_digest: str, folder: str, inputs: Sequ
         tag = a.version
     else:
         tag = store_digest
-    return _digest(VERSION.encode(), own, tag.encode(), *(d.encode() for d in inputs), *depends)
+    return _digest(VERSION.encode(), own.encode(), tag.encode(), *(d.encode() for d in inputs), *depends)
 
 
-def _digests(registry: Registry, entries: dict, store_digest: str, folder: str) -> dict:
-    """Each array's digest by its path, the inputs' first."""
-    out: dict = {}
+def _texts(registry: Registry, store_digest: str, folder: str) -> "list[str]":
+    """Each array's part of the manifest, in order. An array's digest takes in those of its inputs, so
+    theirs are made first. A text is kept, not the dict that it is made of, which is ten times as
+    large."""
+    digests: dict = {}
+    texts: dict = {}
     for first in registry.arrays:
         todo = [first]
         while todo:
             a = todo[-1]
-            below = [p.array for p in a.inputs if p.array.path not in out]
+            below = [p.array for p in a.inputs if p.array.path not in digests]
             if below:
                 todo.extend(below)
                 continue
             todo.pop()
-            if a.path not in out:
-                out[a.path] = array_digest(a, entries[a.path], store_digest, folder,
-                                           [out[p.array.path] for p in a.inputs])
-    return out
+            if a.path not in digests:
+                e = entry(a)
+                text = _TEXT.encode(e)
+                digests[a.path] = array_digest(a, _own(a, e, text), store_digest, folder,
+                                               [digests[p.array.path] for p in a.inputs])
+                texts[a.path] = f'{text[:-1]},"digest":"{digests[a.path]}"}}'
+    return [texts[a.path] for a in registry.arrays]
 
 
 def build(registry: Registry, name: str, file: str, content: bytes) -> str:
-    """The manifest's JSON text. Deterministic: two processes that see the same store write the same."""
+    """The manifest's JSON text, an array a line. Deterministic: two processes that see the same store
+    write the same. StoreError for one that is larger than the server takes."""
     store_digest = _digest(VERSION.encode(), content)
     folder = os.path.dirname(os.path.abspath(file))
-    entries = {a.path: entry(a) for a in registry.arrays}
-    for path, digest in _digests(registry, entries, store_digest, folder).items():
-        entries[path]["digest"] = digest
-    doc = {"lazarr": 1, "store": name, "file": os.path.basename(file), "digest": store_digest,
-           "groups": [{"path": p, "attributes": at} for p, at in sorted(registry.groups.items())],
-           "arrays": list(entries.values())}
-    return json.dumps(doc, indent=1, allow_nan=False, ensure_ascii=False)
+    arrays = ",\n".join(_texts(registry, store_digest, folder))
+    head = _TEXT.encode({
+        "lazarr": 1, "store": name, "file": os.path.basename(file), "digest": store_digest,
+        "groups": [{"path": p, "attributes": at} for p, at in sorted(registry.groups.items())]})
+    text = f'{head[:-1]},"arrays":[\n' + arrays + "\n]}"
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    if size > MAX_MANIFEST:
+        raise StoreError(
+            f"the manifest of its {len(registry.arrays)} arrays and {len(registry.groups)} groups has "
+            f"{size >> 20} MiB, the limit is {MAX_MANIFEST >> 20} MiB: fewer or shorter attributes, or "
+            "several stores")
+    return text
 
 
 def _resolve(text: Any, what: str) -> Any:

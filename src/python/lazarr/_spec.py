@@ -5,7 +5,10 @@ import difflib
 import inspect
 import math
 import numbers
+import types
 from typing import Any, Callable, Iterable, Optional
+
+import numpy as np
 
 from . import _check, _codecs, _images, _inputs, _levels, _takes_over
 from ._errors import StoreError
@@ -14,6 +17,8 @@ from ._levels import Level
 
 DEFAULT_TIMEOUT = 300.0
 DEFAULT_FIRST_TIMEOUT = 900.0
+DEFAULT_COMPRESSOR = _codecs.Blosc()
+DEFAULT_N5_COMPRESSOR = _codecs.Gzip(1)
 
 KNOWN = ("shape", "chunks", "dtype", "fill_value", "dims", "axes", "units", "scale", "translation",
          "kind", "compressor", "n5_compressor", "precomputed_encoding", "channels", "labels_of",
@@ -42,7 +47,8 @@ def check_names(g: dict) -> None:
     for name in g:
         if name not in KNOWN:
             raise StoreError(unknown(name, (*KNOWN, "inputs", "path")))
-    _inputs.check_halo(g.get("halo") or 0)
+    if g.get("halo"):
+        _inputs.check_halo(g["halo"])
     if g.get("boundary") is not None:
         _inputs.check_boundary(g["boundary"])
 
@@ -50,6 +56,11 @@ def check_names(g: dict) -> None:
 def takes(function: Callable[..., Any], inputs: int) -> bool:
     """Whether a function wants the inputs' arrays behind the block; StoreError if it can be called
     neither way. A parameter with a default isn't there for an input: ``def f(block, sigma=2)``."""
+    plain = _plain_arguments(function)
+    if plain is not None:
+        required, most = plain
+        if required <= (1 + inputs if required > 1 else 1) <= most:
+            return required > 1
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
@@ -71,6 +82,17 @@ def takes(function: Callable[..., Any], inputs: int) -> bool:
     raise StoreError(f"the function must take {what}, its arguments are {signature}")
 
 
+def _plain_arguments(function: Callable[..., Any]) -> Optional[tuple]:
+    """How many positional arguments a function needs and takes; None where that takes more to say.
+    What inspect.signature would find, at a tenth of its time: stores may have ten thousands."""
+    if type(function) is not types.FunctionType or function.__dict__ or function.__kwdefaults__:
+        return None
+    code = function.__code__
+    if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS) or code.co_kwonlyargcount:
+        return None
+    return code.co_argcount - len(function.__defaults__ or ()), code.co_argcount
+
+
 def slots(value: Any) -> Optional[int]:
     if value is None:
         return None
@@ -79,8 +101,41 @@ def slots(value: Any) -> Optional[int]:
     return int(value)
 
 
+def _key(v: Any) -> Any:
+    """A value as part of a dict's key, by which equals of another type differ (1, 1.0, True). TypeError
+    for what may change, or isn't known."""
+    kind = type(v)
+    if kind is tuple or kind is list:
+        return tuple([_key(x) for x in v])
+    if kind is float:
+        return kind, repr(v)  # 0.0 == -0.0
+    if v is None or kind in (int, str, bool, type) or isinstance(v, np.dtype):
+        return kind, v
+    raise TypeError
+
+
+_FORMS: dict = {}  # normal forms by what was given: arrays are often made in loops
+MOST_FORMS = 64
+
+
 def normal_form(given: dict, inputs: list, is_source: bool) -> dict:
     """Every attribute of an Array. inputs: list of Input whose array is a settled Array."""
+    if inputs or is_source or "attributes" in given or "channels" in given:
+        return _normal_form(given, inputs, is_source)
+    try:
+        key = tuple([(k, _key(v)) for k, v in given.items()])
+    except TypeError:
+        return _normal_form(given, inputs, is_source)
+    form = _FORMS.get(key)
+    if form is None:
+        form = _normal_form(given, inputs, is_source)
+        if len(_FORMS) == MOST_FORMS:
+            _FORMS.clear()
+        _FORMS[key] = form
+    return dict(form, attributes={})  # which its owner may add to
+
+
+def _normal_form(given: dict, inputs: list, is_source: bool) -> dict:
     g = {k: v for k, v in given.items() if v is not None or k in ("compressor", "n5_compressor")}
     above: list = []  # levels of the first input
     if inputs:
@@ -88,7 +143,7 @@ def normal_form(given: dict, inputs: list, is_source: bool) -> dict:
             above = _inherit(g, inputs[0])
         except StoreError as e:
             raise _named(inputs[0], e) from None
-    elif any(v for pair in _flat(g.get("halo", 0)) for v in pair):
+    elif "halo" in g and any(v for pair in _flat(g["halo"]) for v in pair):
         raise StoreError("halo needs inputs")
     elif "boundary" in g:
         raise StoreError("boundary needs inputs")
@@ -195,14 +250,14 @@ def _plain_form(g: dict) -> dict:
     return {
         "dtype": dt, "shape": shape, "chunks": chunks,
         "fill_given": fill is not None,
-        "fill_value": _check.fill_value(dt.type(0) if fill is None else fill, dt),
+        "fill_value": dt.type(0) if fill is None else _check.fill_value(fill, dt),
         "dims": tuple(axes) if axes else _check.dims(g.get("dims"), rank), "axes": axes,
         "units": _check.units(g.get("units"), axes) if axes else None,
         "scale": _check.reals("scale", g.get("scale"), rank, 1.0, True),
         "translation": _check.reals("translation", g.get("translation"), rank, 0.0, False),
         "kind": kind, "separator": separator,
-        "compressor": _codecs.from_config(g.get("compressor", _codecs.Blosc())),
-        "n5_compressor": _codecs.from_config(g.get("n5_compressor", _codecs.Gzip(1)), n5=True),
+        "compressor": _codecs.from_config(g.get("compressor", DEFAULT_COMPRESSOR)),
+        "n5_compressor": _codecs.from_config(g.get("n5_compressor", DEFAULT_N5_COMPRESSOR), n5=True),
         "precomputed_encoding": _images.precomputed_encoding(g.get("precomputed_encoding"), dt, chunks,
                                                              axes),
         "channels": _images.channels(g.get("channels"), axes, shape, dt, kind),
@@ -280,7 +335,8 @@ def _moved(v: Level, first: Level, out: dict) -> Level:
 def _check_bytes(out: dict) -> None:
     """A block and its inputs must fit into a worker's slot."""
     for k, level in enumerate(out["levels"] if out["pyramid"] == "each" else out["levels"][:1]):
-        extent = tuple(min(n, c) for n, c in zip(level.shape, level.chunks))
+        extent = level.chunks if not out["inputs"] else \
+            tuple(min(n, c) for n, c in zip(level.shape, level.chunks))
         size = math.prod(level.chunks) * out["dtype"].itemsize
         for p in out["inputs"]:
             size += p.array.dtype.itemsize * math.prod(

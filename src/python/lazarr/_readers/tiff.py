@@ -115,11 +115,12 @@ def _level(tifffile: Any, path: str, how: dict, i: int, k: int, shape: tuple, of
     try:
         zarr = importlib.import_module("zarr")
         file = tifffile.TiffFile(path, **how)  # stays open as long as the store
-        opened = zarr.open(file.series[i].aszarr(level=k), mode="r")
-        trust.block(tuple(int(c) for c in opened.chunks), opened.dtype.itemsize,
-                    trust.MAX_BLOCK if file.series[i].levels[k].keyframe.is_tiled else trust.MAX_STRIP)
-        return opened
-    except ImportError:
+        store = file.series[i].aszarr(level=k)
+    except (ImportError, ValueError):  # no zarr, or one that this tifffile is too new for
         trust.block(tuple(shape), np.dtype(dtype).itemsize, trust.MAX_WHOLE)
         with tifffile.TiffFile(path, **how) as file:
             return file.series[i].levels[k].asarray()
+    opened = zarr.open(store, mode="r")
+    trust.block(tuple(int(c) for c in opened.chunks), opened.dtype.itemsize,
+                trust.MAX_BLOCK if file.series[i].levels[k].keyframe.is_tiled else trust.MAX_STRIP)
+    return opened

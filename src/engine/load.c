@@ -1,0 +1,121 @@
+/* What a starting worker says of its stores: manifests, opened sources, that it is ready. */
+#include "engine/load.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "engine/engine.h"
+
+/* The loader has said all: its manifests are those that every other worker's are compared with. If
+ * it opened what nobody needs to keep, a fresh worker takes its place. */
+static bool apply_loaded(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_packet *p)
+{
+    if (d->handover.facts_fd < 0) {
+        return false;
+    }
+    for (size_t i = 0; i < d->nstores; i++) {
+        d->manifests[i] = lzr_buf_detach(&w->manifests[i], &d->manifest_lens[i]);
+        if (d->manifests[i] == NULL) {
+            return false;
+        }
+    }
+    if ((p->msg.flags & LZR_READY_END) != 0) {
+        struct lzr_msg m = {.type = LZR_MSG_QUIT};
+        (void)lzr_channel_send(w->channel, &m, NULL, 0, -1, NULL);
+        w->state = LZR_WORKER_ENDING;
+        w->retire = "it has opened the sources for all";
+    }
+    return true;
+}
+
+/* False and w->killed_why: it is too large, or there is no memory for it. */
+static bool add_manifest(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_packet *p)
+{
+    if (p->msg.store >= d->nstores) {
+        return false;
+    }
+    struct lzr_buf *b = &w->manifests[p->msg.store];
+    const char *path = d->stores[p->msg.store].path;
+    lzr_buf_add(b, p->text, p->msg.len);
+    if (p->msg.total > LZR_MAX_MANIFEST || b->len + p->msg.len > LZR_MAX_MANIFEST) {
+        (void)snprintf(w->killed_why, sizeof w->killed_why,
+                       "%.180s: the manifest is larger than the limit of %llu MiB", path,
+                       (unsigned long long)(LZR_MAX_MANIFEST >> 20));
+        return false;
+    }
+    if (lzr_buf_failed(b)) {
+        (void)snprintf(w->killed_why, sizeof w->killed_why, "%.180s: no memory for the manifest",
+                       path);
+        return false;
+    }
+    return true;
+}
+
+bool lzr_load_take(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet *p)
+{
+    if (w->state == LZR_WORKER_ENDING) {
+        return true; /* it was told to end, or killed, while it said this */
+    }
+    if (w->state != LZR_WORKER_STARTING) {
+        return false;
+    }
+    if (p->msg.type == LZR_MSG_DATA || p->msg.type == LZR_MSG_FACTS) {
+        if (!w->loader || !lzr_handover_take(&d->handover, p)) {
+            return false;
+        }
+        lzr_send_facts(d);
+        return true;
+    }
+    if (p->msg.type == LZR_MSG_MORE) {
+        return lzr_send_more(d, w, p->msg.bytes);
+    }
+    if (p->msg.type == LZR_MSG_MANIFEST_PART) {
+        return add_manifest(d, w, p);
+    }
+    if (p->msg.type == LZR_MSG_LOAD_FAILED) {
+        size_t line = strnlen(p->text, p->msg.len);
+        lzr_worker_forget_why(w);
+        w->said_why = true;
+        w->load_error = lzr_strndup(p->text, line);
+        w->load_traceback =
+            line + 1 < p->msg.len ? lzr_strndup(p->text + line + 1, p->msg.len - line - 1) : NULL;
+        pthread_cond_broadcast(&d->started);
+        return true;
+    }
+    if (p->msg.type == LZR_MSG_READY && !lzr_code_accept(d, w)) {
+        return true;
+    }
+    /* READY. While the driver opens, start.c compares the manifests; later it is done here. */
+    if (d->opened) {
+        for (size_t i = 0; i < d->nstores; i++) {
+            if (w->manifests[i].len != d->manifest_lens[i] ||
+                memcmp(w->manifests[i].data, d->manifests[i], d->manifest_lens[i]) != 0) {
+                char why[512];
+                (void)snprintf(why, sizeof why,
+                               "%.300s makes other arrays than when it was loaded; "
+                               LZR_RELOAD_WITH,
+                               d->stores[i].path);
+                if (strcmp(why, d->code.why) != 0) {
+                    lzr_log(d->log, LZR_LOG_ERROR, "%s", why);
+                }
+                lzr_worker_refuse(d, w, why);
+                return true;
+            }
+        }
+        for (size_t i = 0; i < d->nstores; i++) {
+            lzr_buf_release(&w->manifests[i]);
+        }
+    }
+    w->state = LZR_WORKER_READY;
+    w->start_cost_us = lzr_now_us() - w->began_us;
+    w->loaded = true;
+    w->failed_starts = 0;
+    lzr_worker_forget_why(w);
+    if (w->loader && !apply_loaded(d, w, p)) {
+        return false;
+    }
+    pthread_cond_broadcast(&d->started);
+    return true;
+}
