@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "http/badhead.h"
+#include "http/mask.h"
 #include "http/request.h"
 
 /* The library puts every parameter of a query into the connection's memory; when that is full it
@@ -352,12 +353,37 @@ static unsigned connection_limit(void)
 static void set_access(struct lzr_server *s)
 {
     const struct lzr_server_options *o = &s->o;
-    s->access = (struct lzr_access){.check_hosts = s->loopback || o->nhosts > 0,
+    /* Whoever knows a token that was given is no page that took a name; one that was made changes
+     * nothing in what names are answered to. */
+    bool given = o->token != NULL;
+    if (!s->loopback) {
+        lzr_names_find(&s->names);
+        s->o.token = given ? o->token : o->spare_token;
+    }
+    s->access = (struct lzr_access){.check_hosts = s->loopback || o->nhosts > 0 || !given,
+                                    .addresses = !s->loopback,
+                                    .own = s->names.list,
+                                    .nown = s->names.n,
                                     .hosts = o->hosts,
                                     .nhosts = o->nhosts,
                                     .host = o->host,
                                     .public_url = o->public_url,
-                                    .token = o->token};
+                                    .token = s->o.token};
+}
+
+bool lzr_server_is_loopback(const struct lzr_server *s)
+{
+    return s->loopback;
+}
+
+const char *lzr_server_token(const struct lzr_server *s)
+{
+    return s->o.token;
+}
+
+const char *lzr_server_name(const struct lzr_server *s)
+{
+    return s->doors.any && s->names.n > 0 ? s->names.list[0] : s->o.host;
 }
 
 enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_server **out,
@@ -386,6 +412,7 @@ enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_serv
     }
     set_access(s);
     lzr_cors_init(&s->cors, o->origins, o->norigins, o->log);
+    s->cors.token = s->o.token;
     lzr_once_init(&s->strange_hosts);
     lzr_once_init(&s->crowded);
     lzr_once_init(&s->unread);

@@ -47,8 +47,9 @@ void lzr_request_base(const struct lzr_http_req *r, char out[LZR_PUBLIC_BYTES])
     struct lzr_asked asked;
     char own[300];
     fill_asked(r, &asked);
-    (void)snprintf(own, sizeof own, strchr(o->host, ':') != NULL ? "[%.255s]:%u" : "%.255s:%u",
-                   o->host, r->server->port);
+    const char *host = lzr_server_name(r->server);
+    (void)snprintf(own, sizeof own, strchr(host, ':') != NULL ? "[%.255s]:%u" : "%.255s:%u", host,
+                   r->server->port);
     lzr_public_base(o->public_url, &asked, own, out);
     if (r->prefix > 0) { /* whoever follows the URL needs it; a header's stays a header's */
         size_t n = strlen(out);

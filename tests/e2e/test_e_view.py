@@ -377,7 +377,7 @@ def test_who_is_trusted(tmp_path, trusted):
     lzr.need(address, "an address of this machine that isn't loopback (unit_public has the rules)")
     (tmp_path / "s.py").write_text(STORE)
     more = ["--trusted-proxy", address.rsplit(".", 1)[0] + ".0/24"] if trusted else []
-    with lzr.Server(tmp_path / "s.py", "--host", "0.0.0.0", *more) as srv:
+    with lzr.Server(tmp_path / "s.py", "--host", "0.0.0.0", "--no-token", *more) as srv:
         with lzr.Http(srv.port, host=address) as h:
             r = h.get("/view/s/t1", {"X-Forwarded-Host": "evil.example"})
         base = "evil.example" if trusted else f"{address}:{srv.port}"
