@@ -21,7 +21,7 @@
 #include "http/server.h"
 #include "http/target.h"
 #include "http/patience.h"
-#include "http/names.h"
+#include "http/host_names.h"
 #include "http/watch.h"
 
 struct lzr_server {
@@ -34,7 +34,7 @@ struct lzr_server {
     struct lzr_crowd *crowd;
     struct lzr_cors cors;
     struct lzr_access access;
-    struct lzr_names names; /* of this machine, where other addresses than loopback are bound */
+    struct lzr_host_names names; /* where other addresses than loopback are bound */
     struct lzr_once strange_hosts; /* that the log knows */
     struct lzr_once crowded;       /* addresses, likewise */
     struct lzr_once unread;        /* likewise, that held too much */

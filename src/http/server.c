@@ -357,7 +357,7 @@ static void set_access(struct lzr_server *s)
      * nothing in what names are answered to. */
     bool given = o->token != NULL;
     if (!s->loopback) {
-        lzr_names_find(&s->names);
+        lzr_host_names_find(&s->names);
         s->o.token = given ? o->token : o->spare_token;
     }
     s->access = (struct lzr_access){.check_hosts = s->loopback || o->nhosts > 0 || !given,

@@ -1,4 +1,4 @@
-#include "http/names.h"
+#include "http/host_names.h"
 
 #include <netdb.h>
 #include <stdio.h>
@@ -10,13 +10,13 @@
 #include "http/access.h"
 
 /* Once, and only what can stand in a Host header. */
-static void take(struct lzr_names *names, const char *name)
+static void take(struct lzr_host_names *names, const char *name)
 {
     size_t n = strlen(name);
     while (n > 0 && name[n - 1] == '.') {
         n--;
     }
-    if (names->n == LZR_NAMES_MAX || n == 0 || n >= LZR_NAMES_BYTES) {
+    if (names->n == LZR_HOST_NAMES_MAX || n == 0 || n >= LZR_HOST_NAMES_BYTES) {
         return;
     }
     char *text = names->text[names->n];
@@ -33,12 +33,12 @@ static void take(struct lzr_names *names, const char *name)
     names->list[names->n++] = text;
 }
 
-void lzr_names_find(struct lzr_names *names)
+void lzr_host_names_find(struct lzr_host_names *names)
 {
-    char host[LZR_NAMES_BYTES], local[LZR_NAMES_BYTES + 8];
+    char host[LZR_HOST_NAMES_BYTES], local[LZR_HOST_NAMES_BYTES + 8];
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_CANONNAME};
     struct addrinfo *list = NULL;
-    *names = (struct lzr_names){.n = 0};
+    *names = (struct lzr_host_names){.n = 0};
     if (gethostname(host, sizeof host) != 0) {
         return;
     }
