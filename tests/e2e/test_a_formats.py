@@ -2,6 +2,7 @@
 holds for all formats together: nothing is served that no reader can open, Python runs once a chunk,
 transcoding keeps nobody else waiting."""
 import gzip
+import html
 import itertools
 import json
 import re
@@ -276,16 +277,20 @@ def test_A54_labels(srv, face):
 
 @pytest.mark.parametrize("face", ABSENT)
 def test_what_a_format_cannot_hold_is_absent(srv, face):
-    """404 for its documents and chunks, no entry in a listing, and at start-up the reason, or the name
-    under which it is shown."""
+    """404 for its documents and chunks, no entry in a listing, and the reason on the page, or the name
+    under which it is shown; at start-up, too, for the first ten arrays."""
     home, names = {"n5": (N5, ("attributes.json", "0", "0/0")),
                    "precomputed": (PRE, ("info", "0/0-4_0-4_0-1"))}[face]
     listing = srv.get(f"{home}/").text
+    sections = html.unescape(srv.get("/").text).split("<section")
+    said = [line for line in srv.log.splitlines() if line.startswith("formats/")]
+    assert len(said) == 10
     for name, why in ABSENT[face].items():
         for n in names:
             assert srv.get(f"{home}/{name}/{n}").status == 404, (name, n)
         assert f'"{name}/"' not in listing
-        assert any(f"formats/{name} " in line and why in line for line in srv.log.splitlines()), (name, why)
+        assert any(f"formats / {name}<" in part and why in part for part in sections), (name, why)
+        assert all(why in line for line in said if line.startswith(f"formats/{name} "))
     for name in DATASETS if face == "n5" else VOLUMES:
         assert f'"{name.split("/")[0]}/"' in listing
 
