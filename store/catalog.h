@@ -2,7 +2,7 @@
  *
  * A key is a path without a leading slash: "zarr3/brain.zarr/t1/0/c/0/0/0". The catalog answers
  * what a key is: a metadata document (its bytes are ready), a directory (its entries are), a chunk
- * (computed by the engine), or nothing. Only canonical keys exist: no empty segment, no "." or
+ * (computed by the engine), something of a store that failed to load, or nothing. Only canonical keys exist: no empty segment, no "." or
  * "..", no sign, no leading zero, no index beyond the grid. It never allocates in a lookup; a
  * lookup takes a hash probe for a document or a directory and one more for a chunk's array (with
  * '/' in Zarr v2, where a key doesn't say how many of its segments are the chunk's, one per axis at
@@ -31,7 +31,8 @@ enum lzr_face {
     LZR_FACES
 };
 
-enum lzr_node { LZR_NODE_NONE, LZR_NODE_DOC, LZR_NODE_DIR, LZR_NODE_CHUNK };
+/* FAILED: whatever the key names, its store has failed to load. */
+enum lzr_node { LZR_NODE_NONE, LZR_NODE_DOC, LZR_NODE_DIR, LZR_NODE_CHUNK, LZR_NODE_FAILED };
 
 struct lzr_doc {
     const char *key;  /* whole key */
@@ -66,6 +67,7 @@ struct lzr_hit {
     enum lzr_node node;
     const struct lzr_doc *doc;
     const struct lzr_dir *dir;
+    const struct lzr_store *failed;
     struct lzr_chunk chunk;
 };
 
@@ -85,7 +87,9 @@ enum lzr_code lzr_catalog_new(const struct lzr_manifest_text *texts, size_t n,
                               struct lzr_catalog **out, struct lzr_err *err);
 void lzr_catalog_free(struct lzr_catalog **c);
 
+/* Also those that aren't loaded: see struct lzr_store. */
 size_t lzr_catalog_nstores(const struct lzr_catalog *c);
+size_t lzr_catalog_count(const struct lzr_catalog *c, enum lzr_fate fate); /* stores of that fate */
 const struct lzr_store *lzr_catalog_store(const struct lzr_catalog *c, size_t i);
 size_t lzr_catalog_narrays(const struct lzr_catalog *c); /* of all stores; ids are below it */
 const struct lzr_array *lzr_catalog_array(const struct lzr_catalog *c, size_t id);

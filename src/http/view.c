@@ -11,6 +11,7 @@
 #include "http/look.h"
 #include "http/public.h"
 #include "http/request.h"
+#include "http/unloaded.h"
 
 /* How long a link may wait for all of its ranges. */
 #define VIEW_US (UINT64_C(4) * 1000000)
@@ -159,10 +160,13 @@ static const struct lzr_array *find_array(const struct lzr_store *s, const char 
     return NULL;
 }
 
-/* key: "view", "view/brain", "view/brain/t1", each with or without a slash at its end. */
-static bool choose(const struct lzr_catalog *c, const char *key, size_t n, struct lzr_look *out)
+/* key: "view", "view/brain", "view/brain/t1", each with or without a slash at its end. False: there
+ * is nothing to look at; *failed: because the store has failed to load, else NULL. */
+static bool choose(const struct lzr_catalog *c, const char *key, size_t n, struct lzr_look *out,
+                   const struct lzr_store **failed)
 {
     const struct lzr_store *store = NULL;
+    *failed = NULL;
     const struct lzr_array *array = NULL;
     n -= n > 0 && key[n - 1] == '/';
     key += 4;
@@ -171,7 +175,8 @@ static bool choose(const struct lzr_catalog *c, const char *key, size_t n, struc
         const char *name = key + 1, *slash = memchr(name, '/', n - 1);
         size_t len = slash != NULL ? (size_t)(slash - name) : n - 1;
         store = find_store(c, name, len);
-        if (store == NULL) {
+        if (store == NULL || store->fate != LZR_LOADED) {
+            *failed = store != NULL && store->fate == LZR_FAILED ? store : NULL;
             return false;
         }
         if (slash != NULL) {
@@ -187,14 +192,15 @@ static bool choose(const struct lzr_catalog *c, const char *key, size_t n, struc
 enum MHD_Result lzr_serve_view(struct lzr_http_req *r, const struct lzr_target *t)
 {
     const struct lzr_catalog *c = lzr_driver_catalog(r->edition->driver);
+    const struct lzr_store *failed = NULL;
     r->view = lzr_calloc(1, sizeof *r->view);
     if (r->view == NULL) {
         return lzr_respond_text(r, 500, "out of memory\n");
     }
-    if (lzr_query_has(t->query, "acl") || !choose(c, t->key, t->len, &r->view->look)) {
+    if (lzr_query_has(t->query, "acl") || !choose(c, t->key, t->len, &r->view->look, &failed)) {
         lzr_free(r->view);
         r->view = NULL;
-        return lzr_respond_404(r);
+        return failed != NULL ? lzr_serve_unloaded(r, failed) : lzr_respond_404(r);
     }
     r->view->until_us = lzr_now_us() + VIEW_US;
     return go_on(r);

@@ -47,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case LZR_NODE_DIR:
         LZR_CHECK(hit.dir != NULL); /* a precomputed level lists nothing: chunks never are */
         break;
+    case LZR_NODE_FAILED:
     case LZR_NODE_NONE:
         break;
     }
