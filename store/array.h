@@ -160,7 +160,8 @@ struct lzr_group {
     const char *attributes; /* text of a JSON object */
 };
 
-/* What became of a store's file. Of one that isn't loaded there are neither arrays nor documents. */
+/* What became of a store's file. Of one that isn't loaded there are neither arrays nor documents.
+ */
 enum lzr_fate { LZR_LOADED, LZR_FAILED, LZR_SKIPPED };
 
 struct lzr_store {

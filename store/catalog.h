@@ -2,11 +2,11 @@
  *
  * A key is a path without a leading slash: "zarr3/brain.zarr/t1/0/c/0/0/0". The catalog answers
  * what a key is: a metadata document (its bytes are ready), a directory (its entries are), a chunk
- * (computed by the engine), something of a store that failed to load, or nothing. Only canonical keys exist: no empty segment, no "." or
- * "..", no sign, no leading zero, no index beyond the grid. It never allocates in a lookup; a
- * lookup takes a hash probe for a document or a directory and one more for a chunk's array (with
- * '/' in Zarr v2, where a key doesn't say how many of its segments are the chunk's, one per axis at
- * most).
+ * (computed by the engine), something of a store that failed to load, or nothing. Only canonical
+ * keys exist: no empty segment, no "." or "..", no sign, no leading zero, no index beyond the grid.
+ * It never allocates in a lookup; a lookup takes a hash probe for a document or a directory and one
+ * more for a chunk's array (with '/' in Zarr v2, where a key doesn't say how many of its segments
+ * are the chunk's, one per axis at most), and one for the store where any has failed.
  *
  * Made once from manifests, immutable, read by any thread. */
 #ifndef LZR_STORE_CATALOG_H

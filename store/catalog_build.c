@@ -221,8 +221,8 @@ static enum lzr_code add_failed(struct work *w)
     return LZR_OK;
 }
 
-/* The directory of a face: one entry a store, also of one that failed: who lists the stores and reads
- * them all shall come to its error. */
+/* The directory of a face: one entry a store, also of one that failed: who lists the stores and
+ * reads them all shall come to its error. */
 static enum lzr_code list_face(struct lzr_catalog *c, const struct lzr_face_ops *ops,
                                struct lzr_err *err)
 {

@@ -156,7 +156,8 @@ static void reload(struct lzr_editions *all, const struct lzr_reload *list, bool
     uint64_t begun = lzr_now_us();
     o.cancel = &all->stop;
     o.log = all->log;
-    o.before = lzr_driver_catalog(all->current->driver); /* only this thread makes another current */
+    /* Only this thread makes another current, or closes it. */
+    o.before = lzr_driver_catalog(all->current->driver);
     const char **names = NULL;
     if (!whole) {
         o.renew = names = wished(list, &o.nrenew);
