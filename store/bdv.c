@@ -156,6 +156,18 @@ static bool is_chunk(const struct lzr_tree_item *item, const char *key, size_t n
     return lzr_key_bdv(&v.grid, v.spatial, pos, key, n, index);
 }
 
+static void list_chunks(const struct lzr_tree_item *item, struct lzr_names *out)
+{
+    struct lzr_view v;
+    *out = (struct lzr_names){.form = LZR_NAMES_FOLDERS, .n = 3};
+    if (!lzr_view_of(item->array, item->level, LZR_ENC_BDV, &v, NULL)) {
+        return; /* never: expand asked */
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        out->counts[i] = i < v.spatial ? v.grid.counts[v.grid.rank - 1 - i] : 1;
+    }
+}
+
 const struct lzr_face_ops lzr_face_bdv = {
     .name = "bdv",
     .suffix = "",
@@ -165,4 +177,5 @@ const struct lzr_face_ops lzr_face_bdv = {
     .write_part = write_part,
     .part_name = part_name,
     .chunk = is_chunk,
+    .names = list_chunks,
 };

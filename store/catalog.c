@@ -215,11 +215,23 @@ static const struct lzr_catalog_node *find(const struct lzr_catalog *c, const ch
     return NULL;
 }
 
+/* The end of a key is no chunk's, but perhaps that of a folder of chunks. */
+static void find_folder(const struct lzr_catalog_node *node, const char *key, size_t n,
+                        struct lzr_hit *hit)
+{
+    struct lzr_names names;
+    lzr_catalog_face(node->face)->names(node->chunks, &names);
+    if (lzr_names_at(&names, key, n, &hit->depth)) {
+        hit->node = LZR_NODE_FOLDER;
+        hit->holder = node->chunks;
+        hit->face = node->face;
+    }
+}
+
 /* The end of a key is the chunk's, but how much of it only the array tells: cut off one segment
  * after the other while they look like a chunk's (digits, dots, precomputed's '-' and '_', v3's
  * "c") until an array stands before them. At most one can, since no array lies inside another. */
-static bool find_chunk(const struct lzr_catalog *c, const char *key, size_t n,
-                       struct lzr_chunk *out)
+static void find_chunk(const struct lzr_catalog *c, const char *key, size_t n, struct lzr_hit *hit)
 {
     size_t at = n;
     for (unsigned segments = 0; segments <= LZR_MAX_RANK; segments++) {
@@ -231,24 +243,25 @@ static bool find_chunk(const struct lzr_catalog *c, const char *key, size_t n,
         bool last = at > 0 && at == end && key[at - 1] == 'c'; /* v3: "c" begins the chunk's part */
         at -= last;
         if (at == end || at == 0 || key[at - 1] != '/') {
-            return false;
+            return;
         }
         const struct lzr_catalog_node *node = find(c, key, at - 1);
         if (node != NULL && node->chunks != NULL) {
             const struct lzr_tree_item *item = node->chunks;
             uint64_t index;
-            if (!lzr_catalog_face(node->face)->chunk(item, key + at, n - at, &index)) {
-                return false;
+            if (lzr_catalog_face(node->face)->chunk(item, key + at, n - at, &index)) {
+                hit->node = LZR_NODE_CHUNK;
+                hit->chunk = (struct lzr_chunk){item->array, item->level, item->encoding, index};
+            } else {
+                find_folder(node, key + at, n - at, hit);
             }
-            *out = (struct lzr_chunk){item->array, item->level, item->encoding, index};
-            return true;
+            return;
         }
         if (last || node != NULL) {
-            return false;
+            return;
         }
         at--; /* the slash */
     }
-    return false;
 }
 
 /* The store that a key lies in, by its first two segments, if it is one that failed. */
@@ -275,15 +288,27 @@ struct lzr_hit lzr_catalog_lookup(const struct lzr_catalog *c, const char *key, 
     } else if (node != NULL && node->dir != NULL) {
         hit.node = LZR_NODE_DIR;
         hit.dir = node->dir;
-    } else if (slash) {
-        return hit;
+        hit.holder = node->chunks;
+        hit.face = node->face;
     } else if (node != NULL) {
-        hit.node = LZR_NODE_DOC;
-        hit.doc = node->doc;
-    } else if (find_chunk(c, key, n, &hit.chunk)) {
-        hit.node = LZR_NODE_CHUNK;
+        hit.node = slash ? LZR_NODE_NONE : LZR_NODE_DOC;
+        hit.doc = slash ? NULL : node->doc;
+    } else {
+        find_chunk(c, key, n - slash, &hit);
+        if (slash && hit.node == LZR_NODE_CHUNK) {
+            hit.node = LZR_NODE_NONE;
+        }
     }
     return hit;
+}
+
+bool lzr_catalog_names(const struct lzr_hit *hit, struct lzr_names *out)
+{
+    if (hit->holder == NULL) {
+        return false;
+    }
+    lzr_catalog_face(hit->face)->names(hit->holder, out);
+    return true;
 }
 
 struct lzr_digest lzr_chunk_digest(const struct lzr_chunk *c, uint64_t nonce)

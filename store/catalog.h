@@ -2,11 +2,12 @@
  *
  * A key is a path without a leading slash: "zarr3/brain.zarr/t1/0/c/0/0/0". The catalog answers
  * what a key is: a metadata document (its bytes are ready), a directory (its entries are), a chunk
- * (computed by the engine), something of a store that failed to load, or nothing. Only canonical
- * keys exist: no empty segment, no "." or "..", no sign, no leading zero, no index beyond the grid.
- * It never allocates in a lookup; a lookup takes a hash probe for a document or a directory and one
- * more for a chunk's array (with '/' in Zarr v2, where a key doesn't say how many of its segments
- * are the chunk's, one per axis at most), and one for the store where any has failed.
+ * (computed by the engine), a folder of chunks (named without computing), something of a store that
+ * failed to load, or nothing. Only canonical keys exist: no empty segment, no "." or "..", no sign,
+ * no leading zero, no index beyond the grid. It never allocates in a lookup; a lookup takes a hash
+ * probe for a document or a directory, one more for a chunk's array (with '/' in Zarr v2, where a
+ * key doesn't say how many of its segments are the chunk's, one per axis at most), and one for the
+ * store where any has failed.
  *
  * Made once from manifests, immutable, read by any thread. */
 #ifndef LZR_STORE_CATALOG_H
@@ -31,8 +32,14 @@ enum lzr_face {
     LZR_FACES
 };
 
-/* FAILED: whatever the key names, its store has failed to load. */
-enum lzr_node { LZR_NODE_NONE, LZR_NODE_DOC, LZR_NODE_DIR, LZR_NODE_CHUNK, LZR_NODE_FAILED };
+enum lzr_node {
+    LZR_NODE_NONE,
+    LZR_NODE_DOC,
+    LZR_NODE_DIR,
+    LZR_NODE_CHUNK,
+    LZR_NODE_FAILED, /* whatever the key names, its store has failed to load */
+    LZR_NODE_FOLDER  /* of an array's chunks, or of folders of them, below the array's own */
+};
 
 struct lzr_doc {
     const char *key;  /* whole key */
@@ -63,12 +70,18 @@ struct lzr_chunk {
     uint64_t index; /* flat, in the grid of the encoding's view (view.h) */
 };
 
+struct lzr_tree_item;
+
 struct lzr_hit {
     enum lzr_node node;
     const struct lzr_doc *doc;
     const struct lzr_dir *dir;
     const struct lzr_store *failed;
     struct lzr_chunk chunk;
+    /* Whose chunks a folder holds besides; NULL: nobody's. */
+    const struct lzr_tree_item *holder;
+    enum lzr_face face;
+    unsigned depth; /* of the folder below the array's own (names.h) */
 };
 
 struct lzr_catalog;
@@ -99,6 +112,11 @@ uint64_t lzr_catalog_max_chunk_bytes(const struct lzr_catalog *c);
 /* key: n bytes, percent-decoded, no leading slash, at most one trailing slash (which only a
  * directory may have; "a/" and "a" are the same directory). */
 struct lzr_hit lzr_catalog_lookup(const struct lzr_catalog *c, const char *key, size_t n);
+
+/* The names of the chunks and their folders that a hit's folder holds (names.h), at the hit's
+ * depth. False: it holds none. */
+struct lzr_names;
+bool lzr_catalog_names(const struct lzr_hit *hit, struct lzr_names *out);
 
 /* The digest an ETag of a chunk is made from: the array's, level, index, encoding, and nonce unless
  * the array is versioned. */

@@ -13,6 +13,7 @@
 
 #include "store/array.h"
 #include "store/json_span.h"
+#include "store/names.h"
 #include "store/tree.h"
 
 struct lzr_buf;
@@ -42,6 +43,8 @@ struct lzr_face_ops {
     const char *consolidated_name;
     /* Whether the end of a key (behind the directory's path and its slash) is one of its chunks. */
     bool (*chunk)(const struct lzr_tree_item *item, const char *key, size_t n, uint64_t *index);
+    /* The names of all of them. */
+    void (*names)(const struct lzr_tree_item *item, struct lzr_names *out);
 };
 
 extern const struct lzr_face_ops lzr_face_zarr2;

@@ -1,7 +1,6 @@
 #include "store/keys.h"
 
-/* Reads a canonical number below count from *p on; *p is left behind it. */
-static bool read_position(const char **p, const char *end, uint64_t count, uint64_t *out)
+bool lzr_key_position(const char **p, const char *end, uint64_t count, uint64_t *out)
 {
     const char *s = *p;
     uint64_t v = 0;
@@ -39,7 +38,7 @@ bool lzr_key_v2(const struct lzr_grid *g, char separator, const char *key, size_
             }
             p++;
         }
-        if (!read_position(&p, end, g->counts[i], &pos[i])) {
+        if (!lzr_key_position(&p, end, g->counts[i], &pos[i])) {
             return false;
         }
     }
@@ -74,7 +73,7 @@ static bool read_reversed(const struct lzr_grid *g, unsigned named, unsigned seg
         }
         bool real = i < named;
         unsigned axis = g->rank - 1 - i;
-        if (!read_position(&p, end, real ? g->counts[axis] : 1, real ? &pos[axis] : &none)) {
+        if (!lzr_key_position(&p, end, real ? g->counts[axis] : 1, real ? &pos[axis] : &none)) {
             return false;
         }
     }
@@ -107,7 +106,7 @@ static bool read_signed(const char **p, const char *end, int64_t *out)
     uint64_t v;
     bool minus = *p < end && **p == '-';
     *p += minus;
-    if (!read_position(p, end, UINT64_C(1) << 62, &v) || (minus && v == 0)) {
+    if (!lzr_key_position(p, end, UINT64_C(1) << 62, &v) || (minus && v == 0)) {
         return false;
     }
     *out = minus ? -(int64_t)v : (int64_t)v;

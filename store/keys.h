@@ -10,6 +10,8 @@
 
 #include "store/array.h"
 
+/* Reads a canonical number below count from *p on; *p is left behind it. */
+bool lzr_key_position(const char **p, const char *end, uint64_t count, uint64_t *out);
 /* "0.4.2" or "0/4/2" with that separator, "0" for rank 0. */
 bool lzr_key_v2(const struct lzr_grid *g, char separator, const char *key, size_t n,
                 uint64_t *index);

@@ -251,6 +251,15 @@ static bool is_chunk(const struct lzr_tree_item *item, const char *key, size_t n
     return lzr_key_n5(&item->array->levels[item->level].grid, key, n, index);
 }
 
+static void list_chunks(const struct lzr_tree_item *item, struct lzr_names *out)
+{
+    const struct lzr_grid *g = &item->array->levels[item->level].grid;
+    *out = (struct lzr_names){.form = LZR_NAMES_FOLDERS, .n = g->rank};
+    for (unsigned i = 0; i < g->rank; i++) {
+        out->counts[i] = g->counts[g->rank - 1 - i];
+    }
+}
+
 const struct lzr_face_ops lzr_face_n5 = {
     .name = "n5",
     .suffix = ".n5",
@@ -260,4 +269,5 @@ const struct lzr_face_ops lzr_face_n5 = {
     .write_part = write_part,
     .part_name = part_name,
     .chunk = is_chunk,
+    .names = list_chunks,
 };

@@ -154,6 +154,25 @@ static bool is_chunk(const struct lzr_tree_item *item, const char *key, size_t n
     return lzr_key_precomputed(&v.grid, v.spatial, offset, key, n, index);
 }
 
+static void list_chunks(const struct lzr_tree_item *item, struct lzr_names *out)
+{
+    struct lzr_view v;
+    *out = (struct lzr_names){.form = LZR_NAMES_RANGES, .n = 3};
+    if (!lzr_view_of(item->array, item->level, item->encoding, &v, NULL)) {
+        return; /* never: expand asked */
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        bool real = i < v.spatial;
+        unsigned axis = real ? v.grid.rank - 1 - i : 0;
+        out->shape[i] = real ? v.grid.shape[axis] : 1;
+        out->chunk[i] = real ? v.grid.chunks[axis] : 1;
+        out->counts[i] = real ? v.grid.counts[axis] : v.grid.total > 0;
+        if (real) {
+            (void)lzr_axis_offset(item->array, item->level, axis, &out->offset[i]);
+        }
+    }
+}
+
 const struct lzr_face_ops lzr_face_precomputed = {
     .name = "precomputed",
     .suffix = "",
@@ -163,4 +182,5 @@ const struct lzr_face_ops lzr_face_precomputed = {
     .write_part = write_part,
     .part_name = part_name,
     .chunk = is_chunk,
+    .names = list_chunks,
 };

@@ -145,6 +145,15 @@ static bool is_chunk(const struct lzr_tree_item *item, const char *key, size_t n
     return lzr_key_v2(&a->levels[item->level].grid, a->separator, key, n, index);
 }
 
+static void list_chunks(const struct lzr_tree_item *item, struct lzr_names *out)
+{
+    const struct lzr_grid *g = &item->array->levels[item->level].grid;
+    *out = (struct lzr_names){.form = item->array->separator == '/' ? LZR_NAMES_FOLDERS
+                                                                    : LZR_NAMES_DOTTED,
+                              .n = g->rank};
+    memcpy(out->counts, g->counts, g->rank * sizeof g->counts[0]);
+}
+
 const struct lzr_face_ops lzr_face_zarr2 = {
     .name = "zarr2",
     .suffix = ".zarr",
@@ -156,4 +165,5 @@ const struct lzr_face_ops lzr_face_zarr2 = {
     .write_consolidated = write_consolidated,
     .consolidated_name = ".zmetadata",
     .chunk = is_chunk,
+    .names = list_chunks,
 };

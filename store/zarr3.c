@@ -1,4 +1,6 @@
 /* The documents of Zarr v3: a zarr.json at every node, with the whole subtree inline at groups. */
+#include <string.h>
+
 #include "base/buf.h"
 #include "store/attributes.h"
 #include "store/face.h"
@@ -162,6 +164,13 @@ static bool is_chunk(const struct lzr_tree_item *item, const char *key, size_t n
     return lzr_key_v3(&item->array->levels[item->level].grid, key, n, index);
 }
 
+static void list_chunks(const struct lzr_tree_item *item, struct lzr_names *out)
+{
+    const struct lzr_grid *g = &item->array->levels[item->level].grid;
+    *out = (struct lzr_names){.form = LZR_NAMES_FOLDERS, .letter = true, .n = g->rank};
+    memcpy(out->counts, g->counts, g->rank * sizeof g->counts[0]);
+}
+
 const struct lzr_face_ops lzr_face_zarr3 = {
     .name = "zarr3",
     .suffix = ".zarr",
@@ -173,4 +182,5 @@ const struct lzr_face_ops lzr_face_zarr3 = {
     .write_consolidated = write_consolidated,
     .consolidated_name = "zarr.json",
     .chunk = is_chunk,
+    .names = list_chunks,
 };

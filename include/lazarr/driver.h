@@ -215,6 +215,18 @@ struct lzr_array_stats {
     struct lzr_pace pace;
 };
 
+/* A chunk that failed lately. */
+#define LZR_TROUBLES 128
+#define LZR_TROUBLE_TEXT 4096
+struct lzr_trouble {
+    uint32_t array, level; /* the array's id */
+    uint64_t index;        /* in the level's grid */
+    enum lzr_code code;
+    uint32_t times;
+    uint64_t last_us; /* lzr_now_us() clock */
+    char text[LZR_TROUBLE_TEXT]; /* the reason's line, '\n' and a traceback if there is one; cut */
+};
+
 struct lzr_worker_info {
     int pid;
     const char *state; /* "starting", "ready", "busy", "backing off" */
@@ -230,6 +242,9 @@ struct lzr_budget *lzr_driver_budget(struct lzr_driver *d);
 bool lzr_driver_stale(struct lzr_driver *d, char *out, size_t n);
 void lzr_driver_stats(struct lzr_driver *d, struct lzr_stats *out);
 void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_array_stats *out);
+/* The last failures of each array (LZR_TROUBLES in all), in no order; returns how many. Takes no
+ * lock that a chunk which doesn't fail needs. */
+uint32_t lzr_driver_troubles(struct lzr_driver *d, struct lzr_trouble out[LZR_TROUBLES]);
 /* Fills up to n; returns how many there are. */
 size_t lzr_driver_workers(struct lzr_driver *d, struct lzr_worker_info *out, size_t n);
 

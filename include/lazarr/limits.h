@@ -5,6 +5,7 @@
 #ifndef LAZARR_LIMITS_H
 #define LAZARR_LIMITS_H
 
+#define LZR_MAX_LISTED 100000                    /* names of chunks in one folder that are listed */
 #define LZR_MAX_RANK 8                            /* axes of an array */
 #define LZR_MAX_ITEMSIZE 16                       /* bytes of one element (complex128) */
 #define LZR_MAX_ELEMENTS (UINT64_C(1) << 62)      /* elements of an array */

@@ -74,6 +74,7 @@ static int get_key(struct lzr_driver *d, const char *key)
         (void)fprintf(stderr, "lazarr: the store \"%s\" has failed to load: %s\n",
                       hit.failed->name, hit.failed->why);
         return 1;
+    case LZR_NODE_FOLDER:
     case LZR_NODE_NONE:
     default:
         (void)fprintf(stderr, "lazarr: there is no key '%s'\n", key);

@@ -41,11 +41,15 @@ static const char help[] =
     "  --allow-origin ORIGIN   a web page that may read, or *; may be repeated\n"
     "  --allow-host NAME       a name in the Host header that is answered to, or *; may be "
     "repeated\n"
-    "                          (when bound to a loopback address: localhost and --public-url's)\n"
+    "                          (localhost, --public-url's; beyond loopback addresses, too, and\n"
+    "                          this machine's names)\n"
     "  --token TOKEN           only who knows it may ask: /t/TOKEN/... or 'Authorization: "
     "Bearer';\n"
-    "                          16 to 256 letters, digits, -._~\n"
-    "  --token-file FILE       the token is the file's first line\n"
+    "                          16 to 256 letters, digits, -._~; the process list shows it\n"
+    "  --token-file FILE       the token is the first line of a file that others can't read\n"
+    "                          ($LAZARR_TOKEN; one is made for a --host that isn't this machine\n"
+    "                          alone)\n"
+    "  --no-token              none is asked for\n"
     "  --public-url URL        what printed and embedded URLs begin with\n"
     "  --trusted-proxy RANGE   whose X-Forwarded-* counts beside this machine's, e.g. 10.0.0.0/8;\n"
     "                          may be repeated\n"
@@ -59,6 +63,7 @@ static const char help[] =
     "                          this machine and trusted proxies; 0: any)\n"
     "  --http-threads N        threads that answer (2)\n"
     "  --start-timeout SECONDS until a worker must have loaded the stores (300)\n"
+    "  --core-dumps            a crash of the server may leave a core file (never)\n"
     "  --no-access-log         no line a request\n"
     "  --quiet                 only warnings and errors\n";
 
@@ -71,6 +76,12 @@ void lzr_options_help(void)
 static int wrong(const char *what, const char *value)
 {
     (void)fprintf(stderr, "lazarr: %s '%s' (lazarr --help says how)\n", what, value);
+    return 2;
+}
+
+static int unfit(const struct lzr_err *err)
+{
+    (void)fprintf(stderr, "lazarr: %s (lazarr --help says how)\n", err->msg);
     return 2;
 }
 
@@ -147,6 +158,8 @@ enum {
     ALLOW_HOST,
     TOKEN,
     TOKEN_FILE,
+    NO_TOKEN,
+    CORE_DUMPS,
     PUBLIC,
     PROXY,
     NEUROGLANCER,
@@ -178,6 +191,8 @@ static const struct option serve_options[] = {
     {"allow-host", required_argument, NULL, ALLOW_HOST},
     {"token", required_argument, NULL, TOKEN},
     {"token-file", required_argument, NULL, TOKEN_FILE},
+    {"no-token", no_argument, NULL, NO_TOKEN},
+    {"core-dumps", no_argument, NULL, CORE_DUMPS},
     {"public-url", required_argument, NULL, PUBLIC},
     {"trusted-proxy", required_argument, NULL, PROXY},
     {"neuroglancer", required_argument, NULL, NEUROGLANCER},
@@ -251,11 +266,18 @@ static bool memory_limits(const char *text, struct lzr_driver_options *d)
            (d->worker_memory_hard == 0 || d->worker_memory_hard >= d->worker_memory_soft);
 }
 
-/* One that says how workers, and clients that dawdle, are treated. */
+/* One that says how workers, clients that dawdle, and crashes are treated. */
 static int take_worker(struct lzr_options *o, int c)
 {
     unsigned long n = 0;
     switch (c) {
+    case CORE_DUMPS:
+        o->core_dumps = true;
+        return 0;
+    case START_TIMEOUT:
+        return seconds(optarg, &o->driver.start_timeout_us)
+                   ? 0
+                   : wrong("--start-timeout must be seconds, got", optarg);
     case HEADER_TIMEOUT:
         return seconds(optarg, &o->server.header_us)
                    ? 0
@@ -297,29 +319,6 @@ static int take_worker(struct lzr_options *o, int c)
     }
 }
 
-/* A file's first line as the token; 0, or 2 if it can't be had. */
-static int read_token(struct lzr_options *o, const char *path)
-{
-    char line[LZR_TOKEN_MAX + 3];
-    FILE *f = fopen(path, "re");
-    if (f == NULL) {
-        return wrong("--token-file can't be read:", path);
-    }
-    bool ok = fgets(line, sizeof line, f) != NULL;
-    (void)fclose(f);
-    if (ok) {
-        line[strcspn(line, "\r\n")] = '\0';
-    }
-    if (!ok || !lzr_token_is_valid(line)) {
-        return wrong("the first line must be 16 to 256 of the letters, digits and -._~ in "
-                     "--token-file",
-                     path);
-    }
-    memcpy(o->token, line, strlen(line) + 1);
-    o->server.token = o->token;
-    return 0;
-}
-
 /* What is for data files: "module:function" beside them; what they name may lie anywhere. */
 static int take_data(struct lzr_options *o, int c)
 {
@@ -341,6 +340,7 @@ static int take_data(struct lzr_options *o, int c)
 /* Who may ask; 0, or 2 for a value that makes no sense. */
 static int take_access(struct lzr_options *o, int c)
 {
+    struct lzr_err err = {.code = LZR_OK};
     switch (c) {
     case ORIGIN:
         if (o->server.norigins == sizeof o->origins / sizeof o->origins[0]) {
@@ -363,14 +363,12 @@ static int take_access(struct lzr_options *o, int c)
         o->hosts[o->server.nhosts++] = optarg;
         return 0;
     case TOKEN:
-        if (!lzr_token_is_valid(optarg)) { /* it isn't shown: it may be nearly right */
-            return wrong("--token must be 16 to 256 of the letters, digits and -._~, got", "***");
-        }
-        (void)snprintf(o->token, sizeof o->token, "%s", optarg);
-        o->server.token = o->token;
+        return lzr_token_take(&o->token, optarg, &err) == LZR_OK ? 0 : unfit(&err);
+    case NO_TOKEN:
+        o->token.none = true;
         return 0;
     default:
-        return read_token(o, optarg);
+        return lzr_token_read(&o->token, optarg, &err) == LZR_OK ? 0 : unfit(&err);
     }
 }
 
@@ -425,6 +423,7 @@ static int take(struct lzr_options *o, int c)
     case ALLOW_HOST:
     case TOKEN:
     case TOKEN_FILE:
+    case NO_TOKEN:
         return take_access(o, c);
     case PUBLIC:
         if (!web_address(optarg)) {
@@ -440,10 +439,6 @@ static int take(struct lzr_options *o, int c)
         return seconds(optarg, &o->server.head_wait_us)
                    ? 0
                    : wrong("--head-wait must be seconds, got", optarg);
-    case START_TIMEOUT:
-        return seconds(optarg, &o->driver.start_timeout_us)
-                   ? 0
-                   : wrong("--start-timeout must be seconds, got", optarg);
     case THREADS:
         if (!integer(optarg, 2, 64, &n)) {
             return wrong("--http-threads must be 2 to 64, got", optarg);
@@ -536,6 +531,12 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
     } else if (left < 1) {
         return wrong("expected a store behind", command);
     }
+    struct lzr_err err = {.code = LZR_OK};
+    if (o->command == LZR_SERVE && lzr_token_settle(&o->token, &err) != LZR_OK) {
+        return unfit(&err);
+    }
+    o->server.token = o->token.text[0] != '\0' ? o->token.text : NULL;
+    o->server.spare_token = o->token.spare[0] != '\0' ? o->token.spare : NULL;
     o->driver.stores = (const char *const *)&argv[optind];
     o->driver.nstores = (size_t)left;
     return 0;

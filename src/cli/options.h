@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "http/access.h"
+#include "cli/token.h"
 #include "http/server.h"
 #include "lazarr/driver.h"
 
@@ -29,7 +29,8 @@ struct lzr_options {
     const char *origins[64], *hosts[64], *proxies[64];
     const char *ops[64];
     char viewer_origin[256]; /* of --neuroglancer: may read, too */
-    char token[LZR_TOKEN_MAX + 1];
+    struct lzr_token token;
+    bool core_dumps;
 };
 
 /* Reads argv into *o. 0, or 2 for wrong usage, said on stderr. Pointers into argv and into *o

@@ -11,6 +11,7 @@
 #include "base/cores.h"
 #include "base/mem.h"
 #include "base/ring.h"
+#include "cli/caution.h"
 #include "cli/commands.h"
 #include "cli/crash.h"
 #include "http/look.h"
@@ -47,9 +48,9 @@ struct lzr_driver *lzr_open_driver(const struct lzr_options *o, const struct lzr
 }
 
 /* "http://127.0.0.1:8080", or --public-url without its last slash. */
-static void base_url(const struct lzr_options *o, uint16_t port, char *out, size_t n)
+static void base_url(const struct lzr_options *o, const char *host, uint16_t port, char *out,
+                     size_t n)
 {
-    const char *host = o->server.host;
     if (o->server.public_url != NULL) {
         (void)snprintf(out, n, "%s", o->server.public_url);
         size_t len = strlen(out);
@@ -240,16 +241,19 @@ static void say_python(const struct lzr_log *log, const struct lzr_driver *d)
 
 /* The URLs to copy; before anything is served, since a reload then frees the catalog. */
 static enum lzr_code announce(struct outlets *says, const struct lzr_options *o,
-                              const struct lzr_catalog *c, uint16_t port, struct lzr_err *err)
+                              const struct lzr_catalog *c, const struct lzr_server *server,
+                              struct lzr_err *err)
 {
+    const char *token = lzr_server_token(server);
     char url[2048];
     struct lzr_buf text;
-    base_url(o, port, url, sizeof url);
-    if (o->server.token != NULL) {
-        /* For whoever reads it, not for a journal: standard output may be one. */
+    base_url(o, lzr_server_name(server), lzr_server_port(server), url, sizeof url);
+    if (token != NULL) {
+        /* For whoever reads it, not for a journal: standard output may be one. One that was made
+         * nobody would know otherwise. */
+        bool shown = o->server.token == NULL || isatty(STDOUT_FILENO) != 0;
         size_t n = strlen(url);
-        (void)snprintf(url + n, sizeof url - n, "/t/%s",
-                       isatty(STDOUT_FILENO) ? o->server.token : "***");
+        (void)snprintf(url + n, sizeof url - n, "/t/%s", shown ? token : "***");
     }
     lzr_buf_init(&text, ANNOUNCED);
     print_arrays(&text, c, url);
@@ -271,7 +275,7 @@ static void announce_listening(struct outlets *says, const struct lzr_options *o
     struct lzr_options plain = *o;
     char own[2048], text[2100];
     plain.server.public_url = NULL;
-    base_url(&plain, port, own, sizeof own);
+    base_url(&plain, plain.server.host, port, own, sizeof own);
     int n = snprintf(text, sizeof text, "lazarr: listening on %s/\n", own);
     (void)lzr_ring_put_text(says->out, text, (size_t)n);
 }
@@ -301,9 +305,10 @@ static int serve(const struct lzr_options *o, struct stopper *stopper, struct ou
         lzr_server_free(&server);
         return 1;
     }
+    lzr_caution_say(o, lzr_server_is_loopback(server), says->log);
     say_workers(says->log, &cores, own.driver.workers, o->driver.workers != 0);
     say_python(says->log, d);
-    enum lzr_code code = announce(says, o, lzr_driver_catalog(d), lzr_server_port(server), &err);
+    enum lzr_code code = announce(says, o, lzr_driver_catalog(d), server, &err);
     if (code == LZR_OK) {
         begin_to_serve(stopper);
         code = lzr_server_start(server, &d, &own.driver, &err);
@@ -342,6 +347,7 @@ int lzr_serve(const struct lzr_options *o, const sigset_t *signals)
         lzr_log(&log, LZR_LOG_ERROR, "%s", err.msg);
         return 1;
     }
+    lzr_caution_cores(o->core_dumps);
     lzr_crash_waits(&log);
     own.server.log = own.driver.log = &log;
     uint64_t began = lzr_now_us();

@@ -320,6 +320,11 @@ struct lzr_budget *lzr_driver_budget(struct lzr_driver *d)
     return &d->budget;
 }
 
+uint32_t lzr_driver_troubles(struct lzr_driver *d, struct lzr_trouble out[LZR_TROUBLES])
+{
+    return lzr_troubles_copy(&d->troubles, out);
+}
+
 void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_array_stats *out)
 {
     LZR_CHECK(array_id < lzr_catalog_narrays(d->catalog));

@@ -66,6 +66,7 @@
 #include "engine/queue.h"
 #include "engine/slot.h"
 #include "engine/source.h"
+#include "engine/troubles.h"
 #include "lazarr/driver.h"
 
 #define LZR_WORKER_SLOTS 3 /* one computed into, one being encoded, one for the job sent ahead */
@@ -211,6 +212,7 @@ struct lzr_driver {
     struct lzr_scratch_pool scratch; /* what codec threads work in */
     struct lzr_cache *decoded; /* chunks that regions share, decoded; NULL: not kept (inputs.h) */
 
+    struct lzr_troubles troubles; /* its own lock */
     pthread_mutex_t mu;
     pthread_cond_t started; /* a worker became ready or failed to; or the supervisor has ended */
     struct lzr_worker *workers;

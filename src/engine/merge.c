@@ -47,16 +47,6 @@ void lzr_merge_free(struct lzr_driver *d, struct lzr_merge **mp, struct lzr_flig
     }
 }
 
-/* Hands the blob of the cache that was held to what is wanted. */
-static void keep(struct lzr_wanted *w, struct lzr_listing_hold *h)
-{
-    if (w->blob == NULL) {
-        w->blob = h->blob;
-        w->issued = true;
-        h->blob = NULL;
-    }
-}
-
 /* Nodes that nobody else has listed, or that have ended since. */
 uint32_t lzr_merge_count(const struct lzr_listing *l)
 {
@@ -92,8 +82,9 @@ static struct lzr_wanted *merge_node(struct lzr_driver *d, struct lzr_listing *l
     if (w->block != m->started->block) {
         w->block->refs++;
     }
-    if (h != NULL && h->blob != NULL) {
-        keep(w, h);
+    if (h != NULL && h->blob != NULL && w->blob == NULL) {
+        lzr_wanted_keep(d, w, h->blob); /* that was held */
+        h->blob = NULL;
     }
     struct lzr_flight *f = w->flight == NULL && w->blob == NULL ? lzr_flights_find(&d->flights, &c)
                                                                : NULL;

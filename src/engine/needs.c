@@ -133,6 +133,9 @@ void lzr_why_note(struct lzr_driver *d, const struct lzr_flight *f)
     uint64_t now = lzr_now_us();
     if (f->encoding == LZR_ENC_ZARR && f->why.until_us > now) {
         lzr_failures_note_why(&d->failures, f->array->id, f->level, f->index, &f->why, now);
+        char *text = lzr_why_text(&f->why);
+        lzr_troubles_note(&d->troubles, f->array->id, f->level, f->index, f->why.code, text, now);
+        lzr_free(text);
     }
 }
 

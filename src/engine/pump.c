@@ -97,14 +97,15 @@ static bool settled(struct lzr_driver *d, struct lzr_wanted *w, struct lzr_fligh
     if (f != NULL) {
         bool launched = f->state != LZR_QUEUED && !(f->state == LZR_GATHERING && f->needs == NULL);
         if (launched && f->blob != NULL) {
-            w->blob = lzr_blob_ref(f->blob); /* HELD */
+            lzr_wanted_keep(d, w, lzr_blob_ref(f->blob)); /* HELD */
         } else if (launched) {
             lzr_wanted_adopt(w, f);
         }
         return launched;
     }
-    w->blob = lzr_driver_peek(d, &c);
-    if (w->blob != NULL) {
+    struct lzr_blob *b = lzr_driver_peek(d, &c);
+    if (b != NULL) {
+        lzr_wanted_keep(d, w, b);
         return true;
     }
     const struct lzr_failure *fail =
@@ -212,10 +213,10 @@ static enum went go_on(struct lzr_driver *d, bool of_long, struct lzr_request **
                 d->starved = true;
                 return NO_MEMORY;
             }
-            uint64_t used = atomic_load_explicit(&d->budget.used, memory_order_relaxed);
-            if (used > d->budget.limit + pl->share) {
+            uint64_t kept = pl->wanted.kept + output_of(d, w);
+            if (kept > d->budget.limit) {
                 /* Its chunks are larger than the ones that were measured. */
-                lzr_plan_refuse(d, p->root, used + output_of(d, w), list);
+                lzr_plan_refuse(d, p->root, kept, list);
                 return WENT;
             }
         }
@@ -278,9 +279,11 @@ void lzr_needs_pump(struct lzr_driver *d, struct lzr_request **list)
 {
     bool turn = lzr_queue_turn(&d->queue, lzr_now_us());
     unsigned refused = 0;
+    if (!d->closing && !d->draining) {
+        look_ahead(d, list); /* also while all workers are busy */
+    }
     while (!d->closing && !d->draining && few_wait(d) && d->need_tasks < 2 * d->ncodecs) {
         enum begun begun = NOBODY;
-        look_ahead(d, list);
         if (!turn && go_on_all(d, list)) {
             continue;
         }

@@ -55,6 +55,9 @@ void lzr_flight_fail(struct lzr_driver *d, struct lzr_flight *f, enum lzr_code c
                      const char *text, struct lzr_request **list)
 {
     uint64_t now = lzr_now_us();
+    if (code != LZR_E_CANCELLED && code != LZR_E_NOMEM) {
+        lzr_troubles_note(&d->troubles, f->array->id, f->level, f->index, code, text, now);
+    }
     bool remembered =
         code != LZR_E_CANCELLED && code != LZR_E_NOMEM &&
         lzr_failures_note(&d->failures, f->array->id, f->level, f->index, code, text, now);

@@ -387,6 +387,7 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     LZR_ZERO(pthread_cond_init(&d->started, NULL));
     lzr_failures_init(&d->failures);
     lzr_drops_init(&d->drops);
+    lzr_troubles_init(&d->troubles);
     lzr_handover_init(&d->handover);
     d->ops = o->ops;
     d->nops = o->nops;
@@ -575,6 +576,7 @@ void lzr_driver_close(struct lzr_driver **dp)
     lzr_free(d->salts);
     lzr_drops_release(&d->drops);
     lzr_pages_free(&d->budget.pages);
+    lzr_troubles_release(&d->troubles);
     lzr_stores_free(d->stores, d->nstores);
     lzr_buf_release(&d->config);
     for (size_t k = 0; d->manifests != NULL && k < d->nstores; k++) {

@@ -68,6 +68,7 @@ static void grow(struct lzr_wanted_table *t)
             *b = w;
         }
     }
+    bigger.kept = t->kept;
     lzr_free((void *)t->buckets);
     *t = bigger;
 }
@@ -111,6 +112,14 @@ struct lzr_chunk lzr_wanted_chunk(const struct lzr_wanted *w)
     return (struct lzr_chunk){w->array, w->level, LZR_ENC_ZARR, w->index};
 }
 
+void lzr_wanted_keep(struct lzr_driver *d, struct lzr_wanted *w, struct lzr_blob *b)
+{
+    LZR_CHECK(w->blob == NULL && w->in_table);
+    d->planner.wanted.kept += lzr_blob_charge(b->len);
+    w->blob = b;
+    w->issued = true;
+}
+
 void lzr_wanted_adopt(struct lzr_wanted *w, struct lzr_flight *f)
 {
     LZR_CHECK(f->wanted == NULL && w->flight == NULL);
@@ -142,6 +151,7 @@ void lzr_wanted_forget(struct lzr_driver *d, struct lzr_wanted *w, struct lzr_fl
         }
         lzr_blob_unref(&cached);
     }
+    t->kept -= w->blob != NULL ? lzr_blob_charge(w->blob->len) : 0;
     lzr_blob_unref(&w->blob);
     struct lzr_flight *f = w->flight;
     w->flight = NULL;
@@ -167,8 +177,7 @@ void lzr_wanted_made(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob
     struct lzr_chunk c = {f->array, f->level, f->encoding, f->index};
     struct lzr_wanted *w = f->wanted != NULL ? f->wanted : lzr_wanted_find(d, &c);
     if (w != NULL && w->blob == NULL) {
-        w->blob = lzr_blob_ref(b);
-        w->issued = true;
+        lzr_wanted_keep(d, w, lzr_blob_ref(b));
     }
     if (f->wanted != NULL) {
         f->wanted->flight = NULL;

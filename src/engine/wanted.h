@@ -44,6 +44,7 @@ struct lzr_wanted_block {
 struct lzr_wanted_table {
     struct lzr_wanted **buckets;
     uint32_t nbuckets, n;
+    uint64_t kept; /* bytes that the blobs are charged */
 };
 
 enum lzr_code lzr_wanted_init(struct lzr_wanted_table *t, struct lzr_err *err);
@@ -59,6 +60,8 @@ struct lzr_wanted *lzr_wanted_find(const struct lzr_driver *d, const struct lzr_
 struct lzr_wanted *lzr_wanted_add(struct lzr_driver *d, struct lzr_wanted_block *b,
                                   const struct lzr_chunk *c);
 struct lzr_chunk lzr_wanted_chunk(const struct lzr_wanted *w);
+/* Its chunk is there: it is kept. b is taken over. */
+void lzr_wanted_keep(struct lzr_driver *d, struct lzr_wanted *w, struct lzr_blob *b);
 /* A flight makes it from now on. */
 void lzr_wanted_adopt(struct lzr_wanted *w, struct lzr_flight *f);
 /* A reader has read it, or won't. */

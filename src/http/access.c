@@ -1,5 +1,7 @@
 #include "http/access.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <strings.h>
 
@@ -20,8 +22,7 @@ static bool same(const char *a, size_t n, const char *b)
     return strlen(b) == n && strncasecmp(a, b, n) == 0;
 }
 
-/* Bytes of an authority's host, brackets included; what follows is ":port" or nothing. */
-static size_t host_length(const char *authority, size_t n)
+size_t lzr_host_length(const char *authority, size_t n)
 {
     if (n > 0 && authority[0] == '[') {
         const char *end = memchr(authority, ']', n);
@@ -57,12 +58,12 @@ bool lzr_host_is_loopback(const char *host, size_t n)
 
 bool lzr_authority_is_loopback(const char *authority, size_t n)
 {
-    return lzr_host_is_loopback(authority, host_length(authority, n));
+    return lzr_host_is_loopback(authority, lzr_host_length(authority, n));
 }
 
 bool lzr_host_is_valid(const char *authority, size_t n)
 {
-    size_t h = host_length(authority, n);
+    size_t h = lzr_host_length(authority, n);
     if (h == 0 || n > 255 + 6) {
         return false;
     }
@@ -94,11 +95,32 @@ static bool authority_of(const char *url, const char **out, size_t *n)
     return *n > 0;
 }
 
+bool lzr_host_is_address(const char *host, size_t n)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr at; /* the larger of the two */
+    bool v6 = n > 2 && host[0] == '[' && host[n - 1] == ']';
+    host += v6;
+    n -= v6 ? 2 : 0;
+    if (n >= sizeof text) {
+        return false;
+    }
+    memcpy(text, host, n);
+    text[n] = '\0';
+    return inet_pton(v6 ? AF_INET6 : AF_INET, text, &at) == 1;
+}
+
 bool lzr_access_host(const struct lzr_access *a, const char *authority, size_t n)
 {
-    size_t h = host_length(authority, n);
-    if (!a->check_hosts || lzr_host_is_loopback(authority, h)) {
+    size_t h = lzr_host_length(authority, n);
+    if (!a->check_hosts || lzr_host_is_loopback(authority, h) ||
+        (a->addresses && lzr_host_is_address(authority, h))) {
         return true;
+    }
+    for (size_t i = 0; i < a->nown; i++) {
+        if (same(authority, h, a->own[i])) {
+            return true;
+        }
     }
     for (size_t i = 0; i < a->nhosts; i++) {
         if (strcmp(a->hosts[i], "*") == 0 || same(authority, h, a->hosts[i])) {
@@ -113,7 +135,7 @@ bool lzr_access_host(const struct lzr_access *a, const char *authority, size_t n
     const char *public;
     size_t len;
     if (a->public_url != NULL && authority_of(a->public_url, &public, &len)) {
-        size_t p = host_length(public, len);
+        size_t p = lzr_host_length(public, len);
         return p == h && strncasecmp(public, authority, h) == 0;
     }
     return false;
@@ -194,73 +216,5 @@ bool lzr_origin_is_valid(const char *origin)
 bool lzr_allow_host_is_valid(const char *host)
 {
     size_t n = strlen(host);
-    return strcmp(host, "*") == 0 || (lzr_host_is_valid(host, n) && host_length(host, n) == n);
-}
-
-static int hex(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-/* The byte at *i, percent-decoded where it can be; advances. */
-static char next_byte(const char *s, size_t n, size_t *i)
-{
-    if (s[*i] == '%' && *i + 2 < n && hex(s[*i + 1]) >= 0 && hex(s[*i + 2]) >= 0) {
-        char c = (char)(hex(s[*i + 1]) * 16 + hex(s[*i + 2]));
-        *i += 3;
-        return c;
-    }
-    return s[(*i)++];
-}
-
-/* Whether the token stands anywhere in it, in any spelling. */
-static bool holds_token(const char *raw, size_t n, const char *token)
-{
-    for (size_t start = 0; token != NULL && start < n; start++) {
-        size_t i = start, k = 0;
-        while (i < n && token[k] != '\0' && next_byte(raw, n, &i) == token[k]) {
-            k++;
-        }
-        if (token[k] == '\0') {
-            return true;
-        }
-    }
-    return false;
-}
-
-void lzr_target_mask(const char *raw, size_t n, const char *token, char *out, size_t size)
-{
-    static const char hidden[] = "/t/***";
-    size_t i = 0, at = 0, len = 0;
-    /* The path begins behind "scheme://authority", if that is there. */
-    const char *scheme = n > 8 ? memmem(raw, 8, "://", 3) : NULL;
-    if (scheme != NULL) {
-        at = (size_t)(scheme - raw) + 3;
-        while (at < n && raw[at] != '/' && raw[at] != '?') {
-            at++;
-        }
-    }
-    while (at < n && raw[at] == '/') {
-        at++;
-    }
-    i = at;
-    if (at > 0 && i < n && next_byte(raw, n, &i) == 't' && i < n && next_byte(raw, n, &i) == '/') {
-        while (i < n && raw[i] != '/' && raw[i] != '?') {
-            i++;
-        }
-        len = sizeof hidden - 1 < size ? sizeof hidden - 1 : size - 1;
-        memcpy(out, hidden, len);
-        raw += i;
-        n -= i;
-    }
-    if (holds_token(raw, n, token)) {
-        raw = "(the token)";
-        n = strlen(raw);
-    }
-    n = n < size - 1 - len ? n : size - 1 - len;
-    memcpy(out + len, raw, n);
-    out[len + n] = '\0';
+    return strcmp(host, "*") == 0 || (lzr_host_is_valid(host, n) && lzr_host_length(host, n) == n);
 }

@@ -3,7 +3,8 @@
  *
  * DNS rebinding: a page of evil.example can make its own name mean 127.0.0.1 and then read a server
  * there as its own origin. Its requests still say "Host: evil.example", so a server that is bound
- * to a loopback address answers only names it knows. */
+ * to a loopback address answers only names it knows. One that is bound to others is reached by
+ * their addresses and its machine's names, too; a page of another origin has neither. */
 #ifndef LZR_HTTP_ACCESS_H
 #define LZR_HTTP_ACCESS_H
 
@@ -14,20 +15,27 @@
 #define LZR_TOKEN_MAX 256
 
 struct lzr_access {
-    bool check_hosts;         /* else any well-formed Host will do */
+    bool check_hosts;         /* else any well-formed Host will do, and of these none counts: */
     const char *const *hosts; /* names that are allowed beside the loopback ones; "*": all */
     size_t nhosts;
+    bool addresses;         /* any numeric address is allowed */
+    const char *const *own; /* the machine's own names are allowed */
+    size_t nown;
     const char *host;       /* --host, or NULL */
     const char *public_url; /* its host is allowed, and its origin is our own; or NULL */
     const char *token;      /* NULL: none is needed */
 };
 
+/* Bytes of an authority's host, brackets included; what follows is ":port" or nothing. */
+size_t lzr_host_length(const char *authority, size_t n);
 /* localhost, *.localhost, 127.a.b.c or ::1 in brackets; n bytes, no port. */
 bool lzr_host_is_loopback(const char *host, size_t n);
 /* The same of a well-formed authority: with or without a port. */
 bool lzr_authority_is_loopback(const char *authority, size_t n);
 /* "name", "name:port", "1.2.3.4:port", "[v6]:port" as RFC 9112 has it; n bytes. */
 bool lzr_host_is_valid(const char *authority, size_t n);
+/* "1.2.3.4", or an IPv6 address in brackets; n bytes, no port. */
+bool lzr_host_is_address(const char *host, size_t n);
 /* Whether this well-formed authority is one that we answer to. */
 bool lzr_access_host(const struct lzr_access *a, const char *authority, size_t n);
 
@@ -48,9 +56,5 @@ bool lzr_access_same_origin(const struct lzr_access *a, const char *origin, cons
 bool lzr_origin_is_valid(const char *origin);
 /* What --allow-host takes: "*", a name, or an address; without a port. */
 bool lzr_allow_host_is_valid(const char *host);
-
-/* Copies a request target for the log with what may be a token hidden: asterisks stand for the
- * second segment where the first one is "t" in any spelling. Always terminated, cut to fit. */
-void lzr_target_mask(const char *raw, size_t n, const char *token, char *out, size_t size);
 
 #endif

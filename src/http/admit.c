@@ -5,6 +5,8 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "http/badhead.h"
+#include "http/mask.h"
 #include "http/request.h"
 
 #define METHODS "GET, HEAD, OPTIONS"
@@ -110,6 +112,12 @@ bool lzr_refuse_early(struct lzr_http_req *r, const char *method, const char *ur
                       const char *version, enum MHD_Result *out)
 {
     struct head h = {0};
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (info != NULL && info->header_size > LZR_MAX_HEAD) {
+        *out = lzr_respond_text(r, 431, lzr_badhead_too_long(r->server));
+        return true;
+    }
     if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0) {
         *out = lzr_respond_text(r, 505, "HTTP/1.1 or HTTP/1.0, please\n");
         return true;
@@ -186,12 +194,14 @@ static enum MHD_Result refuse_host(struct lzr_http_req *r, const char *host, siz
 {
     struct lzr_server *s = r->server;
     char text[600];
-    (void)snprintf(text, sizeof text, "%.*s", (int)(n < 256 ? n : 256), host);
     atomic_fetch_add_explicit(&s->refused_hosts, 1, memory_order_relaxed);
-    if (lzr_once_due(&s->strange_hosts, text, lzr_now_us())) {
+    char shown[257];
+    bool plain = lzr_text_mask(host, n < 256 ? n : 256, s->access.token, shown, sizeof shown);
+    if (lzr_once_due(&s->strange_hosts, shown, lzr_now_us())) {
+        size_t name = plain ? lzr_host_length(shown, strlen(shown)) : 0;
         lzr_log_as(s->o.log, LZR_LOG_WARN, (struct lzr_log_how){.client = true},
-                   "a request for the host '%s' was refused; to answer to it: --allow-host %.*s",
-                   text, (int)strcspn(text, ":"), text);
+                   "a request for the host '%s' was refused%s%.*s", shown,
+                   plain ? "; to answer to it: --allow-host " : "", (int)name, shown);
     }
     (void)snprintf(text, sizeof text,
                    "this server does not answer to the host '%.*s' (--allow-host adds names)\n",

@@ -87,6 +87,12 @@ static void count(struct lzr_server *s, unsigned status, const char *why)
     }
 }
 
+const char *lzr_badhead_too_long(struct lzr_server *s)
+{
+    count(s, 431, too_long);
+    return too_long;
+}
+
 /* This thread's library has said that it closes a connection without an answer: that request's end
  * is reported next. */
 static _Thread_local enum { ANSWERED, OURS_DIDNT_FIT, THEIRS_DIDNT_FIT } said;

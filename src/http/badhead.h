@@ -26,6 +26,8 @@ void lzr_badhead_said(struct lzr_server *s, const char *fmt, va_list ap);
 /* A request that the library ends, before its socket closes: answers it if nothing else did, and
  * sets what was answered. */
 void lzr_badhead_end(struct lzr_http_req *r);
+/* Counts a head that is longer than LZR_MAX_HEAD, though it fitted; what to say to its client. */
+const char *lzr_badhead_too_long(struct lzr_server *s);
 /* Answers with this status and line, and closes the connection. Only before a handler saw it. */
 void lzr_badhead_answer(struct lzr_http_req *r, unsigned status, const char *why);
 

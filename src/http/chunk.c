@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "http/amends.h"
 #include "http/request.h"
 
 static bool agent_has(const struct lzr_http_req *r, const char *what)
@@ -38,6 +39,20 @@ static void set_etag(struct lzr_http_req *r, struct lzr_digest d)
     r->etag[34] = '\0';
 }
 
+/* For a reader that takes every status for empty data. */
+static enum MHD_Result respond_amended(struct lzr_http_req *r, enum lzr_amends amends)
+{
+    uint64_t length;
+    struct lzr_answer a = {.status = 200,
+                           .type = "application/octet-stream",
+                           .cache_control = "no-store"};
+    if (amends == LZR_AMENDS_CUT) {
+        a.cut = true;
+        a.len = lzr_chunk_length(&r->chunk, &length) && length > 1 ? (size_t)length : 4096;
+    }
+    return lzr_respond(r, &a);
+}
+
 /* A failure as a status that no reader takes for empty data: 500, or 503 where asking again may
  * help. */
 static enum MHD_Result respond_failure(struct lzr_http_req *r)
@@ -47,6 +62,13 @@ static enum MHD_Result respond_failure(struct lzr_http_req *r)
                                 res->code == LZR_E_CANCELLED || res->code == LZR_E_NOMEM);
     const char *text = res->text != NULL ? res->text : lzr_code_text(res->code);
     size_t n = strlen(text);
+    enum lzr_amends amends =
+        r->head ? LZR_AMENDS_NONE : lzr_amends_for(lzr_header(r, "User-Agent"));
+    if (amends != LZR_AMENDS_NONE) {
+        lzr_free(res->text);
+        res->text = NULL;
+        return respond_amended(r, amends);
+    }
     const char *line = memchr(text, '\n', n);
     if (line != NULL && !(r->server->loopback && lzr_is_local_peer(r))) {
         n = (size_t)(line - text); /* a traceback shows code and paths: only to this machine */

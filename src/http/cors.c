@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "http/access.h"
+#include "http/mask.h"
 
 /* Viewers that read public data in the user's browser (docs/operations.md lists them). */
 static const char *const viewers[] = {
@@ -138,12 +139,14 @@ const char *lzr_cors_allow(struct lzr_cors *c, const char *origin)
     if (known(c, origin)) {
         return origin;
     }
-    if (lzr_once_due(&c->told, origin, lzr_now_us())) {
-        bool valid = lzr_origin_is_valid(origin);
+    char shown[257];
+    bool plain = lzr_text_mask(origin, strlen(origin), c->token, shown, sizeof shown);
+    if (lzr_once_due(&c->told, shown, lzr_now_us())) {
+        bool valid = plain && lzr_origin_is_valid(origin);
         lzr_log_as(c->log, LZR_LOG_WARN, (struct lzr_log_how){.client = true},
-                   "a page of %.256s may not read this server%s%.256s", origin,
+                   "a page of %s may not read this server%s%s", shown,
                    valid ? "; to allow it: --allow-origin " : ", and is none that can be named",
-                   valid ? origin : "");
+                   valid ? shown : "");
     }
     return NULL;
 }

@@ -23,6 +23,7 @@ struct lzr_cors {
     size_t nallowed;
     bool all; /* "*" is among them */
     const struct lzr_log *log;
+    const char *token; /* that no line of the log may have; borrowed; NULL: there is none */
     struct lzr_once told; /* refused origins that the log knows */
     char *frames;         /* the policy of pages: who may frame them; NULL: memory was out */
 };

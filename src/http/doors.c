@@ -80,6 +80,16 @@ static void close_all(struct lzr_doors *d)
     }
 }
 
+/* Whether it stands for all addresses of its family. */
+static bool is_any(const struct sockaddr *a)
+{
+    if (a->sa_family == AF_INET) {
+        return ((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr == htonl(INADDR_ANY);
+    }
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)a;
+    return a->sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr);
+}
+
 /* Every address that this machine has; one that it doesn't (no IPv6 here) is left out. False: errno
  * says why none or, at this port, not all. */
 static bool bind_all(struct lzr_doors *d, const struct addrinfo *list, uint16_t port)
@@ -87,6 +97,7 @@ static bool bind_all(struct lzr_doors *d, const struct addrinfo *list, uint16_t 
     bool several = list->ai_next != NULL;
     int why = EADDRNOTAVAIL;
     d->loopback = true;
+    d->any = false;
     for (const struct addrinfo *a = list; a != NULL && d->n < LZR_DOORS_MAX; a = a->ai_next) {
         if (is_again(list, a)) {
             continue;
@@ -95,6 +106,7 @@ static bool bind_all(struct lzr_doors *d, const struct addrinfo *list, uint16_t 
         if (fd >= 0) {
             d->fds[d->n++] = fd;
             d->loopback = d->loopback && lzr_is_loopback(a->ai_addr);
+            d->any = d->any || is_any(a->ai_addr);
         } else {
             why = errno;
             if (why != EADDRNOTAVAIL && why != EAFNOSUPPORT) {

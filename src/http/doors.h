@@ -24,6 +24,7 @@ struct lzr_doors {
     size_t n;
     uint16_t port;
     bool loopback; /* all of them are loopback addresses */
+    bool any;      /* one of them stands for all that this machine has */
     struct MHD_Daemon *daemon;
     int stop[2]; /* a pipe: closed on our side to end the thread */
     bool attended;

@@ -21,7 +21,7 @@ static const char head[] = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta c
                            "code{background:#f3f3f0;padding:.1em .3em;border-radius:3px}\n"
                            "section{border-top:1px solid #ddd;padding:.6em 0}\n"
                            "td{padding:.1em 1em .1em 0;vertical-align:top}\n"
-                           "#live{color:#666}\n"
+                           "#live{color:#666}\n.failed{color:#a00}\n"
                            ".save{border:1px solid #888;border-radius:4px;padding:.1em .6em;"
                            "background:#f3f3f0;text-decoration:none;color:inherit}\n"
                            "</style>\n</head>\n<body>\n<h1>lazarr</h1>\n<p id=\"live\"></p>\n";
@@ -29,6 +29,16 @@ static const char head[] = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta c
 /* Live figures; textContent only, nothing is interpreted. */
 static const char tail[] =
     "<script>\n"
+    "function failures(at,list){\n"
+    "  const now=JSON.stringify(list.map(x=>[x.key,x.times,x.reason]));\n"
+    "  if(at.dataset.now===now)return;at.dataset.now=now;at.textContent='';\n"
+    "  for(const x of list){const d=document.createElement(x.traceback?'details':'div');\n"
+    "   const s=document.createElement(x.traceback?'summary':'span');\n"
+    "   s.textContent=`chunk ${x.key} failed`+(x.times>1?` ${x.times} times`:'')+"
+    "`, last at ${x.at}: ${x.reason}`;\n"
+    "   d.append(s);if(x.traceback){const p=document.createElement('pre');"
+    "p.textContent=x.traceback;d.append(p)}\n"
+    "   at.append(d)}}\n"
     "async function live(){try{\n"
     "  const s=await(await fetch('api/stats?arrays=1000')).json();\n"
     "  document.getElementById('live').textContent=\n"
@@ -42,7 +52,9 @@ static const char tail[] =
     "each, "
     "`:'')+\n"
     "    `${(a.encoded_bytes/2**20).toFixed(1)} MiB made, ${a.hits} hits`+\n"
-    "    (a.failed?`, ${a.failed} failed`:'')}\n"
+    "    (a.failed?`, ${a.failed} failed`:'');\n"
+    "   const f=document.getElementById('f-'+a.store+'/'+a.path);\n"
+    "   if(f)failures(f,a.failures)}\n"
     "}catch(e){document.getElementById('live').textContent='lazarr does not answer'}\n"
     "setTimeout(live,2000)}\n"
     "live()\n</script>\n</body>\n</html>\n";
@@ -223,7 +235,8 @@ static void array_section(const struct page *p, const struct lzr_array *a)
         lzr_buf_printf(p->b, " · <a href=\"view/%s/%s\">look at it in Neuroglancer</a>",
                        a->store->name, a->path);
     }
-    lzr_buf_puts(p->b, "</p>\n<table>\n");
+    lzr_buf_printf(p->b, "</p>\n<div class=\"failed\" id=\"f-%s/%s\"></div>\n<table>\n",
+                   a->store->name, a->path);
     zarr_rows(p, a);
     java_rows(p, a);
     neuroglancer_rows(p, a);

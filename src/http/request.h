@@ -21,6 +21,7 @@
 #include "http/server.h"
 #include "http/target.h"
 #include "http/patience.h"
+#include "http/host_names.h"
 #include "http/watch.h"
 
 struct lzr_server {
@@ -33,6 +34,7 @@ struct lzr_server {
     struct lzr_crowd *crowd;
     struct lzr_cors cors;
     struct lzr_access access;
+    struct lzr_host_names names; /* where other addresses than loopback are bound */
     struct lzr_once strange_hosts; /* that the log knows */
     struct lzr_once crowded;       /* addresses, likewise */
     struct lzr_once unread;        /* likewise, that held too much */
@@ -104,6 +106,7 @@ struct lzr_answer {
     uint64_t range_first, range_total; /* of a 206 and 416 */
     bool ranges;                       /* the key can be asked for in parts */
     bool no_length;                    /* a HEAD answered before the length is known */
+    bool cut; /* len bytes are promised, and the connection ends after half of them (amends.h) */
 };
 
 /* Queues the answer (respond.c). Takes over answer->blob in every case. */
@@ -115,6 +118,8 @@ enum MHD_Result lzr_respond_text(struct lzr_http_req *r, unsigned status, const 
 /* 503: clients hold all that they may of bodies that are made, or there is no memory for one. */
 enum MHD_Result lzr_respond_busy(struct lzr_http_req *r);
 enum MHD_Result lzr_respond_404(struct lzr_http_req *r);
+/* A browser's window or curl: who reads what an answer says in words. */
+bool lzr_request_by_person(const struct lzr_http_req *r);
 /* 200 with the whole, 206 or 416, as the request's Range and If-Range say; 304 and 412 by its other
  * conditions. a holds the whole: status is set here. */
 enum MHD_Result lzr_respond_key(struct lzr_http_req *r, struct lzr_answer *a);
@@ -163,12 +168,16 @@ void lzr_chunk_left(void *req);
 
 /* document.c */
 enum MHD_Result lzr_serve_doc(struct lzr_http_req *r, const struct lzr_doc *doc);
-enum MHD_Result lzr_serve_dir(struct lzr_http_req *r, const struct lzr_dir *dir,
-                              const struct lzr_target *t);
+
+/* folder.c: of a hit that is a folder; its page is the same with and without a slash, but for where
+ * its links begin. */
+enum MHD_Result lzr_serve_folder(struct lzr_http_req *r, const struct lzr_hit *hit,
+                                 const struct lzr_target *t);
 
 /* view.c */
 enum MHD_Result lzr_serve_view(struct lzr_http_req *r, const struct lzr_target *t);
 enum MHD_Result lzr_view_end(struct lzr_http_req *r); /* the wish has its result */
+void lzr_view_drop(struct lzr_http_req *r);            /* what it has of one, if any */
 /* What URLs in the answer begin with, and whether a proxy has us in a folder (public.h). */
 void lzr_request_base(const struct lzr_http_req *r, char out[LZR_PUBLIC_BYTES]);
 bool lzr_request_prefixed(const struct lzr_http_req *r);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "http/condition.h"
@@ -67,6 +68,18 @@ static ssize_t no_body(void *cls, uint64_t pos, char *buf, size_t max)
     return MHD_CONTENT_READER_END_OF_STREAM;
 }
 
+/* So many zero bytes, then the end of the connection. */
+static ssize_t end_early(void *cls, uint64_t pos, char *buf, size_t max)
+{
+    uint64_t left = (uintptr_t)cls - pos;
+    if (left == 0) {
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+    max = left < max ? (size_t)left : max;
+    memset(buf, 0, max);
+    return (ssize_t)max;
+}
+
 static struct MHD_Response *make_response(struct lzr_http_req *r, struct lzr_answer *a,
                                           uint64_t now)
 {
@@ -76,6 +89,10 @@ static struct MHD_Response *make_response(struct lzr_http_req *r, struct lzr_ans
         /* 0.9.75 has no "head only": the size is unknown and, being HTTP/1.0, the connection ends.
          */
         return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, no_body, NULL, NULL);
+    }
+    if (a->cut) {
+        return MHD_create_response_from_callback(a->len, 4096, end_early,
+                                                 (void *)(uintptr_t)(a->len / 2), NULL);
     }
     if (a->copy && r->head) {
         a->copy = false; /* only its length is sent */
@@ -238,11 +255,53 @@ enum MHD_Result lzr_respond_text(struct lzr_http_req *r, unsigned status, const 
     return lzr_respond(r, &a);
 }
 
+bool lzr_request_by_person(const struct lzr_http_req *r)
+{
+    const char *accept = lzr_header(r, "Accept"), *agent = lzr_header(r, "User-Agent");
+    if (agent != NULL && strncmp(agent, "curl/", 5) == 0) {
+        return true;
+    }
+    return accept != NULL && strstr(accept, "text/html") != NULL &&
+           (agent == NULL || strncmp(agent, "Java/", 5) != 0); /* it says so of whatever it asks */
+}
+
+/* What isn't there, and the folder above it that is. */
+static void write_404(struct lzr_buf *b, const struct lzr_http_req *r)
+{
+    struct lzr_target t;
+    struct lzr_hit hit = {0};
+    lzr_target_parse(r->path, r->npath, &t);
+    size_t n = t.len;
+    while (n > 0 && hit.node != LZR_NODE_DIR && hit.node != LZR_NODE_FOLDER) {
+        while (n > 0 && t.key[--n] != '/') {
+        }
+        hit = lzr_catalog_lookup(lzr_driver_catalog(r->edition->driver), t.key, n);
+    }
+    lzr_buf_puts(b, "there is nothing here: /");
+    for (size_t i = 0; i < t.len; i++) {
+        unsigned char c = (unsigned char)t.key[i];
+        lzr_buf_putc(b, c < 0x21 || c > 0x7e ? '?' : (char)c);
+    }
+    lzr_buf_printf(b, "\nthe folder that is: /%.*s%s (it lists what it holds)\n", (int)n, t.key,
+                   n > 0 ? "/" : "");
+}
+
 enum MHD_Result lzr_respond_404(struct lzr_http_req *r)
 {
-    /* No body: the JDK drops a connection whose 404 has one. */
+    /* No body for programs: the JDK drops a connection whose 404 has one. */
     struct lzr_answer a = {.status = 404, .cache_control = "no-cache"};
-    return lzr_respond(r, &a);
+    struct lzr_buf b;
+    lzr_buf_init(&b, 2 * LZR_MAX_KEY);
+    if (r->edition != NULL && lzr_request_by_person(r)) {
+        write_404(&b, r);
+        a.type = "text/plain; charset=utf-8";
+        a.body = b.data;
+        a.len = b.len;
+        a.copy = true;
+    }
+    enum MHD_Result ok = lzr_respond(r, &a);
+    lzr_buf_release(&b);
+    return ok;
 }
 
 unsigned lzr_precondition(struct lzr_http_req *r, const char *etag)

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "http/badhead.h"
+#include "http/mask.h"
 #include "http/request.h"
 #include "http/unloaded.h"
 
@@ -140,7 +141,7 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
     /* A result that came when the client had left is given back here. */
     lzr_blob_unref(&r->wish.result.blob);
     lzr_free(r->wish.result.text);
-    lzr_free(r->view);
+    lzr_view_drop(r);
     lzr_edition_drop(&r->edition);
     if (r->reload != NULL) {
         lzr_free(r->reload->traceback);
@@ -250,7 +251,8 @@ static enum MHD_Result route(struct lzr_http_req *r)
     case LZR_NODE_DOC:
         return lzr_serve_doc(r, hit.doc);
     case LZR_NODE_DIR:
-        return lzr_serve_dir(r, hit.dir, &t);
+    case LZR_NODE_FOLDER:
+        return lzr_serve_folder(r, &hit, &t);
     case LZR_NODE_CHUNK:
         r->chunk = hit.chunk;
         return lzr_chunk_begin(r);
@@ -354,12 +356,37 @@ static unsigned connection_limit(void)
 static void set_access(struct lzr_server *s)
 {
     const struct lzr_server_options *o = &s->o;
-    s->access = (struct lzr_access){.check_hosts = s->loopback || o->nhosts > 0,
+    /* Whoever knows a token that was given is no page that took a name; one that was made changes
+     * nothing in what names are answered to. */
+    bool given = o->token != NULL;
+    if (!s->loopback) {
+        lzr_host_names_find(&s->names);
+        s->o.token = given ? o->token : o->spare_token;
+    }
+    s->access = (struct lzr_access){.check_hosts = s->loopback || o->nhosts > 0 || !given,
+                                    .addresses = !s->loopback,
+                                    .own = s->names.list,
+                                    .nown = s->names.n,
                                     .hosts = o->hosts,
                                     .nhosts = o->nhosts,
                                     .host = o->host,
                                     .public_url = o->public_url,
-                                    .token = o->token};
+                                    .token = s->o.token};
+}
+
+bool lzr_server_is_loopback(const struct lzr_server *s)
+{
+    return s->loopback;
+}
+
+const char *lzr_server_token(const struct lzr_server *s)
+{
+    return s->o.token;
+}
+
+const char *lzr_server_name(const struct lzr_server *s)
+{
+    return s->doors.any && s->names.n > 0 ? s->names.list[0] : s->o.host;
 }
 
 enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_server **out,
@@ -388,6 +415,7 @@ enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_serv
     }
     set_access(s);
     lzr_cors_init(&s->cors, o->origins, o->norigins, o->log);
+    s->cors.token = s->o.token;
     lzr_once_init(&s->strange_hosts);
     lzr_once_init(&s->crowded);
     lzr_once_init(&s->unread);

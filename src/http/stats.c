@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "http/request.h"
+#include "http/troubles.h"
 #include "http/unloaded.h"
 #include "store/json_writer.h"
 
@@ -101,7 +102,8 @@ static void number(struct lzr_json *j, const char *name, uint64_t v)
     lzr_json_u64(j, v);
 }
 
-static void array_stats(struct lzr_json *j, struct lzr_driver *d, const struct lzr_array *a)
+static void array_stats(struct lzr_json *j, struct lzr_driver *d, const struct lzr_array *a,
+                        const struct lzr_trouble_list *troubles, bool tracebacks)
 {
     struct lzr_array_stats s;
     lzr_driver_array_stats(d, a->id, &s);
@@ -121,6 +123,8 @@ static void array_stats(struct lzr_json *j, struct lzr_driver *d, const struct l
     number(j, "encoded_bytes", s.encoded_bytes);
     number(j, "hits", s.hits);
     number(j, "misses", s.misses);
+    lzr_json_key(j, "failures");
+    lzr_trouble_list_write(j, troubles, a, tracebacks);
     lzr_json_close(j, '}');
 }
 
@@ -142,12 +146,16 @@ enum MHD_Result lzr_serve_stats(struct lzr_http_req *r, const char *query)
 #undef FIELD
     number(&j, "http_connections", atomic_load(&r->server->connections));
     lzr_unloaded_stats(r, &j);
+    struct lzr_trouble_list troubles;
+    lzr_trouble_list_take(&troubles, d);
+    bool tracebacks = r->server->loopback && lzr_is_local_peer(r); /* as in chunk.c */
     lzr_json_key(&j, "arrays");
     lzr_json_open(&j, '[');
     size_t n = lzr_catalog_narrays(c), most = lzr_query_number(query, "arrays", n);
     for (size_t i = 0; i < n && i < most; i++) {
-        array_stats(&j, d, lzr_catalog_array(c, i));
+        array_stats(&j, d, lzr_catalog_array(c, i), &troubles, tracebacks);
     }
+    lzr_trouble_list_free(&troubles);
     lzr_json_close(&j, ']');
     lzr_json_close(&j, '}');
     lzr_buf_putc(&b, '\n');

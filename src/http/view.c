@@ -11,14 +11,19 @@
 #include "http/look.h"
 #include "http/public.h"
 #include "http/request.h"
+#include "http/troubles.h"
 #include "http/unloaded.h"
 
 /* How long a link may wait for all of its ranges. */
 #define VIEW_US (UINT64_C(4) * 1000000)
+/* Failures that are told, of how many bytes. */
+enum { MAX_TOLD = 20, MAX_TOLD_BYTES = 256 << 10 };
 
 struct lzr_view_job {
     struct lzr_look look;
     size_t at; /* the layer whose chunk is waited for */
+    size_t nfailed;
+    struct lzr_buf failed; /* what is said of those whose chunk has failed; no bytes: none */
     uint64_t until_us;
 };
 
@@ -43,8 +48,9 @@ void lzr_request_base(const struct lzr_http_req *r, char out[LZR_PUBLIC_BYTES])
     struct lzr_asked asked;
     char own[300];
     fill_asked(r, &asked);
-    (void)snprintf(own, sizeof own, strchr(o->host, ':') != NULL ? "[%.255s]:%u" : "%.255s:%u",
-                   o->host, r->server->port);
+    const char *host = lzr_server_name(r->server);
+    (void)snprintf(own, sizeof own, strchr(host, ':') != NULL ? "[%.255s]:%u" : "%.255s:%u", host,
+                   r->server->port);
     lzr_public_base(o->public_url, &asked, own, out);
     if (r->prefix > 0) { /* whoever follows the URL needs it; a header's stays a header's */
         size_t n = strlen(out);
@@ -76,6 +82,56 @@ const char *lzr_request_private(const struct lzr_http_req *r)
     return r->server->o.public_url != NULL ? "no-cache" : "private, no-cache";
 }
 
+static void drop_job(struct lzr_http_req *r)
+{
+    if (r->view != NULL) {
+        lzr_buf_release(&r->view->failed);
+        lzr_free(r->view);
+        r->view = NULL;
+    }
+}
+
+void lzr_view_drop(struct lzr_http_req *r)
+{
+    drop_job(r);
+}
+
+static void escape(struct lzr_buf *b, const char *text, size_t n)
+{
+    for (size_t i = 0; i < n && text[i] != '\0'; i++) {
+        const char *as = text[i] == '<'   ? "&lt;"
+                         : text[i] == '&' ? "&amp;"
+                         : text[i] == '"' ? "&quot;"
+                                          : NULL;
+        lzr_buf_add(b, as != NULL ? as : text + i, as != NULL ? strlen(as) : 1);
+    }
+}
+
+/* For a person whose image would stay black: why, and the link all the same. */
+static enum MHD_Result tell(struct lzr_http_req *r, const struct lzr_buf *url)
+{
+    struct lzr_buf b;
+    lzr_buf_init(&b, 4 * LZR_LOOK_URL_BYTES);
+    lzr_buf_puts(&b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n"
+                     "<title>lazarr: a chunk fails</title>\n</head>\n<body>\n"
+                     "<h1>A chunk in the middle fails</h1>\n<ul>\n");
+    lzr_buf_add(&b, r->view->failed.data, r->view->failed.len);
+    lzr_buf_puts(&b, "</ul>\n<p><a href=\"");
+    escape(&b, url->data, url->len);
+    lzr_buf_puts(&b, "\">Look at it in Neuroglancer all the same</a>: what fails stays black "
+                     "there.</p>\n</body>\n</html>\n");
+    struct lzr_answer a = {.status = 200,
+                           .type = "text/html; charset=utf-8",
+                           .body = b.data,
+                           .len = b.len,
+                           .copy = true,
+                           .cache_control = "no-store"};
+    enum MHD_Result ok =
+        lzr_buf_failed(&b) ? lzr_respond_text(r, 500, "out of memory\n") : lzr_respond(r, &a);
+    lzr_buf_release(&b);
+    return ok;
+}
+
 static enum MHD_Result finish(struct lzr_http_req *r)
 {
     struct lzr_buf url;
@@ -86,14 +142,34 @@ static enum MHD_Result finish(struct lzr_http_req *r)
     lzr_look_url(&url, &r->view->look, base, r->server->o.neuroglancer);
     if (lzr_buf_failed(&url)) {
         ok = lzr_respond_text(r, 500, "out of memory\n");
+    } else if (r->view->failed.len > 0 && lzr_request_by_person(r)) {
+        ok = tell(r, &url);
     } else {
         struct lzr_answer a = {.status = 302, .location = url.data, .cache_control = "no-store"};
         ok = lzr_respond(r, &a);
     }
     lzr_buf_release(&url);
-    lzr_free(r->view);
-    r->view = NULL;
+    drop_job(r);
     return ok;
+}
+
+/* What a layer's chunk failed with: its line only, as wherever it is read from. */
+static void note_failure(struct lzr_http_req *r, const struct lzr_result *res)
+{
+    struct lzr_view_job *job = r->view;
+    const char *text = res->text != NULL ? res->text : lzr_code_text(res->code);
+    if (job->nfailed++ >= MAX_TOLD) {
+        return;
+    }
+    lzr_buf_puts(&job->failed, "<li>");
+    if (r->chunk.encoding == LZR_ENC_ZARR) {
+        lzr_trouble_key(&job->failed, r->chunk.array, r->chunk.level, r->chunk.index);
+    } else {
+        lzr_buf_printf(&job->failed, "%s/%s", r->chunk.array->store->name, r->chunk.array->path);
+    }
+    lzr_buf_puts(&job->failed, ": ");
+    escape(&job->failed, text, strcspn(text, "\n"));
+    lzr_buf_puts(&job->failed, "</li>\n");
 }
 
 /* The wish has its result: the layer's range, if there is one in it. */
@@ -104,6 +180,9 @@ static void take(struct lzr_http_req *r)
     struct lzr_look_layer *l = &job->look.layers[job->at++];
     if (res->code == LZR_OK && lzr_glance_range(l, &r->chunk, res->blob->data, res->blob->len)) {
         lzr_glances_keep(&r->edition->glances, l);
+    } else if (res->code != LZR_OK && res->code != LZR_E_BUSY && res->code != LZR_E_CANCELLED &&
+               res->code != LZR_E_NOMEM) {
+        note_failure(r, res);
     }
     lzr_blob_unref(&res->blob);
     lzr_free(res->text);
@@ -197,9 +276,9 @@ enum MHD_Result lzr_serve_view(struct lzr_http_req *r, const struct lzr_target *
     if (r->view == NULL) {
         return lzr_respond_text(r, 500, "out of memory\n");
     }
+    lzr_buf_init(&r->view->failed, MAX_TOLD_BYTES);
     if (lzr_query_has(t->query, "acl") || !choose(c, t->key, t->len, &r->view->look, &failed)) {
-        lzr_free(r->view);
-        r->view = NULL;
+        drop_job(r);
         return failed != NULL ? lzr_serve_unloaded(r, failed) : lzr_respond_404(r);
     }
     r->view->until_us = lzr_now_us() + VIEW_US;

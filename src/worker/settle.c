@@ -29,7 +29,7 @@ static void leave_server(void)
 void lzr_settle(void)
 {
     struct pollfd server = {.fd = LZR_WORKER_FD};
-    const struct rlimit none = {0, 0};
+    const struct rlimit none = {0, 0}, one = {1, 1};
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     /* A server that was gone before that is seen by its closed end. (Not by getppid() == 1: in a
      * container the server itself often is process 1.) */
@@ -39,7 +39,11 @@ void lzr_settle(void)
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     /* Ten behind its server, whose own place the user may have chosen. */
     (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + 10);
-    (void)setrlimit(RLIMIT_CORE, &none); /* a crash of user code needn't fill the disk */
+    /* A crash of user code needn't fill the disk. Of both limits, 1 is heeded also where
+     * core_pattern names a program. */
+    if (setrlimit(RLIMIT_CORE, &one) != 0) {
+        (void)setrlimit(RLIMIT_CORE, &none);
+    }
     (void)setpgid(0, 0);                 /* a Ctrl-C at the terminal is the server's to handle */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN); /* as in any Python: an error of write() */

@@ -25,7 +25,7 @@ KEYS = DOCUMENTS + CHUNKS
 MISSING = [f"{Z2}/nope/.zarray", f"{Z2}/nope/.zattrs", f"{Z3}/nope/zarr.json", f"{Z3}/zarr.jso",
            f"{Z2}/ramp/.zattrs/.zarray", f"{Z2}/ramp/.zgroup", f"{Z2}/img/.zarray",
            f"{Z3}/provenance", f"{Z2}/ramp/provenance", f"{Z2}/ramp/0.0/0.0", "/zarr2/no.zarr/.zgroup",
-           "/zarr4/basic.zarr/zarr.json", "/favicon.ic", f"{Z3}/img/0/c/0", f"{Z3}/ramp/c",
+           "/zarr4/basic.zarr/zarr.json", "/favicon.ic", f"{Z3}/img/0/c/2", f"{Z3}/empty/c",
            f"{Z2}/zarr.json", f"{Z3}/.zgroup", f"{Z3}/ramp/.zarray", f"{Z2}/ramp/c/0/0",
            f"{Z3}/ramp/0.0", f"{N5}/nope/attributes.json", f"{N5}/ramp/0.0", f"{N5}/ramp/3/0",
            f"{N5}/img/0/0/0", f"{N5}/img/0/attributes.json", f"{N5}/scalar/attributes.json",

@@ -1,7 +1,7 @@
 """Pipelines and pyramids as they are asked for, and what they must cost: a model that knows nothing of lazarr but
 which chunks a region touches.
 
-    for p in ALL: p.text            the store
+    for p in ALL: p.text            the store; its base is computed once there is a file "go" beside it
                   p.tops            chunks to ask for: (path, level, position)
                   p.cost(tops)      distinct blocks, and W: the most bytes, step by step, of those that are being
                                     made or still wanted by a later step
@@ -25,6 +25,7 @@ class Array:
         axes = "zyx"[-len(self.shape):]
         if not self.inputs:
             return (f'@lazarr.array("{self.name}", {head}, axes="{axes}")\ndef {self.name}(block):\n'
+                    "    while not os.path.exists(GO): time.sleep(0.01)\n"
                     f"    return np.full(block.shape, 7, '{dtype}')\n")
         if self.whole:
             of = self.inputs[0][0]
@@ -77,7 +78,7 @@ class Pipeline:
 
     @property
     def text(self):
-        return "import lazarr, numpy as np\n" + "".join(a.text(self.dtype) for a in self.arrays)
+        return "import os, time, lazarr, numpy as np\nGO = os.path.join(os.path.dirname(__file__), 'go')\n" + "".join(a.text(self.dtype) for a in self.arrays)
 
     @property
     def tops(self):

@@ -355,7 +355,7 @@ ORIGINS = ["http://localhost:5173", "http://127.0.0.1:8080", "https://neuroglanc
 def every_status(srv):
     """Targets with the status that each gives."""
     return [(200, "GET", f"{Z3}/zarr.json", {}), (200, "GET", CHUNKS[0], {}),
-            (206, "GET", CHUNKS[0], {"Range": "bytes=0-1"}), (301, "GET", f"{Z3}/grp", {}),
+            (206, "GET", CHUNKS[0], {"Range": "bytes=0-1"}), (301, "HEAD", f"{Z3}/grp", {}),
             (304, "GET", CHUNKS[0], {"If-None-Match": "*"}), (404, "GET", f"{Z3}/nope", {}),
             (405, "PUT", f"{Z3}/zarr.json", {}), (412, "GET", CHUNKS[0], {"If-Match": '"x"'}),
             (416, "GET", CHUNKS[0], {"Range": "bytes=999999-"}), (500, "GET", f"{Z2}/fails/9", {}),

@@ -13,12 +13,14 @@ DIRECTORIES = ["/zarr2", "/zarr3", Z2, Z3, f"{Z2}/grp", f"{Z3}/grp/deep", f"{Z3}
 
 
 def test_A28_directories_without_a_slash(basic):
-    """A28 /ds without slash: GET/HEAD -> 301 to /ds/; never 200."""
+    """A28 /ds without slash: HEAD -> 301 to /ds/; never 200. GET -> the page of /ds/, its links right."""
     for path in DIRECTORIES:
-        for method in ("GET", "HEAD"):
-            r = basic.request(method, path)
-            assert r.status == 301, (path, r)
-            assert re.sub(r"^https?://[^/]+", "", r["Location"]) == path + "/", r
+        r = basic.head(path)
+        assert r.status == 301, (path, r)
+        assert re.sub(r"^https?://[^/]+", "", r["Location"]) == path + "/", r
+        r = basic.get(path)
+        assert r.status == 200 and f'<base href="{path.rsplit("/", 1)[1]}/" />' in r.text, path
+        assert re.sub("<base .*\n", "", r.text) == basic.get(path + "/").text, path
 
 
 def test_A29_listings(basic):
@@ -45,7 +47,9 @@ def test_A29_listings(basic):
         if path in want:
             assert set(hrefs) == want[path], path
         for h in hrefs:  # all that is listed is there
-            assert basic.get(f"{path}/{h}").status == 200, (path, h)
+            if h != "huge/" or path not in (Z2, N5, PRE):  # too many chunks in one folder: an error, no shorter list
+                assert basic.get(f"{path}/{h}").status == 200, (path, h)
+    assert basic.get(f"{Z2}/huge/").status == 500
     for path in ("/zarr2/no.zarr/", f"{Z3}/nope/", f"{Z2}/ramp/0.0/", f"{Z3}/zarr.json/", "/nowhere/"):
         assert basic.get(path).status == 404, path
 
@@ -69,8 +73,8 @@ def test_A31_only_canonical_keys(basic):
     grid -> 404."""
     assert basic.get(f"{Z3}/ramp/c/3/2").status == basic.get(f"{Z2}/ramp/3.2").status == 200
     with basic.delta() as d:
-        for bad in ("c/00/0", "c/0/00", "c/+1/0", "c/-0/0", "c/-1/0", "c/0", "c/0/0/0", "c/0.0", "c.0.0",
-                    "0/0", "0.0", "c/4/0", "c/0/3", "c/0/", "c/0/0x", "c/0x0/0", "c/ 0/0",
+        for bad in ("c/00/0", "c/0/00", "c/+1/0", "c/-0/0", "c/-1/0", "c/4", "c/0/0/0", "c/0.0", "c.0.0",
+                    "0/0", "0.0", "c/4/0", "c/0/3", "c/4/", "c/0/0x", "c/0x0/0", "c/ 0/0",
                     "c/%20/0", "c/1e0/0", "C/0/0", "c/18446744073709551616/0", "c/0/18446744073709551616",
                     "c/4294967296/0", "c/%2B1/0", "c/0/0/", "c/..%2f0/0", "c/./0/0", "x/../c/0/0", "c/٠/0"):
             bad = bad.encode().decode("latin-1").replace(" ", "%20")
@@ -79,7 +83,7 @@ def test_A31_only_canonical_keys(basic):
         for bad in ("00.0", "0.00", "+1.0", "-0.0", "0", "0.0.0", "0/0", "4.0", "0.3", "0.", ".0", "0..0",
                     "0.0x", "0,0", "c/0/0", "0.0/"):
             assert basic.get(f"{Z2}/ramp/{bad}").status == 404, bad
-        for bad in ("0.0.0", "0/0", "0/0/0/0", "2/0/0"):  # an image's separator is /
+        for bad in ("0.0.0", "0/3", "0/0/0/0", "2/0/0"):  # an image's separator is /
             assert basic.get(f"{Z2}/img/0/{bad}").status == 404, bad
         assert basic.get(f"{Z2}/empty/0.0").status == 404
         assert basic.get(f"{Z3}/empty/c/0/0").status == 404
@@ -100,6 +104,8 @@ def test_A32_query_strings(basic):
         assert d["flights_total"] == 0
     assert basic.get(f"{Z3}/nope?zarr.json").status == 404
     r = basic.get(f"{Z3}/grp?token=1")
+    assert r.status == 200 and "deep/" in r.text
+    r = basic.head(f"{Z3}/grp?token=1")
     assert r.status == 301 and "/grp/" in r["Location"]
 
 

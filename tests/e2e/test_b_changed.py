@@ -327,7 +327,7 @@ def test_other_libraries(serve, tmp_path, library):
     prefix = lzr.ENVS / "py312"
     python = prefix / "bin" / "python"
     lzr.need(python.exists(), "the environment py312 of tests/clients/setup.sh, with zarr 3")
-    test_b_pythons.worker_for(prefix, 12)
+    test_b_pythons.worker_for(prefix, 12, 2)
 
     def fill(values):
         subprocess.run([python, "-c", f"""

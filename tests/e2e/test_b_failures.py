@@ -105,7 +105,7 @@ def test_failures_are_remembered_longer_on_repeats(serve, gate):
 
 
 def test_no_traceback_beyond_loopback(serve, gate):
-    srv = serve(gate.code + GATED, "--workers", "1", "--host", "0.0.0.0")
+    srv = serve(gate.code + GATED, "--workers", "1", "--host", "0.0.0.0", "--no-token")
     p = srv.begin(key("a"))
     gate.next().go("raise")
     r = p.result()

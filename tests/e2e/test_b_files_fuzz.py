@@ -24,7 +24,7 @@ def python(request):
         return "/usr/bin/python3", []
     where = lzr.ENVS / "files"
     lzr.need(where.is_dir(), "the environment files of tests/clients/setup.sh, with the newest readers")
-    test_b_pythons.worker_for(where, 12)
+    test_b_pythons.worker_for(where, 12, 2)
     return where / "bin/python", ["--python", where]
 
 

@@ -45,8 +45,9 @@ def test_rebinding(serve):
     (("--allow-host", "*"), ["evil.example", "localhost"], []),
     (("--public-url", "https://view.example:8443/x"), ["view.example", "view.example:8443"], ["x"]),
     (("--host", "::1"), ["[::1]:5", "localhost"], ["[::2]"]),
-    (("--host", "0.0.0.0"), ["evil.example", "localhost"], []),
-    (("--host", "0.0.0.0", "--allow-host", "lab.example"), ["lab.example", "127.0.0.1"], ["evil.example"]),
+    (("--host", "0.0.0.0", "--no-token", "--allow-host", "*"), ["evil.example", "localhost"], []),
+    (("--host", "0.0.0.0", "--no-token", "--allow-host", "lab.example"), ["lab.example", "127.0.0.1", "10.1.2.3:80"],
+     ["evil.example"]),
 ])
 def test_names(serve, args, yes, no):
     srv = serve(STORE, "--workers", "1", *args)
@@ -100,7 +101,7 @@ def f(block):
     raise ValueError("no such thing")
 """
     for args, headers, shown in (((), {}, True), ((), {"X-Forwarded-For": "1.2.3.4"}, False), ((), {"Via": "1.1 x"}, False),
-                                 (("--host", "0.0.0.0"), {}, False),
+                                 (("--host", "0.0.0.0", "--no-token"), {}, False),
                                  # A proxy here that says nothing of itself, but passes on the name that it was asked for.
                                  (("--allow-host", "data.example"), {"Host": "data.example"}, False),
                                  (("--public-url", "https://data.example"), {"Host": "data.example:443"}, False),
@@ -149,7 +150,7 @@ def test_urls_keep_the_token(serve):
     srv = serve(STORE, "--workers", "1", "--token", TOKEN)
     base = f"/t/{TOKEN}"
     assert srv.get(base)["Location"] == base + "/"
-    assert srv.get(base + "/zarr3/s.zarr")["Location"] == base + "/zarr3/s.zarr/"
+    assert srv.head(base + "/zarr3/s.zarr")["Location"] == base + "/zarr3/s.zarr/"
     page = srv.get(base + "/")
     assert page.status == 200 and page["Referrer-Policy"] == "no-referrer"
     assert f"{base}/zarr3/s.zarr/g/a" in page.text
@@ -167,6 +168,7 @@ def test_urls_keep_the_token(serve):
 
 def test_token_file(serve, tmp_path):
     (tmp_path / "token").write_text(TOKEN + "\nmore\n")
+    (tmp_path / "token").chmod(0o600)
     srv = serve(STORE, "--workers", "1", "--token-file", tmp_path / "token")
     assert srv.get(KEY).status == 401 and srv.chunk(f"/t/{TOKEN}{KEY}") == b"\7\7"
     assert TOKEN not in open(f"/proc/{srv.process.pid}/cmdline").read()

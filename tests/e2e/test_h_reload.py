@@ -257,8 +257,8 @@ def sigterm_is_default(pid):
 
 
 def test_a_page_that_took_a_name_of_ours_may_not_reload(serve):
-    """DNS rebinding: bound to no loopback address, any name is answered, but not for what changes something."""
-    srv = serve(source(1), "--workers", "1", "--host", "0.0.0.0")
+    """DNS rebinding: where any name is answered, it isn't for what changes something."""
+    srv = serve(source(1), "--workers", "1", "--host", "0.0.0.0", "--no-token", "--allow-host", "*")
     evil = {"Host": f"evil.example:{srv.port}", "Origin": f"http://evil.example:{srv.port}"}
     assert srv.get(KEY, {"Host": evil["Host"]}).status == 200
     assert reload(srv, evil).status == 403
@@ -269,7 +269,7 @@ def test_a_page_that_took_a_name_of_ours_may_not_reload(serve):
 @pytest.mark.parametrize("args, name", [
     (("--allow-host", "data.example"), "data.example"),
     (("--public-url", "https://data.example/x"), "data.example"),
-    (("--host", "0.0.0.0"), "192.168.1.5:8080"),
+    (("--host", "0.0.0.0", "--no-token"), "192.168.1.5:8080"),
 ])
 def test_a_proxy_that_says_nothing_of_itself_is_no_local_peer(serve, args, name):
     """One on this machine that passes the Host on, and no more: what it is asked for isn't a name of this machine's."""
@@ -287,7 +287,7 @@ def test_a_proxy_that_says_nothing_of_itself_is_no_local_peer(serve, args, name)
 
 def test_this_machine_by_either_family(serve):
     """Bound to ::, which also takes IPv4: an address of this machine is one as IPv6 writes it, too."""
-    srv = serve(source(1), "--workers", "1", "--host", "::")
+    srv = serve(source(1), "--workers", "1", "--host", "::", "--no-token")
     for host in ("::1", "127.0.0.1"):
         with lzr.Http(srv.port, host=host) as h:
             h.host = "localhost"

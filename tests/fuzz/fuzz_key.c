@@ -6,7 +6,26 @@
 
 #include "base/check.h"
 #include "store/catalog.h"
+#include "store/names.h"
 #include "store/view.h"
+
+/* What a folder of chunks lists is there. */
+static void check_folder(const struct lzr_catalog *c, const struct lzr_hit *hit, const char *key,
+                         size_t n)
+{
+    struct lzr_names names;
+    char below[LZR_MAX_KEY + LZR_NAME_TEXT + 1];
+    LZR_CHECK(lzr_catalog_names(hit, &names));
+    uint64_t count = lzr_names_count(&names, hit->depth);
+    LZR_CHECK(count > 0 && n <= LZR_MAX_KEY);
+    n -= key[n - 1] == '/';
+    memcpy(below, key, n);
+    below[n++] = '/';
+    n += lzr_names_write(&names, hit->depth, count - 1, below + n);
+    bool folders = lzr_names_are_folders(&names, hit->depth);
+    LZR_CHECK(lzr_catalog_lookup(c, below, n).node ==
+              (folders ? LZR_NODE_FOLDER : LZR_NODE_CHUNK));
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -45,7 +64,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         LZR_CHECK(strlen(hit.doc->key) == size && memcmp(hit.doc->key, data, size) == 0);
         break;
     case LZR_NODE_DIR:
-        LZR_CHECK(hit.dir != NULL); /* a precomputed level lists nothing: chunks never are */
+        LZR_CHECK(hit.dir != NULL);
+        break;
+    case LZR_NODE_FOLDER:
+        check_folder(catalog, &hit, (const char *)data, size);
         break;
     case LZR_NODE_FAILED:
     case LZR_NODE_NONE:

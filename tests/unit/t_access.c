@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "http/access.h"
+#include "http/mask.h"
 #include "http/once.h"
 #include "http/target.h"
 
@@ -175,6 +176,17 @@ static void test_mask(void **state)
         {"", ""},
         {"/%", "/%"},
         {"/%7", "/%7"},
+        /* Other programs' secrets. */
+        {"/a?token=abc", "/a?token=***"},
+        {"/tree?x=1&ToKeN=abc&y=2", "/tree?x=1&ToKeN=***&y=2"},
+        {"/a?%74oken=abc", "/a?%74oken=***"},
+        {"/a?access_token=a=b", "/a?access_token=***"},
+        {"/a?X-Amz-Signature=ab&X-Amz-Date=1", "/a?X-Amz-Signature=***&X-Amz-Date=1"},
+        {"/a?api_key=1;sig=2?code=3", "/a?api_key=***;sig=***?code=***"},
+        {"/a?next=http%3A%2F%2Fh%2F%3Ftoken%3Dabc", "/a?next=***"},
+        {"/a?tok&design=1&coded=2", "/a?tok&design=1&coded=2"},
+        {"http://me:secret@h/a", "***@h/a"},
+        {"/a@b?c@d", "/a@b?c@d"},
     };
     char out[200];
     (void)state;
@@ -188,6 +200,41 @@ static void test_mask(void **state)
     assert_string_equal(out, "/t/");
     lzr_target_mask("/abcdef", 7, NULL, out, 4);
     assert_string_equal(out, "/ab");
+}
+
+static void test_text_mask(void **state)
+{
+    char out[40];
+    (void)state;
+    assert_true(lzr_text_mask("lab.example:80", 14, TOKEN, out, sizeof out));
+    assert_string_equal(out, "lab.example:80");
+    assert_true(lzr_text_mask("lab.example", 3, NULL, out, sizeof out));
+    assert_string_equal(out, "lab");
+    assert_false(lzr_text_mask("http://" TOKEN ".a", 29, TOKEN, out, sizeof out));
+    assert_string_equal(out, "(the token)");
+    assert_false(lzr_text_mask("0123456789ABCDEF-._%7E", 22, TOKEN, out, sizeof out));
+}
+
+static void test_beyond_loopback(void **state)
+{
+    static const char *const own[] = {"box", "box.lab.example"};
+    const struct lzr_access a = {.check_hosts = true, .addresses = true, .own = own, .nown = 2};
+    static const char *const yes[] = {"box", "BOX.lab.example:8080", "10.1.2.3", "10.1.2.3:80",
+                                      "[fe80::1]:80", "[::ffff:1.2.3.4]", "localhost:1"};
+    static const char *const no[] = {"evil.example", "box.evil.example", "1.2.3.4.evil.example",
+                                     "1.2.3",        "2130706433",       "0x7f.1.2.3",
+                                     "[1.2.3.4]",    "lab.example"};
+    (void)state;
+    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
+        if (!host(&a, yes[i])) {
+            fail_msg("'%s' is refused", yes[i]);
+        }
+    }
+    for (size_t i = 0; i < sizeof no / sizeof no[0]; i++) {
+        if (host(&a, no[i])) {
+            fail_msg("'%s' is taken", no[i]);
+        }
+    }
 }
 
 static void test_clean(void **state)
@@ -226,7 +273,10 @@ int main(void)
         cmocka_unit_test(test_host_syntax), cmocka_unit_test(test_loopback_authorities),
         cmocka_unit_test(test_hosts),       cmocka_unit_test(test_token),
         cmocka_unit_test(test_same_origin), cmocka_unit_test(test_options),
-        cmocka_unit_test(test_mask),        cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_mask),
+        cmocka_unit_test(test_text_mask),
+        cmocka_unit_test(test_beyond_loopback),
+        cmocka_unit_test(test_clean),
         cmocka_unit_test(test_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

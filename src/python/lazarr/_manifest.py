@@ -198,10 +198,12 @@ def load_json(content: bytes, registry: Registry) -> None:
     "module:name". What `lazarr describe` prints is accepted once functions are added."""
     try:
         doc = json.loads(content)
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise StoreError(f"not JSON: {e}") from None
     if not isinstance(doc, dict) or "arrays" not in doc:
         raise NoArray('a manifest is an object with a list "arrays"')
+    if not isinstance(doc.get("groups") or [], list):
+        raise StoreError(f"groups must be a list, got {doc['groups']!r:.100}")
     if not isinstance(doc["arrays"], list):
         raise StoreError('a manifest is an object with a list "arrays"')
     previous, _array.CURRENT.registry = _array.CURRENT.registry, registry

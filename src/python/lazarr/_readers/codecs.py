@@ -90,13 +90,14 @@ def _after(name: str, config: dict, size: int, elements: int) -> int:
 def v2(meta: dict) -> Plan:
     """What Zarr v2 metadata name, checked; StoreError says what isn't taken.
 
-    >>> v2({"dtype": "<i4", "chunks": [4], "compressor": {"id": "gzip", "level": 1}, "filters": None}).packers
+    >>> v2({"dtype": "<i4", "shape": [9], "chunks": [4], "compressor": {"id": "gzip", "level": 1}}).packers
     [Bounded(kind='gzip', config={'id': 'gzip', 'level': 1}, limit=16)]
-    >>> v2({"dtype": "<i4", "chunks": [4], "compressor": {"id": "pickle"}})
+    >>> v2({"dtype": "<i4", "shape": [9], "chunks": [4], "compressor": {"id": "pickle"}})
     Traceback (most recent call last):
     lazarr._errors.StoreError: compressor 'pickle' is none of those that a file may name (docs/security.md)
     """
     chunks = integers("chunks", meta.get("chunks"))
+    _ranks("shape", integers("shape", meta.get("shape")), chunks)
     size = trust.block(chunks, number(meta.get("dtype")))
     filters, compressor = meta.get("filters") or [], meta.get("compressor")
     if not isinstance(filters, list):
@@ -133,21 +134,28 @@ def v3(meta: dict) -> Plan3:
     if meta.get("storage_transformers"):
         raise refused("storage transformers", meta["storage_transformers"])
     grid = meta.get("chunk_grid")
-    if not isinstance(grid, dict) or grid.get("name") != "regular":
-        raise refused("chunk grid", grid.get("name") if isinstance(grid, dict) else grid)
-    chunks = integers("chunk shape", (grid.get("configuration") or {}).get("chunk_shape"))
+    name, config = _named(grid, "chunk grid")
+    if name != "regular":
+        raise refused("chunk grid", name)
+    chunks = integers("chunk shape", config.get("chunk_shape"))
+    _ranks("shape", integers("shape", meta.get("shape")), chunks)
     made, most = _chain(meta.get("codecs"), chunks, itemsize, True)
     return Plan3(dict(meta, codecs=made, attributes={}), most)
 
 
-def _named(codec: Any) -> tuple:
+def _ranks(what: str, shape: tuple, chunks: tuple) -> None:
+    if len(shape) != len(chunks):
+        raise StoreError(f"its {what} of {len(shape)} axes and its chunks of {len(chunks)} don't go together")
+
+
+def _named(codec: Any, what: str = "codec") -> tuple:
     """(name, configuration) of a v3 codec."""
     if isinstance(codec, str):
         return codec, {}
     if isinstance(codec, dict) and isinstance(codec.get("name"), str) and \
             isinstance(codec.get("configuration", {}), dict):
         return codec["name"], codec.get("configuration", {})
-    raise refused("codec", codec)
+    raise refused(what, codec)
 
 
 def _chain(codecs: Any, shape: tuple, itemsize: int, outer: bool) -> tuple:
@@ -164,6 +172,7 @@ def _chain(codecs: Any, shape: tuple, itemsize: int, outer: bool) -> tuple:
         short = name[len("numcodecs."):] if name.startswith("numcodecs.") else None
         if name == "sharding_indexed" and outer:
             inner = integers("inner chunk shape", config.get("chunk_shape"))
+            _ranks("shards", shape, inner)
             within, part = _chain(config.get("codecs"), inner, itemsize, False)
             index = config.get("index_codecs")
             if not isinstance(index, list) or any(_named(i)[0] not in ("bytes", "crc32c") for i in index):

@@ -38,7 +38,7 @@ class N5Array(Blocks):
         try:
             self.shape = codecs.integers("dimensions", meta.get("dimensions"))[::-1]
             self.chunks = codecs.integers("blockSize", meta.get("blockSize"))[::-1]
-            if meta.get("dataType") not in codecs.N5_NUMBERS:
+            if not isinstance(meta.get("dataType"), str) or meta["dataType"] not in codecs.N5_NUMBERS:
                 raise StoreError(f"its type, {meta.get('dataType')!r:.100}, is no number's")
             self.dtype = np.dtype(meta["dataType"])
             self.compression = codecs.n5(meta)

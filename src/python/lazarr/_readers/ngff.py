@@ -39,7 +39,10 @@ def _places(scales: dict, rank: int) -> tuple:
     """(scale, translation) of each level, with what is said of all of them; None where nothing is."""
     def of(holder: dict) -> tuple:
         scale, translation = [1.0] * rank, [0.0] * rank
-        for t in holder.get("coordinateTransformations") or []:
+        given = holder.get("coordinateTransformations") or []
+        if not isinstance(given, list):
+            raise StoreError("its coordinateTransformations make no sense")
+        for t in given:
             if not isinstance(t, dict):
                 raise StoreError("its coordinateTransformations make no sense")
             for name in ("scale", "translation"):

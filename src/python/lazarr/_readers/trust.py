@@ -37,7 +37,10 @@ def below(path: str, folder: str) -> bool:
 
 def other_file(path: str, named: str, follow: bool) -> str:
     """The real path of a file that the data file `named` refers to; StoreError where it isn't to be read."""
-    real = os.path.realpath(path)
+    try:
+        real = os.path.realpath(path)
+    except ValueError as e:  # a zero byte, half a character
+        raise StoreError(f"it leads to a name that no file has: {e}") from None
     if not follow and not below(real, os.path.dirname(os.path.realpath(named))):
         raise StoreError(f"it leads to '{path}', which doesn't lie below the folder of the file that was "
                          "named: --follow reads it")
@@ -61,10 +64,14 @@ def read(path: str, limit: int, root: str, follow: bool, start: int = 0,
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except (OSError, ValueError) as e:  # ValueError: a zero byte, half a character
+        raise StoreError(f"{os.path.basename(path)[:100]!a} can't be read: "
+                         f"{getattr(e, 'strerror', None) or e}") from None
+    st = os.fstat(fd)
+    if not stat.S_ISREG(st.st_mode):
+        os.close(fd)
+        raise StoreError(f"'{os.path.basename(path)}' is no file")
     with open(fd, "rb") as f:
-        st = os.fstat(fd)
-        if not stat.S_ISREG(st.st_mode):
-            raise StoreError(f"'{os.path.basename(path)}' is no file")
         at = max(0, st.st_size + start) if start < 0 else start
         size = max(0, st.st_size - at) if count is None else count
         if size > limit:

@@ -1,0 +1,16 @@
+/* amends.h: readers that take whatever status a failed chunk has for "not there" and go on with
+ * fill or with memory that nobody wrote. For them, told by their User-Agent, a failed chunk's
+ * GET has the answer that they do fail over (design 3's list holds for all others). */
+#ifndef LZR_HTTP_AMENDS_H
+#define LZR_HTTP_AMENDS_H
+
+enum lzr_amends {
+    LZR_AMENDS_NONE,  /* the status says it */
+    LZR_AMENDS_EMPTY, /* 200 without a byte: no chunk has none */
+    LZR_AMENDS_CUT,   /* 200, and the connection ends before the body does */
+};
+
+/* agent may be NULL. Pure, any thread. */
+enum lzr_amends lzr_amends_for(const char *agent);
+
+#endif
