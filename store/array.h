@@ -160,9 +160,16 @@ struct lzr_group {
     const char *attributes; /* text of a JSON object */
 };
 
+/* What became of a store's file. Of one that isn't loaded there are neither arrays nor documents.
+ */
+enum lzr_fate { LZR_LOADED, LZR_FAILED, LZR_SKIPPED };
+
 struct lzr_store {
     const char *name; /* the file's stem */
     const char *file; /* as the user gave it */
+    enum lzr_fate fate;
+    const char *why;       /* unless it is loaded: one line */
+    const char *traceback; /* of one that failed; may be "" */
     size_t narrays, ngroups;
     struct lzr_array *arrays;
     struct lzr_group *groups; /* all of them, ancestors of arrays included, sorted by path */

@@ -99,6 +99,7 @@ static enum lzr_code read_stores(struct lzr_catalog *c, const struct lzr_manifes
             return code;
         }
         c->nstores++;
+        c->nfailed += c->stores[i].fate == LZR_FAILED;
         c->narrays += c->stores[i].narrays;
         if (c->narrays > LZR_MAX_ARRAYS) {
             return lzr_err_set(err, LZR_E_LIMIT, "%.200s: more arrays in all than the limit of %d",
@@ -178,6 +179,15 @@ const struct lzr_store *lzr_catalog_store(const struct lzr_catalog *c, size_t i)
     return i < c->nstores ? &c->stores[i] : NULL;
 }
 
+size_t lzr_catalog_count(const struct lzr_catalog *c, enum lzr_fate fate)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->nstores; i++) {
+        n += c->stores[i].fate == fate;
+    }
+    return n;
+}
+
 size_t lzr_catalog_narrays(const struct lzr_catalog *c)
 {
     return c->narrays;
@@ -254,6 +264,16 @@ static void find_chunk(const struct lzr_catalog *c, const char *key, size_t n, s
     }
 }
 
+/* The store that a key lies in, by its first two segments, if it is one that failed. */
+static const struct lzr_store *find_failed(const struct lzr_catalog *c, const char *key, size_t n)
+{
+    const char *first = memchr(key, '/', n), *end = key + n;
+    const char *second = first != NULL ? memchr(first + 1, '/', (size_t)(end - first - 1)) : NULL;
+    const struct lzr_catalog_node *node =
+        find(c, key, second != NULL ? (size_t)(second - key) : n);
+    return node != NULL ? node->failed : NULL;
+}
+
 struct lzr_hit lzr_catalog_lookup(const struct lzr_catalog *c, const char *key, size_t n)
 {
     struct lzr_hit hit = {.node = LZR_NODE_NONE};
@@ -261,8 +281,11 @@ struct lzr_hit lzr_catalog_lookup(const struct lzr_catalog *c, const char *key, 
     if (n > LZR_MAX_KEY) {
         return hit;
     }
-    const struct lzr_catalog_node *node = find(c, key, n - slash);
-    if (node != NULL && node->dir != NULL) {
+    hit.failed = c->nfailed > 0 ? find_failed(c, key, n) : NULL;
+    const struct lzr_catalog_node *node = hit.failed == NULL ? find(c, key, n - slash) : NULL;
+    if (hit.failed != NULL) {
+        hit.node = LZR_NODE_FAILED;
+    } else if (node != NULL && node->dir != NULL) {
         hit.node = LZR_NODE_DIR;
         hit.dir = node->dir;
         hit.holder = node->chunks;

@@ -2,12 +2,12 @@
  *
  * A key is a path without a leading slash: "zarr3/brain.zarr/t1/0/c/0/0/0". The catalog answers
  * what a key is: a metadata document (its bytes are ready), a directory (its entries are), a chunk
- * (computed by the engine), a folder of chunks (named without
- * computing), or nothing. Only canonical keys exist: no empty segment, no "." or
- * "..", no sign, no leading zero, no index beyond the grid. It never allocates in a lookup; a
- * lookup takes a hash probe for a document or a directory and one more for a chunk's array (with
- * '/' in Zarr v2, where a key doesn't say how many of its segments are the chunk's, one per axis at
- * most).
+ * (computed by the engine), a folder of chunks (named without computing), something of a store that
+ * failed to load, or nothing. Only canonical keys exist: no empty segment, no "." or "..", no sign,
+ * no leading zero, no index beyond the grid. It never allocates in a lookup; a lookup takes a hash
+ * probe for a document or a directory, one more for a chunk's array (with '/' in Zarr v2, where a
+ * key doesn't say how many of its segments are the chunk's, one per axis at most), and one for the
+ * store where any has failed.
  *
  * Made once from manifests, immutable, read by any thread. */
 #ifndef LZR_STORE_CATALOG_H
@@ -37,7 +37,8 @@ enum lzr_node {
     LZR_NODE_DOC,
     LZR_NODE_DIR,
     LZR_NODE_CHUNK,
-    LZR_NODE_FOLDER /* of an array's chunks, or of folders of them, below the array's own */
+    LZR_NODE_FAILED, /* whatever the key names, its store has failed to load */
+    LZR_NODE_FOLDER  /* of an array's chunks, or of folders of them, below the array's own */
 };
 
 struct lzr_doc {
@@ -75,6 +76,7 @@ struct lzr_hit {
     enum lzr_node node;
     const struct lzr_doc *doc;
     const struct lzr_dir *dir;
+    const struct lzr_store *failed;
     struct lzr_chunk chunk;
     /* Whose chunks a folder holds besides; NULL: nobody's. */
     const struct lzr_tree_item *holder;
@@ -98,7 +100,9 @@ enum lzr_code lzr_catalog_new(const struct lzr_manifest_text *texts, size_t n,
                               struct lzr_catalog **out, struct lzr_err *err);
 void lzr_catalog_free(struct lzr_catalog **c);
 
+/* Also those that aren't loaded: see struct lzr_store. */
 size_t lzr_catalog_nstores(const struct lzr_catalog *c);
+size_t lzr_catalog_count(const struct lzr_catalog *c, enum lzr_fate fate); /* stores of that fate */
 const struct lzr_store *lzr_catalog_store(const struct lzr_catalog *c, size_t i);
 size_t lzr_catalog_narrays(const struct lzr_catalog *c); /* of all stores; ids are below it */
 const struct lzr_array *lzr_catalog_array(const struct lzr_catalog *c, size_t id);

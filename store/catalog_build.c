@@ -210,7 +210,19 @@ static enum lzr_code build_store(struct work *w)
     return code;
 }
 
-/* The directory of a face: one entry a store. */
+/* What answers for all that a failed store would have. */
+static enum lzr_code add_failed(struct work *w)
+{
+    const char *key = make_key(w, "", "");
+    if (key == NULL) {
+        return no_memory(w->err);
+    }
+    add_node(w->c, key)->failed = w->store;
+    return LZR_OK;
+}
+
+/* The directory of a face: one entry a store, also of one that failed: who lists the stores and
+ * reads them all shall come to its error. */
 static enum lzr_code list_face(struct lzr_catalog *c, const struct lzr_face_ops *ops,
                                struct lzr_err *err)
 {
@@ -218,18 +230,22 @@ static enum lzr_code list_face(struct lzr_catalog *c, const struct lzr_face_ops 
     if (entries == NULL) {
         return no_memory(err);
     }
+    size_t listed = 0;
     for (size_t i = 0; i < c->nstores; i++) {
         char name[LZR_MAX_NAME + 16];
+        if (c->stores[i].fate == LZR_SKIPPED) {
+            continue;
+        }
         int n = snprintf(name, sizeof name, "%s%s", c->stores[i].name, ops->suffix);
-        entries[i].name = lzr_arena_strndup(&c->arena, name, (size_t)n);
-        entries[i].is_dir = true;
-        if (entries[i].name == NULL) {
+        const char *kept = lzr_arena_strndup(&c->arena, name, (size_t)n);
+        if (kept == NULL) {
             return no_memory(err);
         }
+        entries[listed++] = (struct lzr_dir_entry){.name = kept, .is_dir = true};
     }
-    qsort(entries, c->nstores, sizeof *entries, compare_entries);
+    qsort(entries, listed, sizeof *entries, compare_entries);
     struct lzr_catalog_node *node;
-    return add_dir(c, ops->name, entries, c->nstores, &node, err);
+    return add_dir(c, ops->name, entries, listed, &node, err);
 }
 
 static enum lzr_code list_root(struct lzr_catalog *c, struct lzr_err *err)
@@ -280,7 +296,10 @@ static enum lzr_code build_stores(struct lzr_catalog *c, const struct lzr_tree *
                              .face = (enum lzr_face)f,
                              .tree = trees[(size_t)f * c->nstores + i],
                              .err = err};
-            enum lzr_code code = build_store(&w);
+            enum lzr_fate fate = c->stores[i].fate;
+            enum lzr_code code = fate == LZR_LOADED   ? build_store(&w)
+                                 : fate == LZR_FAILED ? add_failed(&w)
+                                                      : LZR_OK;
             if (code != LZR_OK) {
                 return code;
             }
@@ -305,12 +324,16 @@ enum lzr_code lzr_catalog_build(struct lzr_catalog *c, struct lzr_err *err)
     for (size_t i = 0; code == LZR_OK && i < ntrees; i++) {
         /* In the catalog's arena: nodes refer to the items, entries to the names in their paths. */
         const struct lzr_face_ops *ops = lzr_catalog_face((enum lzr_face)(i / c->nstores));
+        if (c->stores[i % c->nstores].fate != LZR_LOADED) {
+            trees[i] = (struct lzr_tree){.n = 0};
+            continue;
+        }
         code = lzr_tree_build(&c->arena, &c->stores[i % c->nstores], ops->expand, &trees[i], err);
         items += code == LZR_OK ? trees[i].n : 0;
     }
     if (code == LZR_OK) {
         /* A node a part, one for the consolidated document, one for the directory. */
-        c->cap = 1 + LZR_FACES + items * (LZR_FACE_PARTS + 2);
+        c->cap = 1 + LZR_FACES + ntrees + items * (LZR_FACE_PARTS + 2);
         c->nodes = lzr_arena_alloc(&c->arena, c->cap * sizeof *c->nodes);
         code = c->nodes != NULL ? build_stores(c, trees, err) : no_memory(err);
     }

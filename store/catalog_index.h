@@ -19,13 +19,14 @@ struct lzr_catalog_node {
     size_t len;
     const struct lzr_doc *doc;          /* a document, or */
     const struct lzr_dir *dir;          /* a directory */
+    const struct lzr_store *failed;     /* a store's folder that isn't there, as that has failed */
     const struct lzr_tree_item *chunks; /* whose chunks are in this directory; NULL if none are */
     enum lzr_face face;
 };
 
 struct lzr_catalog {
     struct lzr_arena arena;
-    size_t nstores, narrays;
+    size_t nstores, narrays, nfailed;
     struct lzr_store *stores;
     const struct lzr_array **arrays; /* by id */
     uint64_t max_chunk_bytes;

@@ -298,6 +298,31 @@ static enum lzr_code derive_groups(struct reading *r)
     return code;
 }
 
+/* Of a store that isn't loaded: why. */
+static enum lzr_code read_fate(struct reading *r)
+{
+    static const char *const names[] = {[LZR_FAILED] = "failed", [LZR_SKIPPED] = "skipped"};
+    struct lzr_store *s = &r->store;
+    enum lzr_code code = LZR_OK;
+    for (int fate = LZR_FAILED; fate <= LZR_SKIPPED; fate++) {
+        if (code == LZR_OK && s->fate == LZR_LOADED && lzr_field(r->root, names[fate]) != NULL) {
+            const char *why = NULL;
+            s->fate = (enum lzr_fate)fate;
+            code = lzr_field_string(r->root, names[fate], &why, r->err);
+            code = code == LZR_OK ? copy_text(r, why, &s->why) : code;
+        }
+    }
+    const char *traceback = "";
+    if (code == LZR_OK && lzr_field(r->root, "traceback") != NULL) {
+        code = lzr_field_string(r->root, "traceback", &traceback, r->err);
+    }
+    code = code == LZR_OK ? copy_text(r, traceback, &s->traceback) : code;
+    if (code == LZR_OK && s->fate != LZR_LOADED && s->narrays > 0) {
+        code = lzr_err_set(r->err, LZR_E_INVAL, "a store that isn't loaded has no arrays");
+    }
+    return code;
+}
+
 static enum lzr_code read_all(struct reading *r)
 {
     const cJSON *arrays, *groups;
@@ -314,6 +339,7 @@ static enum lzr_code read_all(struct reading *r)
     if (code == LZR_OK) {
         code = find_list(r, "groups", &groups, &ngroups);
     }
+    code = code == LZR_OK ? read_fate(r) : code;
     struct lzr_digest digest = {0, 0};
     if (code == LZR_OK && lzr_field(r->root, "digest") != NULL) {
         code = lzr_field_digest(r->root, "digest", &digest, r->err);

@@ -23,6 +23,8 @@
  *       "labels_of": "path of an image" | null,
  *       "attributes": {...}, "channels": [...] | null, "timeout": 300.0, "first_timeout": 900.0,
  *       "deterministic": true, "version": null | "text", "digest": "<32 hex>"}]}
+ * A store that isn't served beside others that are has no arrays, and "failed": "one line",
+ * "traceback": "text"; or "skipped": "one line", as it isn't one (struct lzr_store's fate).
  * Integers above 2^53 are strings of digits; fill values are always strings but for bool and null;
  * attributes and channels are kept as the text they came in, so their numbers stay exact.
  * Unknown members are ignored, so that a newer package may say more. */

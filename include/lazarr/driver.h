@@ -56,6 +56,9 @@ struct lzr_driver_options {
     struct lzr_driver *keep;
     const char *const *renew;
     size_t nrenew;
+    /* NULL, or a catalog whose loaded stores must load again: one that fails now fails the opening,
+     * which else it does only where no store loads. Borrowed for open. */
+    const struct lzr_catalog *before;
     const atomic_bool *cancel; /* NULL, or opening is given up soon after it became true */
 };
 
@@ -98,7 +101,8 @@ struct lzr_request {
 
 enum lzr_got { LZR_GOT_NOW, LZR_GOT_LATER };
 
-/* Starts workers, loads the stores in each, compares their manifests, builds the catalog. On
+/* Starts workers, loads the stores in each, compares their manifests, builds the catalog. A store
+ * that fails is logged and left out (its fate in the catalog) as long as another one loads. On
  * failure nothing is left running; err->msg is one line; *traceback (nullable) gets the Python
  * traceback or NULL, to be lzr_free'd. */
 enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_driver **out,

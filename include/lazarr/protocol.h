@@ -8,13 +8,15 @@
  * Order:
  *
  *   server  CONFIG         text: "name\0path\0" for each store; of a data file the path is
- *                          "data:FILE::PATH"; behind them "\0module:function\0" for each --op,
+ *                          "data:FILE::PATH", of a file that was found in a folder
+ *                          "found:PATH"; behind them "\0module:function\0" for each --op,
  *                          "\0--follow\0" if that is given.
  *                          `total` bytes in all, of which this packet has the first
  *   worker  MORE           while it has fewer: `bytes` is how many it has
  *   server  CONFIG         ... and the server sends those from there on
  *   worker  MANIFEST_PART  for each store its parts in order (store, total), then
- *           READY          or LOAD_FAILED (text: message, NUL, traceback)
+ *           READY          or LOAD_FAILED (text: message, NUL, traceback); of several stores one
+ *                          that fails has a manifest that says so (store/manifest.h)
  *   server  SLOT           with a descriptor: a sealed memfd of `bytes` bytes, LZR_SLOT_CONTROL
  *                          more, and then `total` bytes for inputs; its number is `slot`
  *   server  JOB            the worker first claims it, see below
@@ -31,7 +33,8 @@
  * sent when there are none), where the manifests' "data" say which is where; and FACTS, which the
  * server passes on unread to all workers that were told to expect them (LZR_CONFIG_FACTS): what
  * those need to know of such sources without opening them. A worker that needs them waits for them
- * while it loads; others drop them. With LZR_READY_END the loader is done: it opened what nobody
+ * while it loads; others drop them. They also say which stores didn't load: no other worker loads
+ * those. With LZR_READY_END the loader is done: it opened what nobody
  * needs to keep, and is told to QUIT; a fresh worker takes its place.
  *
  * Keeping. A loader with LZR_CONFIG_KEEP is sent, behind CONFIG, RENEW (text: "store/path\0" of
@@ -100,7 +103,8 @@ enum lzr_msg_type {
 /* Flags of CONFIG; without one of them a worker opens all sources itself. */
 #define LZR_CONFIG_LOADER 1u
 #define LZR_CONFIG_FACTS 2u
-#define LZR_CONFIG_KEEP 4u /* with LZR_CONFIG_LOADER: RENEW follows */
+#define LZR_CONFIG_KEEP 4u  /* with LZR_CONFIG_LOADER: RENEW follows */
+#define LZR_CONFIG_KNOWN 8u /* with LZR_CONFIG_FACTS: those follow at once */
 /* Flags of READY. */
 #define LZR_READY_END 1u
 

@@ -55,10 +55,14 @@ int lzr_describe(const struct lzr_options *o)
     size_t n = lzr_catalog_nstores(lzr_driver_catalog(d));
     for (size_t i = 0; i < n && !ferror(stdout); i++) {
         size_t len;
+        if (lzr_catalog_store(lzr_driver_catalog(d), i)->fate != LZR_LOADED) {
+            continue; /* why stands in the log */
+        }
         const char *text = lzr_driver_manifest(d, i, &len);
         write_indented(text, len, stdout);
     }
-    bool ok = fflush(stdout) == 0 && !ferror(stdout);
+    bool ok = fflush(stdout) == 0 && !ferror(stdout) &&
+              lzr_catalog_count(lzr_driver_catalog(d), LZR_FAILED) == 0;
     lzr_driver_close(&d);
     return ok ? 0 : 1;
 }

@@ -70,6 +70,10 @@ static int get_key(struct lzr_driver *d, const char *key)
             (void)printf("%s%s\n", hit.dir->entries[i].name, hit.dir->entries[i].is_dir ? "/" : "");
         }
         return put("", 0) ? 0 : 1;
+    case LZR_NODE_FAILED:
+        (void)fprintf(stderr, "lazarr: the store \"%s\" has failed to load: %s\n",
+                      hit.failed->name, hit.failed->why);
+        return 1;
     case LZR_NODE_FOLDER:
     case LZR_NODE_NONE:
     default:

@@ -170,7 +170,9 @@ struct lzr_worker {
 
 struct lzr_named_store {
     char *name, *path;
-    char *told; /* what workers are told in place of the path: "data:FILE::PATH"; NULL: the path */
+    char *told; /* what workers are told in place of the path: "data:FILE::PATH", or "found:PATH" of
+                 * a folder's file; NULL: the path */
+    bool data;  /* it is a data file */
 };
 
 struct lzr_driver {

@@ -17,6 +17,7 @@
 #include "engine/config.h"
 #include "engine/engine.h"
 #include "engine/inputs.h"
+#include "engine/unloaded.h"
 #include "store/codec.h"
 #include "store/cost.h"
 
@@ -316,6 +317,9 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
         code = make_catalog(d, err);
     }
     if (code == LZR_OK) {
+        code = lzr_unloaded_check(d, o->before, traceback, err);
+    }
+    if (code == LZR_OK) {
         code = lzr_handover_check(d, err);
     }
     if (code == LZR_OK) {
@@ -340,6 +344,7 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
     if (code == LZR_OK) {
         lzr_keep_chunks(d);
         say_costs(d);
+        lzr_unloaded_say(d);
     }
     return code;
 }
@@ -391,7 +396,7 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     enum lzr_code code = lzr_stores_find(o->stores, o->nstores, &d->stores, &d->nstores, err);
     bool data = o->nops == 0;
     for (size_t i = 0; i < d->nstores; i++) {
-        data = data || d->stores[i].told != NULL;
+        data = data || d->stores[i].data;
     }
     if (code == LZR_OK && !data) {
         code = lzr_err_set(err, LZR_E_INVAL, "--op '%s' is for data files, and none is given",

@@ -101,8 +101,26 @@ static bool last_name(const char *path, char *out, size_t n)
     return got > 0 && (size_t)got < n && strcmp(out, "/") != 0;
 }
 
-/* The stores keep path and inner (nullable: not a data file); name is the store's. */
-static enum lzr_code append(struct found *all, const char *path, const char *inner,
+/* "BEFORE:real", or "BEFORE:real::inner": what workers are told in place of a path. */
+static char *make_told(const char *before, const char *real, const char *inner)
+{
+    size_t n = strlen(before) + strlen(real) + (inner != NULL ? strlen(inner) : 0) + 4;
+    char *told = lzr_malloc(n);
+    if (told != NULL) {
+        (void)snprintf(told, n, "%s:%s%s%s", before, real, inner != NULL ? "::" : "",
+                       inner != NULL ? inner : "");
+    }
+    return told;
+}
+
+/* How a store came to be one. */
+struct origin {
+    const char *before; /* NULL: it was named itself, and is no data file */
+    const char *inner;  /* of a data file: what of it */
+};
+
+/* The stores keep path and inner; name is the store's. */
+static enum lzr_code append(struct found *all, const char *path, struct origin from,
                             const char *name, size_t stem, struct lzr_err *err)
 {
     for (size_t i = 0; i < all->n; i++) {
@@ -124,17 +142,14 @@ static enum lzr_code append(struct found *all, const char *path, const char *inn
     *s = (struct lzr_named_store){0};
     /* Absolute, so that a worker may change its folder. */
     char *real = realpath(path, NULL);
+    s->data = from.inner != NULL;
     s->name = lzr_strndup(name, stem);
     s->path = real != NULL ? lzr_strdup(real) : NULL;
-    if (inner != NULL && real != NULL) {
-        size_t n = strlen(real) + strlen(inner) + 8;
-        s->told = lzr_malloc(n);
-        if (s->told != NULL) {
-            (void)snprintf(s->told, n, "data:%s::%s", real, inner);
-        }
+    if (from.before != NULL && real != NULL) {
+        s->told = make_told(from.before, real, from.inner);
     }
     free(real); /* realpath's own allocation */
-    if (s->name == NULL || s->path == NULL || (inner != NULL && s->told == NULL)) {
+    if (s->name == NULL || s->path == NULL || (from.before != NULL && s->told == NULL)) {
         lzr_free(s->name);
         lzr_free(s->path);
         lzr_free(s->told);
@@ -144,7 +159,8 @@ static enum lzr_code append(struct found *all, const char *path, const char *inn
     return LZR_OK;
 }
 
-static enum lzr_code add(struct found *all, const char *path, struct lzr_err *err)
+static enum lzr_code add(struct found *all, const char *path, struct origin from,
+                         struct lzr_err *err)
 {
     const char *slash = strrchr(path, '/');
     const char *file = slash != NULL ? slash + 1 : path;
@@ -161,7 +177,7 @@ static enum lzr_code add(struct found *all, const char *path, struct lzr_err *er
                            "and begin with neither '.' nor '~'",
                            path);
     }
-    return append(all, path, NULL, file, stem, err);
+    return append(all, path, from, file, stem, err);
 }
 
 /* A data file, and what of it. Its name may be anything: what a store's can't hold becomes '_'. */
@@ -178,7 +194,7 @@ static enum lzr_code add_data(struct found *all, const char *path, const char *i
         bool inside = i > 0 && name[i] == '.'; /* which a name may not begin with */
         name[i] = (char)(inside || good_name(&name[i], 1) ? name[i] : '_');
     }
-    return append(all, path, inner, name, stem, err);
+    return append(all, path, (struct origin){"data", inner}, name, stem, err);
 }
 
 static int store_files_only(const struct dirent *e)
@@ -202,7 +218,7 @@ static enum lzr_code add_folder(struct found *all, const char *folder, struct lz
         if (code == LZR_OK) {
             int len = snprintf(path, sizeof path, "%s/%s", folder, names[i]->d_name);
             code = len > 0 && (size_t)len < sizeof path
-                       ? add(all, path, err)
+                       ? add(all, path, (struct origin){"found", NULL}, err)
                        : lzr_err_set(err, LZR_E_LIMIT, "%s: the path is too long", folder);
         }
         free(names[i]); /* scandir's own allocations */
@@ -248,7 +264,8 @@ static enum lzr_code add_given(struct found *all, const char *given, struct lzr_
         return lzr_err_set(err, LZR_E_INVAL, "%s: '::' is for data files, and %s is none", given,
                            path);
     }
-    return S_ISDIR(st.st_mode) ? add_folder(all, path, err) : add(all, path, err);
+    return S_ISDIR(st.st_mode) ? add_folder(all, path, err)
+                               : add(all, path, (struct origin){NULL, NULL}, err);
 }
 
 enum lzr_code lzr_stores_find(const char *const *paths, size_t n, struct lzr_named_store **out,

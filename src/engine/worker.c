@@ -342,7 +342,8 @@ static enum lzr_code send_config(struct lzr_driver *d, struct lzr_channel *c, bo
 {
     bool keeps = loader && d->kept.old != NULL; /* only while it opens */
     uint32_t flags =
-        (loader ? LZR_CONFIG_LOADER : LZR_CONFIG_FACTS) | (keeps ? LZR_CONFIG_KEEP : 0);
+        (loader ? LZR_CONFIG_LOADER : LZR_CONFIG_FACTS) | (keeps ? LZR_CONFIG_KEEP : 0) |
+        (!loader && d->handover.facts_fd >= 0 ? LZR_CONFIG_KNOWN : 0);
     enum lzr_code code = lzr_config_send(d, c, flags, at, last, err);
     return code == LZR_OK && *last && keeps ? lzr_keep_tell(d, c, err) : code;
 }

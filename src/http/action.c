@@ -75,6 +75,10 @@ enum MHD_Result lzr_action_end(struct lzr_http_req *r)
     if (w->code == LZR_OK) {
         lzr_json_key(&j, "arrays");
         lzr_json_u64(&j, w->narrays);
+        if (w->nfailed > 0) {
+            lzr_json_key(&j, "failed_stores");
+            lzr_json_u64(&j, w->nfailed);
+        }
         lzr_json_key(&j, "took_us");
         lzr_json_u64(&j, w->took_us);
     } else {

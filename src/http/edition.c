@@ -124,6 +124,7 @@ static void complete(struct lzr_reload *list, const struct lzr_reload *outcome)
         r->code = outcome->code;
         r->err = outcome->err;
         r->narrays = outcome->narrays;
+        r->nfailed = outcome->nfailed;
         r->took_us = outcome->took_us;
         r->traceback = outcome->traceback != NULL ? lzr_strdup(outcome->traceback) : NULL;
         r->done(r); /* not ours any more */
@@ -155,10 +156,12 @@ static void reload(struct lzr_editions *all, const struct lzr_reload *list, bool
     uint64_t begun = lzr_now_us();
     o.cancel = &all->stop;
     o.log = all->log;
+    /* Only this thread makes another current, or closes it. */
+    o.before = lzr_driver_catalog(all->current->driver);
     const char **names = NULL;
     if (!whole) {
         o.renew = names = wished(list, &o.nrenew);
-        o.keep = all->current->driver; /* only this thread makes another current, or closes it */
+        o.keep = all->current->driver;
     }
     lzr_log(all->log, LZR_LOG_INFO, "reloading %s%s", whole ? "the stores" : list->array,
             !whole && list->next != NULL ? " and others" : "");
@@ -168,6 +171,7 @@ static void reload(struct lzr_editions *all, const struct lzr_reload *list, bool
     lzr_free(names);
     if (out->code == LZR_OK) {
         out->narrays = lzr_catalog_narrays(lzr_driver_catalog(d));
+        out->nfailed = lzr_catalog_count(lzr_driver_catalog(d), LZR_FAILED);
         out->code = publish(all, &d, &out->err);
     }
     out->took_us = lzr_now_us() - begun;

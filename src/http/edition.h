@@ -51,6 +51,7 @@ struct lzr_reload {
     struct lzr_err err;
     char *traceback; /* the receiver's, lzr_free; or NULL */
     size_t narrays;  /* of the new edition */
+    size_t nfailed;  /* stores that it couldn't load, nor could the one before */
     uint64_t took_us;
     struct lzr_reload *next;
 };

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "http/look.h"
 #include "http/request.h"
+#include "http/unloaded.h"
 #include "http/viewer.h"
 #include "http/xarray.h"
 #include "store/bdv.h"
@@ -252,9 +253,10 @@ static void stale_line(struct lzr_buf *b, const char *why)
     }
 }
 
-/* The whole page. It is the same for all who see the stores under the same address. */
+/* The whole page. It is the same for all who see the stores under the same address, but for
+ * tracebacks. */
 static void make_index(struct lzr_buf *b, const struct lzr_catalog *c, const char *base,
-                       const char *why)
+                       const char *why, bool all)
 {
     size_t n = lzr_catalog_narrays(c);
     struct page p = {.b = b};
@@ -265,6 +267,7 @@ static void make_index(struct lzr_buf *b, const struct lzr_catalog *c, const cha
                     "<a href=\"bdv/\">bdv/</a></p>\n"
                     "<p><a href=\"view/\">look at all of it in Neuroglancer</a></p>\n");
     stale_line(b, why);
+    lzr_unloaded_page(b, c, all);
     for (size_t i = 0; i < n && i < MAX_SHOWN; i++) {
         array_section(&p, lzr_catalog_array(c, i));
     }
@@ -281,12 +284,13 @@ enum MHD_Result lzr_serve_index(struct lzr_http_req *r)
     char base[LZR_PUBLIC_BYTES], why[512] = "", name[LZR_PUBLIC_BYTES + sizeof why + 8];
     lzr_request_base(r, base);
     (void)lzr_driver_stale(r->edition->driver, why, sizeof why);
-    (void)snprintf(name, sizeof name, "page %s %s", base, why);
+    bool all = lzr_unloaded_all(r);
+    (void)snprintf(name, sizeof name, "page %d %s %s", all, base, why);
     struct lzr_blob *blob = lzr_sheets_find(sheets, name, &digest);
     if (blob == NULL) {
         struct lzr_buf b;
         lzr_buf_init(&b, MAX_INDEX);
-        make_index(&b, lzr_driver_catalog(r->edition->driver), base, why);
+        make_index(&b, lzr_driver_catalog(r->edition->driver), base, why, all);
         if (!lzr_buf_failed(&b)) {
             blob = lzr_sheets_keep(sheets, name, b.data, b.len, &digest);
         }

@@ -16,6 +16,7 @@
 #include "http/badhead.h"
 #include "http/mask.h"
 #include "http/request.h"
+#include "http/unloaded.h"
 
 /* The library puts every parameter of a query into the connection's memory; when that is full it
  * neither answers nor notices that the client leaves. No key of ours has more than a few. */
@@ -255,6 +256,8 @@ static enum MHD_Result route(struct lzr_http_req *r)
     case LZR_NODE_CHUNK:
         r->chunk = hit.chunk;
         return lzr_chunk_begin(r);
+    case LZR_NODE_FAILED:
+        return lzr_serve_unloaded(r, hit.failed);
     case LZR_NODE_NONE:
     default:
         return lzr_respond_404(r);

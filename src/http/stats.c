@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "http/request.h"
 #include "http/troubles.h"
+#include "http/unloaded.h"
 #include "store/json_writer.h"
 
 enum { MAX_PAGE = 64 << 20 };
@@ -76,6 +77,8 @@ enum MHD_Result lzr_serve_metrics(struct lzr_http_req *r)
            atomic_load(&s->gone));
     metric(&b, "counter", "log_lost_total", "lines of the log that nobody read in time",
            lzr_log_lost(s->o.log));
+    metric(&b, "gauge", "stores_failed", "stores that failed to load",
+           lzr_catalog_count(lzr_driver_catalog(r->edition->driver), LZR_FAILED));
     metric(&b, "gauge", "editions", "loaded stores: the current ones, and replaced ones in use",
            rc.editions);
     labelled(&b, "reloads_total", "reloads of the stores", "result", "ok", rc.ok, "failed",
@@ -142,6 +145,7 @@ enum MHD_Result lzr_serve_stats(struct lzr_http_req *r, const char *query)
     LZR_DRIVER_STATS(FIELD)
 #undef FIELD
     number(&j, "http_connections", atomic_load(&r->server->connections));
+    lzr_unloaded_stats(r, &j);
     struct lzr_trouble_list troubles;
     lzr_trouble_list_take(&troubles, d);
     bool tracebacks = r->server->loopback && lzr_is_local_peer(r); /* as in chunk.c */

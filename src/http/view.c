@@ -12,6 +12,7 @@
 #include "http/public.h"
 #include "http/request.h"
 #include "http/troubles.h"
+#include "http/unloaded.h"
 
 /* How long a link may wait for all of its ranges. */
 #define VIEW_US (UINT64_C(4) * 1000000)
@@ -238,10 +239,13 @@ static const struct lzr_array *find_array(const struct lzr_store *s, const char 
     return NULL;
 }
 
-/* key: "view", "view/brain", "view/brain/t1", each with or without a slash at its end. */
-static bool choose(const struct lzr_catalog *c, const char *key, size_t n, struct lzr_look *out)
+/* key: "view", "view/brain", "view/brain/t1", each with or without a slash at its end. False: there
+ * is nothing to look at; *failed: because the store has failed to load, else NULL. */
+static bool choose(const struct lzr_catalog *c, const char *key, size_t n, struct lzr_look *out,
+                   const struct lzr_store **failed)
 {
     const struct lzr_store *store = NULL;
+    *failed = NULL;
     const struct lzr_array *array = NULL;
     n -= n > 0 && key[n - 1] == '/';
     key += 4;
@@ -250,7 +254,8 @@ static bool choose(const struct lzr_catalog *c, const char *key, size_t n, struc
         const char *name = key + 1, *slash = memchr(name, '/', n - 1);
         size_t len = slash != NULL ? (size_t)(slash - name) : n - 1;
         store = find_store(c, name, len);
-        if (store == NULL) {
+        if (store == NULL || store->fate != LZR_LOADED) {
+            *failed = store != NULL && store->fate == LZR_FAILED ? store : NULL;
             return false;
         }
         if (slash != NULL) {
@@ -266,14 +271,15 @@ static bool choose(const struct lzr_catalog *c, const char *key, size_t n, struc
 enum MHD_Result lzr_serve_view(struct lzr_http_req *r, const struct lzr_target *t)
 {
     const struct lzr_catalog *c = lzr_driver_catalog(r->edition->driver);
+    const struct lzr_store *failed = NULL;
     r->view = lzr_calloc(1, sizeof *r->view);
     if (r->view == NULL) {
         return lzr_respond_text(r, 500, "out of memory\n");
     }
     lzr_buf_init(&r->view->failed, MAX_TOLD_BYTES);
-    if (lzr_query_has(t->query, "acl") || !choose(c, t->key, t->len, &r->view->look)) {
+    if (lzr_query_has(t->query, "acl") || !choose(c, t->key, t->len, &r->view->look, &failed)) {
         drop_job(r);
-        return lzr_respond_404(r);
+        return failed != NULL ? lzr_serve_unloaded(r, failed) : lzr_respond_404(r);
     }
     r->view->until_us = lzr_now_us() + VIEW_US;
     return go_on(r);

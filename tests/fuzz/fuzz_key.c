@@ -69,6 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case LZR_NODE_FOLDER:
         check_folder(catalog, &hit, (const char *)data, size);
         break;
+    case LZR_NODE_FAILED:
     case LZR_NODE_NONE:
         break;
     }

@@ -335,6 +335,60 @@ static void test_dirs(void **state)
     lzr_catalog_free(&c);
 }
 
+static const char BROKEN[] =
+    "{\"lazarr\":1,\"failed\":\"b.py: no\",\"traceback\":\"line\",\"arrays\":[]}";
+static const char HELPER[] = "{\"lazarr\":1,\"skipped\":\"no array\",\"arrays\":[]}";
+
+/* Of stores that didn't load, what failed has one answer for all its keys, and what isn't a store
+ * none. */
+static void test_unloaded(void **state)
+{
+    static const struct {
+        const char *key;
+        enum lzr_node node;
+    } ROWS[] = {
+        {"zarr2/b.zarr", LZR_NODE_FAILED},
+        {"zarr3/b.zarr/", LZR_NODE_FAILED},
+        {"zarr3/b.zarr/zarr.json", LZR_NODE_FAILED},
+        {"n5/b.n5/a/s0/0/0/0", LZR_NODE_FAILED},
+        {"precomputed/b/a/info", LZR_NODE_FAILED},
+        {"bdv/b/a/dataset.xml", LZR_NODE_FAILED},
+        {"zarr3/b.zarr//", LZR_NODE_FAILED},
+        {"zarr3/b.zar", LZR_NODE_NONE},
+        {"zarr3/b.zarr.zarr", LZR_NODE_NONE},
+        {"zarr3//b.zarr", LZR_NODE_NONE},
+        {"b.zarr/a", LZR_NODE_NONE},
+        {"zarr2/b", LZR_NODE_NONE},
+        {"zarr2/u.zarr", LZR_NODE_NONE},
+        {"zarr2/u.zarr/.zgroup", LZR_NODE_NONE},
+        {"zarr2/brain.zarr/.zgroup", LZR_NODE_DOC},
+        {"zarr2", LZR_NODE_DIR},
+    };
+    const struct lzr_manifest_text texts[] = {
+        {"b", "b.py", BROKEN, strlen(BROKEN)},
+        {"brain", "x/brain.py", BRAIN, strlen(BRAIN)},
+        {"u", "u.py", HELPER, strlen(HELPER)},
+    };
+    struct lzr_catalog *c = NULL;
+    (void)state;
+    assert_int_equal(lzr_catalog_new(texts, 3, &c, NULL), LZR_OK);
+    for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
+        struct lzr_hit hit = look(c, ROWS[i].key);
+        assert_int_equal(hit.node, ROWS[i].node);
+        if (hit.node == LZR_NODE_FAILED) {
+            assert_ptr_equal(hit.failed, lzr_catalog_store(c, 0));
+        }
+    }
+    check_dir(c, "zarr3", "b.zarr/ brain.zarr/ ");
+    check_dir(c, "bdv", "b/ brain/ ");
+    assert_int_equal(lzr_catalog_nstores(c), 3);
+    assert_int_equal(lzr_catalog_count(c, LZR_LOADED), 1);
+    assert_string_equal(lzr_catalog_store(c, 0)->why, "b.py: no");
+    assert_string_equal(lzr_catalog_store(c, 0)->traceback, "line");
+    assert_int_equal(lzr_catalog_store(c, 2)->fate, LZR_SKIPPED);
+    lzr_catalog_free(&c);
+}
+
 static void test_arrays(void **state)
 {
     struct lzr_catalog *c = make();
@@ -464,7 +518,10 @@ static void test_deep_and_large(void **state)
 
 static void test_memory(void **state)
 {
-    const struct lzr_manifest_text text = {"brain", "brain.py", BRAIN, strlen(BRAIN)};
+    const struct lzr_manifest_text texts[] = {
+        {"brain", "brain.py", BRAIN, strlen(BRAIN)},
+        {"b", "b.py", BROKEN, strlen(BROKEN)},
+    };
     cJSON_Hooks hooks = {lzr_malloc, lzr_free};
     enum lzr_code code = LZR_E_NOMEM;
     long n;
@@ -474,7 +531,7 @@ static void test_memory(void **state)
         struct lzr_catalog *c = NULL;
         struct lzr_err err = {0};
         lzr_mem_fail_after(n);
-        code = lzr_catalog_new(&text, 1, &c, &err);
+        code = lzr_catalog_new(texts, 2, &c, &err);
         lzr_mem_fail_after(-1);
         if (code != LZR_OK) {
             assert_int_equal(code, LZR_E_NOMEM);
@@ -496,6 +553,7 @@ int main(void)
         cmocka_unit_test(test_arrays),         cmocka_unit_test(test_digests),
         cmocka_unit_test(test_stores_refused), cmocka_unit_test(test_dims),
         cmocka_unit_test(test_deep_and_large), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_unloaded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

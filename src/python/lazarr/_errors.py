@@ -16,6 +16,14 @@ class StoreError(ValueError):
     """
 
 
+class NoArray(StoreError):
+    """A store's file defines no array: of a folder's files it may be a helper of the others.
+
+    >>> issubclass(NoArray, StoreError)
+    True
+    """
+
+
 class Cancelled(BaseException):
     """Raised in a function whose block nobody waits for any more.
 

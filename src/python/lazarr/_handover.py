@@ -17,7 +17,7 @@ import numpy as np
 
 from . import _opened
 
-OPEN, LOADER, FACTS, KEEP = 0, 1, 2, 4  # the flags of CONFIG
+OPEN, LOADER, FACTS, KEEP, KNOWN = 0, 1, 2, 4, 8  # the flags of CONFIG
 
 FACTS_CAME, DATA_CAME, RENEW_CAME = 12, 13, 15  # messages, as protocol.h numbers them
 
@@ -155,6 +155,15 @@ class Pool:
             view, at = view[n:], at + n
         return at
 
+    def cut(self, size: int) -> None:
+        """Gives back what was added since the pool had this size."""
+        self.size = size
+        if self.fd >= 0 and size > 0:
+            os.ftruncate(self.fd, size)
+        elif self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
     def take(self) -> tuple:
         """The descriptor, which is the caller's from now on, and its bytes; or (-1, 0)."""
         return self.fd, self.size
@@ -175,15 +184,27 @@ class Handover:
         self._kept_data: Any = None
         self._renewed: set = set()
         self.end = False  # the loader opened what nobody needs to keep
-        self.store = ""  # the name of the one that is being loaded
+        self.loaded = False  # another worker, the loader, has loaded: what it knows is on its way
+        self._store = ""
+        self._pool_before = 0  # bytes of the pool when the store's load began
+
+    @property
+    def store(self) -> str:
+        """The name of the store that is being loaded."""
+        return self._store
+
+    @store.setter
+    def store(self, name: str) -> None:
+        self._store, self._pool_before = name, self.pool.size
 
     def start(self, mode: int, receive: Optional[Callable[[], tuple]], make: Callable[[], int]) -> None:
         """receive: waits for a message of the server, (type, descriptor, bytes, flags, text). make: a new
         memfd."""
-        keeps, mode = mode & KEEP, mode & ~KEEP
+        keeps, known, mode = mode & KEEP, mode & KNOWN, mode & ~(KEEP | KNOWN)
         self.mode, self.receive, self.make = mode, receive, make
-        self.known = {"sources": {}, "stores": {}} if mode == LOADER else None
+        self.known = {"sources": {}, "stores": {}, "unloaded": {}} if mode == LOADER else None
         self.pool = Pool(make)
+        self.loaded = bool(known)
         if keeps:
             self._keep()
 
@@ -264,6 +285,23 @@ class Handover:
             for key, source in self.kept["sources"].items():
                 if key.startswith(self.store + "/"):
                     self.known["sources"][key] = source
+
+    def unloaded(self, name: str, wait: bool = True) -> Optional[str]:
+        """What the loader says of a store that it has not loaded: its manifest. wait: until it has loaded all.
+        None: it has loaded this one, or isn't waited for."""
+        if self.mode != FACTS or not (wait or self.loaded):
+            return None
+        return self._receive()["unloaded"].get(name)
+
+    def drop_store(self, name: str, manifest: str) -> None:
+        """The store whose load began last has not loaded: what it has opened is given back."""
+        self.pool.cut(self._pool_before)
+        if self.mode == LOADER:
+            assert self.known is not None
+            self.known["stores"].pop(name, None)
+            self.known["unloaded"][name] = manifest
+            for key in [k for k in self.known["sources"] if k.startswith(name + "/")]:
+                del self.known["sources"][key]
 
     def tell_store(self, manifest: str, files: Optional["_opened.Files"]) -> None:
         if self.mode == LOADER and files is not None:

@@ -13,38 +13,68 @@ from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from . import _array, _block, _cast, _code, _handover, _manifest, _notes, _opened, _tell
+from . import _array, _block, _cast, _code, _handover, _manifest, _notes, _opened, _tell, _unloaded
 from ._array import Array, Registry
 from ._block import Block
-from ._errors import StoreError
+from ._errors import NoArray, StoreError
 
 #: What people are told of an exception.
 describe_exception = _tell.describe
 
+#: What the names of the stores' modules begin with.
+MODULE = "_lazarr_store_"
+
 #: Returned by `compute` when the function wrote block.data itself.
 WRITTEN = object()
 
-_stores: list = []  # the arrays of each, or a _Stale
+_stores: list = []  # the arrays of each, or a _Stale; none of one that didn't load
 _start: Sequence[int] = ()  # of the block that is being computed; jobs come one after another
 
 
 def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any = None,
          make_memfd: Any = None, libraries: Any = None) -> list[str]:
     """Runs each store's file once and returns the manifests, in order. A path "data:FILE::PATH" is that of
-    a data file; one without a name is an --op for those. mode and what follows it:
-    _handover.Handover.start. libraries: _code.Record's."""
+    a data file, "found:PATH" a file of a folder; one without a name is an --op for data files. Of several
+    stores those that fail are reported by a manifest of their own kind (_unloaded). mode and what follows
+    it: _handover.Handover.start. libraries: _code.Record's."""
     _handover.CURRENT.start(mode, receive_facts, make_memfd)
     _code.RECORD.libraries = libraries
     _code.install()
     given = [path for name, path in stores if not name]
     ops = [path for path in given if not path.startswith("--")]
     follow = "--follow" in given
+    named = [s for s in stores if s[0]]
+    unloaded = _unloaded.Unloaded(len(named))
     manifests = []
-    for name, path in (s for s in stores if s[0]):
+    for name, path in named:
         _handover.CURRENT.store = name
-        manifests.append(_load_data(name, path, ops, follow) if path.startswith("data:")
-                         else _load(name, path))
+        text = unloaded.known(name)
+        if text is None:
+            text = _load_or_not(name, path, ops, follow, unloaded)
+        manifests.append(text)
+        if len(_stores) < len(manifests):
+            _stores.append([])
+    unloaded.settle()
+    if len(named) > 1 and mode & _handover.FACTS:
+        for i, (name, _) in enumerate(named):  # of what loads only here the server knows nothing
+            manifests[i] = _handover.CURRENT.unloaded(name) or manifests[i]
     return manifests
+
+
+def _load_or_not(name: str, path: str, ops: Sequence[str], follow: bool,
+                 unloaded: _unloaded.Unloaded) -> str:
+    """The manifest of a store, also of one that fails and is to be left out."""
+    found = path.startswith(_unloaded.FOUND)
+    path = path[len(_unloaded.FOUND):] if found else path
+    modules = set(sys.modules)
+    try:
+        return _load_data(name, path, ops, follow) if path.startswith("data:") else _load(name, path)
+    except BaseException as e:
+        text = unloaded.note(name, path, found, e)
+        for module in set(sys.modules) - modules:
+            if module.startswith(MODULE):
+                del sys.modules[module]
+        return text
 
 
 def handover() -> tuple:
@@ -66,8 +96,8 @@ def _load(name: str, path: str) -> str:
             _manifest.load_json(content, registry)
         else:
             _run(name, path, content, registry)
-        if not registry.arrays:
-            raise StoreError("the store defines no array")
+        if not registry.arrays and not registry.pending:
+            raise NoArray("the store defines no array")
         registry.finish()
         text = _manifest.build(registry, name, path, content)
     except BaseException as e:
@@ -121,7 +151,7 @@ class _Stale:
 def _run(name: str, path: str, content: bytes, registry: Registry) -> None:
     """The file as a module of its own, so that stores don't see each other's names; functions can be
     pickled as long as their module is in sys.modules."""
-    module = types.ModuleType(f"_lazarr_store_{len(_stores)}_{name}")
+    module = types.ModuleType(f"{MODULE}{len(_stores)}_{name}")
     module.__file__ = path
     sys.modules[module.__name__] = module
     code = compile(content, path, "exec", dont_inherit=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import _array, _code, _handover, _source
 from ._array import Array, Registry
-from ._errors import StoreError
+from ._errors import NoArray, StoreError
 from ._inputs import Placed
 
 VERSION = "0.1.0"
@@ -200,9 +200,11 @@ def load_json(content: bytes, registry: Registry) -> None:
         doc = json.loads(content)
     except (ValueError, RecursionError) as e:
         raise StoreError(f"not JSON: {e}") from None
-    if isinstance(doc, dict) and not isinstance(doc.get("groups") or [], list):
+    if not isinstance(doc, dict) or "arrays" not in doc:
+        raise NoArray('a manifest is an object with a list "arrays"')
+    if not isinstance(doc.get("groups") or [], list):
         raise StoreError(f"groups must be a list, got {doc['groups']!r:.100}")
-    if not isinstance(doc, dict) or not isinstance(doc.get("arrays"), list):
+    if not isinstance(doc["arrays"], list):
         raise StoreError('a manifest is an object with a list "arrays"')
     previous, _array.CURRENT.registry = _array.CURRENT.registry, registry
     try:
