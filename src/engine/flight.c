@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "engine/needs.h"
+#include "engine/planner.h"
 #include "engine/slot.h"
 
 enum { FIRST_BUCKETS = 1024 };
@@ -144,5 +145,6 @@ void lzr_flight_leave(struct lzr_flight *f, struct lzr_request *req)
 
 bool lzr_flight_unwanted(const struct lzr_flight *f, uint64_t now_us)
 {
-    return f->nwaiters == 0 && f->wanted == NULL && now_us >= f->held_until_us;
+    return f->nwaiters == 0 && now_us >= f->held_until_us &&
+           (f->wanted == NULL || lzr_plan_is_alone(f));
 }

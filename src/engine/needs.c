@@ -422,6 +422,7 @@ void lzr_flights_drop(struct lzr_driver *d, struct lzr_flight *work)
         if (f->state != LZR_QUEUED && f->state != LZR_GATHERING) {
             continue;
         }
+        f->ending = true; /* what its plan lets go is put before work, and it may list itself */
         detach(d, f, &work);
         let_go(d, f, &work);
         lzr_flights_remove(&d->flights, &f);
@@ -438,6 +439,7 @@ void lzr_flight_abandon(struct lzr_driver *d, struct lzr_flight *f)
 void lzr_flight_drop(struct lzr_driver *d, struct lzr_flight *f)
 {
     struct lzr_flight *work = NULL;
+    f->ending = true; /* as above */
     detach(d, f, &work);
     let_go(d, f, &work);
     lzr_flights_remove(&d->flights, &f);

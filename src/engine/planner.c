@@ -337,6 +337,12 @@ static bool lists(const struct lzr_started *p, const struct lzr_wanted *w)
     return yes;
 }
 
+bool lzr_plan_is_alone(const struct lzr_flight *f)
+{
+    return f->plan != NULL && f->wanted != NULL && f->wanted->plans == 1 &&
+           lists(f->plan, f->wanted);
+}
+
 void lzr_plan_failed(struct lzr_driver *d, struct lzr_flight *f, struct lzr_flight **work)
 {
     struct lzr_wanted *w = f->wanted;

@@ -84,6 +84,8 @@ void lzr_plan_refuse(struct lzr_driver *d, struct lzr_flight *f, uint64_t bytes,
 void lzr_plan_go_on(struct lzr_driver *d, struct lzr_started *p, struct lzr_request **list);
 /* A flight's plan and listing are over, if it has any. work: as in lzr_wanted_forget. */
 void lzr_plan_over(struct lzr_driver *d, struct lzr_flight *f, struct lzr_flight **work);
+/* Whether a root's own plan alone wants it: nobody else's does, and it keeps no work alive. */
+bool lzr_plan_is_alone(const struct lzr_flight *f);
 /* The plan of a chunk that has failed: their roots fail as well, and are put before *work. */
 void lzr_plan_failed(struct lzr_driver *d, struct lzr_flight *f, struct lzr_flight **work);
 

@@ -327,7 +327,7 @@ def documents(srv, at):
 def test_zarr2_and_n5_are_ascii(serve):
     """zarr-python 2 takes no other bytes; the texts are the same ones."""
     srv = serve(TEXTS)
-    seen = [p for root in ("/zarr2/s.zarr/", "/n5/s.n5/") for p in documents(srv, root)]
+    seen = [p for root in ("/zarr2/s.zarr/", "/n5/s.n5/") for p in documents(srv, root) if not p[-1].isdigit()]  # chunks are
     assert len(seen) > 10
     for path in seen:
         body = srv.get(path).body

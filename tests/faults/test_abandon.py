@@ -542,6 +542,37 @@ def b(block, x):
     assert p.result().body == b"\6"
 
 
+def test_a_root_and_what_it_is_made_of_are_let_go(start, gate):
+    """Nothing goes on for a block of a derived array that nobody waits for: neither what it is made of, once it has been
+    begun, nor itself."""
+    srv = start(gate.code + STORE + """
+A = lazarr.array("low", shape=(1000,), chunks=(1,), dtype="uint8", compressor=None)(act)
+below = A
+for i in range(3):
+    @lazarr.array(f"b{i}", inputs=[below], compressor=None)
+    def b(block, x):
+        gate(f"{block.array.path}/{block.index}")
+        return x + 1
+    below = b
+""", "--workers", "1")
+    p = srv.begin(key(999, "b2"))
+    for _ in range(4):
+        gate.next().go()
+    assert p.result().body == b"\x08"
+    for n, last in enumerate(["1", "b0/2", "b1/3", "b2/4"]):
+        p = srv.begin(key(n + 1, "b2"))
+        for _ in range(n):
+            gate.next().go()
+        call = gate.next()
+        assert call.key == last
+        p.leave()
+        assert call.gone(), last
+        srv.wait_metric("dropped_running_total", n + 1)
+        srv.wait_metric("gathering", 0)
+        srv.wait_metric("running", 0)
+        assert gate.empty()
+
+
 def test_what_is_finished_for_nobody_is_there_without_a_cache(start, gate):
     srv = start(gate.code + STORE, "--workers", "1", "--cache", "0")
     warm(srv, gate, key(999))
