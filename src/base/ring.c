@@ -227,8 +227,8 @@ static void emit_sum(struct lzr_ring *r, const struct lzr_repeat *e, uint64_t no
 {
     char text[LZR_REPEATS_TEXT + 96];
     const char *end = memchr(e->text, '\n', e->n);
-    int n = snprintf(text, sizeof text, "repeated %llu times in %llu s, the last: %.*s",
-                     (unsigned long long)e->count,
+    int n = snprintf(text, sizeof text, "repeated %llu time%s in %llu s, the last: %.*s",
+                     (unsigned long long)e->count, e->count == 1 ? "" : "s",
                      (unsigned long long)((now - e->begun_us + 999999) / 1000000),
                      (int)(end != NULL ? end - e->text : (ptrdiff_t)e->n), e->text);
     emit_line(r, text, (size_t)n, e->client);

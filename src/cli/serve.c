@@ -257,6 +257,9 @@ static enum lzr_code announce(struct outlets *says, const struct lzr_options *o,
     }
     lzr_buf_init(&text, ANNOUNCED);
     print_arrays(&text, c, url);
+    if (token != NULL) { /* the line that it listens has no token */
+        lzr_buf_printf(&text, "lazarr: the page: %s/\n", url);
+    }
     enum lzr_code code = lzr_buf_failed(&text)
                              ? lzr_err_set(err, LZR_E_NOMEM, "no memory to print the arrays' URLs")
                              : lzr_ring_new(STDOUT_FILENO, 2 * text.len + 65536, &says->out, err);

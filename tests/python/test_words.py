@@ -214,3 +214,13 @@ def test_a_scalar_has_no_place():
                         (2.5, r"it returned float64, the array is uint8: .*\(value 2.5 does not fit uint8\)")):
         with pytest.raises(lazarr.CastError, match=said):
             lazarr.array("a", shape=4, chunks=4, dtype="uint8")(lambda block, value=value: value).compute((0,))
+
+
+@pytest.mark.parametrize("text, said", [
+    ("def f(b): return 1\nlazarr.array('g', inputs=[f])(lambda b, x: x)", "'f': is @lazarr.array or"),
+    (f"@lazarr.array('labels', {ONE})\ndef a(b): return 1", "call it 'cells'"),
+    ("lazarr.source('s', np.zeros((3, 4)), axes='xy')", "say 'yx'"),
+    ("lazarr.source('s', np.zeros((3, 4)), axes='yx', voxel_size=2)", "did you mean 'scale'?"),
+    ("lazarr.source('s', np.zeros((3, 4)), axes='yx', spacing=2)", "did you mean 'scale'?")])
+def test_the_way_out_is_said(text, said):
+    assert said in refused(text)

@@ -46,8 +46,9 @@ def path(value: Any) -> str:
         if len(name) > MAX_NAME:
             raise StoreError(f"path {shown}: a name has more than {MAX_NAME} characters")
         if name in (".", "..") or name.startswith((".z", "__")) or name in RESERVED:
+            other = "; call it 'cells', say, with kind='labels'" if name == "labels" else ""
             raise StoreError(f"path {shown}: the name {name!r} is reserved (a format or the file "
-                             "system uses it)")
+                             f"system uses it){other}")
     return value
 
 
@@ -153,7 +154,8 @@ def axes(value: Any, rank: int) -> Optional[tuple]:
     if not all(a in order and len(str(a)) == 1 for a in out) or len(set(out)) != len(out):
         raise StoreError(f"axes must be different names out of t, c, z, y, x, got {value!r}")
     if list(out) != sorted(out, key=order.index):
-        raise StoreError(f"axes must stand in the order t, c, z, y, x, got {value!r}")
+        raise StoreError(f"axes must stand in the order t, c, z, y, x, got {value!r}: say "
+                         f"{''.join(sorted(out, key=order.index))!r}, and transpose the data")
     if len(out) != rank:
         raise StoreError(f"axes {''.join(out)!r} name {len(out)} axes, the shape has {rank}")
     if not {"y", "x"} <= set(out):

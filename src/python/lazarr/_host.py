@@ -97,7 +97,7 @@ def _load(name: str, path: str) -> str:
         else:
             _run(name, path, content, registry)
         if not registry.arrays and not registry.pending:
-            raise NoArray("the store defines no array")
+            raise NoArray("the store defines no array: put @lazarr.array or @lazarr.source above a function")
         registry.finish()
         text = _manifest.build(registry, name, path, content)
     except BaseException as e:

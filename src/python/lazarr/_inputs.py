@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import copy
 import numbers
+import types
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
@@ -73,8 +74,10 @@ def listed(value: Any) -> list:
         v = _from_dict(v) if isinstance(v, dict) else v
         one = v if isinstance(v, Input) else Input(v)
         if not isinstance(one.array, (str, Array)):
+            hint = f" {one.array.__name__!r}: is @lazarr.array or @lazarr.source missing above it?" \
+                if isinstance(one.array, types.FunctionType) else ""
             raise StoreError("inputs must be arrays, paths of arrays or lazarr.Input, "
-                             f"got {type(one.array).__name__}")
+                             f"got {type(one.array).__name__}{hint}")
         if isinstance(one.array, str):
             one = copy.copy(one)  # its path becomes an array, of this store
         out.append(one)

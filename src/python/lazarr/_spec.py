@@ -32,13 +32,20 @@ SETTLED = ("dtype", "shape", "chunks", "fill_given", "fill_value", "dims", "axes
            "depends", "deterministic", "levels", "pyramid", "inputs", "slots")
 
 
+#: What other libraries call it.
+_OTHERS = {"voxel_size": "scale", "pixel_size": "scale", "spacing": "scale", "resolution": "scale",
+           "origin": "translation", "offset": "translation", "depth": "halo", "overlap": "halo",
+           "block_size": "chunks", "chunksize": "chunks", "mode": "boundary", "name": "path",
+           "codec": "compressor", "compression": "compressor", "axis_names": "dims"}
+
+
 def unknown(name: str, known: Iterable[str]) -> str:
     """Says that there is no such parameter, and which one may be meant.
 
     >>> unknown("chunk", KNOWN)
     "unknown parameter 'chunk': did you mean 'chunks'?"
     """
-    near = difflib.get_close_matches(name.lower(), known, 1)
+    near = [_OTHERS[name]] if name in _OTHERS else difflib.get_close_matches(name.lower(), known, 1)
     return f"unknown parameter {name!r}" + (f": did you mean {near[0]!r}?" if near else "")
 
 
