@@ -24,14 +24,30 @@ static size_t first_of(const char *list, const char *chars, const char **start)
     return strspn(list, chars) >= n && n < 512 ? n : 0;
 }
 
-/* A proxy's folder without slashes at its end; 0 if it has none. */
+/* Whether a path has a segment "." or "..", which clients would resolve to another one. */
+static bool has_dots(const char *path, size_t n)
+{
+    for (size_t i = 0, from = 0; i <= n; i++) {
+        if (i == n || path[i] == '/') {
+            size_t len = i - from;
+            if ((len == 1 || len == 2) && strspn(path + from, ".") >= len) {
+                return true;
+            }
+            from = i + 1;
+        }
+    }
+    return false;
+}
+
+/* A proxy's folder without slashes at its end; 0 if it has none, or one that makes no sense. */
 static size_t prefix_of(const struct lzr_asked *asked, const char **start)
 {
     size_t n = first_of(asked->prefix, PATH_CHARS, start);
     while (n > 0 && (*start)[n - 1] == '/') {
         n--;
     }
-    return n > 0 && (*start)[0] == '/' && (n < 2 || (*start)[1] != '/') ? n : 0;
+    bool sensible = n > 0 && (*start)[0] == '/' && (n < 2 || (*start)[1] != '/');
+    return sensible && !has_dots(*start, n) ? n : 0;
 }
 
 /* A parameter of the first element of Forwarded, its quotes taken off; 0: it isn't there, or has
@@ -67,7 +83,8 @@ static size_t port_of(const struct lzr_asked *asked, const char *proto, const ch
     bool has = memchr(bracket != NULL ? bracket : host, ':',
                       n - (bracket != NULL ? (size_t)(bracket - host) : 0)) != NULL;
     bool is_usual = len == strlen(usual) && strncmp(*start, usual, len) == 0;
-    return has || len > 5 || is_usual ? 0 : len;
+    long number = len > 0 && len <= 5 ? strtol(*start, NULL, 10) : 0;
+    return has || number < 1 || number > 65535 || is_usual ? 0 : len;
 }
 
 void lzr_public_base(const char *public_url, const struct lzr_asked *asked,

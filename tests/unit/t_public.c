@@ -104,6 +104,13 @@ static void test_base(void **state)
     check(NULL, (struct lzr_asked){.host = "a", .port = "2x"}, "http://a");
     check(NULL, (struct lzr_asked){.host = "a", .port = ""}, "http://a");
     check(NULL, (struct lzr_asked){.host = "a", .port = "123456"}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .port = "99999"}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .port = "65535"}, "http://a:65535");
+    check(NULL, (struct lzr_asked){.host = "a", .port = "0"}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .prefix = "/a/b/../c"}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .prefix = "/.."}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .prefix = "/a/./"}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .prefix = "/..a/.b/c..d/..."}, "http://a/..a/.b/c..d/...");
     check(NULL, (struct lzr_asked){.host = "a", .port = "2, 3", .prefix = "/x"}, "http://a:2/x");
     check(NULL, (struct lzr_asked){.host = "a", .forwarded = "for=1.2.3.4;host=b;proto=https"},
           "https://b");
