@@ -36,7 +36,7 @@ enum MHD_Result lzr_action_begin(struct lzr_http_req *r)
     char array[LZR_MAX_KEY + 1];
     const char *query = memchr(r->raw, '?', r->nraw);
     int one = query != NULL ? lzr_query_value(query + 1, "array", array, sizeof array) : 0;
-    bool more = one > 0 && strchr(query, '&') != NULL; /* a second one would be made new by nobody */
+    bool more = one > 0 && strchr(query, '&') != NULL; /* nobody would make a second one new */
     if (one < 0 || more || (one == 0 && query != NULL && query[1] != '\0')) {
         return lzr_respond_text(r, 400, "a reload takes ?array=STORE/PATH, or nothing\n");
     }
