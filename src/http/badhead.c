@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "http/request.h"
@@ -50,15 +49,11 @@ void lzr_badhead_answer(struct lzr_http_req *r, unsigned status, const char *why
     r->refused = true;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
-    char date[64] = "", text[600];
-    time_t now = time(NULL);
-    struct tm tm;
+    char date[64], text[600];
     if (info == NULL) {
         return;
     }
-    if (gmtime_r(&now, &tm) != NULL) {
-        (void)strftime(date, sizeof date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
-    }
+    lzr_day_text(date, sizeof date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", 0);
     int n = snprintf(text, sizeof text,
                      "HTTP/1.1 %u %s\r\n%sConnection: close\r\nContent-Length: %zu\r\n"
                      "Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n"

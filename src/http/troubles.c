@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -54,12 +53,8 @@ void lzr_trouble_key(struct lzr_buf *b, const struct lzr_array *a, unsigned leve
 
 static void write_time(struct lzr_json *j, uint64_t ago_us)
 {
-    char text[32] = "";
-    time_t at = time(NULL) - (time_t)(ago_us / 1000000);
-    struct tm tm;
-    if (gmtime_r(&at, &tm) != NULL) {
-        (void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    }
+    char text[32];
+    lzr_day_text(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", ago_us);
     lzr_json_key(j, "at");
     lzr_json_string(j, text);
     lzr_json_key(j, "seconds_ago");

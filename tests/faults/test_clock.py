@@ -374,11 +374,16 @@ def b(block, x):
 
 
 def test_no_source_asks_for_the_day():
-    """Deadlines, holds and ages count on CLOCK_MONOTONIC: the day's clock isn't asked at all."""
+    """Deadlines, holds and ages count on CLOCK_MONOTONIC: the day's clock is asked in one place, which gives a
+    text for people and no number."""
+    clock = (lzr.ROOT / "src/base/clock.c").read_text()
+    assert clock.count("CLOCK_REALTIME") == 1 and "void lzr_day_text(" in clock
     for folder in ("src/base", "src/engine", "src/http", "src/cli", "src/worker", "store"):
         for f in (lzr.ROOT / folder).glob("*.c"):
             text = re.sub(r"/\*.*?\*/", "", f.read_text(), flags=re.S)
             for line in text.splitlines():
+                if f.name == "clock.c" and f.parent.name == "base" and "clock_gettime(CLOCK_REALTIME, &ts)" in line:
+                    continue
                 assert not re.search(r"CLOCK_REALTIME|\btime\(|gettimeofday|timespec_get|timedjoin|"
                                      r"mutex_timedlock|sem_timedwait", line), f"{f}: {line.strip()}"
             if "pthread_cond_timedwait" in text:
