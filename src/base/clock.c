@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <stdbool.h>
 #include <time.h>
 
 #include "base/check.h"
@@ -11,15 +12,18 @@ uint64_t lzr_now_us(void)
     return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
 }
 
-void lzr_day_text(char *out, size_t n, const char *format, uint64_t ago_us)
+void lzr_day_text(char *out, size_t n, enum lzr_day_form form, uint64_t ago_us)
 {
     struct timespec ts;
     struct tm tm;
     out[0] = '\0';
     if (clock_gettime(CLOCK_REALTIME, &ts) == 0) {
         time_t at = ts.tv_sec - (time_t)(ago_us / 1000000u);
-        if (gmtime_r(&at, &tm) == NULL || strftime(out, n, format, &tm) == 0) {
-            out[0] = '\0';
-        }
+        bool known = gmtime_r(&at, &tm) != NULL;
+        size_t len = !known ? 0
+                     : form == LZR_DAY_ISO
+                         ? strftime(out, n, "%Y-%m-%dT%H:%M:%SZ", &tm)
+                         : strftime(out, n, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+        out[len] = '\0';
     }
 }

@@ -8,8 +8,12 @@
 
 uint64_t lzr_now_us(void); /* microseconds of CLOCK_MONOTONIC */
 
-/* Writes the day and time `ago_us` ago, in UTC, as strftime's format says: "" if it can't. */
-void lzr_day_text(char *out, size_t n, const char *format, uint64_t ago_us)
-    __attribute__((format(strftime, 3, 0)));
+enum lzr_day_form {
+    LZR_DAY_ISO, /* 2026-12-01T04:37:00Z */
+    LZR_DAY_HTTP /* Tue, 01 Dec 2026 04:37:00 GMT */
+};
+
+/* Writes the day and time `ago_us` ago, in UTC: "" if it can't. */
+void lzr_day_text(char *out, size_t n, enum lzr_day_form form, uint64_t ago_us);
 
 #endif

@@ -53,9 +53,9 @@ void lzr_badhead_answer(struct lzr_http_req *r, unsigned status, const char *why
     if (info == NULL) {
         return;
     }
-    lzr_day_text(date, sizeof date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", 0);
+    lzr_day_text(date, sizeof date, LZR_DAY_HTTP, 0);
     int n = snprintf(text, sizeof text,
-                     "HTTP/1.1 %u %s\r\n%sConnection: close\r\nContent-Length: %zu\r\n"
+                     "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\nContent-Length: %zu\r\n"
                      "Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n"
                      "X-Content-Type-Options: nosniff\r\nVary: Origin\r\n"
                      "Cross-Origin-Resource-Policy: %s\r\n\r\n%s",

@@ -54,7 +54,7 @@ void lzr_trouble_key(struct lzr_buf *b, const struct lzr_array *a, unsigned leve
 static void write_time(struct lzr_json *j, uint64_t ago_us)
 {
     char text[32];
-    lzr_day_text(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", ago_us);
+    lzr_day_text(text, sizeof text, LZR_DAY_ISO, ago_us);
     lzr_json_key(j, "at");
     lzr_json_string(j, text);
     lzr_json_key(j, "seconds_ago");

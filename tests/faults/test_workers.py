@@ -319,5 +319,5 @@ def a(block):
     assert os.environ["HOME_OF_TEST"] == "stays"
     return 1
 """, "--workers", "1", env={"NOTIFY_SOCKET": "/run/x", "LISTEN_FDS": "1", "LISTEN_PID": "1",
-                            "LAZARR_TOKEN": "secret", "HOME_OF_TEST": "stays"})
-    assert srv.chunk(key(1)) == b"\1"
+                            "LAZARR_TOKEN": "secret-of-a-test", "HOME_OF_TEST": "stays"})
+    assert srv.chunk("/t/secret-of-a-test" + key(1)) == b"\1"
