@@ -51,6 +51,7 @@ struct lzr_ring {
     uint64_t lost;  /* not said yet */
     uint64_t taken; /* how often the descriptor took something */
     bool stop, over;
+    bool joined;  /* the thread is over, and was waited for */
     bool awaited; /* somebody waits for moved */
 
     /* The thread's own. */
@@ -467,7 +468,12 @@ void lzr_ring_end(struct lzr_ring *r, uint64_t still_us, uint64_t most_us)
     await(r, true, still_us, most_us);
     atomic_store(&r->quit, true);
     await(r, true, QUIT_US, QUIT_US);
+    bool join = r->over && !r->joined;
+    r->joined = r->joined || join;
     pthread_mutex_unlock(&r->mu);
+    if (join) {
+        LZR_ZERO(pthread_join(r->thread, NULL));
+    }
 }
 
 void lzr_ring_free(struct lzr_ring **rp)
@@ -479,13 +485,12 @@ void lzr_ring_free(struct lzr_ring **rp)
     }
     lzr_ring_end(r, 0, 0);
     pthread_mutex_lock(&r->mu);
-    bool over = r->over;
+    bool joined = r->joined;
     pthread_mutex_unlock(&r->mu);
-    if (!over) {
+    if (!joined) {
         LZR_ZERO(pthread_detach(r->thread)); /* it is in a write that doesn't come back */
         return;
     }
-    LZR_ZERO(pthread_join(r->thread, NULL));
     LZR_ZERO(pthread_cond_destroy(&r->moved));
     LZR_ZERO(pthread_cond_destroy(&r->news));
     LZR_ZERO(pthread_mutex_destroy(&r->mu));
