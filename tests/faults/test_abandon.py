@@ -578,7 +578,9 @@ def test_what_is_finished_for_nobody_is_there_without_a_cache(start, gate):
     warm(srv, gate, key(999))
     assert abandoned(srv, gate, key(1)).gone()
     srv.wait_metric("dropped_running_total", 1)
-    abandoned(srv, gate, key(1)).go()
+    again = abandoned(srv, gate, key(1))
+    srv.wait_metric("waiting", 0)  # that it has left is known: nobody is answered
+    again.go()
     srv.wait_metric("encoded_total", 2)
     assert srv.chunk(key(1)) == b"\5" and gate.empty()
 
