@@ -8,8 +8,8 @@
  *   waits       where that isn't so: it holds nothing, stands in the queue, and is listed again
  *               when there is room. Smaller ones pass it, for LZR_QUEUE_PATIENCE_US at most;
  *   is refused  where it would never fit: a failure that is remembered.
- * A part (plan.h) starts like a whole; when all of it is made the rest is listed. Neighbouring parts
- * may both make what they share, a halo, so what fits whole, its list too, goes whole.
+ * A part (plan.h) starts like a whole; when all of it is made the rest is listed. Neighbouring
+ * parts may both make what they share, a halo, so what fits whole, its list too, goes whole.
  *
  * A plan ends when its root has all its needs, fails or is dropped: what no other plan lists is let
  * go then, and what is being made for nobody else dropped. All with the driver's mutex. */
