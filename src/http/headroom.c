@@ -54,6 +54,16 @@ static bool find_place(const struct lzr_http_req *r, const char *uri, struct pla
     return true;
 }
 
+static size_t count(const char *p, const char *end, char c)
+{
+    size_t n = 0;
+    while ((p = memchr(p, c, (size_t)(end - p))) != NULL) {
+        n++;
+        p++;
+    }
+    return n;
+}
+
 /* Whether the head is whole, in the page that the request line ends in, and the library has the
  * room. */
 static bool is_ordinary(const struct place *at)
@@ -71,9 +81,7 @@ static bool is_ordinary(const struct place *at)
     if (lf == NULL || n <= SHORT) {
         return lf != NULL;
     }
-    for (const char *q = at->lines; q < p; q++) {
-        parts += *q == ';' || *q == ',';
-    }
+    parts += count(at->lines, p, ';') + count(at->lines, p, ',');
     return parts * PART + 2 * n <= PLENTY;
 }
 

@@ -18,8 +18,8 @@ struct lzr_longhead;
 struct lzr_tails;
 
 /* Both are called on the thread, without a lock. refuse(what): its head is too long; answers, and
- * closes for writing. done(what): the head is whole, or (whole is 0) nothing more is to come and the
- * socket is shut; it isn't looked at any more. */
+ * closes for writing. done(what), once for each: the head is whole, or nothing more is to come and
+ * the socket is shut; it isn't looked at any more. */
 enum lzr_code lzr_tails_new(void (*refuse)(void *what), void (*done)(void *what),
                             struct lzr_tails **out, struct lzr_err *err);
 /* Reads on for this socket; head is the thread's until done, and NULL where it has been refused
