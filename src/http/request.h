@@ -82,6 +82,7 @@ struct lzr_http_req {
     char method[16];   /* for the log, cut to fit */
     _Atomic int state; /* enum lzr_req_state */
     struct lzr_chunk chunk;
+    enum lzr_face face; /* that the chunk was asked for in */
     struct lzr_request wish;
     struct lzr_view_job *view; /* of a request for /view/: what the chunk is waited for */
     uint64_t ticket;           /* of the watch; the connection's own thread's */

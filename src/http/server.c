@@ -260,6 +260,7 @@ static enum MHD_Result route(struct lzr_http_req *r)
         return lzr_serve_folder(r, &hit, &t);
     case LZR_NODE_CHUNK:
         r->chunk = hit.chunk;
+        r->face = hit.face;
         return lzr_chunk_begin(r);
     case LZR_NODE_FAILED:
         return lzr_serve_unloaded(r, hit.failed);
