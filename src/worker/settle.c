@@ -24,13 +24,25 @@ static void leave_server(void)
     }
 }
 
+/* The server is gone: so is the worker, with every process of its group. (A pool's children don't
+ * notice a SIGKILL of their parent.) Needs no GIL. */
+static void end_group(int sig)
+{
+    (void)sig;
+    (void)kill(-getpid(), SIGKILL);
+    (void)kill(getpid(), SIGKILL);
+}
+
 /* A worker goes with its server, gets the CPU last, can't gain rights, and is the first to go when
  * memory is short. */
 void lzr_settle(void)
 {
     struct pollfd server = {.fd = LZR_WORKER_FD};
     const struct rlimit none = {0, 0}, one = {1, 1};
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const struct sigaction alone = {.sa_handler = end_group};
+    (void)setpgid(0, 0); /* a Ctrl-C at the terminal is the server's to handle */
+    (void)sigaction(SIGRTMIN + LZR_SIGNAL_ALONE, &alone, NULL);
+    (void)prctl(PR_SET_PDEATHSIG, SIGRTMIN + LZR_SIGNAL_ALONE);
     /* A server that was gone before that is seen by its closed end. (Not by getppid() == 1: in a
      * container the server itself often is process 1.) */
     if (poll(&server, 1, 0) > 0 && (server.revents & (POLLHUP | POLLERR)) != 0) {
@@ -44,7 +56,6 @@ void lzr_settle(void)
     if (setrlimit(RLIMIT_CORE, &one) != 0) {
         (void)setrlimit(RLIMIT_CORE, &none);
     }
-    (void)setpgid(0, 0);                 /* a Ctrl-C at the terminal is the server's to handle */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN); /* as in any Python: an error of write() */
     FILE *f = fopen("/proc/self/oom_score_adj", "w");

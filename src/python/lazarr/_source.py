@@ -105,10 +105,13 @@ class _Source:
         if self.files is None:
             return self._read(block)
         self.files.check()
-        with _opened.RECORDER.during() as paths:
+        paths = _opened.RECORDER.begin()
+        try:
             values = self._read(block)
             if _handover._is_mapped(values):
                 values = np.array(values)  # read now, not when the file may be another
+        finally:
+            _opened.RECORDER.end(paths)
         self.files.check(paths)
         return values
 
