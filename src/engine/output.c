@@ -1,9 +1,11 @@
 #include "engine/output.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_TEXT = 16384 };
+/* A line with its name before it fits a line of the log. */
+enum { MOST_TEXT = LZR_LOG_LINE - LZR_MAX_LABEL - 64 };
 
 void lzr_output_init(struct lzr_output *o, unsigned worker)
 {
@@ -64,13 +66,27 @@ static void drop_mark(struct lzr_output *o)
     add_text(o, o->mark, n);
 }
 
+/* A label is empty or ends with ", chunk N": no other text comes to stand at a line's begin. */
+static bool is_label(const char *label, size_t n)
+{
+    static const char chunk[] = ", chunk ";
+    size_t digits = 0;
+    while (digits < n && isdigit((unsigned char)label[n - digits - 1])) {
+        digits++;
+    }
+    n -= digits;
+    return n + digits == 0 || (digits > 0 && n >= sizeof chunk - 1 &&
+                               memcmp(label + n - (sizeof chunk - 1), chunk, sizeof chunk - 1) == 0);
+}
+
 /* A whole mark but its last byte: mark[0] is BEGIN. */
 static void apply_mark(struct lzr_output *o)
 {
     const char *label = o->mark + 2;
     size_t n = o->nmark - 2;
-    if (o->nmark < 2 || n > LZR_MAX_LABEL) {
+    if (o->nmark < 2 || n > LZR_MAX_LABEL || !is_label(label, n)) {
         drop_mark(o);
+        add_text(o, (const char[]){LZR_MARK_END}, 1);
         return;
     }
     char kind = o->mark[1];

@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/log_line.h"
 #include "lazarr/protocol.h"
 
 struct lzr_label {

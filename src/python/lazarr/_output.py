@@ -68,9 +68,10 @@ class _Marked(io.FileIO):
             return super().write(view)
         begin, done = b"\x1d=" + label().encode("utf-8", "replace") + b"\x1e", 0
         while done < len(view):
-            part = _cut(view[done:], PIPE_BUF - len(begin) - 3)
+            part = _cut(view[done:], (PIPE_BUF - len(begin) - 3) // 4)
+            text = bytes(part).replace(b"\x1d", b"\\x1d")  # as the log shows it; no mark of the text's own
             # Up to PIPE_BUF bytes a pipe takes all or, where somebody made it non-blocking, nothing.
-            if super().write(b"".join((begin, part, b"\x1d.\x1e"))) is None:
+            if super().write(begin + text + b"\x1d.\x1e") is None:
                 return done or None
             done += len(part)
         return done
