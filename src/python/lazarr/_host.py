@@ -28,7 +28,6 @@ MODULE = "_lazarr_store_"
 WRITTEN = object()
 
 _stores: list = []  # the arrays of each, or a _Stale; none of one that didn't load
-_names: list = []  # of the stores
 _start: Sequence[int] = ()  # of the block that is being computed; jobs come one after another
 
 
@@ -45,7 +44,7 @@ def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any
     ops = [path for path in given if not path.startswith("--")]
     follow = "--follow" in given
     named = [s for s in stores if s[0]]
-    _names[:] = [name for name, _ in named]
+    _output.names[:] = [name for name, _ in named]
     unloaded = _unloaded.Unloaded(len(named))
     manifests = []
     for name, path in named:
@@ -191,7 +190,7 @@ def compute(store: int, array: int, level: int, index: int, start: tuple, extent
                   fill=a.fill_value, inputs=inputs)
     global _start
     _start = block.start
-    _output.who = _names[store], a.path, index
+    _output.who = store, a.path, index
     result = _block.run(a.function, block)
     return WRITTEN if result is None else result
 

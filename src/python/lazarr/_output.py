@@ -15,8 +15,9 @@ from typing import Any, Optional
 MOST = 400  # bytes of a label: LZR_MAX_LABEL
 PIPE_BUF = 4096
 
-#: Who prints: (store, array, chunk) while a block is computed, None while none is.
-who: Optional[tuple] = None
+#: Who prints: (place of its store, array, chunk) while a block is computed, None while none is.
+who: "Optional[tuple[int, str, int]]" = None
+names: "list[str]" = []  # of the stores
 
 
 def label() -> str:
@@ -26,9 +27,9 @@ def label() -> str:
     ''
     """
     w = who
-    if w is None:
+    if w is None or w[0] >= len(names):
         return ""
-    text = f"{w[0]}/{w[1]}"[:MOST // 4 - 30]  # 4 bytes a character at most
+    text = f"{names[w[0]]}/{w[1]}"[:MOST // 4 - 30]  # 4 bytes a character at most
     if not text.isprintable():
         text = ascii(text)[1:-1][:MOST - 30]
     return f"{text}, chunk {w[2]}"
@@ -55,7 +56,7 @@ class _Marked(io.FileIO):
         self.name = name
         self._is = self._identity()
 
-    def _identity(self) -> Optional[tuple]:
+    def _identity(self) -> "Optional[tuple[int, int]]":
         try:
             st = os.fstat(self.fileno())
         except (OSError, ValueError):
