@@ -58,10 +58,10 @@
  * (MADV_DONTNEED) before it uses the slot for another job.
  *
  * Printing: stdout and stderr are one pipe. What Python's streams write says of which block it is:
- * each write is BEGIN '=' label END text BEGIN '.' END, in one packet of at most PIPE_BUF bytes. An
+ * each write is BEGIN '=' label END text BEGIN '.' END, at most PIPE_BUF bytes in all. An
  * empty label is "of none". Text without marks (of C code, of children) is of the block that runs,
- * or, where BEGIN '!' label END follows before it has been read, of that one. What looks like a mark
- * and isn't one is text. Marks only decide which name stands before a line of the log.
+ * or, where BEGIN '!' label END follows before it has been read, of that one. What looks like a
+ * mark and isn't one is text. Marks only decide which name stands before a line of the log.
  *
  * The worker runs jobs one by one in the order they came; the server may send the next JOB while
  * one runs. A worker whose socket is closed ends at once.

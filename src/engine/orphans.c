@@ -15,8 +15,8 @@ enum { MOST_ENVIRON = 1 << 18 };
 void lzr_orphans_mark(char out[LZR_ORPHANS_MARK], uint64_t nonce, unsigned worker,
                       uint64_t began_us)
 {
-    (void)snprintf(out, LZR_ORPHANS_MARK, "LAZARR_WORKER=%u-%llx-%llx", worker, (unsigned long long)nonce,
-                   (unsigned long long)began_us);
+    (void)snprintf(out, LZR_ORPHANS_MARK, "LAZARR_WORKER=%u-%llx-%llx", worker,
+                   (unsigned long long)nonce, (unsigned long long)began_us);
 }
 
 void lzr_orphans_init(struct lzr_orphans *o)

@@ -75,8 +75,9 @@ static bool is_label(const char *label, size_t n)
         digits++;
     }
     n -= digits;
-    return n + digits == 0 || (digits > 0 && n >= sizeof chunk - 1 &&
-                               memcmp(label + n - (sizeof chunk - 1), chunk, sizeof chunk - 1) == 0);
+    const size_t nchunk = sizeof chunk - 1;
+    return n + digits == 0 ||
+           (digits > 0 && n >= nchunk && memcmp(label + n - nchunk, chunk, nchunk) == 0);
 }
 
 /* A whole mark but its last byte: mark[0] is BEGIN. */

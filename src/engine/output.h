@@ -1,7 +1,7 @@
 /* output.h: what a worker's process prints, cut into lines of the log.
  *
- * A line comes as soon as its newline does, with the block that printed it before it: "s/a, chunk 1,
- * worker 0: text". A line that goes on under another name is ended there. Which block it is say
+ * A line comes as soon as its newline does, with the block that printed it before it: "s/a, chunk
+ * 1, worker 0: text". A line that goes on under another name is ended there. Which block it is say
  * marks in what was read (lazarr/protocol.h), else the caller. Its memory is bounded: a longer line
  * is several. Not thread-safe: the supervisor's. */
 #ifndef LZR_ENGINE_OUTPUT_H

@@ -116,6 +116,18 @@ static void bury_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_job 
     lzr_flight_requeue(d, f);
 }
 
+/* Waits for a process that has ended, and ends all that it started. False: it hasn't ended. */
+static bool await_end(struct lzr_driver *d, const struct lzr_worker *w, siginfo_t *si)
+{
+    if (waitid(P_PIDFD, (id_t)w->pidfd, si, WEXITED | WNOHANG | WNOWAIT) != 0 || si->si_pid == 0) {
+        return false;
+    }
+    (void)kill(-w->pid, SIGKILL); /* before it is waited for: its number is still its group's */
+    (void)waitid(P_PIDFD, (id_t)w->pidfd, si, WEXITED | WNOHANG);
+    lzr_orphans_seek(&d->orphans, w->mark, w->pid, lzr_now_us());
+    return true;
+}
+
 /* When a process has ended: its answers are read first, then its jobs are taken care of, then it is
  * started again, at once the first time and ever later if it keeps failing. */
 static void bury(struct lzr_driver *d, struct lzr_worker *w)
@@ -123,13 +135,9 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     struct lzr_request *list = NULL;
     siginfo_t si = {0};
     char how[256];
-    if (waitid(P_PIDFD, (id_t)w->pidfd, &si, WEXITED | WNOHANG | WNOWAIT) != 0 || si.si_pid == 0) {
+    if (!await_end(d, w, &si)) {
         return;
     }
-    /* All that it started goes with it. Before it is waited for, as its number is its group's. */
-    (void)kill(-w->pid, SIGKILL);
-    (void)waitid(P_PIDFD, (id_t)w->pidfd, &si, WEXITED | WNOHANG);
-    lzr_orphans_seek(&d->orphans, w->mark, w->pid, lzr_now_us());
     lzr_worker_read(d, w);
     read_output(d, w, true);
     describe_death(&si, how, sizeof how);

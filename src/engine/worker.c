@@ -233,8 +233,8 @@ static void free_environment(char **env)
     lzr_free(env);
 }
 
-/* The environment of a worker: its mark, ours, one thread a library (workers are the parallelism), and the
- * library path of the Python it is to run on. Freed with free_environment. */
+/* The environment of a worker: its mark, ours, one thread a library (workers are the parallelism),
+ * and the library path of the Python it is to run on. Freed with free_environment. */
 static char **make_environment(const struct lzr_driver *d, const char *mark)
 {
     static const char *const singles[] = {"OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1",

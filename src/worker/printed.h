@@ -1,6 +1,6 @@
-/* printed.h: what C code prints to stdout goes out line by line, as at a terminal, and the server is
- * told of which block it is. What Python's streams write says so itself (lazarr._output); the marks
- * are in protocol.h. */
+/* printed.h: what C code prints to stdout goes out line by line, as at a terminal, and the server
+ * is told of which block it is. What Python's streams write says so itself (lazarr._output); the
+ * marks are in protocol.h. */
 #ifndef LZR_WORKER_PRINTED_H
 #define LZR_WORKER_PRINTED_H
 
