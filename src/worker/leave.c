@@ -8,8 +8,8 @@
 /* Of a signal handler, whatever the main thread waits for. */
 static void late(int sig)
 {
-    static const char text[] = "lazarr-worker: it was told to end, and its threads or atexit "
-                               "functions go on after 2 s: it is cut off\n";
+    static const char text[] = "lazarr-worker: it was told to end, and its atexit functions go "
+                               "on after 2 s: it is cut off\n";
     (void)sig;
     ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
     (void)n;

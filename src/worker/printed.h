@@ -9,7 +9,8 @@
 #include "worker/interp.h"
 
 /* The worker's own descriptor of the pipe that it prints to, and which pipe that is: user code may
- * close it, and open something else by its number. */
+ * close it, and open something else by its number. Without LAZARR_WORKER in the environment nothing
+ * is marked: who reads it is no server. */
 struct lzr_printed {
     int fd; /* -1: none */
     uint64_t inode;

@@ -54,7 +54,8 @@ class _Marked(io.FileIO):
     def __init__(self, fd: int, name: str):
         super().__init__(fd, "w", closefd=False)
         self.name = name
-        self._is = self._identity()
+        # LAZARR_WORKER: who reads it is a server (or somebody who knows the marks).
+        self._is = self._identity() if "LAZARR_WORKER" in os.environ else None
 
     def _identity(self) -> "Optional[tuple[int, int]]":
         try:
