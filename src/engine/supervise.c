@@ -117,7 +117,7 @@ static void bury_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_job 
 }
 
 /* Waits for a process that has ended, and ends all that it started. False: it hasn't ended. */
-static bool await_end(struct lzr_driver *d, const struct lzr_worker *w, siginfo_t *si)
+static bool end_family(struct lzr_driver *d, const struct lzr_worker *w, siginfo_t *si)
 {
     if (waitid(P_PIDFD, (id_t)w->pidfd, si, WEXITED | WNOHANG | WNOWAIT) != 0 || si->si_pid == 0) {
         return false;
@@ -135,7 +135,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     struct lzr_request *list = NULL;
     siginfo_t si = {0};
     char how[256];
-    if (!await_end(d, w, &si)) {
+    if (!end_family(d, w, &si)) {
         return;
     }
     lzr_worker_read(d, w);
