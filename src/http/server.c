@@ -306,7 +306,8 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn, const char
         if (r->counted) {
             atomic_fetch_add(&r->server->active, 1);
         }
-        r->head = strcmp(method, "HEAD") == 0;
+        /* As the library sees it, which sends a body else: not "HEAD\0". */
+        r->head = strcmp(method, "HEAD") == 0 && url == method + sizeof "HEAD";
         (void)snprintf(r->method, sizeof r->method, "%s", method);
         if (r->refused) {
             return MHD_NO; /* as it began, and has its answer */

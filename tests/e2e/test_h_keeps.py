@@ -309,6 +309,20 @@ def test_a_head_is_always_answered(serve, shape):
     assert srv.log.count("/healthz 431") == refused
 
 
+@pytest.mark.parametrize("method", [b"HEAD\0", b"HEAD\0x", b"HEAD\0\0", b"GET\0", b"GET\0x", b"OPTIONS\0", b"POST\0"])
+def test_a_zero_byte_in_the_method(serve, method):
+    """To the library it is another method than to strcmp: nothing is answered but that it makes no sense."""
+    srv = serve(STORE, "--workers", "1")
+    for path in (b"/metrics", b"/", KEY.encode(), b"/healthz", b"/nothing"):
+        with srv.connect() as h:
+            h.sock.sendall(method + b" " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            answer = b""
+            while more := h.sock.recv(65536):
+                answer += more
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ") and body == b"the request line makes no sense\n", answer[:300]
+
+
 @pytest.mark.parametrize("query", [b"a&b&c&", b"a&", b"a=1&b=2&", b"&".join([b"p"] * 60) + b"&"])
 def test_long_parameters_leave_nothing(serve, query):
     """Those that don't fit into the connection's memory: the library neither answered nor ended the request."""

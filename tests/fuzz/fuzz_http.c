@@ -190,7 +190,7 @@ static bool is_known(const char *line, size_t n)
 
 struct head {
     unsigned status;
-    bool close, length, chunked;
+    bool close, length, text;
     size_t body;
 };
 
@@ -223,7 +223,7 @@ static size_t read_head(const char *p, size_t left, struct head *h)
             h->body = strtoull(line + 16, NULL, 10);
         }
         h->close = h->close || strncasecmp(line, "Connection: close", 17) == 0;
-        h->chunked = h->chunked || strncasecmp(line, "Transfer-Encoding: ", 19) == 0;
+        h->text = h->text || strncasecmp(line, "Content-Type: text/", 19) == 0;
         line = next + 2;
     }
     return (size_t)(end + 4 - p);
@@ -242,6 +242,7 @@ static void check(const char *p, size_t left, bool cut)
         if (!none) {
             LZR_CHECK(h.status >= 200 && h.length && (cut || h.body <= left));
             n = h.body < left ? h.body : left;
+            LZR_CHECK(!h.text || memchr(p, '\0', n) == NULL); /* it is one of ours */
             p += n;
             left -= n;
         }

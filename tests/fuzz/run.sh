@@ -45,7 +45,7 @@ fi
 declare -A files=(
     [access]="src/http/access.c src/http/mask.c src/http/public.c src/http/target.c"
     [codec]="store/codec.c store/lz4block.c"
-    [http]="src/http/badhead.c src/http/server.c src/http/admit.c src/http/folder.c src/http/document.c src/http/respond.c src/http/condition.c src/http/cors.c src/http/target.c"
+    [http]="src/http/badhead.c src/http/longhead.c src/http/headroom.c src/http/tails.c src/http/server.c src/http/admit.c src/http/folder.c src/http/document.c src/http/respond.c src/http/condition.c src/http/cors.c src/http/target.c"
     [json]="store/json_writer.c store/json_span.c"
     [key]="store/keys.c store/catalog.c store/path.c store/face.c store/grid.c"
     [manifest]="store/manifest.c store/manifest_array.c store/manifest_fields.c store/manifest_codecs.c store/json_span.c store/catalog_build.c"
