@@ -1,22 +1,22 @@
 """Arrays and groups: what a store is made of."""
 from __future__ import annotations
 
-import itertools
-import math
+import functools
 import os
 import sys
+import threading
+import uuid
 import weakref
-from collections import OrderedDict
-from typing import Any, Callable, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Union
 
 import numpy as np
 
 from . import _block, _cast, _check, _inputs, _levels, _local, _spec
 from ._block import Block
+from ._blocks import Blocks
 from ._errors import StoreError
+from ._indexed import Indexed
 from ._levels import Level
-
-LOCAL_CACHE_BYTES = 64 << 20  # of one array's `array[...]`
 
 
 def label(kind: str, name: Any) -> str:
@@ -103,6 +103,18 @@ class _Current:
         self.registry: Optional[Registry] = None
         # Arrays made while there is none, by path, the latest: what paths as inputs mean there.
         self.loose: "weakref.WeakValueDictionary[str, Array]" = weakref.WeakValueDictionary()
+        self._lock = threading.Lock()
+        self._alive: "weakref.WeakSet[Array]" = weakref.WeakSet()
+
+    def made(self, a: "Array") -> None:
+        """An array is there, of whatever store."""
+        with self._lock:
+            self._alive.add(a)
+
+    def alive(self) -> "list[Array]":
+        """All arrays that somebody still has."""
+        with self._lock:
+            return list(self._alive)
 
     def add(self, a: "Array") -> None:
         if self.registry is not None:
@@ -176,96 +188,7 @@ def _try_settle(a: "Array") -> None:
     settle(a)
 
 
-class _Indexed:
-    """NumPy's basic indexing over something that has blocks."""
-
-    path: str
-    shape: tuple
-    chunks: tuple
-    dtype: np.dtype
-
-    def _block_at(self, pos: tuple) -> np.ndarray:
-        raise NotImplementedError
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def counts(self) -> tuple:
-        """Chunks along each axis."""
-        return tuple(-(-n // c) for n, c in zip(self.shape, self.chunks))
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("an array without axes has no length")
-        return self.shape[0]
-
-    def __getitem__(self, key: Any) -> Any:
-        ranges, drop = self._resolve(key)
-        out = np.empty([len(r) for r in ranges], self.dtype)
-        if out.size:
-            spans = [self._spans(r, c) for r, c in zip(ranges, self.chunks)]
-            for combo in itertools.product(*spans):
-                block = self._block_at(tuple(p for p, _, _ in combo))
-                out[tuple(o for _, _, o in combo)] = block[tuple(s for _, s, _ in combo)]
-        out = out[tuple(0 if d else slice(None) for d in drop)]
-        return out[()] if out.ndim == 0 else out
-
-    def _resolve(self, key: Any) -> tuple:
-        """Basic indexing to one range per axis, and which axes an integer drops."""
-        key = key if isinstance(key, tuple) else (key,)
-        if sum(k is Ellipsis for k in key) > 1:
-            raise IndexError("an index can only have a single ellipsis ('...')")
-        if Ellipsis in [k for k in key if k is Ellipsis]:
-            at = next(i for i, k in enumerate(key) if k is Ellipsis)
-            key = key[:at] + (slice(None),) * (self.ndim - len(key) + 1) + key[at + 1:]
-        if len(key) > self.ndim:
-            raise IndexError(f"too many indices: {self.path!r} has {self.ndim} axes")
-        key = key + (slice(None),) * (self.ndim - len(key))
-        ranges, drop = [], []
-        for axis, (k, n) in enumerate(zip(key, self.shape)):
-            if isinstance(k, slice):
-                ranges.append(range(*k.indices(n)))
-                drop.append(False)
-            elif isinstance(k, (int, np.integer)) and not isinstance(k, (bool, np.bool_)):
-                i = int(k) + (n if k < 0 else 0)
-                if not 0 <= i < n:
-                    raise IndexError(f"index {k} is out of bounds for axis {axis} with size {n}")
-                ranges.append(range(i, i + 1))
-                drop.append(True)
-            else:
-                raise IndexError("only integers, slices and '...' are valid indices, "
-                                 f"got {type(k).__name__}")
-        return ranges, drop
-
-    @staticmethod
-    def _spans(r: range, chunk: int) -> list:
-        """(chunk position, slice within the block, slice of the output) for each chunk touched."""
-        out, i = [], 0
-        while i < len(r):
-            pos = r[i] // chunk
-            if r.step > 0:
-                last = min(len(r), i + ((pos + 1) * chunk - 1 - r[i]) // r.step + 1)
-            else:
-                last = min(len(r), i + (r[i] - pos * chunk) // -r.step + 1)
-            lo, hi = r[i] - pos * chunk, r[last - 1] - pos * chunk
-            stop: Optional[int] = hi + (1 if r.step > 0 else -1)
-            out.append((pos, slice(lo, None if stop is not None and stop < 0 else stop, r.step),
-                        slice(i, last)))
-            i = last
-        return out
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        a = np.asarray(self[...])
-        return a if dtype is None else a.astype(dtype)
-
-
-class ArrayLevel(_Indexed):
+class ArrayLevel(Indexed):
     """One resolution level of an array: shape, chunks, scale, translation, factor and ``[...]``.
 
     >>> import lazarr, numpy as np
@@ -290,11 +213,14 @@ class ArrayLevel(_Indexed):
     def _block_at(self, pos: tuple) -> np.ndarray:
         return self.array._cached(self.level, pos)
 
+    def __dask_tokenize__(self) -> Any:
+        return (*self.array.__dask_tokenize__(), self.level)
+
     def __repr__(self) -> str:
         return f"<lazarr.ArrayLevel {self.path!r} shape={self.shape} chunks={self.chunks}>"
 
 
-class Array(_Indexed):
+class Array(Indexed):
     """An array that is computed block by block. Made by `lazarr.array` and `lazarr.source`.
 
     ``a[...]`` computes what it needs here and now, without a server, with NumPy's basic indexing
@@ -328,15 +254,14 @@ class Array(_Indexed):
         self.path = path
         self.source = source
         self.is_source = source is not None
-        self.__name__ = getattr(function, "__name__", path)
-        self.__doc__ = getattr(function, "__doc__", None) or type(self).__doc__
+        self._look_like(function if source is None else source.opener)
         self._given = given
         self._wanted = list(inputs)
         self._registry = CURRENT.registry
         self._settled = False
         self._missing: Optional[str] = None  # while an input isn't there yet: a path it waits for
-        self._blocks: "OrderedDict[tuple, np.ndarray]" = OrderedDict()
-        self._bytes = 0
+        self._blocks = Blocks()
+        self._identity: Optional[str] = None  # of its values, for dask
         try:
             _spec.check_names(given)
         except StoreError as e:
@@ -346,6 +271,21 @@ class Array(_Indexed):
             self._takes_inputs = _spec.takes(function, len(inputs))
         except StoreError as e:
             raise StoreError(f"{label('array', path)}: {e}") from None
+        CURRENT.made(self)
+
+    def _look_like(self, function: Optional[Callable[..., Any]]) -> None:
+        """Signature, docstring, name and module are the function's: for help, editors, doctest, pickle."""
+        self.__name__ = self.__qualname__ = self.path
+        if function is not None:
+            functools.update_wrapper(self, function, updated=())
+            self.__doc__ = getattr(function, "__doc__", None)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """By its name where it has one in its module, as functions are: for processes, dask and joblib."""
+        found: Any = sys.modules.get(self.__module__)
+        for name in self.__qualname__.split("."):
+            found = getattr(found, name, None)
+        return self.__qualname__ if found is self else super().__reduce_ex__(protocol)
 
     def _settle(self) -> None:
         try:
@@ -354,12 +294,13 @@ class Array(_Indexed):
             raise StoreError(f"{label('array', self.path)}: {e}") from None
         self._settled = True
 
-    def __getattr__(self, name: str) -> Any:
-        # An input that is defined further down is looked for when something depends on it.
-        if name in _spec.SETTLED and not self.__dict__.get("_settled", True):
-            settle(self)
-            return self.__dict__[name]
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    if not TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Any:
+            # An input that is defined further down is looked for when something depends on it.
+            if name in _spec.SETTLED and not self.__dict__.get("_settled", True):
+                settle(self)
+                return self.__dict__[name]
+            return super().__getattr__(name)
 
     def level(self, k: int) -> ArrayLevel:
         """Resolution level k, 0 being the finest: an array-like with ``[...]``."""
@@ -374,8 +315,37 @@ class Array(_Indexed):
                 f"dtype={self.dtype}>")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The decorated function itself."""
-        return self.function(*args, **kwargs)
+        """The decorated function itself: what it returns for a block, or what a source's function opens."""
+        function = getattr(self, "__wrapped__", None)
+        if function is None:
+            raise TypeError(f"{label('array', self.path)} is a source without a function: its values are "
+                            f"{self._word}[...]")
+        return function(*args, **kwargs)
+
+    def clear(self) -> None:
+        """Forgets the blocks that ``a[...]`` has computed, and what a source's function has opened: what is
+        asked for next is computed with the globals and files of then. Blocks of arrays that are made of
+        this one stay; `lazarr.clear` forgets those of all. A server has nothing to do with it.
+
+        >>> import lazarr
+        >>> sigma = [1.0]
+        >>> @lazarr.array(shape=2, chunks=2, dtype="float32")
+        ... def a(block):
+        ...     return sigma[0]
+        >>> before = a[0]; sigma[0] = 2.0
+        >>> kept = a[0]; a.clear()
+        >>> float(before), float(kept), float(a[0])
+        (1.0, 1.0, 2.0)
+        """
+        if self.is_source:
+            self.source.forget()
+        self._blocks.clear()
+        self._identity = None
+
+    def __dask_tokenize__(self) -> Any:
+        if self._identity is None:
+            self._identity = uuid.uuid4().hex
+        return "lazarr", self.path, self._identity
 
     def compute(self, chunk: Sequence[int], level: int = 0) -> np.ndarray:
         """The block at a chunk grid position, cut to the array, as an ndarray of the declared dtype.
@@ -415,23 +385,21 @@ class Array(_Indexed):
         return (level, pos) in self._blocks
 
     def _cached(self, level: int, pos: tuple) -> np.ndarray:
-        if (level, pos) not in self._blocks:
-            for a, k, at in _local.in_order(self, level, pos):
-                got = a.compute(at, k)
-                if a is self and (k, at) == (level, pos):
-                    return self._keep(level, pos, got)
-                a._keep(k, at, got)
-        got = self._blocks.pop((level, pos))
-        self._blocks[level, pos] = got
-        return got
+        got = self._blocks.get((level, pos))
+        if got is not None:
+            return got
+        for a, k, at in _local.in_order(self, level, pos):
+            made = a._made(k, at)
+            if a is self and (k, at) == (level, pos):
+                return made
+        got = self._blocks.get((level, pos))  # another thread has made it meanwhile
+        return got if got is not None else self._made(level, pos)
 
-    def _keep(self, level: int, pos: tuple, got: np.ndarray) -> np.ndarray:
-        """Puts a block into the local cache; the least recently used ones leave it."""
-        if (level, pos) not in self._blocks:
-            self._bytes += got.nbytes
-        self._blocks[level, pos] = got
-        while self._bytes > LOCAL_CACHE_BYTES and len(self._blocks) > 1:
-            self._bytes -= self._blocks.popitem(last=False)[1].nbytes
+    def _made(self, level: int, pos: tuple) -> np.ndarray:
+        """A block, computed now, and kept."""
+        age = self._blocks.age
+        got = self.compute(pos, level)
+        self._blocks.put((level, pos), got, age)
         return got
 
 
@@ -550,3 +518,24 @@ def group(path: str, attributes: Optional[dict] = None) -> None:
         text = str(e)
         raise StoreError(text if text.startswith("group") else
                          f"{label('group', path)}: {text}") from None
+
+
+def clear() -> None:
+    """Forgets what all arrays' ``[...]`` have computed, and what sources' functions have opened: for a test
+    that changes a global of a store's module. `lazarr.testing` has a fixture of it. A server has nothing to
+    do with it.
+
+    >>> import lazarr
+    >>> half = [0.5]
+    >>> @lazarr.array(shape=2, chunks=2, dtype="float32")
+    ... def a(block):
+    ...     return half[0]
+    >>> @lazarr.array(inputs=[a])
+    ... def b(block, a):
+    ...     return 2 * a
+    >>> before = b[0]; half[0] = 1.5; lazarr.clear()
+    >>> float(before), float(b[0])
+    (1.0, 3.0)
+    """
+    for a in CURRENT.alive():
+        a.clear()

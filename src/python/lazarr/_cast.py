@@ -99,7 +99,7 @@ def check_values(a: np.ndarray, dt: np.dtype, where: Where = None) -> None:
             _refuse(a, bad, dst, where)
         return
     if src.kind == dst.kind and src.kind in "fc":
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             narrow = a.astype(dst)
         parts = ((a.real, narrow.real), (a.imag, narrow.imag)) if src.kind == "c" else ((a, narrow),)
         bad = np.zeros(a.shape, bool)
@@ -111,7 +111,7 @@ def check_values(a: np.ndarray, dt: np.dtype, where: Where = None) -> None:
         _refuse(a, (a != 0) & (a != 1), dst, where)  # 0 and 1 are what a bool is; anything else isn't
         return
     if src.kind == "f" and dst.kind == "c":
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             _refuse(a, np.isfinite(a) & ~np.isfinite(a.astype(dst).real), dst, where)
         return
     _refuse_kind(a, dst, where)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Optional, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 import numpy as np
 
@@ -29,14 +29,40 @@ class _Source:
         self.data: list = []  # of each level: where the server reads it, or None
         self.files: Optional[_opened.Files] = None  # that a worker reads, as the loader found them
         self.__name__ = getattr(thing, "__name__", type(thing).__name__)
+        self._was: Optional[list] = None  # shape and dtype of each level, when they were first opened
+
+    @property
+    def opener(self) -> Optional[Callable[..., Any]]:
+        """The author's function that opens it, where there is one."""
+        return self._thing if self._by_function else None
 
     def open(self) -> list:
-        if self._open is None:
+        opened = self._open  # another thread may forget it meanwhile
+        if opened is None:
             with _cancel.shield():  # a file must not be left half open
-                opened = self._thing() if self._by_function else self._thing
-            self._open = [_unmasked(a) for a in (
-                opened if isinstance(opened, (list, tuple)) else [opened])]
-        return self._open
+                things = self._thing() if self._by_function else self._thing
+            opened = [_unmasked(a) for a in (
+                things if isinstance(things, (list, tuple)) else [things])]
+            self._same_as_before(opened)
+            self._open = opened
+        return opened
+
+    def forget(self) -> None:
+        """What a function has opened is opened anew when it is next needed."""
+        if self._by_function:
+            self._open = None
+
+    def _same_as_before(self, opened: list) -> None:
+        """StoreError for another shape or dtype than those that were declared. What is no array-like is
+        told later."""
+        if not all(hasattr(a, "shape") and hasattr(a, "dtype") for a in opened):
+            return
+        now = [(tuple(a.shape), _dtype(a)) for a in opened]
+        if self._was is not None and now != self._was:
+            said = [" and ".join(f"{list(shape)} of {dt}" for shape, dt in one) for one in (now, self._was)]
+            raise StoreError(f"{label('array', self.path)}: the source gives {said[0]} now, it gave {said[1]} when "
+                             "the file was loaded: load the file anew")
+        self._was = now
 
     def held(self) -> list:
         """The NumPy arrays that it was given as they are, not by a function."""
