@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Union
 
 import numpy as np
 
-from . import _block, _cast, _check, _inputs, _levels, _local, _spec
+from . import _block, _cast, _check, _inputs, _levels, _local, _spec, _typed
 from ._block import Block
 from ._blocks import Blocks
 from ._errors import StoreError
 from ._indexed import Indexed
 from ._levels import Level
+from ._typed import ArrayParameters
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def label(kind: str, name: Any) -> str:
@@ -409,6 +413,9 @@ class Pending:
     what: "lazarr.array" or "lazarr.source"; make: called with what is decorated, returns the array.
     """
 
+    def __new__(cls, what: str, make: Callable[[Any], Array]) -> Any:  # to checkers an ArrayMaker
+        return super().__new__(cls)
+
     def __init__(self, what: str, make: Callable[[Any], "Array"]):
         self._make = make
         self._token = object()
@@ -424,7 +431,16 @@ class Pending:
         return self._make(thing)
 
 
-def array(path: Union[str, Callable[..., Any], None] = None, **parameters: Any) -> Any:
+if TYPE_CHECKING:
+    class ArrayMaker(Array):
+        """What `array` and `source` return, as type checkers see it: a decorator that makes an Array of a
+        function, or, where the function or array-like was given with it, the Array. One type for both:
+        of overloads a checker doesn't say which parameter is wrong."""
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Array: ...
+
+
+def array(path: Union[str, Callable[..., Any], None] = None, **parameters: Unpack[ArrayParameters]) -> ArrayMaker:
     """Makes an array of a function that computes one block of it.
 
     The function gets a `Block` and returns the block's values (an ndarray of ``block.shape``, where
@@ -501,6 +517,10 @@ def array(path: Union[str, Callable[..., Any], None] = None, **parameters: Any) 
         CURRENT.add(a)
         return a
     return Pending("lazarr.array", decorate)
+
+
+array.__signature__ = _typed.signature(  # type: ignore[attr-defined]
+    array, ArrayParameters, _spec.DEFAULTS)
 
 
 def group(path: str, attributes: Optional[dict] = None) -> None:

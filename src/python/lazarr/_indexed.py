@@ -233,7 +233,7 @@ class Indexed(np.lib.mixins.NDArrayOperatorsMixin):
             for combo in itertools.product(*spans):
                 block = self._block_at(tuple(p for p, _, _ in combo))
                 out[tuple(o for _, _, o in combo)] = block[tuple(s for _, s, _ in combo)]
-        out = out[final]
+        out = out[(*final, ...)]
         given = key if isinstance(key, tuple) else (key,)
         return out[()] if out.ndim == 0 and not any(k is Ellipsis for k in given) else out
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 import copy
 import numbers
 import types
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Sequence, SupportsIndex, Union
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ._errors import StoreError
 
 if TYPE_CHECKING:
     from ._array import Array
+    from ._typed import Boundary, Halo, Select
 
 MAX_INPUTS = 256
 MAX_HALO = 2 ** 31 - 1
@@ -47,8 +48,8 @@ class Input:
 
     __slots__ = ("array", "halo", "boundary", "level", "select", "placed")
 
-    def __init__(self, array: Union["Array", str], *, halo: Any = None, boundary: Optional[str] = None,
-                 level: int = 0, select: Any = None):
+    def __init__(self, array: Union[Array, str], *, halo: Optional[Halo] = None,
+                 boundary: Optional[Boundary] = None, level: SupportsIndex = 0, select: Optional[Select] = None):
         self.array = array
         self.halo = halo
         self.boundary = boundary

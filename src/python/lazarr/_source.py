@@ -2,15 +2,21 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
 
 import numpy as np
 
-from . import _cancel, _check, _handover, _opened
+from . import _cancel, _check, _handover, _opened, _spec, _typed
 from ._array import CURRENT, Array, Pending, label
 from ._block import Block
 from ._errors import CastError, StoreError
 from ._levels import Level
+from ._typed import Parameters
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._array import ArrayMaker
 
 
 MAX_PLAIN_CHUNK = 1 << 20  # bytes, where a plain array's chunks aren't said
@@ -289,7 +295,7 @@ def default_chunks(shape: Sequence[int], axes: Any = None, itemsize: int = 1) ->
 
 
 def source(path: Any = None, thing: Any = None, *,
-           transpose: Optional[Sequence[int]] = None, **parameters: Any) -> Any:
+           transpose: Optional[Sequence[int]] = None, **parameters: Unpack[Parameters]) -> ArrayMaker:
     """Serves an array-like (shape, dtype, ``__getitem__``), or what a function opens.
 
     ``lazarr.source("name", thing)`` with an array, an h5py or zarr dataset, a memory map …, or as a
@@ -350,6 +356,10 @@ def source(path: Any = None, thing: Any = None, *,
     if bare:
         return make(path)  # @lazarr.source without parentheses
     return Pending("lazarr.source", make) if thing is None else make(thing)
+
+
+source.__signature__ = _typed.signature(  # type: ignore[attr-defined]
+    source, Parameters, _spec.DEFAULTS)
 
 
 def _given(src: _Source, levels: list, parameters: dict) -> dict:

@@ -25,6 +25,10 @@ KNOWN = ("shape", "chunks", "dtype", "fill_value", "dims", "axes", "units", "sca
          "attributes", "timeout", "on_abandon", "version", "depends", "deterministic", "separator",
          "levels", "factors", "pyramid", "halo", "boundary", "slots")
 
+#: Of parameters that aren't given, where it isn't that something follows from others.
+DEFAULTS = {"compressor": DEFAULT_COMPRESSOR, "n5_compressor": DEFAULT_N5_COMPRESSOR, "timeout": DEFAULT_TIMEOUT,
+            "on_abandon": "interrupt", "deterministic": True}
+
 #: What an Array has once its inputs are known.
 SETTLED = ("dtype", "shape", "chunks", "fill_given", "fill_value", "dims", "axes", "units", "scale",
            "translation", "kind", "separator", "compressor", "n5_compressor", "precomputed_encoding",
