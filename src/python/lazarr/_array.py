@@ -7,15 +7,17 @@ import sys
 import threading
 import uuid
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Union, cast
 
 import numpy as np
 
 from . import _block, _cast, _check, _inputs, _levels, _local, _spec, _typed
 from ._block import Block
 from ._blocks import Blocks
+from ._codecs import Codec
 from ._errors import StoreError
 from ._indexed import Indexed
+from ._inputs import Placed
 from ._levels import Level
 from ._typed import ArrayParameters
 
@@ -42,7 +44,7 @@ class Registry:
     def __init__(self) -> None:
         self.arrays: list["Array"] = []
         self.by_path: dict[str, "Array"] = {}
-        self.groups: dict[str, dict] = {}
+        self.groups: dict[str, dict[Any, Any]] = {}
         # A path that something lies in: the first array, and the first group, that was put there.
         self._outer: dict[str, str] = {}
         self._outer_of_groups: dict[str, str] = {}
@@ -82,7 +84,7 @@ class Registry:
         for name in above:
             self._outer.setdefault(name, a.path)
 
-    def add_group(self, path: str, attributes: dict) -> None:
+    def add_group(self, path: str, attributes: dict[Any, Any]) -> None:
         if path in self.groups:
             raise StoreError(f'group "{path}": the path is already that of another group')
         above = _above(path)
@@ -139,8 +141,9 @@ def _next_unsettled(a: "Array") -> Optional["Array"]:
                 raise StoreError(f'{label("array", a.path)}: inputs: there is no array '
                                  f'"{one.array}"' + (" in this store" if a._registry else ""))
             one.array = found
-        if not one.array._settled:
-            return one.array
+        b: Array = one.found
+        if not b._settled:
+            return b
     return None
 
 
@@ -209,12 +212,12 @@ class ArrayLevel(Indexed):
         """The block at a chunk grid position of this level."""
         return self.array.compute(chunk, self.level)
 
-    def bounds(self, pos: Sequence[int]) -> tuple:
+    def bounds(self, pos: Sequence[int]) -> tuple[Any, ...]:
         """Where a chunk's block begins and where it ends, cut to the array."""
         start = tuple(p * c for p, c in zip(pos, self.chunks))
         return start, tuple(min(s + c, n) for s, c, n in zip(start, self.chunks, self.shape))
 
-    def _block_at(self, pos: tuple) -> np.ndarray:
+    def _block_at(self, pos: tuple[Any, ...]) -> np.ndarray:
         return self.array._cached(self.level, pos)
 
     def __dask_tokenize__(self) -> Any:
@@ -242,17 +245,33 @@ class Array(Indexed):
     """
 
     # Known once the inputs are: see __getattr__.
+    fill_given: bool
     fill_value: np.generic
-    dims: Optional[tuple]
-    axes: Optional[tuple]
-    units: Optional[tuple]
-    scale: tuple
-    translation: tuple
-    levels: "tuple[Level, ...]"
+    dims: Optional[tuple[str, ...]]
+    axes: Optional[tuple[str, ...]]
+    units: Optional[tuple[Optional[str], ...]]
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+    kind: str
+    separator: str
+    compressor: Optional[Codec]
+    n5_compressor: Optional[Codec]
+    precomputed_encoding: Optional[str]
+    channels: Optional[list[Any]]
+    labels_of: Optional[str]
+    attributes: dict[str, Any]
+    timeout: float
+    first_timeout: float
+    on_abandon: str
+    version: Optional[str]
+    depends: tuple[Any, ...]
+    deterministic: bool
+    levels: tuple[Level, ...]
     pyramid: Optional[str]
-    inputs: tuple
+    inputs: tuple[Placed, ...]
+    slots: Optional[int]
 
-    def __init__(self, function: Callable[..., Any], path: str, given: dict, *, inputs: Sequence[Any] = (),
+    def __init__(self, function: Callable[..., Any], path: str, given: dict[Any, Any], *, inputs: Sequence[Any] = (),
                  source: Any = None):
         self.function = function
         self.path = path
@@ -293,7 +312,7 @@ class Array(Indexed):
 
     def _settle(self) -> None:
         try:
-            self.__dict__.update(_spec.normal_form(self._given, self._wanted, self.is_source))
+            vars(self).update(_spec.normal_form(self._given, self._wanted, self.is_source))
         except StoreError as e:
             raise StoreError(f"{label('array', self.path)}: {e}") from None
         self._settled = True
@@ -381,25 +400,25 @@ class Array(Indexed):
             _cast.assign(out, result, start)
         return out
 
-    def _block_at(self, pos: tuple) -> np.ndarray:
+    def _block_at(self, pos: tuple[Any, ...]) -> np.ndarray:
         return self._cached(0, pos)
 
-    def holds(self, level: int, pos: tuple) -> bool:
+    def holds(self, level: int, pos: tuple[Any, ...]) -> bool:
         """Whether the local cache has a block."""
         return (level, pos) in self._blocks
 
-    def _cached(self, level: int, pos: tuple) -> np.ndarray:
+    def _cached(self, level: int, pos: tuple[Any, ...]) -> np.ndarray:
         got = self._blocks.get((level, pos))
         if got is not None:
             return got
         for a, k, at in _local.in_order(self, level, pos):
-            made = a._made(k, at)
+            made: np.ndarray = a._made(k, at)
             if a is self and (k, at) == (level, pos):
                 return made
         got = self._blocks.get((level, pos))  # another thread has made it meanwhile
         return got if got is not None else self._made(level, pos)
 
-    def _made(self, level: int, pos: tuple) -> np.ndarray:
+    def _made(self, level: int, pos: tuple[Any, ...]) -> np.ndarray:
         """A block, computed now, and kept."""
         age = self._blocks.age
         got = self.compute(pos, level)
@@ -412,9 +431,6 @@ class Pending:
 
     what: "lazarr.array" or "lazarr.source"; make: called with what is decorated, returns the array.
     """
-
-    def __new__(cls, what: str, make: Callable[[Any], Array]) -> Any:  # to checkers an ArrayMaker
-        return super().__new__(cls)
 
     def __init__(self, what: str, make: Callable[[Any], "Array"]):
         self._make = make
@@ -497,7 +513,7 @@ def array(path: Union[str, Callable[..., Any], None] = None, **parameters: Unpac
     """
     if callable(path) and not isinstance(path, str):
         # @lazarr.array without parentheses, or lazarr.array(f, shape=...) as a call.
-        return array(**parameters)(path)
+        return cast("ArrayMaker", array(**parameters)(path))
 
     def decorate(function: Callable[..., Any]) -> Array:
         name = path if path is not None else getattr(function, "__name__", None)
@@ -516,14 +532,14 @@ def array(path: Union[str, Callable[..., Any], None] = None, **parameters: Unpac
                   inputs=wanted)
         CURRENT.add(a)
         return a
-    return Pending("lazarr.array", decorate)
+    return cast("ArrayMaker", Pending("lazarr.array", decorate))
 
 
 array.__signature__ = _typed.signature(  # type: ignore[attr-defined]
     array, ArrayParameters, _spec.DEFAULTS)
 
 
-def group(path: str, attributes: Optional[dict] = None) -> None:
+def group(path: str, attributes: Optional[dict[Any, Any]] = None) -> None:
     """Adds a group, or attributes to one that arrays make; "" is the store's root.
 
     >>> import lazarr

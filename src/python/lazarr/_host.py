@@ -27,11 +27,11 @@ MODULE = "_lazarr_store_"
 #: Returned by `compute` when the function wrote block.data itself.
 WRITTEN = object()
 
-_stores: list = []  # the arrays of each, or a _Stale; none of one that didn't load
+_stores: list[Any] = []  # the arrays of each, or a _Stale; none of one that didn't load
 _start: Sequence[int] = ()  # of the block that is being computed; jobs come one after another
 
 
-def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any = None,
+def load(stores: Sequence[tuple[Any, ...]], mode: int = _handover.OPEN, receive_facts: Any = None,
          make_memfd: Any = None, libraries: Any = None) -> list[str]:
     """Runs each store's file once and returns the manifests, in order. A path "data:FILE::PATH" is that of
     a data file, "found:PATH" a file of a folder; one without a name is an --op for data files. Of several
@@ -77,7 +77,7 @@ def _load_or_not(name: str, path: str, ops: Sequence[str], follow: bool,
         return text
 
 
-def handover() -> tuple:
+def handover() -> tuple[Any, ...]:
     """What the loader has for the server, once all stores are loaded."""
     return _handover.CURRENT.finish()
 
@@ -117,7 +117,7 @@ def _load_data(name: str, spec: str, ops: Sequence[str], follow: bool) -> str:
         if changed is not None:
             _handover.CURRENT.keep_store(known)
             _stores.append(_Stale(known["manifest"], f"{changed}: {_opened.RELOAD}"))
-            return known["manifest"]
+            return str(known["manifest"])
     registry, started = Registry(), _opened.now_ns()
     with _opened.watch() as opened:
         path, content = _readers.build(name, spec, ops, registry, follow)
@@ -166,15 +166,16 @@ def _run(name: str, path: str, content: bytes, registry: Registry) -> None:
 
 def dtype(store: int, array: int) -> np.dtype:
     """The declared dtype, byte order included."""
-    return _stores[store][array].dtype
+    made: np.dtype[Any] = _stores[store][array].dtype
+    return made
 
 
-def input_dtypes(store: int, array: int) -> list:
+def input_dtypes(store: int, array: int) -> list[Any]:
     """For each input the dtype in which its region comes: the input's, in the machine's byte order."""
     return [p.array.dtype.newbyteorder("=") for p in _stores[store][array].inputs]
 
 
-def compute(store: int, array: int, level: int, index: int, start: tuple, extent: tuple,
+def compute(store: int, array: int, level: int, index: int, start: tuple[Any, ...], extent: tuple[Any, ...],
             make_data: Callable[[], np.ndarray], inputs: Sequence[np.ndarray] = ()) -> Any:
     """Runs an array's function for one block. inputs: each input's region, writable. Returns its
     result, or WRITTEN."""

@@ -176,10 +176,10 @@ class Indexed(np.lib.mixins.NDArrayOperatorsMixin):
         return getattr(ufunc, method)(*given, **kwargs)
 
     def __eq__(self, other: object) -> Any:
-        return np.equal(self, other) if _is_values(other) else NotImplemented
+        return self.__array_ufunc__(np.equal, "__call__", self, other) if _is_values(other) else NotImplemented
 
     def __ne__(self, other: object) -> Any:
-        return np.not_equal(self, other) if _is_values(other) else NotImplemented
+        return self.__array_ufunc__(np.not_equal, "__call__", self, other) if _is_values(other) else NotImplemented
 
     def __hash__(self) -> int:
         return object.__hash__(self)
