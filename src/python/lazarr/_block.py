@@ -120,16 +120,16 @@ class Block:
         _cast.assign(np.asarray(self.data), value, self.start)
 
     @property
-    def stop(self) -> tuple[Any, ...]:
+    def stop(self) -> tuple[int, ...]:
         """First voxel behind the block, per axis."""
         return tuple(a + n for a, n in zip(self.start, self.shape))
 
     @property
-    def slices(self) -> tuple[Any, ...]:
+    def slices(self) -> tuple[slice, ...]:
         """The block's part of an array of the same shape: ``volume[block.slices]``."""
         return tuple(slice(a, a + n) for a, n in zip(self.start, self.shape))
 
-    def coords(self) -> tuple[Any, ...]:
+    def coords(self) -> tuple[np.ndarray, ...]:
         """One int64 array per axis with the voxels' indices, shaped to broadcast.
 
         >>> b = Block(None, (2, 0), (2, 3), (1, 0), 1, make_data=lambda: None)
@@ -141,19 +141,19 @@ class Block:
                      for i, (a, n) in enumerate(zip(self.start, self.shape)))
 
     @property
-    def crop(self) -> tuple[Any, ...]:
+    def crop(self) -> tuple[slice, ...]:
         """Cuts the halo off the first input, ``t1[block.crop]``: without inputs the whole block."""
         crops = self.crops
         return crops[0] if crops else tuple(slice(0, n) for n in self.shape)
 
     @property
-    def crops(self) -> list[Any]:
+    def crops(self) -> list[tuple[slice, ...]]:
         """`crop` for each input."""
         placed = self.array.inputs if self.array is not None else ()
         return [p.crop(self.shape, self.level) for p in placed]
 
     @property
-    def scale(self) -> tuple[Any, ...]:
+    def scale(self) -> tuple[int, ...]:
         """Level-0 voxels per voxel, per axis."""
         if self.array is None:
             return (1,) * len(self.shape)
@@ -165,22 +165,22 @@ class Block:
         return is_cancelled()
 
     @property
-    def min(self) -> tuple[Any, ...]:
+    def min(self) -> tuple[int, ...]:
         """First voxel, per axis (imglib2-cache-python's name for start)."""
         return self.start
 
     @property
-    def max(self) -> tuple[Any, ...]:
+    def max(self) -> tuple[int, ...]:
         """Last voxel, inclusive, per axis."""
         return tuple(a + n - 1 for a, n in zip(self.start, self.shape))
 
     @property
-    def dim(self) -> tuple[Any, ...]:
+    def dim(self) -> tuple[int, ...]:
         """Voxels per axis (imglib2-cache-python's name for shape)."""
         return self.shape
 
     @property
-    def halo(self) -> tuple[Any, ...]:
+    def halo(self) -> tuple[slice, ...]:
         """Slices that cut the halo off the first input: without one, all of it."""
         return self.crop
 

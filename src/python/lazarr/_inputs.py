@@ -143,7 +143,7 @@ class Placed(NamedTuple):
             out.append((first - low, last + high))
         return out
 
-    def crop(self, shape: Sequence[int], k: int) -> tuple[Any, ...]:
+    def crop(self, shape: Sequence[int], k: int) -> tuple[slice, ...]:
         """Cuts the halo off what the function sees of this input."""
         out = []
         for i, (low, _) in enumerate(self.halo):

@@ -17,11 +17,11 @@ class Level(NamedTuple):
     """Where one level is: `factor` level-0 voxels make one voxel, per axis; `translation` is the
     centre of voxel 0 and `scale` a voxel's size, both in units."""
 
-    shape: tuple[Any, ...]
-    chunks: tuple[Any, ...]
-    scale: tuple[Any, ...]
-    translation: tuple[Any, ...]
-    factor: tuple[Any, ...]
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+    factor: tuple[int, ...]
 
 
 def count(value: Any) -> int:
