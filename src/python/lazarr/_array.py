@@ -5,7 +5,6 @@ import functools
 import os
 import sys
 import threading
-import uuid
 import weakref
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Union, cast
 
@@ -367,7 +366,7 @@ class Array(Indexed):
 
     def __dask_tokenize__(self) -> Any:
         if self._identity is None:
-            self._identity = uuid.uuid4().hex
+            self._identity = os.urandom(16).hex()
         return "lazarr", self.path, self._identity
 
     def compute(self, chunk: Sequence[int], level: int = 0) -> np.ndarray:
