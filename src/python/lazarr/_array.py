@@ -229,8 +229,9 @@ class ArrayLevel(Indexed):
 class Array(Indexed):
     """An array that is computed block by block. Made by `lazarr.array` and `lazarr.source`.
 
-    ``a[...]`` computes what it needs here and now, without a server, with NumPy's basic indexing
-    (integers, slices with steps, ``...``); the values are those a server would send.
+    ``a[...]`` computes what it needs here and now, without a server, with NumPy's indexing; the values are
+    those a server would send. ``a + 1``, ``a.max()`` and ``np.asarray(a)`` compute all of it. ``a(...)`` calls
+    the function that was decorated, which is ``a.function``; signature, docstring and module are its own.
 
     path, shape, chunks, dtype, fill_value, dims, axes, units, scale, translation, kind, compressor,
     attributes: what was declared, in normal form.
