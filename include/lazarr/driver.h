@@ -49,6 +49,7 @@ struct lzr_driver_options {
      */
     uint64_t worker_memory_soft, worker_memory_hard;
     uint64_t worker_jobs, worker_age_us;
+    uint64_t worker_nofile; /* their soft limit of descriptors; 0: as this process' own */
     unsigned order;            /* enum lzr_order of engine/queue.h: 0 unless it is measured */
     /* NULL, or an open driver that this one shall take the place of, of which all is kept but these
      * arrays ("STORE/PATH"), what is made of them, and what has become another meanwhile. Borrowed

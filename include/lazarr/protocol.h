@@ -57,6 +57,11 @@
  * part privately and writably, so what user code writes there is its own, and forgets it
  * (MADV_DONTNEED) before it uses the slot for another job.
  *
+ * Versions. The server starts a worker with --version, its own; one of another, or whose package is
+ * of another, answers with LOAD_FAILED and LZR_LOAD_VERSIONS (an upgrade underneath a server that
+ * runs). type, version, len and flags stay where they are for ever: a worker that is sent another
+ * LZR_PROTOCOL_VERSION says so and ends with LZR_EXIT_VERSIONS.
+ *
  * The worker runs jobs one by one in the order they came; the server may send the next JOB while
  * one runs. A worker whose socket is closed ends at once.
  */
@@ -70,6 +75,9 @@
 
 #define LZR_PROTOCOL_VERSION 3
 #define LZR_WORKER_FD 3
+#define LZR_EXIT_VERSIONS 76
+/* What a worker's line about it begins with. */
+#define LZR_VERSIONS_DIFFER "versions differ"
 /* Bytes behind a slot's capacity: its memfd is so much longer. The first eight are the claim word.
  */
 #define LZR_SLOT_CONTROL 4096
@@ -105,6 +113,8 @@ enum lzr_msg_type {
 #define LZR_CONFIG_FACTS 2u
 #define LZR_CONFIG_KEEP 4u  /* with LZR_CONFIG_LOADER: RENEW follows */
 #define LZR_CONFIG_KNOWN 8u /* with LZR_CONFIG_FACTS: those follow at once */
+/* Flags of LOAD_FAILED. */
+#define LZR_LOAD_VERSIONS 1u
 /* Flags of READY. */
 #define LZR_READY_END 1u
 

@@ -9,11 +9,12 @@
 int main(int argc, char **argv)
 {
     struct lzr_options o;
-    lzr_inherit();
+    uint64_t nofile = lzr_inherit();
     int rc = lzr_options_parse(argc, argv, &o);
     if (rc != 0) {
         return rc;
     }
+    o.driver.worker_nofile = nofile;
     if (o.command == LZR_HELP) {
         lzr_options_help();
         return 0;

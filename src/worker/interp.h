@@ -15,6 +15,7 @@ struct lzr_interp {
     PyObject *install;                                             /* of lazarr._cancel */
     PyObject *gc_collect;
     PyObject *run_exit; /* atexit._run_exitfuncs */
+    bool versions;      /* it can't start as the package is of another version */
 };
 
 /* Starts CPython as `program` would and imports NumPy and lazarr from `package`. False: line holds
