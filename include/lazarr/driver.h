@@ -246,6 +246,8 @@ void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_
 /* The last failures of each array (LZR_TROUBLES in all), in no order; returns how many. Takes no
  * lock that a chunk which doesn't fail needs. */
 uint32_t lzr_driver_troubles(struct lzr_driver *d, struct lzr_trouble out[LZR_TROUBLES]);
+/* Whether a worker can compute: at least one has loaded the stores. Any thread. */
+bool lzr_driver_ready(struct lzr_driver *d);
 /* Fills up to n; returns how many there are. */
 size_t lzr_driver_workers(struct lzr_driver *d, struct lzr_worker_info *out, size_t n);
 

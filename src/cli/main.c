@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/inherit.h"
+#include "cli/service.h"
 
 int main(int argc, char **argv)
 {
@@ -45,5 +46,11 @@ int main(int argc, char **argv)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    return lzr_serve(&o, &signals);
+    static struct lzr_service service; /* its thread may hang, and then outlives this */
+    struct lzr_err err;
+    if (lzr_service_take(&service, &err) != LZR_OK) {
+        (void)fprintf(stderr, "lazarr: %s\n", err.msg);
+        return 1;
+    }
+    return lzr_serve(&o, &signals, &service);
 }

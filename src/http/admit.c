@@ -182,6 +182,7 @@ enum MHD_Result lzr_respond_options(struct lzr_http_req *r)
             add(resp, "Access-Control-Allow-Private-Network", "true");
         }
     }
+    lzr_respond_last(r, resp);
     r->status = 204;
     lzr_line_due(r->line, lzr_now_us() + r->server->o.send_us);
     enum MHD_Result ok = MHD_queue_response(r->conn, 204, resp);
@@ -231,6 +232,15 @@ static void names_of(const struct lzr_http_req *r, struct name out[2])
     }
 }
 
+/* What asks whether the server lives (/healthz) or can compute (/readyz): kubelets and balancers come
+ * by whatever name or address, with no token, and learn nothing else. */
+static bool is_probe(const struct lzr_http_req *r)
+{
+    size_t n = strcspn(r->path, "?");
+    return (n == 8 && memcmp(r->path, "/healthz", n) == 0) ||
+           (n == 7 && memcmp(r->path, "/readyz", n) == 0);
+}
+
 /* False: *out is the refusal. */
 static bool admit_host(struct lzr_http_req *r, enum MHD_Result *out)
 {
@@ -244,7 +254,7 @@ static bool admit_host(struct lzr_http_req *r, enum MHD_Result *out)
             *out = lzr_respond_text(r, 400, "the Host makes no sense\n");
             return false;
         }
-        if (!lzr_access_host(&r->server->access, names[i].text, names[i].n)) {
+        if (!is_probe(r) && !lzr_access_host(&r->server->access, names[i].text, names[i].n)) {
             *out = refuse_host(r, names[i].text, names[i].n);
             return false;
         }
@@ -303,7 +313,7 @@ bool lzr_admit(struct lzr_http_req *r, enum MHD_Result *out)
         return false;
     }
     r->trusted = r->trusted || lzr_access_bearer(a, lzr_header(r, "Authorization"));
-    if (a->token != NULL && !r->trusted && strcmp(r->path, "/healthz") != 0) {
+    if (a->token != NULL && !r->trusted && !is_probe(r)) {
         *out = refuse_token(r);
         return false;
     }

@@ -23,6 +23,8 @@ struct lzr_editions {
     struct lzr_reload *wishes;   /* of those who wait for it */
     struct lzr_stats gone;       /* sums of editions that are closed */
     uint64_t ok, failed;
+    void (*reloads)(void *ctx, bool begins); /* or NULL */
+    void *reloads_ctx;
 };
 
 /* dst += src, counters only. */
@@ -262,6 +264,8 @@ static void serve_wishes(struct lzr_editions *all)
     struct lzr_reload *list = all->wishes;
     bool full = all->n >= LZR_EDITIONS_MAX;
     bool wanted = all->wanted && !all->stop, whole = all->whole;
+    void (*tell)(void *ctx, bool begins) = all->reloads;
+    void *ctx = all->reloads_ctx;
     all->wishes = NULL;
     all->wanted = all->whole = false;
     pthread_mutex_unlock(&all->mu);
@@ -273,7 +277,13 @@ static void serve_wishes(struct lzr_editions *all)
                                    "try again later");
         lzr_log(all->log, LZR_LOG_ERROR, "no reload: %s", outcome.err.msg);
     } else {
+        if (tell != NULL) {
+            tell(ctx, true);
+        }
         reload(all, list, whole, &outcome);
+        if (tell != NULL) {
+            tell(ctx, false);
+        }
     }
     pthread_mutex_lock(&all->mu);
     all->ok += outcome.code == LZR_OK;
@@ -281,6 +291,15 @@ static void serve_wishes(struct lzr_editions *all)
     pthread_mutex_unlock(&all->mu);
     complete(list, &outcome);
     lzr_free(outcome.traceback);
+}
+
+void lzr_editions_tell(struct lzr_editions *all, void (*reloads)(void *ctx, bool begins),
+                       void *ctx)
+{
+    pthread_mutex_lock(&all->mu);
+    all->reloads = reloads;
+    all->reloads_ctx = ctx;
+    pthread_mutex_unlock(&all->mu);
 }
 
 static void *edition_main(void *arg)

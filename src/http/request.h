@@ -39,9 +39,13 @@ struct lzr_server {
     struct lzr_once crowded;       /* addresses, likewise */
     struct lzr_once unread;        /* likewise, that held too much */
     struct lzr_once strange_heads;
+    atomic_bool starting; /* the library, which has said nothing yet */
+    char why[256];        /* what it said then */
     uint16_t port;
     bool loopback; /* bound to a loopback address only: tracebacks may be shown to local peers */
     atomic_bool stopping;
+    atomic_bool leaving; /* every answer is the last of its connection */
+    _Atomic uint64_t answered_us; /* ... when it ended */
     _Atomic uint64_t suspended, connections, active; /* active: requests whose
                                                       * headers came before it was to stop,
                                                       * not yet completed */
@@ -113,6 +117,8 @@ struct lzr_answer {
 enum MHD_Result lzr_respond(struct lzr_http_req *r, struct lzr_answer *a);
 /* What an answer says to browsers and caches of who may read it (cors.h), whatever its status. */
 void lzr_respond_origin(const struct lzr_http_req *r, struct MHD_Response *resp, bool preflight);
+/* Says that the connection ends with this answer, where the server is leaving. */
+void lzr_respond_last(const struct lzr_http_req *r, struct MHD_Response *resp);
 /* A short text, copied. */
 enum MHD_Result lzr_respond_text(struct lzr_http_req *r, unsigned status, const char *text);
 /* 503: clients hold all that they may of bodies that are made, or there is no memory for one. */

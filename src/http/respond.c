@@ -210,6 +210,13 @@ static struct lzr_answer busy(void)
                                .cache_control = "no-store"};
 }
 
+void lzr_respond_last(const struct lzr_http_req *r, struct MHD_Response *resp)
+{
+    if (atomic_load_explicit(&r->server->leaving, memory_order_relaxed)) {
+        add(resp, "Connection", "close");
+    }
+}
+
 enum MHD_Result lzr_respond(struct lzr_http_req *r, struct lzr_answer *a)
 {
     uint64_t now = lzr_now_us();
@@ -226,6 +233,7 @@ enum MHD_Result lzr_respond(struct lzr_http_req *r, struct lzr_answer *a)
         }
     }
     add_headers(r, a, resp);
+    lzr_respond_last(r, resp);
     if (a->no_length) {
         (void)MHD_set_response_options(resp, MHD_RF_HTTP_VERSION_1_0_ONLY, MHD_RO_END);
     }
