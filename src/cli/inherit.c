@@ -48,6 +48,9 @@ uint64_t lzr_inherit(void)
     }
     (void)signal(SIGCHLD, SIG_DFL);
     (void)signal(SIGTERM, SIG_DFL);
+    (void)signal(SIGQUIT, SIG_DFL);
+    (void)signal(SIGUSR1, SIG_DFL); /* what is ignored can't be waited for */
+    (void)signal(SIGUSR2, SIG_DFL);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);
     sigemptyset(&empty);

@@ -45,6 +45,9 @@ int main(int argc, char **argv)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGQUIT);
+    sigaddset(&signals, SIGUSR1);
+    sigaddset(&signals, SIGUSR2);
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     static struct lzr_service service; /* its thread may hang, and then outlives this */
     struct lzr_err err;

@@ -65,6 +65,8 @@ static const char help[] =
     "  --start-timeout SECONDS until a worker must have loaded the stores (300)\n"
     "  --core-dumps            a crash of the server may leave a core file (never)\n"
     "  --no-access-log         no line a request\n"
+    "  --log-file PATH         the log goes there, opened again on SIGUSR1 (stderr)\n"
+    "  --log-format FORMAT     text, requests as nginx's \"combined\", or json: an object a line (text)\n"
     "  --quiet                 only warnings and errors\n";
 
 void lzr_options_help(void)
@@ -175,6 +177,8 @@ enum {
     WORKER_JOBS,
     WORKER_AGE,
     NO_ACCESS_LOG,
+    LOG_FILE,
+    LOG_FORMAT,
     QUIET,
     URL
 };
@@ -208,6 +212,8 @@ static const struct option serve_options[] = {
     {"worker-jobs", required_argument, NULL, WORKER_JOBS},
     {"worker-age", required_argument, NULL, WORKER_AGE},
     {"no-access-log", no_argument, NULL, NO_ACCESS_LOG},
+    {"log-file", required_argument, NULL, LOG_FILE},
+    {"log-format", required_argument, NULL, LOG_FORMAT},
     {"quiet", no_argument, NULL, QUIET},
     {"help", no_argument, NULL, 'h'},
     {"url", required_argument, NULL, URL},
@@ -389,6 +395,25 @@ static int take_bdv(struct lzr_options *o, int c)
     return 0;
 }
 
+/* What is logged, where and how. */
+static int take_log(struct lzr_options *o, int c)
+{
+    switch (c) {
+    case LOG_FILE:
+        o->log_file = optarg;
+        return *optarg != '\0' ? 0 : wrong("--log-file must be a path, got", optarg);
+    case LOG_FORMAT:
+        o->log_json = strcmp(optarg, "json") == 0;
+        return o->log_json || strcmp(optarg, "text") == 0
+                   ? 0
+                   : wrong("--log-format must be text or json, got", optarg);
+    default:
+        o->quiet = o->quiet || c == QUIET;
+        o->server.access_log = false;
+        return 0;
+    }
+}
+
 /* One option; 0, or 2 for a value that makes no sense. */
 static int take(struct lzr_options *o, int c)
 {
@@ -446,12 +471,10 @@ static int take(struct lzr_options *o, int c)
         o->server.threads = (unsigned)n;
         return 0;
     case NO_ACCESS_LOG:
-        o->server.access_log = false;
-        return 0;
+    case LOG_FILE:
+    case LOG_FORMAT:
     case QUIET:
-        o->quiet = true;
-        o->server.access_log = false;
-        return 0;
+        return take_log(o, c);
     case PROXY:
         if (!lzr_proxy_range_ok(optarg)) {
             return wrong("--trusted-proxy must be an address or a range of them, got", optarg);

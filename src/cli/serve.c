@@ -155,9 +155,23 @@ static bool hangs_up(const struct stopper *s)
     return s->had_terminal && !s->hup_ignored && !has_terminal();
 }
 
+/* SIGUSR1 opens the log's file again; a program that knows no better sends the other. */
+static void take_user_signal(const struct stopper *s, int sig)
+{
+    if (sig == SIGUSR2) {
+        lzr_log(s->log, LZR_LOG_INFO, "SIGUSR2 means nothing here and is ignored");
+    } else if (!lzr_log_reopen(s->log)) {
+        lzr_log(s->log, LZR_LOG_INFO, "SIGUSR1 opens --log-file again, and none was given");
+    }
+}
+
 /* One signal; true once it is time to stop. */
 static bool take_signal(struct stopper *s, int sig)
 {
+    if (sig == SIGUSR1 || sig == SIGUSR2) {
+        take_user_signal(s, sig);
+        return false;
+    }
     bool stop = sig != SIGHUP || hangs_up(s);
     pthread_mutex_lock(&s->mu);
     if (!stop && s->server != NULL) {
@@ -185,6 +199,8 @@ static void *wait_for_signals(void *arg)
     sigemptyset(&last);
     sigaddset(&last, SIGTERM);
     sigaddset(&last, SIGINT);
+    sigaddset(&last, SIGQUIT);
+    (void)signal(SIGQUIT, SIG_DFL);
     (void)signal(SIGTERM, SIG_DFL);
     (void)signal(SIGINT, SIG_DFL);
     (void)pthread_sigmask(SIG_UNBLOCK, &last, NULL);
@@ -368,7 +384,10 @@ int lzr_serve(const struct lzr_options *o, const sigset_t *signals, struct lzr_s
     struct outlets says = {.log = &log, .service = service};
     struct lzr_err err = {.code = LZR_OK};
     struct lzr_options own = *o;
-    log = (struct lzr_log){.fd = STDERR_FILENO, .level = o->quiet ? LZR_LOG_WARN : LZR_LOG_INFO};
+    log = (struct lzr_log){.fd = STDERR_FILENO,
+                           .path = o->log_file,
+                           .json = o->log_json,
+                           .level = o->quiet ? LZR_LOG_WARN : LZR_LOG_INFO};
     if (lzr_log_start(&log, &err) != LZR_OK) {
         lzr_log(&log, LZR_LOG_ERROR, "%s", err.msg);
         return 1;

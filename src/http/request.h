@@ -79,7 +79,9 @@ struct lzr_http_req {
     bool head;
     bool refused;      /* before a handler saw it: it has its answer (badhead.h) */
     bool counted;      /* in the server's "active" */
-    char method[16];   /* for the log, cut to fit */
+    bool head_seen;    /* ... by a handler: its headers can be looked up */
+    char method[16];   /* for the log, cut to fit; so is the next */
+    char protocol[16];
     _Atomic int state; /* enum lzr_req_state */
     struct lzr_chunk chunk;
     struct lzr_request wish;

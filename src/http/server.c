@@ -13,8 +13,8 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "http/access_log.h"
 #include "http/badhead.h"
-#include "http/mask.h"
 #include "http/request.h"
 #include "http/unloaded.h"
 
@@ -76,17 +76,6 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *conn, char *text)
     return strlen(text);
 }
 
-static void log_access(const struct lzr_http_req *r)
-{
-    char target[1024]; /* without the token */
-    /* What fails is asked for again and again, by viewers that know no other way. */
-    const struct lzr_log_how how = {.client = true, .same = r->status >= 500 ? r->status : 0};
-    lzr_target_mask(r->raw, r->nraw, r->server->access.token, target, sizeof target);
-    lzr_log_as(r->server->o.log, LZR_LOG_INFO, how, "%s %s %u %llu %.3f ms%s", r->method, target,
-               r->status, (unsigned long long)r->sent, (double)(lzr_now_us() - r->begun_us) / 1e3,
-               r->hit ? " hit" : "");
-}
-
 /* Numeric; false: none that can be written. */
 static bool name_of(const struct sockaddr *peer, char *name, size_t n)
 {
@@ -136,7 +125,7 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
     }
     atomic_fetch_add_explicit(&s->bytes, r->sent, memory_order_relaxed);
     if (s->o.access_log && r->status != 0) {
-        log_access(r);
+        lzr_access_log(r);
     }
     /* A result that came when the client had left is given back here. */
     lzr_blob_unref(&r->wish.result.blob);
@@ -291,7 +280,9 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn, const char
             atomic_fetch_add(&r->server->active, 1);
         }
         r->head = strcmp(method, "HEAD") == 0;
+        r->head_seen = true;
         (void)snprintf(r->method, sizeof r->method, "%s", method);
+        (void)snprintf(r->protocol, sizeof r->protocol, "%s", version);
         /* An answer queued in this first call would close the connection. */
         return lzr_refuse_early(r, method, url, version, &out) ? out : MHD_YES;
     case LZR_REQ_SEEN:

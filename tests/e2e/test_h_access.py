@@ -138,9 +138,9 @@ def test_token(serve):
     srv.get("/" + "".join(f"%{ord(c):02x}" for c in f"t/{TOKEN}/a"))
     srv.get(f"/%74/{TOKEN}/a")
     srv.get("/end")
-    srv.wait_log("GET /end 401")
+    srv.wait_log('GET /end HTTP/1.1" 401')
     assert TOKEN not in srv.log and TOKEN not in urllib.parse.unquote(srv.log)
-    srv.wait_log(rf"GET /t/\*\*\*{KEY} 200")
+    srv.wait_log(rf'GET /t/\*\*\*{KEY} HTTP/1.1" 200')
     text = srv.get("/metrics", bearer).text
     assert float(re.search(r'http_refused_total\{reason="token"\} (\d+)', text).group(1)) > 15
 
