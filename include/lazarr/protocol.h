@@ -38,8 +38,9 @@
  * needs to keep, and is told to QUIT; a fresh worker takes its place.
  *
  * Keeping. A loader with LZR_CONFIG_KEEP is sent, behind CONFIG, RENEW (text: "store/path\0" of
- * each array that is made new; flags 1: DATA follows), the FACTS of the edition before, and its
- * DATA, if it has any: all other sources are as these say, and aren't opened.
+ * each array that is made new; flags LZR_RENEW_*: DATA follows; more RENEW come before all else),
+ * the FACTS of the edition before, and its DATA, if it has any: all other sources are as these say,
+ * and aren't opened.
  *
  * Claiming: the 64-bit word at offset `capacity` of the slot's memfd holds the number of the job
  * that may run. The worker compares it with seq and sets it to 0 in one atomic step; if it held
@@ -115,6 +116,9 @@ enum lzr_msg_type {
 #define LZR_CONFIG_KNOWN 8u /* with LZR_CONFIG_FACTS: those follow at once */
 /* Flags of LOAD_FAILED. */
 #define LZR_LOAD_VERSIONS 1u
+/* Flags of RENEW. */
+#define LZR_RENEW_DATA 1u
+#define LZR_RENEW_MORE 2u
 /* Flags of READY. */
 #define LZR_READY_END 1u
 

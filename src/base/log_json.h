@@ -2,8 +2,8 @@
  *
  *   {"time":"2026-12-01T04:37:00Z","level":"error","message":"…"}
  *
- * Always UTF-8 and whole, also where the text is neither: what log_line.h escapes is \\xNN here, and
- * what doesn't fit is cut between characters. Pure. */
+ * Always UTF-8 and whole, also where the text is neither: what log_line.h escapes is \\xNN here,
+ * and what doesn't fit is cut between characters. Pure. */
 #ifndef LZR_BASE_LOG_JSON_H
 #define LZR_BASE_LOG_JSON_H
 

@@ -1,5 +1,5 @@
-/* outlet.h: where a ring's lines go, and what they look like there. One thread, the ring's; open may
- * wait for a file system as long as that likes. */
+/* outlet.h: where a ring's lines go, and what they look like there. One thread, the ring's; open
+ * may wait for a file system as long as that likes. */
 #ifndef LZR_BASE_OUTLET_H
 #define LZR_BASE_OUTLET_H
 
@@ -24,8 +24,8 @@ struct lzr_outlet {
 };
 
 void lzr_outlet_init(struct lzr_outlet *o, const char *path, int fd, bool json);
-/* Opens the file, for the first time or again; the old one is closed then. False: errno says why, and
- * it is as it was. */
+/* Opens the file, for the first time or again; the old one is closed then. False: errno says why,
+ * and it is as it was. */
 bool lzr_outlet_open(struct lzr_outlet *o);
 void lzr_outlet_close(struct lzr_outlet *o);
 /* Makes a line of a record in o->line; returns how many bytes. flags: LZR_RING_*. */

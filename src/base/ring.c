@@ -201,8 +201,8 @@ static void open_again(struct lzr_ring *r)
         return;
     }
     int n = snprintf(text, sizeof text,
-                     "--log-file '%.100s' can't be opened again, the old one goes on: %s", r->to.path,
-                     strerrordesc_np(errno));
+                     "--log-file '%.100s' can't be opened again, the old one goes on: %s",
+                     r->to.path, strerrordesc_np(errno));
     (void)lzr_ring_put(r, LZR_LOG_ERROR * LZR_RING_LEVEL, 0, text, (size_t)n, "", 0);
 }
 

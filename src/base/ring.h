@@ -36,8 +36,8 @@ struct lzr_ring;
 /* bytes: of records that wait. fd is borrowed until the end. */
 enum lzr_code lzr_ring_new(int fd, size_t bytes, struct lzr_ring **out, struct lzr_err *err);
 /* The same to a file, which the thread opens for appending (0640), whoever keeps it waiting; or,
- * with path NULL, to fd. json: lines are objects (log_json.h). Fails where it can't be opened within
- * LZR_RING_OPEN_US. path is borrowed until the end. */
+ * with path NULL, to fd. json: lines are objects (log_json.h). Fails where it can't be opened
+ * within LZR_RING_OPEN_US. path is borrowed until the end. */
 #define LZR_RING_OPEN_US (UINT64_C(10) * 1000000)
 enum lzr_code lzr_ring_new_as(const char *path, int fd, bool json, size_t bytes,
                               struct lzr_ring **out, struct lzr_err *err);

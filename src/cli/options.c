@@ -35,7 +35,8 @@ static const char help[] =
     "                          may be repeated\n"
     "  --follow                files that a data file names (links, external storage) are read\n"
     "                          wherever they lie, not only below its folder\n"
-    "  --cache SIZE            byte budget, e.g. 512MiB (1GiB; 0 keeps nothing)\n"
+    "  --cache SIZE            byte budget, e.g. 512MiB (1GiB, at most half of what a control\n"
+    "                          group allows; 0 keeps nothing)\n"
     "  --python PREFIX         environment that stores import from, or its bin/python3\n"
     "                          ($VIRTUAL_ENV, $CONDA_PREFIX, else the system's)\n"
     "  --allow-origin ORIGIN   a web page that may read, or *; may be repeated\n"
@@ -66,7 +67,8 @@ static const char help[] =
     "  --core-dumps            a crash of the server may leave a core file (never)\n"
     "  --no-access-log         no line a request\n"
     "  --log-file PATH         the log goes there, opened again on SIGUSR1 (stderr)\n"
-    "  --log-format FORMAT     text, requests as nginx's \"combined\", or json: an object a line (text)\n"
+    "  --log-format FORMAT     text, requests as nginx's \"combined\", or json: an object a line\n"
+    "                          (text)\n"
     "  --quiet                 only warnings and errors\n";
 
 void lzr_options_help(void)
@@ -435,6 +437,7 @@ static int take(struct lzr_options *o, int c)
         o->driver.workers = (unsigned)n;
         return 0;
     case CACHE:
+        o->cache_given = true;
         return lzr_size_parse(optarg, &o->driver.cache_bytes)
                    ? 0
                    : wrong("--cache must be a size such as 512MiB, got", optarg);

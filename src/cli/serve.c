@@ -14,6 +14,7 @@
 #include "cli/caution.h"
 #include "cli/commands.h"
 #include "cli/crash.h"
+#include "cli/memory.h"
 #include "cli/service.h"
 #include "http/look.h"
 #include "http/viewer.h"
@@ -330,8 +331,10 @@ static int serve(const struct lzr_options *o, struct stopper *stopper, struct ou
     if (own.driver.workers == 0) { /* in later loads, too */
         own.driver.workers = cores.n < LZR_MAX_WORKERS ? cores.n : LZR_MAX_WORKERS;
     }
-    if (pthread_create(&thread, NULL, wait_for_signals, stopper) != 0) {
-        lzr_log(says->log, LZR_LOG_ERROR, "cannot start a thread");
+    errno = pthread_create(&thread, NULL, wait_for_signals, stopper);
+    if (errno != 0) {
+        lzr_err_sys(&err, "cannot start a thread");
+        lzr_log(says->log, LZR_LOG_ERROR, "%s", err.msg);
         return 1;
     }
     if (lzr_server_new(&o->server, &server, &err) != LZR_OK) {
@@ -403,6 +406,7 @@ int lzr_serve(const struct lzr_options *o, const sigset_t *signals, struct lzr_s
         lzr_log(&log, LZR_LOG_ERROR, "%s", err.msg);
         return 1;
     }
+    lzr_memory_settle(&own, &log);
     uint64_t began = lzr_now_us();
     int rc = serve(&own, &stopper, &says, &began);
     lzr_service_end(service);

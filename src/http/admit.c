@@ -232,8 +232,8 @@ static void names_of(const struct lzr_http_req *r, struct name out[2])
     }
 }
 
-/* What asks whether the server lives (/healthz) or can compute (/readyz): kubelets and balancers come
- * by whatever name or address, with no token, and learn nothing else. */
+/* What asks whether the server lives (/healthz) or can compute (/readyz): kubelets and balancers
+ * come by whatever name or address, with no token, and learn nothing else. */
 static bool is_probe(const struct lzr_http_req *r)
 {
     size_t n = strcspn(r->path, "?");

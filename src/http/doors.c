@@ -38,10 +38,10 @@ static void set_port(struct sockaddr_storage *a, uint16_t port)
     }
 }
 
-/* Two programs may bind one address as long as neither listens, so that one which has the port could
- * lose it while it loads. To listen for a moment tells whether somebody else has it; not to allow
- * that it is shared, from then on, keeps it. (A port that the system picked would be let go by
- * that, and nobody was told of it.) */
+/* Two programs may bind one address as long as neither listens, so that one which has the port
+ * could lose it while it loads. To listen for a moment tells whether somebody else has it; not to
+ * allow that it is shared, from then on, keeps it. (A port that the system picked would be let go
+ * by that, and nobody was told of it.) */
 static bool claim(int fd)
 {
     int zero = 0;

@@ -133,6 +133,8 @@ static void complete(struct lzr_reload *list, const struct lzr_reload *outcome)
     }
 }
 
+#define WISHES_LOOKED 4096 /* of more, some may stand twice */
+
 /* The arrays that are wished for, borrowed; NULL: no memory. The caller's, lzr_free. */
 static const char **wished(const struct lzr_reload *list, size_t *n)
 {
@@ -143,7 +145,12 @@ static const char **wished(const struct lzr_reload *list, size_t *n)
     const char **names = lzr_calloc(*n > 0 ? *n : 1, sizeof *names);
     *n = 0;
     for (const struct lzr_reload *r = list; names != NULL && r != NULL; r = r->next) {
-        names[(*n)++] = r->array;
+        size_t i = *n < WISHES_LOOKED ? 0 : *n;
+        while (i < *n && strcmp(names[i], r->array) != 0) {
+            i++;
+        }
+        names[i] = r->array; /* each once, however often it is wished for */
+        *n += i == *n;
     }
     return names;
 }

@@ -65,8 +65,8 @@ struct lzr_server_options {
 #define LZR_FIRST_BYTE_RETRIERS_US (UINT64_C(25) * 1000000)
 /* What stopping may take: answers that are being sent have so long. */
 #define LZR_STOP_US (UINT64_C(10) * 1000000)
-/* Of it, where a successor has the sockets: what was taken in is served for so long, each answer the
- * last of its connection; or until nobody has asked for anything for so long. */
+/* Of it, where a successor has the sockets: what was taken in is served for so long, each answer
+ * the last of its connection; or until nobody has asked for anything for so long. */
 #define LZR_LEAVE_US (UINT64_C(7) * 1000000)
 #define LZR_LEAVE_IDLE_US (UINT64_C(1) * 1000000)
 /* ... and whoever is there without an answer so long. */
