@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -55,6 +56,7 @@ uint64_t lzr_inherit(void)
     (void)signal(SIGXFSZ, SIG_IGN);
     sigemptyset(&empty);
     (void)pthread_sigmask(SIG_SETMASK, &empty, NULL);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* engine/orphans.h */
     (void)raise_limit(RLIMIT_FSIZE, RLIM_INFINITY);
     return raise_limit(RLIMIT_NOFILE, 1048576);
 }

@@ -11,8 +11,9 @@
  * signal is blocked. SIGCHLD is noticed; SIGPIPE and SIGXFSZ are errors of the call instead (a
  * file beyond `ulimit -f`); SIGTERM ends it also where it was ignored. No timer of a former program
  * runs. As many descriptors, and files as long, as the hard limits allow. A SIGHUP that is ignored
- * (nohup) stays so. Returns the soft limit of descriptors that was raised, which is that of stores'
- * code (programs that use select() count on it); 0: it is as it was. */
+ * (nohup) stays so. What workers leave behind becomes this process's child (engine/orphans.h).
+ * Returns the soft limit of descriptors that was raised, which is that of stores' code (programs
+ * that use select() count on it); 0: it is as it was. */
 uint64_t lzr_inherit(void);
 
 #endif

@@ -124,6 +124,12 @@ bool lzr_process_signal(const struct lzr_process *p, int sig)
     return sent;
 }
 
+bool lzr_process_ended(const struct lzr_process *p, siginfo_t *si)
+{
+    si->si_pid = 0;
+    return waitid(P_PID, (id_t)p->pid, si, WEXITED | WNOHANG | WNOWAIT) == 0 && si->si_pid != 0;
+}
+
 bool lzr_process_reap(const struct lzr_process *p, siginfo_t *si)
 {
     si->si_pid = 0;

@@ -27,6 +27,8 @@ struct lzr_process {
 bool lzr_process_watch(struct lzr_process *p, pid_t pid);
 /* False: it is gone, or isn't watched. */
 bool lzr_process_signal(const struct lzr_process *p, int sig);
+/* Whether it has ended, and how; it stays to be waited for. */
+bool lzr_process_ended(const struct lzr_process *p, siginfo_t *si);
 /* Waits for it without waiting. False: it hasn't ended, or errno says why that can't be known. */
 bool lzr_process_reap(const struct lzr_process *p, siginfo_t *si);
 /* Afterwards it isn't watched. */
