@@ -513,19 +513,26 @@ static void end_connections(struct lzr_server *s)
     } while (atomic_load(&s->connections) > 0 && lzr_now_us() < until);
 }
 
+/* Whether somebody who was taken in may want more. Who was last isn't counted at once. */
+static bool wants_more(struct lzr_server *s, uint64_t now, uint64_t began)
+{
+    return now < began + LZR_LEAVE_LEAST_US ||
+           (atomic_load(&s->connections) > 0 &&
+            (atomic_load(&s->active) > 0 ||
+             now < atomic_load(&s->answered_us) + LZR_LEAVE_IDLE_US));
+}
+
 /* Sockets that a service manager has given go on to whoever is started next: what waits there is
  * theirs, nothing is refused. What was taken in is answered as ever, and told to come again by
  * another connection; one that has asked for nothing since may do so for a moment. */
 static void leave_to_successor(struct lzr_server *s)
 {
     const struct timespec pause = {.tv_nsec = 5000000};
-    uint64_t now = lzr_now_us(), until = now + LZR_LEAVE_US;
+    uint64_t began = lzr_now_us(), now = began, until = now + LZR_LEAVE_US;
     atomic_store(&s->answered_us, now);
     atomic_store(&s->leaving, true);
     lzr_doors_leave(&s->doors);
-    while (atomic_load(&s->connections) > 0 && now < until &&
-           (atomic_load(&s->active) > 0 ||
-            now < atomic_load(&s->answered_us) + LZR_LEAVE_IDLE_US)) {
+    while (now < until && wants_more(s, now, began)) {
         (void)nanosleep(&pause, NULL);
         now = lzr_now_us();
     }

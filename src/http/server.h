@@ -69,6 +69,7 @@ struct lzr_server_options {
  * the last of its connection; or until nobody has asked for anything for so long. */
 #define LZR_LEAVE_US (UINT64_C(7) * 1000000)
 #define LZR_LEAVE_IDLE_US (UINT64_C(1) * 1000000)
+#define LZR_LEAVE_LEAST_US UINT64_C(200000)
 /* ... and whoever is there without an answer so long. */
 #define LZR_END_US (UINT64_C(2) * 1000000)
 /* A query of more parameters ends its connection. */

@@ -136,14 +136,14 @@ def test_sockets_that_are_handed_over(manage, hosts):
     r = get(m, "/zarr2/s.zarr/env/0", hosts[0], {"Host": "localhost"})
     assert r.body == b"\0"
     shown = f"[{hosts[0]}]" if ":" in hosts[0] else hosts[0]
-    assert f"listening on http://{shown}:{m.port}/" in m.text()
+    lzr.wait_until(lambda: f"listening on http://{shown}:{m.port}/" in m.text(), "the line on standard output")
     assert m.stop() == 0
 
 
 def test_sockets_of_another_process(manage):
     """LISTEN_PID is another's, as in what a shell that was activated starts: --port counts."""
     m = manage("--port", "0", hosts=(), extra={"LISTEN_FDS": "1", "LISTEN_PID": "1"}).start()
-    assert int(re.search(r"listening on http://127.0.0.1:(\d+)/", m.text()).group(1)) > 0
+    lzr.wait_until(lambda: re.search(r"listening on http://127.0.0.1:[1-9]\d*/", m.text()), "a port of its own")
 
 
 def odd(tmp_path, make, n=1, **more):
