@@ -55,17 +55,16 @@ static enum lzr_code take_sockets(struct lzr_service *s, struct lzr_err *err)
 }
 
 /* A path, or "@" and a name that no file system has. */
-static enum lzr_code take_notify(struct lzr_service *s, struct lzr_err *err)
+static void take_notify(struct lzr_service *s)
 {
     const char *text = getenv("NOTIFY_SOCKET");
     size_t n = text != NULL ? strlen(text) : 0;
     if (n == 0) {
-        return LZR_OK;
+        return;
     }
     if ((*text != '/' && *text != '@') || n < 2 || n >= sizeof s->at.sun_path) {
-        return lzr_err_set(err, LZR_E_INVAL,
-                           "NOTIFY_SOCKET must be a path or @NAME of at most %zu bytes, got '%s'",
-                           sizeof s->at.sun_path - 1, text);
+        (void)snprintf(s->odd, sizeof s->odd, "%s", text);
+        return;
     }
     s->at.sun_family = AF_UNIX;
     memcpy(s->at.sun_path, text, n);
@@ -75,7 +74,6 @@ static enum lzr_code take_notify(struct lzr_service *s, struct lzr_err *err)
     } else {
         s->at_bytes++;
     }
-    return LZR_OK;
 }
 
 enum lzr_code lzr_service_take(struct lzr_service *s, struct lzr_err *err)
@@ -88,7 +86,7 @@ enum lzr_code lzr_service_take(struct lzr_service *s, struct lzr_err *err)
     unsigned long long us;
     const char *watchdog = getenv("WATCHDOG_USEC");
     enum lzr_code code = take_sockets(s, err);
-    code = code == LZR_OK ? take_notify(s, err) : code;
+    take_notify(s);
     if (watchdog != NULL && number(watchdog, &us) && is_for_us("WATCHDOG_PID", true)) {
         s->watchdog_us = us;
     }
@@ -191,6 +189,12 @@ enum lzr_code lzr_service_start(struct lzr_service *s, const struct lzr_log *log
 {
     pthread_condattr_t attr;
     s->log = log;
+    if (s->odd[0] != '\0') { /* no reason not to serve */
+        lzr_log(log, LZR_LOG_WARN,
+                "NOTIFY_SOCKET must be a path or @NAME of at most %zu bytes, got '%s': nobody is "
+                "told",
+                sizeof s->at.sun_path - 1, s->odd);
+    }
     if (s->at_bytes == 0) {
         return LZR_OK;
     }

@@ -27,6 +27,7 @@ struct lzr_service {
     uint64_t watchdog_us; /* it wants to hear of us so often; 0: never */
     struct sockaddr_un at;
     socklen_t at_bytes; /* 0: nobody is to be told */
+    char odd[128];      /* a NOTIFY_SOCKET that makes no sense */
     const struct lzr_log *log;
     pthread_t thread;
     bool runs;

@@ -61,7 +61,8 @@ void lzr_system_say(const struct lzr_log *log, bool limits)
     }
     if (access("/proc/self/stat", R_OK) != 0) {
         lzr_log(log, LZR_LOG_WARN, "/proc isn't there: what a function forks costs its block's "
-                                   "memory, files that stores open by themselves aren't all found");
+                                   "memory, daemons that stores start aren't ended, files that "
+                                   "they open by themselves aren't all found");
         if (limits) {
             lzr_log(log, LZR_LOG_WARN,
                     "--worker-memory needs /proc, which isn't there: no worker is measured");

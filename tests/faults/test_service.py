@@ -114,6 +114,15 @@ def test_nobody_reads_what_is_notified(manage, tmp_path):
     full.close()
 
 
+@pytest.mark.parametrize("name", ["vsock:2:1234", "notify", "/", "/" + 200 * "x"])
+def test_a_notify_socket_that_is_none(tmp_path, name):
+    (tmp_path / "s.py").write_text(STORE)
+    with lzr.Server(tmp_path / "s.py", "--workers", "1", env={"NOTIFY_SOCKET": name}) as srv:
+        srv.wait_log(r"NOTIFY_SOCKET must be a path or @NAME of at most 107 bytes, got ")
+        assert srv.chunk("/zarr2/s.zarr/a/1") == b"\1"
+        assert srv.stop() == 0
+
+
 @pytest.mark.parametrize("name", ["/nowhere/notify", "@lzr-nobody", "/dev/null"])
 def test_nobody_is_there_to_be_notified(tmp_path, name):
     (tmp_path / "s.py").write_text(STORE)
