@@ -303,6 +303,20 @@ class Handover:
             for key in [k for k in self.known["sources"] if k.startswith(name + "/")]:
                 del self.known["sources"][key]
 
+    def keep_pool(self) -> None:
+        """What is in memory by now stays, whether or not this store loads: others may have it, too."""
+        self._pool_before = self.pool.size
+
+    def told(self, path: str) -> Optional[dict]:
+        """What is known of a source of this store."""
+        return self.known["sources"].get(self._key(path)) if self.mode == LOADER and self.known else None
+
+    def share(self, path: str, told: Optional[dict]) -> None:
+        """A source of another store is one of this store, too."""
+        if self.mode == LOADER and told is not None:
+            assert self.known is not None
+            self.known["sources"][self._key(path)] = told
+
     def tell_store(self, manifest: str, files: Optional["_opened.Files"]) -> None:
         if self.mode == LOADER and files is not None:
             assert self.known is not None

@@ -1,0 +1,147 @@
+"""Which module defines an array, and which modules import it: a module runs once, and what it defines is
+given to every store that imports it, directly or through others.
+
+While stores are loaded each module's definitions and imports are noted, in order. A store that imports a
+module that has run already gets its arrays as if it ran now.
+"""
+from __future__ import annotations
+
+import builtins
+import contextlib
+import importlib
+import sys
+import threading
+import types
+from typing import Any, Iterator, Optional
+
+from . import _array, _code, _handover
+from ._array import Array
+from ._registry import Registry
+
+
+class _Log:
+    """What a module has done: an Array, a group as (path, attributes), or a module's names (a dict)."""
+
+    def __init__(self, names: dict) -> None:
+        self.names = names  # kept, so that no other dict gets its id
+        self.events: list = []
+
+
+_logs: dict = {}  # by the id of the module's names
+_local: dict = {}  # whether a file is an author's, by path
+
+
+def _is_local(names: dict) -> bool:
+    file = names.get("__file__")
+    if not isinstance(file, str):
+        return False
+    if file not in _local:
+        _local[file] = _code.RECORD.is_local(file)
+    return _local[file]
+
+
+def _log(names: dict) -> _Log:
+    return _logs.setdefault(id(names), _Log(names))
+
+
+def _running() -> Optional[dict]:
+    """The names of the module whose file runs now, the innermost."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and isinstance(frame.f_globals.get("__name__"), str):
+            return frame.f_globals
+        frame = frame.f_back
+    return None
+
+
+def _of(names: Optional[dict], registry: Registry) -> Optional[str]:
+    """The module of these names, None for the store's own."""
+    name = names["__name__"] if names is not None else None
+    return None if name == registry.module else name
+
+
+def _defines(what: Any) -> Optional[str]:
+    registry, names = _array.CURRENT.registry, _running()
+    module = _of(names, registry) if registry is not None else None
+    if names is not None:
+        _log(names).events.append(what)
+        if registry is not None:
+            registry.given.add(id(what))
+    if module is not None and isinstance(what, Array) and what.is_source:
+        _handover.CURRENT.keep_pool()
+    return module
+
+
+def _give(names: dict, registry: Registry, seen: set) -> None:
+    """What a module and those that it imports have defined, to a store. Modules may import each other."""
+    seen.add(id(names))
+    module = _of(names, registry)
+    for event in list(_log(names).events) if id(names) in _logs else ():
+        if isinstance(event, dict):
+            if id(event) not in seen:
+                _give(event, registry, seen)
+        elif id(event) not in registry.given:
+            registry.given.add(id(event))
+            if isinstance(event, Array):
+                registry.add(event, module)
+                if event.is_source:
+                    event.source.share()
+            else:
+                registry.add_group(*event, module)
+
+
+def give(module: types.ModuleType) -> None:
+    """The store that is being loaded imports a module, which has run by now."""
+    registry, target = _array.CURRENT.registry, vars(module)
+    if registry is None or not (id(target) in _logs or _is_local(target)):
+        return
+    by = _running()
+    if by is not None and by is not target:
+        _log(by).events.append(target)
+    _give(target, registry, set())
+
+
+def _imported(name: str, names: Any, fromlist: Any, level: int, got: Any) -> None:
+    """An import statement has run."""
+    found = []
+    if not fromlist:
+        if level == 0:
+            found.append(sys.modules.get(name))
+    else:
+        for one in fromlist:
+            inner = sys.modules.get(f"{getattr(got, '__name__', '')}.{one}")
+            found.append(inner if inner is not None and getattr(got, one, None) is inner else got)
+    for module in found:
+        if isinstance(module, types.ModuleType):
+            give(module)
+
+
+@contextlib.contextmanager
+def followed() -> Iterator[None]:
+    """Imports are followed meanwhile."""
+    imports, by_name = builtins.__import__, importlib.import_module
+    thread = threading.get_ident()
+
+    def follow(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
+        got = imports(name, globals, locals, fromlist, level)
+        if threading.get_ident() == thread:
+            _imported(name, globals, fromlist, level, got)
+        return got
+
+    def follow_name(name: str, package: Optional[str] = None) -> Any:
+        got = by_name(name, package)
+        if threading.get_ident() == thread and isinstance(got, types.ModuleType):
+            give(got)
+        return got
+
+    builtins.__import__, importlib.import_module = follow, follow_name
+    defines, _array.CURRENT.defines = _array.CURRENT.defines, _defines
+    try:
+        yield
+    finally:
+        thread = -1  # who has kept one of them goes on with Python's own
+        _array.CURRENT.defines = defines
+        if builtins.__import__ is follow:
+            builtins.__import__ = imports
+        if importlib.import_module is follow_name:
+            importlib.import_module = by_name
