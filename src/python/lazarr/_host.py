@@ -48,8 +48,7 @@ def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any
     files = [path[len(_unloaded.FOUND):] if path.startswith(_unloaded.FOUND) else path for _, path in named]
     _modules.MODULES.assign([p for p in files if p.endswith(".py") and not p.startswith("data:")])
     sys.meta_path.insert(0, _modules.MODULES)
-    with _imports.followed():
-        manifests = _load_all(named, ops, follow, unloaded)
+    manifests = _load_all(named, ops, follow, unloaded)
     unloaded.settle()
     if len(named) > 1 and mode & _handover.FACTS:
         for i, (name, _) in enumerate(named):  # of what loads only here the server knows nothing
@@ -93,11 +92,13 @@ def _load(name: str, path: str) -> str:
     try:
         if path.startswith(_modules.PREFIX):
             path = path[len(_modules.PREFIX):]
-            path = _modules.MODULES.find(path)
+            with _imports.followed():
+                path = _modules.MODULES.find(path)
         with open(path, "rb") as f:
             content = f.read()
         _code.RECORD.note(path, _code.digest(content))
-        names = _run(path, content, registry)
+        with _imports.followed():
+            names = _run(path, content, registry)
         if not registry.arrays and not registry.pending and not registry.imported:
             raise NoArray("the store defines no array: put @lazarr.array or @lazarr.source above a function")
         registry.finish()

@@ -71,7 +71,7 @@ class Modules:
     def assign(self, paths: Sequence[str]) -> None:
         """Gives every store's module its name, before any of them runs."""
         found = [(p, *root_of(p)) for p in paths]
-        self._roots = list(dict.fromkeys(root for _, root, _ in found))
+        self._roots = list(dict.fromkeys([*self._roots, *(root for _, root, _ in found)]))
         for path, root, name in found:
             names = name.split("\0")
             whose = self._taken(path, root, names)
@@ -116,6 +116,8 @@ class Modules:
 
     def enter(self, path: str) -> None:
         """Puts the root of a store on ``sys.path``, and, of a link, that of the file behind it."""
+        if path not in self.places:
+            self.assign([path])
         place = self.places[path]
         last = any(p.whose and p.root == place.root for p in self.places.values())
         roots = [place.root]

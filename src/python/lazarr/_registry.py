@@ -51,7 +51,8 @@ class Registry:
         self.notes: list[str] = []  # what is to be said of the store once it has loaded
 
     def find(self, path: str) -> Optional["Array"]:
-        return self.by_path.get(path) or self._imported_by_path.get(path)
+        own = self.by_path.get(path)
+        return own if own is not None else self._imported_by_path.get(path)
 
     def finish(self) -> None:
         """After the file ran: every input must be there, of this store, no array its own, and every
