@@ -134,7 +134,14 @@ class Modules:
         """The file of the module -m NAME. Imports the packages that it is in."""
         if _STARTED not in sys.path:
             sys.path.insert(0, _STARTED)
-        spec = importlib.util.find_spec(name)
+        try:
+            spec = importlib.util.find_spec(name)
+        except ValueError:  # a module that was made otherwise, as __main__
+            spec = None
+        except ModuleNotFoundError as e:
+            if not f"{name}.".startswith(f"{e.name}."):
+                raise
+            spec = None
         origin = spec.origin if spec is not None else None
         if origin is None or not origin.endswith(".py") or not os.path.isfile(origin):
             raise StoreError(f"-m {name}: there is no such Python file in {_STARTED}, nor in the Python of "
