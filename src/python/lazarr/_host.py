@@ -117,10 +117,11 @@ def _load(name: str, path: str) -> str:
 def _run(path: str, content: bytes, registry: Registry) -> dict:
     """Runs a store's file, or reads a manifest. The names that it has made."""
     if not path.endswith(".py"):
-        folder = os.path.dirname(os.path.abspath(path))
-        _code.RECORD.add_folder(folder)
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+        folders = [os.path.dirname(p) for p in (os.path.abspath(path), os.path.realpath(path))]
+        for folder in dict.fromkeys(folders):
+            _code.RECORD.add_folder(folder)
+            if folder not in sys.path:
+                sys.path.insert(folders.index(folder), folder)
         _manifest.load_json(content, registry)
         return {}
     _modules.MODULES.enter(path)
