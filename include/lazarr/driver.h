@@ -30,8 +30,8 @@
 struct lzr_driver;
 
 struct lzr_driver_options {
-    /* Paths of .py or .json files, folders of them, data files, each also as NAME=PATH; borrowed for
-     * open, and with them names of modules that are stores ("package.store", NAME=...). */
+    /* Paths of .py or .json files, folders of them, data files, each also as NAME=PATH, and names
+     * of modules that are stores ("package.store", NAME=...); borrowed for open. */
     const char *const *stores;
     size_t nstores;
     const char *const *modules;

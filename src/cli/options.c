@@ -321,9 +321,17 @@ static int take_worker(struct lzr_options *o, int c)
     }
 }
 
-/* What is for data files: "module:function" beside them; what they name may lie anywhere. */
+/* Modules that are stores; and what is for data files: "module:function" beside them; what they
+ * name may lie anywhere. */
 static int take_data(struct lzr_options *o, int c)
 {
+    if (c == 'm') {
+        if (o->driver.nmodules == sizeof o->modules / sizeof o->modules[0]) {
+            return wrong("too many -m, at", optarg);
+        }
+        o->modules[o->driver.nmodules++] = optarg;
+        return 0;
+    }
     if (c == FOLLOW) {
         o->driver.follow = true;
         return 0;
@@ -418,6 +426,7 @@ static int take(struct lzr_options *o, int c)
     case PYTHON:
         o->driver.python = optarg;
         return 0;
+    case 'm':
     case OP:
     case FOLLOW:
         return take_data(o, c);
@@ -465,12 +474,6 @@ static int take(struct lzr_options *o, int c)
         return 0;
     case NEUROGLANCER:
         return take_viewer(o, optarg);
-    case 'm':
-        if (o->driver.nmodules == sizeof o->modules / sizeof o->modules[0]) {
-            return wrong("too many -m, at", optarg);
-        }
-        o->modules[o->driver.nmodules++] = optarg;
-        return 0;
     case URL:
     case 'o':
         return take_bdv(o, c);

@@ -397,10 +397,6 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     bool data = o->nops == 0;
     for (size_t i = 0; i < d->nstores; i++) {
         data = data || d->stores[i].data;
-        if (d->stores[i].made) {
-            lzr_log(d->log, LZR_LOG_INFO, "%s: the store is called '%s'; NAME=STORE gives another name",
-                    d->stores[i].path, d->stores[i].name);
-        }
     }
     if (code == LZR_OK && !data) {
         code = lzr_err_set(err, LZR_E_INVAL, "--op '%s' is for data files, and none is given",

@@ -116,11 +116,13 @@ void lzr_store_name_make(const char *file, size_t n, char *out)
         any = any || plain(file[i]);
     }
     for (size_t i = 0; i < n; i += bytes) {
-        char one[16];
+        char one[16] = {'_'};
         unsigned long c = character((const unsigned char *)file + i, n - i, &bytes);
-        bool ok = lzr_store_name_ok(file + i, 1) || (len > 0 && file[i] == '.');
-        (void)snprintf(one, sizeof one, any || c < 0x80 ? "%c" : "u%04lx",
-                       any || c < 0x80 ? (ok ? (unsigned long)(unsigned char)file[i] : '_') : c);
+        if (lzr_store_name_ok(file + i, 1) || (len > 0 && file[i] == '.')) {
+            one[0] = file[i];
+        } else if (!any && c >= 0x80) {
+            (void)snprintf(one, sizeof one, "u%04lx", c & 0x1fffff);
+        }
         if (len + strlen(one) > LZR_MAX_NAME) {
             break;
         }

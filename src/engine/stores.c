@@ -173,7 +173,8 @@ static size_t file_name(const char *path, char *out, size_t n)
         return 0;
     }
     size_t stem = stem_length(out);
-    if (stem == 8 && strncmp(out, "__init__", stem) == 0 && (whole = lzr_path_absolute(path)) != NULL) {
+    bool own = stem == 8 && strncmp(out, "__init__", stem) == 0;
+    if (own && (whole = lzr_path_absolute(path)) != NULL) {
         whole[strlen(whole) - strlen("/__init__.py")] = '\0';
         stem = last_name(whole, out, n) ? strlen(out) : 0;
     }
@@ -291,8 +292,10 @@ static const char *split(const char *given, char *file, size_t n)
     return len > 0 && (size_t)len < n ? at + 2 : NULL;
 }
 
-/* A given path, or "NAME=STORE" where there is no such file. name: *name if one was given, else NULL. */
-static enum lzr_code take_name(const char **given, char *room, const char **name, struct lzr_err *err)
+/* A given path, or "NAME=STORE" where there is no such file, of which *given becomes the STORE. The
+ * name, in room, or NULL: none was given. */
+static enum lzr_code take_name(const char **given, char *room, const char **name,
+                               struct lzr_err *err)
 {
     struct stat st;
     const char *equals = strchr(*given, '=');
@@ -346,14 +349,15 @@ static enum lzr_code add_given(struct found *all, const char *given, struct lzr_
     if (!S_ISDIR(st.st_mode)) {
         return add(all, path, (struct origin){0}, name, err);
     }
-    return name == NULL ? add_folder(all, path, err)
-                        : lzr_err_set(err, LZR_E_INVAL,
-                                      "%s=%s: a name is for one store, and this is a folder of them",
-                                      name, path);
+    return name == NULL
+               ? add_folder(all, path, err)
+               : lzr_err_set(err, LZR_E_INVAL,
+                             "%s=%s: a name is for one store, and this is a folder of them", name,
+                             path);
 }
 
-/* "pkg.store" or "NAME=pkg.store" of -m. The worker finds the file, as Python would; here it is only
- * guessed, for what is said of it. */
+/* "pkg.store" or "NAME=pkg.store" of -m. The worker finds the file, as Python would; here it is
+ * only guessed, for what is said of it. */
 static enum lzr_code add_module(struct found *all, const char *given, struct lzr_err *err)
 {
     char room[LZR_MAX_NAME + 1], path[4096], tail[1024];
@@ -377,11 +381,12 @@ static enum lzr_code add_module(struct found *all, const char *given, struct lzr
         (void)snprintf(path, sizeof path, "%s.py", tail);
     }
     if (name == NULL) {
-        lzr_store_name_make(dot != NULL ? dot + 1 : given, strlen(dot != NULL ? dot + 1 : given), room);
+        const char *last = dot != NULL ? dot + 1 : given;
+        lzr_store_name_make(last, strlen(last), room);
         name = room;
     }
-    return append(all, path, (struct origin){.before = "module", .module = given}, name, strlen(name),
-                  err);
+    return append(all, path, (struct origin){.before = "module", .module = given}, name,
+                  strlen(name), err);
 }
 
 enum lzr_code lzr_stores_find(const struct lzr_driver_options *o, struct lzr_named_store **out,
@@ -401,6 +406,13 @@ enum lzr_code lzr_stores_find(const struct lzr_driver_options *o, struct lzr_nam
     if (code != LZR_OK) {
         lzr_stores_free(all.items, all.n);
         return code;
+    }
+    for (size_t i = 0; i < all.n; i++) {
+        if (all.items[i].made) {
+            lzr_log(o->log, LZR_LOG_INFO,
+                    "%s: the store is called '%s'; NAME=STORE gives another name",
+                    all.items[i].path, all.items[i].name);
+        }
     }
     *out = all.items;
     *nout = all.n;
