@@ -248,11 +248,13 @@ def test_stores_that_import_stores(tmp_path):
         "one.py": HEAD + "V = 1.0\n" + A + "def a(b): return V\n" + A + "def x(b): return V\n",
         "two.py": HEAD + "from one import V\n" + A + "def a(b): return 10 * V\n",
         "three.py": HEAD + "import one\n@lazarr.array('a', inputs=[one.a], compressor=None)\ndef f(b, v): return v\n",
+        "tools.py": "import one\nfrom one import V\n", "exports.py": "from one import x\n",
         "four.py": HEAD + "import two, one\n" + A.replace("array(", "array('y', ") + "def f(b): return one.V + 3\n"})
     with served(tmp_path, ".") as srv:
         assert [got(srv, "one"), got(srv, "two"), got(srv, "two", "x"), got(srv, "four", "y")] == [1, 10, 1, 4]
         assert 'two.py: array "a" of the module one is left out' in srv.log
         assert 'three.py: array "a": the path is already that of another array' in srv.log
+        assert "tools.py: skipped, it defines no array" in srv.log and got(srv, "exports", "x") == 1
         assert got(srv, "four") in (1, 10)  # two modules have one, neither is its own
     assert listed(lzr.run("describe", tmp_path / "two.py")) == ["x", "a"]
 

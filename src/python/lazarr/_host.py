@@ -76,7 +76,7 @@ def _load_or_not(name: str, path: str, ops: Sequence[str], follow: bool,
     found = path.startswith(_unloaded.FOUND)
     path = path[len(_unloaded.FOUND):] if found else path
     try:
-        return _load_data(name, path, ops, follow) if path.startswith("data:") else _load(name, path)
+        return _load_data(name, path, ops, follow) if path.startswith("data:") else _load(name, path, found)
     except BaseException as e:
         return unloaded.note(name, path, found, e)
 
@@ -86,7 +86,8 @@ def handover() -> tuple:
     return _handover.CURRENT.finish()
 
 
-def _load(name: str, path: str) -> str:
+def _load(name: str, path: str, found: bool = False) -> str:
+    """Runs a store's file and returns its manifest. found: in a folder, it may be no store."""
     registry = Registry()
     previous, _array.CURRENT.registry = _array.CURRENT.registry, registry
     try:
@@ -99,7 +100,7 @@ def _load(name: str, path: str) -> str:
         _code.RECORD.note(path, _code.digest(content))
         with _imports.followed():
             names = _run(path, content, registry)
-        if not registry.arrays and not registry.pending and not registry.imported:
+        if not registry.pending and not _has_arrays(registry, names, found):
             raise NoArray("the store defines no array: put @lazarr.array or @lazarr.source above a function")
         registry.finish()
         text = _manifest.build(registry, name, path, content)
@@ -114,6 +115,12 @@ def _load(name: str, path: str) -> str:
     return text
 
 
+def _has_arrays(registry: Registry, names: dict, found: bool) -> bool:
+    """A file of a folder that defines none, and has none by name, only uses other stores: a test of them."""
+    return bool(registry.arrays) or bool(registry.imported) and \
+        (not found or any(isinstance(v, Array) for v in list(names.values())))
+
+
 def _run(path: str, content: bytes, registry: Registry) -> dict:
     """Runs a store's file, or reads a manifest. The names that it has made."""
     if not path.endswith(".py"):
@@ -126,7 +133,9 @@ def _run(path: str, content: bytes, registry: Registry) -> dict:
         return {}
     _modules.MODULES.enter(path)
     registry.module = _modules.MODULES.places[path].name
-    return vars(_modules.MODULES.run(path, content))
+    module = _modules.MODULES.run(path, content)
+    _imports.finished(module, registry)
+    return vars(module)
 
 
 def _say(path: str, names: dict, registry: Registry) -> None:

@@ -25,6 +25,7 @@ class _Log:
     def __init__(self, names: dict) -> None:
         self.names = names  # kept, so that no other dict gets its id
         self.events: list = []
+        self.imports: set = set()  # ids of the modules' names among them
 
 
 _logs: dict = {}  # by the id of the module's names
@@ -72,22 +73,35 @@ def _defines(what: Any) -> Optional[str]:
     return module
 
 
-def _give(names: dict, registry: Registry, seen: set) -> None:
-    """What a module and those that it imports have defined, to a store. Modules may import each other."""
+def _all_of(names: dict, seen: set) -> Iterator[tuple]:
+    """(definition, the names of its module) of a module and of those that it imports, in the order in which
+    they run where nothing has run before. Modules may import each other."""
     seen.add(id(names))
-    module = _of(names, registry)
-    for event in list(_log(names).events) if id(names) in _logs else ():
-        if isinstance(event, dict):
-            if id(event) not in seen:
-                _give(event, registry, seen)
-        elif id(event) not in registry.given:
-            registry.given.add(id(event))
-            if isinstance(event, Array):
-                registry.add(event, module)
-                if event.is_source:
-                    event.source.share()
-            else:
-                registry.add_group(*event, module)
+    for event in list(_logs[id(names)].events) if id(names) in _logs else ():
+        if not isinstance(event, dict):
+            yield event, names
+        elif id(event) not in seen:
+            yield from _all_of(event, seen)
+
+
+def _give(names: dict, registry: Registry) -> None:
+    for event, by in _all_of(names, set()):
+        if id(event) in registry.given:
+            continue
+        registry.given.add(id(event))
+        if isinstance(event, Array):
+            registry.add(event, _of(by, registry))
+            if event.is_source:
+                event.source.share()
+        else:
+            registry.add_group(*event, _of(by, registry))
+
+
+def finished(module: types.ModuleType, registry: Registry) -> None:
+    """A store's file has run, now or for another store: its arrays are those of it and of all that it
+    imports, in one order, whatever has run before."""
+    _give(vars(module), registry)
+    registry.order([event for event, _ in _all_of(vars(module), set()) if isinstance(event, Array)])
 
 
 def give(module: types.ModuleType) -> None:
@@ -97,8 +111,12 @@ def give(module: types.ModuleType) -> None:
         return
     by = _running()
     if by is not None and by is not target:
-        _log(by).events.append(target)
-    _give(target, registry, set())
+        log = _log(by)
+        if id(target) not in log.imports:
+            log.imports.add(id(target))
+            log.events.append(target)
+    if _of(by, registry) is None:
+        _give(target, registry)  # paths may mean its arrays from now on
 
 
 def _imported(name: str, names: Any, fromlist: Any, level: int, got: Any) -> None:

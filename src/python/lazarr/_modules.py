@@ -17,12 +17,15 @@ import sysconfig
 import types
 from typing import Any, NamedTuple, Optional, Sequence
 
-from . import _code, _imports, _named
+from . import _code, _named
 from ._errors import StoreError
 
 PREFIX = "module:"  # what workers are told of -m NAME
 
 _STARTED = os.getcwd()  # before a store's code may change it
+
+
+_LIBRARY = ("a module of Python is called", "a module that is loaded is called", "an installed module is called")
 
 
 class Place(NamedTuple):
@@ -31,6 +34,10 @@ class Place(NamedTuple):
     name: str  # of the module
     root: str  # the folder that its imports begin at
     whose: str  # what has the name that it would have had; "": nothing, it has that name
+
+    @property
+    def library(self) -> bool:
+        return self.whose in _LIBRARY
 
 
 def root_of(path: str) -> "tuple[str, str]":
@@ -86,17 +93,17 @@ class Modules:
         if any("." in n for n in names):
             return "no module can be called"
         if _is_builtin(top):
-            return "a module of Python is called"
+            return _LIBRARY[0]
         if self.paths.get(".".join(names), path) != path:
             return "another store's module is called"
         mine = os.path.join(root, top)
         loaded = sys.modules.get(top)
         if loaded is not None and not _lies_at(loaded, mine):
-            return "a module that is loaded is called"
+            return _LIBRARY[1]
         if single and os.path.basename(path) != "__init__.py":
             spec = importlib.machinery.PathFinder.find_spec(top, [p for p in sys.path if p not in self._roots])
             if spec is not None and spec.loader is not None and not _is_file(spec.origin, path):
-                return "an installed module is called"
+                return _LIBRARY[2]
             spec = importlib.machinery.PathFinder.find_spec(top, [root])
             if spec is None or not _is_file(spec.origin, path):
                 return "a package beside it is called"
@@ -119,7 +126,7 @@ class Modules:
         if path not in self.places:
             self.assign([path])
         place = self.places[path]
-        last = any(p.whose and p.root == place.root for p in self.places.values())
+        last = any(p.library and p.root == place.root for p in self.places.values())
         roots = [place.root]
         real = os.path.realpath(path)
         if real != path:
@@ -159,9 +166,7 @@ class Modules:
                 __import__(place.name)
             finally:
                 self._content.pop(path, None)
-        module = sys.modules[place.name]
-        _imports.give(module)
-        return module
+        return sys.modules[place.name]
 
     # A finder of sys.meta_path.
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:

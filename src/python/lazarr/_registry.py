@@ -6,7 +6,7 @@ unless an array of the store is computed from it.
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterator, Optional, Sequence
+from typing import TYPE_CHECKING, Callable, Iterator, Optional, Sequence
 
 from ._errors import StoreError
 
@@ -54,6 +54,10 @@ class Registry:
         own = self.by_path.get(path)
         return own if own is not None else self._imported_by_path.get(path)
 
+    def order(self, arrays: Sequence["Array"]) -> None:
+        """In which order these are listed, before all others."""
+        self._order = {a: i for i, a in enumerate(dict.fromkeys([*arrays, *self._order]))}
+
     def finish(self) -> None:
         """After the file ran: every input must be there, of this store, no array its own, and every
         decorator applied. Takes in what was imported."""
@@ -63,7 +67,7 @@ class Registry:
         for a in _with_inputs(list(self.arrays)):
             if a in self.imported and self.by_path.get(a.path) is not a:
                 self._take(a)
-        for a in self.imported:
+        for a in sorted(self.imported, key=lambda a: self._order.get(a, -1)):
             self._take_if_it_fits(a)
         for path, attributes in self._imported_groups:
             try:
@@ -80,9 +84,7 @@ class Registry:
     def _take_if_it_fits(self, a: "Array") -> None:
         """An imported array that none of the file's own needs."""
         try:
-            for one in _with_inputs([a]):
-                if self.by_path.get(one.path) is one:
-                    continue
+            for one in _with_inputs([a], lambda x: self.by_path.get(x.path) is x):
                 if one not in self.imported:
                     raise StoreError(f'its input "{one.path}" is none of this store')
                 self._take(one)
@@ -148,19 +150,22 @@ class Registry:
                          f'"{array}"')
 
 
-def _with_inputs(arrays: Sequence["Array"]) -> Iterator["Array"]:
-    """Arrays and all that they are computed from, settled, each once, inputs before what needs them."""
+def _with_inputs(arrays: Sequence["Array"],
+                 without: Callable[["Array"], bool] = lambda a: False) -> Iterator["Array"]:
+    """Arrays and all that they are computed from, settled, each once, inputs before what needs them. without:
+    those that it is true of, and what only they need, are left out."""
     done: set = set()
     for a in arrays:
         a.inputs  # settles it: cycles and inputs that aren't there are errors of that
     todo = list(reversed(arrays))
     while todo:
         a = todo[-1]
-        below = [] if a in done else [p.array for p in a.inputs if p.array not in done]
+        below = [] if a in done or without(a) else [p.array for p in a.inputs if p.array not in done]
+        below = [b for b in below if not without(b)]
         if below:
             todo.extend(below)
             continue
         todo.pop()
-        if a not in done:
+        if a not in done and not without(a):
             done.add(a)
             yield a
