@@ -60,6 +60,8 @@
 #include "engine/flight.h"
 #include "engine/homes.h"
 #include "engine/keep.h"
+#include "engine/orphans.h"
+#include "engine/output.h"
 #include "engine/pace.h"
 #include "engine/planner.h"
 #include "engine/pyenv.h"
@@ -164,7 +166,8 @@ struct lzr_worker {
     char *load_traceback;
     /* Only the supervisor's. */
     int output_fd; /* stdout and stderr of the process, or -1 */
-    struct lzr_buf output;
+    struct lzr_output output;
+    char mark[LZR_ORPHANS_MARK]; /* what this process starts has it (orphans.h) */
     uint64_t resident; /* bytes of memory of its own, when it was last looked at */
 };
 
@@ -208,7 +211,8 @@ struct lzr_driver {
     int task_fd; /* eventfd: counts flights in tasks */
 
     struct lzr_budget budget;
-    struct lzr_trim trim; /* only the supervisor's */
+    struct lzr_trim trim;       /* only the supervisor's */
+    struct lzr_orphans orphans; /* only the supervisor's */
     struct lzr_cache *cache;
     struct lzr_scratch_pool scratch; /* what codec threads work in */
     struct lzr_cache *decoded; /* chunks that regions share, decoded; NULL: not kept (inputs.h) */
