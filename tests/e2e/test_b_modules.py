@@ -405,6 +405,21 @@ class Odd(Exception): pass
     assert "store.py:1: SyntaxError" in said and "importlib" not in said
 
 
+@pytest.mark.parametrize("where", ["here", "helper", "package"])
+def test_an_exception_that_cannot_be_written_to(tmp_path, where):
+    """It stays itself through all imports, and they are Python's own again."""
+    odd = ("import dataclasses\n@dataclasses.dataclass(frozen=True)\nclass NoConfig(Exception):\n    key: str\n"
+           "raise NoConfig('X_CFG')\n")
+    write(tmp_path, {"here.py": odd, "helper.py": "import here\n", "package/__init__.py": "import here\n",
+                     "package/store.py": VALUE, "good.py": "import builtins, importlib\ndef own():\n    return type("
+                     "builtins.__import__) is type(len) and type(importlib.import_module) is type(own)\n"
+                     + HEAD + A + "def a(b): return float(own())\n"})
+    bad = "package/store.py" if where == "package" else f"{where}.py"
+    with served(tmp_path, bad, "good.py") as srv:
+        said = srv.get("/api/stats").json()["failed_stores"][0]["error"]
+        assert "NoConfig" in said and "Frozen" not in said and got(srv, "good") == 1.0
+
+
 def test_names(tmp_path):
     """NAME=STORE of two files of one name, a data file, a path with "="; what can't be a name is made one of, and
     said; no file of a folder ends the start."""

@@ -7,7 +7,6 @@ module that has run already gets its arrays as if it ran now.
 from __future__ import annotations
 
 import builtins
-import contextlib
 import importlib
 import sys
 import threading
@@ -119,7 +118,7 @@ def give(module: types.ModuleType) -> None:
         _give(target, registry)  # paths may mean its arrays from now on
 
 
-def _imported(name: str, names: Any, fromlist: Any, level: int, got: Any) -> None:
+def _imported(name: str, fromlist: Any, level: int, got: Any) -> None:
     """An import statement has run."""
     found = []
     if not fromlist:
@@ -134,32 +133,33 @@ def _imported(name: str, names: Any, fromlist: Any, level: int, got: Any) -> Non
             give(module)
 
 
-@contextlib.contextmanager
-def followed() -> Iterator[None]:
-    """Imports are followed meanwhile."""
-    imports, by_name = builtins.__import__, importlib.import_module
-    thread = threading.get_ident()
+class followed:
+    """Imports are followed meanwhile, those of the thread that loads. Not a generator's context: that would
+    write into exceptions, of which some can't be written to."""
 
-    def follow(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
-        got = imports(name, globals, locals, fromlist, level)
-        if threading.get_ident() == thread:
-            _imported(name, globals, fromlist, level, got)
+    def __enter__(self) -> None:
+        self._imports, self._by_name = builtins.__import__, importlib.import_module
+        self._thread = threading.get_ident()
+        self._defines, _array.CURRENT.defines = _array.CURRENT.defines, _defines
+        builtins.__import__, importlib.import_module = self._follow, self._follow_name
+
+    def __exit__(self, *_: Any) -> None:
+        self._thread = -1  # who has kept one of them goes on with Python's own
+        _array.CURRENT.defines = self._defines
+        if builtins.__import__ == self._follow:
+            builtins.__import__ = self._imports
+        if importlib.import_module == self._follow_name:
+            importlib.import_module = self._by_name
+
+    def _follow(self, name: str, globals: Any = None, locals: Any = None, fromlist: Any = (),
+                level: int = 0) -> Any:
+        got = self._imports(name, globals, locals, fromlist, level)
+        if threading.get_ident() == self._thread:
+            _imported(name, fromlist, level, got)
         return got
 
-    def follow_name(name: str, package: Optional[str] = None) -> Any:
-        got = by_name(name, package)
-        if threading.get_ident() == thread and isinstance(got, types.ModuleType):
+    def _follow_name(self, name: str, package: Optional[str] = None) -> Any:
+        got = self._by_name(name, package)
+        if threading.get_ident() == self._thread and isinstance(got, types.ModuleType):
             give(got)
         return got
-
-    builtins.__import__, importlib.import_module = follow, follow_name
-    defines, _array.CURRENT.defines = _array.CURRENT.defines, _defines
-    try:
-        yield
-    finally:
-        thread = -1  # who has kept one of them goes on with Python's own
-        _array.CURRENT.defines = defines
-        if builtins.__import__ is follow:
-            builtins.__import__ = imports
-        if importlib.import_module is follow_name:
-            importlib.import_module = by_name
