@@ -30,9 +30,12 @@
 struct lzr_driver;
 
 struct lzr_driver_options {
-    const char *const
-        *stores; /* paths of .py or .json files, folders of them, data files; borrowed for open */
+    /* Paths of .py or .json files, folders of them, data files, each also as NAME=PATH, and names
+     * of modules that are stores ("package.store", NAME=...); borrowed for open. */
+    const char *const *stores;
     size_t nstores;
+    const char *const *modules;
+    size_t nmodules;
     const char *const *ops; /* "module:function" of arrays computed beside data files; borrowed for
                              * the driver's life */
     size_t nops;

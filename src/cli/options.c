@@ -21,8 +21,10 @@ static const char help[] =
     "                                         the server's (http://127.0.0.1:8080)\n"
     "       lazarr --version | --help\n"
     "\n"
-    "STORE is a .py file, a .json manifest, a folder of them, or a data file that is served as\n"
-    "it is: FILE or FILE::PATH, a zarr or N5 folder, HDF5 (.h5), TIFF, NIfTI (.nii), .npy.\n"
+    "STORE is a .py file, a .json manifest, a folder of them, -m MODULE (package.store, found as\n"
+    "python -m finds it), or a data file that is served as it is: FILE or FILE::PATH, a zarr or\n"
+    "N5 folder, HDF5 (.h5), TIFF, NIfTI (.nii), .npy. Its name is its file's; NAME=STORE gives it\n"
+    "another.\n"
     "\n"
     "  --host HOST             where to listen (127.0.0.1)\n"
     "  --port PORT             (8080; 0 picks a free one)\n"
@@ -327,9 +329,17 @@ static int take_worker(struct lzr_options *o, int c)
     }
 }
 
-/* What is for data files: "module:function" beside them; what they name may lie anywhere. */
+/* Modules that are stores; and what is for data files: "module:function" beside them; what they
+ * name may lie anywhere. */
 static int take_data(struct lzr_options *o, int c)
 {
+    if (c == 'm') {
+        if (o->driver.nmodules == sizeof o->modules / sizeof o->modules[0]) {
+            return wrong("too many -m, at", optarg);
+        }
+        o->modules[o->driver.nmodules++] = optarg;
+        return 0;
+    }
     if (c == FOLLOW) {
         o->driver.follow = true;
         return 0;
@@ -444,6 +454,7 @@ static int take(struct lzr_options *o, int c)
     case PYTHON:
         o->driver.python = optarg;
         return 0;
+    case 'm':
     case OP:
     case FOLLOW:
         return take_data(o, c);
@@ -501,6 +512,7 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
 {
     *o = (struct lzr_options){.driver = LZR_DRIVER_DEFAULTS, .server = LZR_SERVER_DEFAULTS};
     o->driver.ops = o->ops;
+    o->driver.modules = o->modules;
     o->server.origins = o->origins;
     o->server.proxies = o->proxies;
     o->server.hosts = o->hosts;
@@ -524,7 +536,7 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
         return wrong("unknown command", command);
     }
     int c;
-    const char *letters = o->command == LZR_BDV ? ":ho:" : ":h";
+    const char *letters = o->command == LZR_BDV ? ":hm:o:" : ":hm:";
     opterr = 0;
     optind = 2;
     while ((c = getopt_long(argc, argv, letters, serve_options, NULL)) != -1) {
@@ -543,18 +555,18 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
             return rc;
         }
     }
-    int left = argc - optind;
+    int left = argc - optind, given = left + (int)o->driver.nmodules;
     if (o->command == LZR_GET || o->command == LZR_BDV) {
-        if (left != 2) {
+        if (left < 1 || given != 2) {
             return wrong(o->command == LZR_GET ? "expected a store and a key behind"
                                                : "expected a store and an array's path behind",
                          command);
         }
-        o->key = argv[optind + 1];
-        left = 1;
-    } else if (o->command == LZR_DESCRIBE && left != 1) {
+        o->key = argv[--argc];
+        left--;
+    } else if (o->command == LZR_DESCRIBE && given != 1) {
         return wrong("expected one store behind", command);
-    } else if (left < 1) {
+    } else if (given < 1) {
         return wrong("expected a store behind", command);
     }
     struct lzr_err err = {.code = LZR_OK};

@@ -31,6 +31,7 @@ struct lzr_options {
     bool log_json;
     const char *origins[64], *hosts[64], *proxies[64];
     const char *ops[64];
+    const char *modules[64]; /* of -m */
     char viewer_origin[256]; /* of --neuroglancer: may read, too */
     struct lzr_token token;
     bool core_dumps;

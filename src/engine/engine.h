@@ -174,9 +174,10 @@ struct lzr_worker {
 
 struct lzr_named_store {
     char *name, *path;
-    char *told; /* what workers are told in place of the path: "data:FILE::PATH", or "found:PATH" of
-                 * a folder's file; NULL: the path */
+    char *told; /* what workers are told in place of the path: "data:FILE::PATH", "found:PATH" of a
+                 * folder's file, "module:NAME" of -m; NULL: the path */
     bool data;  /* it is a data file */
+    bool made;  /* its name isn't its file's, which can't be one or is another store's */
 };
 
 struct lzr_driver {
@@ -418,7 +419,7 @@ void lzr_wake_supervisor(struct lzr_driver *d);
 int lzr_watch_process(struct lzr_driver *d, struct lzr_worker *w); /* supervisor, after a start */
 
 /* stores.c */
-enum lzr_code lzr_stores_find(const char *const *paths, size_t n, struct lzr_named_store **out,
+enum lzr_code lzr_stores_find(const struct lzr_driver_options *o, struct lzr_named_store **out,
                               size_t *nout, struct lzr_err *err);
 void lzr_stores_free(struct lzr_named_store *stores, size_t n);
 

@@ -376,7 +376,7 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     d->kept = (struct lzr_keep){.old = o->keep, .renew = o->renew, .nrenew = o->nrenew};
     enum lzr_code code = lzr_system_occupy(err);
     if (code == LZR_OK) {
-        code = lzr_stores_find(o->stores, o->nstores, &d->stores, &d->nstores, err);
+        code = lzr_stores_find(o, &d->stores, &d->nstores, err);
     }
     bool data = o->nops == 0;
     for (size_t i = 0; i < d->nstores; i++) {

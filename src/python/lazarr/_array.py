@@ -19,85 +19,10 @@ from ._indexed import Indexed
 from ._inputs import Placed
 from ._levels import Level
 from ._typed import ArrayParameters
+from ._registry import Registry, label
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-
-def label(kind: str, name: Any) -> str:
-    """'array "edges"' for an error's one line, whatever the name is."""
-    text = name if isinstance(name, str) else repr(name)
-    shown = text if text.isprintable() else ascii(text)[1:-1]
-    return f'{kind} "{shown if len(shown) <= 80 else shown[:77] + "..."}"'
-
-
-def _above(path: str) -> "list[str]":
-    """The groups that a path lies in, the outermost first, the root not: "a/b/c" in "a", "a/b"."""
-    names = path.split("/")
-    return ["/".join(names[:k]) for k in range(1, len(names))]
-
-
-class Registry:
-    """What one store's file has defined so far."""
-
-    def __init__(self) -> None:
-        self.arrays: list["Array"] = []
-        self.by_path: dict[str, "Array"] = {}
-        self.groups: dict[str, dict[Any, Any]] = {}
-        # A path that something lies in: the first array, and the first group, that was put there.
-        self._outer: dict[str, str] = {}
-        self._outer_of_groups: dict[str, str] = {}
-        self.pending: dict[object, str] = {}  # decorators that were made and not applied yet
-
-    def find(self, path: str) -> Optional["Array"]:
-        return self.by_path.get(path)
-
-    def finish(self) -> None:
-        """After the file ran: every input must be there, of this store, no array its own, and every
-        decorator applied."""
-        for what in self.pending.values():
-            raise StoreError(f"{what} was never given a function: put @ before it, or call what it "
-                             "returns with the function")
-        for a in self.arrays:
-            settle(a)
-            for p in a.inputs:
-                if self.find(p.array.path) is not p.array:
-                    raise StoreError(f'{label("array", a.path)}: input "{p.array.path}" is not an '
-                                     "array of this store")
-
-    def add(self, a: "Array") -> None:
-        if a.path in self.by_path:
-            raise StoreError(f'array "{a.path}": the path is already that of another array')
-        above = _above(a.path)
-        inner, outer = self._outer.get(a.path), a.path
-        for name in above:
-            if name in self.by_path:
-                inner, outer = a.path, name
-        if inner is not None:
-            raise StoreError(f'array "{inner}": its path lies inside the array "{outer}"')
-        group = a.path if a.path in self.groups else self._outer_of_groups.get(a.path)
-        if group is not None:
-            self._group_clash(group, a.path)
-        self.arrays.append(a)
-        self.by_path[a.path] = a
-        for name in above:
-            self._outer.setdefault(name, a.path)
-
-    def add_group(self, path: str, attributes: dict[Any, Any]) -> None:
-        if path in self.groups:
-            raise StoreError(f'group "{path}": the path is already that of another group')
-        above = _above(path)
-        for name in [*above, path]:
-            if name in self.by_path:
-                self._group_clash(path, name)
-        self.groups[path] = attributes
-        for name in above:
-            self._outer_of_groups.setdefault(name, path)
-
-    @staticmethod
-    def _group_clash(group: str, array: str) -> None:
-        raise StoreError(f'group "{group}": its path is that of, or lies inside, the array '
-                         f'"{array}"')
 
 
 class _Current:
@@ -106,6 +31,8 @@ class _Current:
 
     def __init__(self) -> None:
         self.registry: Optional[Registry] = None
+        #: Which module defines what is defined now: None for the store's file itself (see _imports).
+        self.defines: Callable[[object], Optional[str]] = lambda what: None
         # Arrays made while there is none, by path, the latest: what paths as inputs mean there.
         self.loose: "weakref.WeakValueDictionary[str, Array]" = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
@@ -123,9 +50,13 @@ class _Current:
 
     def add(self, a: "Array") -> None:
         if self.registry is not None:
-            self.registry.add(a)
+            self.registry.add(a, self.defines(a))
         else:
             self.loose[a.path] = a
+
+    def add_group(self, path: str, attributes: dict) -> None:
+        if self.registry is not None:
+            self.registry.add_group(path, attributes, self.defines((path, attributes)))
 
 
 CURRENT = _Current()
@@ -548,8 +479,7 @@ def group(path: str, attributes: Optional[dict[Any, Any]] = None) -> None:
     try:
         checked = "" if path == "" else _check.path(path)
         checked_attributes = _check.attributes(attributes)
-        if CURRENT.registry is not None:
-            CURRENT.registry.add_group(checked, checked_attributes)
+        CURRENT.add_group(checked, checked_attributes)
     except StoreError as e:
         text = str(e)
         raise StoreError(text if text.startswith("group") else

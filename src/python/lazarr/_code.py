@@ -32,22 +32,23 @@ def digest(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def digest_of(path: str) -> str:
-    """Digest of a file's content: of all of it up to WHOLE bytes, else of its size and PIECES pieces at
-    equal distances, the first and the last bytes among them. Raises OSError."""
+def digest_of(path: str, pieces: int = PIECES, length: int = PIECE, whole: int = WHOLE) -> str:
+    """Digest of a file's content: of all of it up to `whole` bytes, else of its size and of so many pieces
+    of `length` bytes at equal distances, the first and the last bytes among them. pieces: 0 for all of
+    it, however large. Raises OSError."""
     h = hashlib.blake2b(digest_size=16)
     with open(path, "rb", buffering=0) as f:
         size = os.fstat(f.fileno()).st_size
         h.update(size.to_bytes(8, "little"))
-        if size <= WHOLE:
+        if pieces == 0 or size <= whole:
             while True:
                 piece = f.read(1 << 20)
                 if not piece:
                     break
                 h.update(piece)
         else:
-            for i in range(PIECES):
-                h.update(os.pread(f.fileno(), PIECE, (size - PIECE) * i // (PIECES - 1)))
+            for i in range(pieces):
+                h.update(os.pread(f.fileno(), length, (size - length) * i // (pieces - 1)))
     return h.hexdigest()
 
 

@@ -190,6 +190,7 @@ class Handover:
         self.loaded = False  # another worker, the loader, has loaded: what it knows is on its way
         self._store = ""
         self._pool_before = 0  # bytes of the pool when the store's load began
+        self._others: set = set()  # keys of sources that other stores may have, too
 
     @property
     def store(self) -> str:
@@ -309,8 +310,25 @@ class Handover:
             assert self.known is not None
             self.known["stores"].pop(name, None)
             self.known["unloaded"][name] = manifest
-            for key in [k for k in self.known["sources"] if k.startswith(name + "/")]:
+            for key in [k for k in self.known["sources"] if k.startswith(name + "/") and k not in self._others]:
                 del self.known["sources"][key]
+
+    def keep_pool(self) -> None:
+        """What is known by now stays, whether or not this store loads: others may have it, too."""
+        self._pool_before = self.pool.size
+        if self.mode == LOADER:
+            assert self.known is not None
+            self._others.update(k for k in self.known["sources"] if k.startswith(self.store + "/"))
+
+    def told(self, path: str) -> Optional[dict]:
+        """What is known of a source of this store."""
+        return self.known["sources"].get(self._key(path)) if self.mode == LOADER and self.known else None
+
+    def share(self, path: str, told: Optional[dict]) -> None:
+        """A source of another store is one of this store, too."""
+        if self.mode == LOADER and told is not None:
+            assert self.known is not None
+            self.known["sources"][self._key(path)] = told
 
     def tell_store(self, manifest: str, files: Optional["_opened.Files"]) -> None:
         if self.mode == LOADER and files is not None:

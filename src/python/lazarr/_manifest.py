@@ -92,15 +92,16 @@ def _digest(*parts: bytes) -> str:
     return h.hexdigest()
 
 
-def _dependency(d: Any, folder: str) -> bytes:
-    """The bytes that stand for a file or a callable."""
+def _dependency(d: Any, folders: Sequence[str]) -> bytes:
+    """The bytes that stand for a file, of the first folder that has it, or a callable."""
     if callable(d):
         try:
             return inspect.getsource(d).encode()
         except (OSError, TypeError):
             raise StoreError(f"depends: the source of {d!r} can't be found") from None
     try:
-        path = os.path.join(folder, os.fspath(d))
+        paths = [os.path.join(folder, os.fspath(d)) for folder in folders]
+        path = next((p for p in paths if os.path.exists(p)), paths[0])
         with open(path, "rb") as f:
             content = f.read()
         _code.RECORD.note(path, _code.digest(content))
@@ -121,11 +122,11 @@ def _own(a: Array, e: dict[Any, Any], text: str) -> str:
     return _SORTED.encode(e)  # however a user's own members are ordered
 
 
-def array_digest(a: Array, own: str, store_digest: str, folder: str, inputs: Sequence[str]) -> str:
+def array_digest(a: Array, own: str, store_digest: str, folders: Sequence[str], inputs: Sequence[str]) -> str:
     """Digest of what makes an array's chunks, its inputs' digests included. With version= only that
     and what it depends on count, so that an edit elsewhere in the file changes nothing."""
     try:
-        depends = [_dependency(d, folder) for d in a.depends]
+        depends = [_dependency(d, folders) for d in a.depends]
     except StoreError as err:
         raise StoreError(f'array "{a.path}": {err}') from None
     if a.version is not None:
@@ -135,7 +136,7 @@ def array_digest(a: Array, own: str, store_digest: str, folder: str, inputs: Seq
     return _digest(VERSION.encode(), own.encode(), tag.encode(), *(d.encode() for d in inputs), *depends)
 
 
-def _texts(registry: Registry, store_digest: str, folder: str) -> "list[str]":
+def _texts(registry: Registry, store_digest: str, folders: Sequence[str]) -> "list[str]":
     """Each array's part of the manifest, in order. An array's digest takes in those of its inputs, so
     theirs are made first. A text is kept, not the dict that it is made of, which is ten times as
     large."""
@@ -153,7 +154,7 @@ def _texts(registry: Registry, store_digest: str, folder: str) -> "list[str]":
             if a.path not in digests:
                 e = entry(a)
                 text = _TEXT.encode(e)
-                digests[a.path] = array_digest(a, _own(a, e, text), store_digest, folder,
+                digests[a.path] = array_digest(a, _own(a, e, text), store_digest, folders,
                                                [digests[p.array.path] for p in a.inputs])
                 texts[a.path] = f'{text[:-1]},"digest":"{digests[a.path]}"}}'
     return [texts[a.path] for a in registry.arrays]
@@ -163,8 +164,9 @@ def build(registry: Registry, name: str, file: str, content: bytes) -> str:
     """The manifest's JSON text, an array a line. Deterministic: two processes that see the same store
     write the same. StoreError for one that is larger than the server takes."""
     store_digest = _digest(VERSION.encode(), content)
-    folder = os.path.dirname(os.path.abspath(file))
-    arrays = ",\n".join(_texts(registry, store_digest, folder))
+    # Of a link: beside it, then beside what it leads to.
+    folders = [os.path.dirname(p) for p in (os.path.abspath(file), os.path.realpath(file))]
+    arrays = ",\n".join(_texts(registry, store_digest, folders))
     head = _TEXT.encode({
         "lazarr": 1, "store": name, "file": os.path.basename(file), "digest": store_digest,
         "groups": [{"path": p, "attributes": at} for p, at in sorted(registry.groups.items())]})

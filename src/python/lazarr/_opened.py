@@ -10,7 +10,6 @@ of its content decides (see `_digest`).
 """
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
@@ -52,23 +51,12 @@ class Identity(NamedTuple):
 
 
 def _digest(path: str, pieces: int, length: int) -> Optional[str]:
-    """Digest of a file's content: whole where pieces is 0 or the file isn't larger than they are."""
-    h = hashlib.blake2b(digest_size=16)
+    """Digest of a file's content (`_code.digest_of`): whole where pieces is 0 or the file isn't larger than
+    they are. None: it can't be read."""
     try:
-        with open(path, "rb", buffering=0) as f:
-            size = os.fstat(f.fileno()).st_size
-            if pieces == 0 or size <= pieces * length:
-                while True:
-                    piece = f.read(1 << 20)
-                    if not piece:
-                        break
-                    h.update(piece)
-            else:
-                for i in range(pieces):
-                    h.update(os.pread(f.fileno(), length, (size - length) * i // (pieces - 1)))
+        return _code.digest_of(path, pieces, length, pieces * length)
     except OSError:
         return None
-    return h.hexdigest()
 
 
 def _pieces(size: int, left: int) -> tuple[Any, ...]:

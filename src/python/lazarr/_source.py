@@ -36,6 +36,7 @@ class _Source:
         self.transpose = None if transpose is None else tuple(transpose)
         self.data: list[Any] = []  # of each level: where the server reads it, or None
         self.files: Optional[_opened.Files] = None  # that a worker reads, as the loader found them
+        self._told: Optional[dict] = None  # what the loader knows of it
         self.__name__ = getattr(thing, "__name__", type(thing).__name__)
         self._was: Optional[list[Any]] = None  # shape and dtype of each level, when they were first opened
 
@@ -93,6 +94,13 @@ class _Source:
                 return opened
             return known  # as it was, whatever it is by now
         return self._open_for_all()
+
+    def remember(self) -> None:
+        self._told = _handover.CURRENT.told(self.path)
+
+    def share(self) -> None:
+        """It is also a source of the store that is being loaded."""
+        _handover.CURRENT.share(self.path, self._told)
 
     def _open_for_all(self) -> list[Any]:
         """What the loader does: it opens the source, and says what it has found."""
@@ -343,6 +351,7 @@ def source(path: Any = None, thing: Any = None, *,
                 if parameters.get(wrong):
                     raise StoreError(f"{wrong} is for arrays, a source has none")
             levels = src.levels()
+            src.remember()
             given = _given(src, levels, dict(parameters))
             scales, translations = (_per_level(k, given.get(k), len(levels))
                                     for k in ("scale", "translation"))
