@@ -10,12 +10,14 @@
 
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "engine/root.h"
 
 void lzr_stores_free(struct lzr_named_store *stores, size_t n)
 {
     for (size_t i = 0; stores != NULL && i < n; i++) {
         lzr_free(stores[i].name);
         lzr_free(stores[i].path);
+        lzr_free(stores[i].root);
         lzr_free(stores[i].told);
     }
     lzr_free(stores);
@@ -145,13 +147,16 @@ static enum lzr_code append(struct found *all, const char *path, struct origin f
     s->data = from.inner != NULL;
     s->name = lzr_strndup(name, stem);
     s->path = real != NULL ? lzr_strdup(real) : NULL;
+    s->root = s->data ? lzr_strdup("") : lzr_root_of(path);
     if (from.before != NULL && real != NULL) {
         s->told = make_told(from.before, real, from.inner);
     }
     free(real); /* realpath's own allocation */
-    if (s->name == NULL || s->path == NULL || (from.before != NULL && s->told == NULL)) {
+    if (s->name == NULL || s->path == NULL || s->root == NULL ||
+        (from.before != NULL && s->told == NULL)) {
         lzr_free(s->name);
         lzr_free(s->path);
+        lzr_free(s->root);
         lzr_free(s->told);
         return lzr_err_set(err, LZR_E_NOMEM, "%s: cannot be resolved", path);
     }

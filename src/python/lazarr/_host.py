@@ -44,7 +44,7 @@ def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any
     ops = [path for path in given if not path.startswith("--")]
     follow = "--follow" in given
     named = [s for s in stores if s[0]]
-    unloaded = _unloaded.Unloaded(len(named))
+    unloaded = _unloaded.Unloaded(len(named), bool(mode & _handover.OTHERS))
     manifests = []
     for name, path in named:
         _handover.CURRENT.store = name
@@ -55,7 +55,7 @@ def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any
         if len(_stores) < len(manifests):
             _stores.append([])
     unloaded.settle()
-    if len(named) > 1 and mode & _handover.FACTS:
+    if unloaded.some and mode & _handover.FACTS:
         for i, (name, _) in enumerate(named):  # of what loads only here the server knows nothing
             manifests[i] = _handover.CURRENT.unloaded(name) or manifests[i]
     return manifests
