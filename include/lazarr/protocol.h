@@ -33,12 +33,12 @@
  * LZR_CONFIG_OTHERS there are stores in other folders, so none of these has to load.
  *
  * Sources. One worker a folder, the loader (LZR_CONFIG_LOADER), calls the functions that open
- * sources. Before READY it sends two sealed memfds: DATA with the bytes of all NumPy arrays among them (not
- * sent when there are none), where the manifests' "data" say which is where; and FACTS, which the
- * server passes on unread to all workers that were told to expect them (LZR_CONFIG_FACTS): what
- * those need to know of such sources without opening them. A worker that needs them waits for them
- * while it loads; others drop them. They also say which stores didn't load: no other worker loads
- * those. With LZR_READY_END the loader is done: it opened what nobody
+ * sources. Before READY it sends two sealed memfds: DATA with the bytes of all NumPy arrays among
+ * them (not sent when there are none), where the manifests' "data" say which is where; and FACTS,
+ * which the server passes on unread to all workers that were told to expect them
+ * (LZR_CONFIG_FACTS): what those need to know of such sources without opening them. A worker that
+ * needs them waits for them while it loads; others drop them. They also say which stores didn't
+ * load: no other worker loads those. With LZR_READY_END the loader is done: it opened what nobody
  * needs to keep, and is told to QUIT; a fresh worker takes its place.
  *
  * Keeping. A loader with LZR_CONFIG_KEEP is sent, behind CONFIG, RENEW (text: "store/path\0" of

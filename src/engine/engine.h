@@ -127,7 +127,7 @@ struct lzr_worker {
     uint32_t folder, to; /* whose stores it has (folders.h); LZR_NO_FOLDER: none. To: that it has
                           * when this process has ended; LZR_NO_FOLDER: the same */
     uint64_t held_us; /* since when its place serves that folder; 0: it never has */
-    uint64_t used_us; /* when it got its last job, or was ready */
+    uint64_t used_us; /* when it got its last job, or was through with it, or was ready */
     pthread_mutex_t read_mu; /* one thread at a time takes messages and applies them in order */
     /* Guarded by the driver's mu. */
     enum lzr_worker_state state;

@@ -4,13 +4,17 @@
  * process. A folder asks for a place while it has blocks that wait, none of its workers idles and
  * fewer are on their way than blocks wait. Then
  *
- *   1. where it has no worker it gets, at once, a place that has nothing to do;
+ *   1. where it has no worker it gets a place that has nothing to do, and has had nothing for as
+ *      long as a start takes (or for LZR_SHARE_TURN_US): who reads chunk after chunk is back before
+ *      that, and would have to wait for another start;
  *   2. where it has some it gets one more such place only when its oldest block has waited for
  *      longer than a start takes: what the workers that it has are through with sooner than that
  *      isn't worth a process;
  *   3. where all are busy it gets one when it has waited for LZR_SHARE_TURN_US, of a folder that
  *      has had that place for as long (and for as long as its start took), if it has none itself
  *      or that folder has at least two more.
+ *
+ * A start that takes far longer than the one before counts as a place that is busy.
  *
  * Of several that ask, the one that has waited longest comes first. So with one worker and two
  * folders under load both go on, in turns of a second or more, and a start takes half of the time
@@ -41,6 +45,7 @@ struct lzr_share {
 struct lzr_share_place {
     uint32_t folder;  /* that it is for; n: none */
     bool busy;        /* it has something to do for that folder, now or next */
+    uint64_t idle_us; /* else: since when it has not */
     uint64_t held_us; /* since when it has served it */
     uint64_t cost_us; /* what its start took */
 };

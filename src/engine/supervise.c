@@ -16,6 +16,8 @@
 /* What an epoll event is about: the worker's number and one of these. */
 enum { ABOUT_PROCESS = 0, ABOUT_OUTPUT = 1 };
 #define ABOUT_WAKE UINT64_MAX
+/* While a folder asks for a worker it is looked so often whether it may have one now. */
+#define TURN_US 20000
 
 static uint64_t tag(const struct lzr_worker *w, unsigned about)
 {
@@ -337,6 +339,9 @@ static int pause_ms(struct lzr_driver *d)
     for (unsigned i = 0; i < d->nworkers; i++) {
         uint64_t t = lzr_worker_due(&d->workers[i]);
         due = t < due ? t : due;
+    }
+    if (d->asked && due > now + TURN_US) {
+        due = now + TURN_US;
     }
     pthread_mutex_unlock(&d->mu);
     return due <= now ? 0 : (int)((due - now) / 1000 + 1);

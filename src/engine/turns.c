@@ -6,6 +6,10 @@
 #include "base/mem.h"
 #include "engine/engine.h"
 
+/* A start that takes longer than this, and than four times the last one, is given up for others;
+ * twice as long each time. */
+#define SLOW_START_US UINT64_C(5000000)
+
 /* Whether a worker that has done nothing yet could begin a flight. */
 static bool could_begin(const void *driver, const struct lzr_flight *f)
 {
@@ -62,9 +66,23 @@ void lzr_turns_look(struct lzr_driver *d, uint64_t now)
 static uint32_t pick(const struct lzr_driver *d, const struct lzr_worker *w, bool busy,
                      uint64_t now)
 {
-    const struct lzr_share_place p = {
-        .folder = w->folder, .busy = busy, .held_us = w->held_us, .cost_us = w->start_cost_us};
+    const struct lzr_share_place p = {.folder = w->folder,
+                                      .busy = busy,
+                                      .idle_us = w->state == LZR_WORKER_READY ? w->used_us : 0,
+                                      .held_us = w->held_us,
+                                      .cost_us = w->start_cost_us};
     return lzr_share_pick(d->shares, d->folders.n, &p, now);
+}
+
+/* Whether it has been loading its folder for so long that others needn't wait for it. */
+static bool is_overdue(const struct lzr_driver *d, const struct lzr_worker *w, uint64_t now)
+{
+    if (w->state != LZR_WORKER_STARTING || w->to != LZR_NO_FOLDER) {
+        return false;
+    }
+    uint64_t most = 4 * lzr_folder_of(d, w)->cost_us;
+    most = most > SLOW_START_US ? most : SLOW_START_US;
+    return now >= w->began_us + (most << (w->failed_starts < 8 ? w->failed_starts : 8));
 }
 
 /* Changes a worker's folder: at once where it has no process, else when that has ended. */
@@ -89,12 +107,16 @@ static void change(struct lzr_driver *d, struct lzr_worker *w, uint32_t to, uint
         lzr_wake_supervisor(d);
         return;
     }
+    w->to = to;
+    if (w->state == LZR_WORKER_STARTING) { /* a failed start of the folder that it leaves */
+        lzr_worker_give_up(d, w, "it loads for longer than usual, and another folder waits");
+        return;
+    }
     struct lzr_msg m = {.type = LZR_MSG_QUIT};
     (void)lzr_channel_send(w->channel, &m, NULL, 0, -1, NULL);
     w->state = LZR_WORKER_ENDING;
     w->retire = "its place is another folder's";
     w->quit_us = now + LZR_QUIT_US;
-    w->to = to;
 }
 
 bool lzr_turn_over(struct lzr_driver *d, struct lzr_worker *w, uint64_t now)
@@ -114,9 +136,11 @@ bool lzr_turn_over(struct lzr_driver *d, struct lzr_worker *w, uint64_t now)
 static bool is_free(const struct lzr_driver *d, const struct lzr_worker *w, uint64_t now,
                     bool *busy)
 {
-    *busy = w->state == LZR_WORKER_DOWN && w->restart_us <= now && w->folder != LZR_NO_FOLDER &&
-            d->shares[w->folder].waiting > 0;
-    return w->to == LZR_NO_FOLDER && (is_idle(w) || w->state == LZR_WORKER_DOWN);
+    *busy = w->state == LZR_WORKER_STARTING ||
+            (w->state == LZR_WORKER_DOWN && w->restart_us <= now && w->folder != LZR_NO_FOLDER &&
+             d->shares[w->folder].waiting > 0);
+    return w->to == LZR_NO_FOLDER &&
+           (is_idle(w) || w->state == LZR_WORKER_DOWN || is_overdue(d, w, now));
 }
 
 /* Without a process first, then the one that was used longest ago. */

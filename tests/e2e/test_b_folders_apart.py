@@ -141,3 +141,236 @@ def test_nothing_is_shared(two, workers):
         assert m["workers"] == workers and m["worker_deaths_total"] == 0
         assert m["compute_failures_total"] == 0
         assert m["worker_switches_total"] >= 1 if workers == 1 else m["worker_switches_total"] < 40
+
+
+def folders(srv):
+    return [w["folder"] for w in srv.get("/api/workers").json()]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_all_kinds_of_stores(tmp_path, workers):
+    """JSON stores, packages and data files: a root has one process, and data files have one of
+    their own, which sees nothing of what stores did to theirs."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    write(one, helpers="V = 1.0\n", s1=plain(1), functions="import helpers\ndef f(block):\n    return helpers.V\n",
+          **{"j1.json": json.dumps({"arrays": [{"path": "a", "shape": [4], "chunks": [1], "dtype": "f4",
+                                                "compressor": None, "function": "functions:f"}]})})
+    write(two, helpers="V = 2.0\n", s2=plain(2))
+    write(two / "pkg", helpers="V = 3.0\n", __init__="", s3=plain(3))  # its root is two
+    write(two / "inner", helpers="V = 4.0\n", s4=plain(4))  # no package: a root of its own
+    (tmp_path / "d.zarr").mkdir()
+    (tmp_path / "d.zarr/.zarray").write_text(json.dumps(
+        {"zarr_format": 2, "shape": [4], "chunks": [1], "dtype": "<f4", "compressor": None, "fill_value": 0,
+         "order": "C", "filters": None}))
+    for i in range(4):
+        (tmp_path / f"d.zarr/{i}").write_bytes(struct.pack("<f", 6))
+    stores = [one, two / "s2.py", two / "pkg/s3.py", two / "inner/s4.py", tmp_path / "d.zarr"]
+    with lzr.Server(stores, "--workers", workers, "--cache", "0") as srv:
+        data = srv.get("/zarr2/d.zarr/").text.split('href="')[1].split('"')[0].strip("/")
+        for i in range(2):
+            assert [number(srv, s, i) for s in ("s1", "j1", "s2", "s4")] == [1, 1, 2, 4]
+            assert number(srv, "s3", i) == 2.0  # `import helpers` from its root, not from its package
+            assert set(lzr.read_array(srv, f"/zarr2/d.zarr/{data}")) == {6}
+        assert srv.metric("worker_switches_total") >= 4
+        assert set(folders(srv)) <= {str(one), str(two), str(two / "inner"), ""}
+
+
+def test_one_folder_changes_nothing(tmp_path):
+    """However its stores are named on the command line."""
+    write(tmp_path / "one", helpers="V = 1.0\n", s1=plain(1), s2=plain(1), s3=plain(1))
+    one = tmp_path / "one"
+    with lzr.Server([one / "s1.py", one / "../one/s2.py", "./s3.py"], "--workers", 2, cwd=one) as srv:
+        assert [number(srv, s) for s in ("s1", "s2", "s3")] == [1, 1, 1]
+        m = srv.metrics()
+        assert (m["worker_starts_total"], m["worker_switches_total"]) == (2, 0)
+        assert folders(srv) == [str(one)] * 2
+        shown = srv.get("/api/workers", {"X-Forwarded-For": "1.2.3.4"}).json()
+        assert all("folder" not in w for w in shown)
+
+
+def test_in_turns(tmp_path, gate):
+    """One worker, two folders that always have something to do: both go on, and a process isn't started for
+    each block."""
+    for n in (1, 2):
+        write(tmp_path / f"f{n}", helpers=f"V = {n}.0\n", **{f"s{n}": plain(n, "import time\n    time.sleep(.004)\n    return V")})
+    with lzr.Server([tmp_path / "f1/s1.py", tmp_path / "f2/s2.py"], "--workers", "1", "--cache", "0") as srv:
+        ends = {1: [], 2: []}
+
+        def client(k):
+            n = k % 2 + 1
+            for i in range(60):
+                assert number(srv, f"s{n}", k * 60 + i) == n
+                ends[n].append(time.monotonic())
+        lzr.together(6, client)
+        assert len(ends[1]) == len(ends[2]) == 180
+        switches = srv.metric("worker_switches_total")
+        # 1.5 s of work: a change or two for want of anything else to do, and one for each second.
+        assert 1 <= switches <= 12
+        # Nobody waits while a folder that is asked without end is through.
+        def flood(stop):
+            i = 0
+            while not stop:
+                assert number(srv, "s1", i % 400) == 1
+                i += 1
+        stop = []
+        threads = [lzr.threading.Thread(target=flood, args=(stop,)) for _ in range(4)]
+        for t in threads:
+            t.start()
+        try:
+            begun = time.monotonic()
+            assert number(srv, "s2", 399) == 2
+            assert time.monotonic() - begun < 15 * lzr.SLOW
+        finally:
+            stop.append(1)
+            for t in threads:
+                t.join()
+
+
+def test_idle_workers_give_way(tmp_path, gate):
+    """All workers that idle come to a folder whose blocks take long; those that are used stay."""
+    for n in (1, 2):
+        write(tmp_path / f"f{n}", helpers=f"V = {n}.0\n",
+              **{f"s{n}": gate.code + plain(n, f"gate('s{n}')\n    return V")})
+    one, two = str(tmp_path / "f1"), str(tmp_path / "f2")
+    with lzr.Server([tmp_path / "f1/s1.py", tmp_path / "f2/s2.py"], "--workers", "3", "--cache", "0") as srv:
+        assert sorted(folders(srv)) in ([one, one, two], [one, two, two])
+        waiting = [srv.begin(f"/zarr2/s2.zarr/a/{i}") for i in range(3)]
+        calls = [gate.next() for _ in range(3)]
+        assert folders(srv) == [two] * 3
+        # All are busy, with nothing behind that: the first that ends goes to the other folder.
+        other = srv.begin("/zarr2/s1.zarr/a/0")
+        srv.wait_metric("queued", 1)
+        calls.pop().go()
+        gate.next().go()
+        assert other.result().body == struct.pack("<f", 1)
+        assert sorted(folders(srv)) == [one, two, two]
+        for c in calls:
+            c.go()
+        assert all(w.result().status == 200 for w in waiting)
+        m = srv.metrics()
+        assert m["worker_deaths_total"] == 0 and 2 <= m["worker_switches_total"] <= 4
+
+
+BREAKS = {
+    "raises": "raise ValueError('no')\n",
+    "dies": "import os\nos._exit(3)\n",
+    "is_killed": "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n",
+    "has_none": "x = 1\n",
+    "no_module": "import helpers, there_is_none\n",
+}
+
+
+@pytest.mark.parametrize("kind, workers", [("raises", 3), ("dies", 1), ("is_killed", 3), ("has_none", 1),
+                                           ("no_module", 1)])
+def test_a_folder_that_fails(tmp_path, kind, workers):
+    """It keeps none of the others from being served, is shown with its reason, and loads when it is mended."""
+    write(tmp_path / "f1", helpers="V = 1.0\n", s1=plain(1))
+    bad = write(tmp_path / "f2", helpers="V = 2.0\n", s2=BREAKS[kind]) / "s2.py"
+    write(tmp_path / "f3", helpers="V = 3.0\n", s3=plain(3))
+    with lzr.Server([tmp_path / f"f{n}/s{n}.py" for n in (1, 2, 3)], "--workers", workers) as srv:
+        assert [number(srv, s) for s in ("s1", "s3")] == [1, 3]
+        said = srv.get("/api/stats").json()["failed_stores"]
+        assert [s["store"] for s in said] == ["s2"]
+        words = {"raises": "ValueError: no", "dies": "status 3", "is_killed": "SIGKILL",
+                 "has_none": "defines no array", "no_module": "there_is_none"}
+        assert words[kind] in said[0]["error"]
+        assert srv.get("/zarr2/s2.zarr/a/0").status == 503
+        assert "killed" not in kind or srv.metric("worker_deaths_total") >= 1
+        bad.write_text(plain(2))
+        assert srv.request("POST", "/api/reload").status == 200
+        assert [number(srv, s) for s in ("s1", "s2", "s3")] == [1, 2, 3]
+        bad.write_text(BREAKS[kind])  # what was there isn't taken away
+        assert srv.request("POST", "/api/reload").status >= 400
+        assert [number(srv, s, 1) for s in ("s1", "s3")] == [1, 3]
+        if workers == 3:
+            assert number(srv, "s2", 1) == 2
+        else:  # its process has gone for the others', and what it was can't be started any more
+            r = srv.get("/zarr2/s2.zarr/a/1")
+            assert r.status == 503 and "reload" in r.text, r
+        assert [number(srv, s, 2) for s in ("s1", "s3")] == [1, 3]
+        assert srv.stop() == 0
+
+
+def test_no_folder_loads(tmp_path):
+    for n, kind in enumerate(("raises", "dies", "no_module")):
+        write(tmp_path / f"f{n}", helpers="", **{f"s{n}": BREAKS[kind]})
+    r = lzr.run("serve", *[tmp_path / f"f{n}/s{n}.py" for n in range(3)], "--port", 0, "--workers", 2)
+    out = (r.stdout + r.stderr).decode()
+    assert r.returncode == 1 and "Traceback" in out
+    assert "ValueError: no" in out and "status 3" in out and "there_is_none" in out
+
+
+def test_reload(tmp_path):
+    """Of one array: the other folders' stay as they were. Code that changes in a folder is that folder's."""
+    body = "return V"
+    source = ("\n@lazarr.source('x', chunks=(1,), compressor=None)\ndef x():\n    import numpy as np\n"
+              "    with open(os.path.join(os.path.dirname(__file__), 'd.txt')) as f:\n"
+              "        return np.full(4, float(f.read()), 'f4')\n")
+    for n in (1, 2):
+        write(tmp_path / f"f{n}", helpers=f"V = {n}.0\n", **{"d.txt": str(n), f"s{n}": plain(n, body) + source})
+    with lzr.Server([tmp_path / "f1/s1.py", tmp_path / "f2/s2.py"], "--workers", "1") as srv:
+        assert [number(srv, s, 0, a) for s in ("s1", "s2") for a in "ax"] == [1, 1, 2, 2]
+        (tmp_path / "f1/d.txt").write_text("10")
+        (tmp_path / "f2/d.txt").write_text("20")
+        r = srv.request("POST", "/api/reload?array=s2/x")
+        assert r.status == 200, r
+        assert [number(srv, s, 1, a) for s in ("s1", "s2") for a in "ax"] == [1, 1, 2, 20]
+        # An edit without a reload: who loads it is refused, the other folder goes on.
+        (tmp_path / "f1/helpers.py").write_text("V = 100.0\n")
+        assert number(srv, "s2", 2) == 2  # the worker is that folder's now, at the latest
+        r = srv.get("/zarr2/s1.zarr/a/3")
+        assert r.status == 503 and "has changed" in r.text, r
+        assert number(srv, "s2", 3) == 2 and number(srv, "s1", 0) == 1
+        assert srv.get("/zarr2/s1.zarr/a/4").status == 503 and number(srv, "s2", 4) == 2
+        assert srv.request("POST", "/api/reload").status == 200
+        assert [number(srv, s, 5, a) for s in ("s1", "s2") for a in "a"] == [100, 2]
+        assert [number(srv, s, 1, "x") for s in ("s1", "s2")] == [10, 20]
+
+
+def test_pipelines_and_slots(tmp_path):
+    """Arrays of others, levels, slots and deaths, in three folders at once with two workers."""
+    store = """
+import os, lazarr, numpy as np, helpers
+@lazarr.array("base", shape=(64, 64), chunks=(16, 16), dtype="f4", axes="yx", levels=2, compressor=None)
+def base(block):
+    return helpers.V
+@lazarr.array("over", inputs=["base"], halo=3, compressor=None)
+def over(block, base):
+    return base * 10 + helpers.V
+@lazarr.array("one", inputs=["over"], slots=1, compressor=None)
+def one(block, over):
+    if block.index == 3 and not os.path.exists(os.path.join(os.path.dirname(__file__), "died")):
+        open(os.path.join(os.path.dirname(__file__), "died"), "w").close()
+        os._exit(1)
+    return over * 10 + helpers.V
+"""
+    for n in (1, 2, 3):
+        write(tmp_path / f"f{n}", helpers=f"V = {n}.0\n", **{f"s{n}": store})
+    with lzr.Server([tmp_path / f"f{n}/s{n}.py" for n in (1, 2, 3)], "--workers", "2", "--worker-jobs", "30") as srv:
+        def client(n):
+            for a, want in (("one", 111 * n), ("over", 11 * n), ("base", n)):
+                for level, size in ((0, 4), (1, 2)):
+                    keys = [f"/zarr2/s{n}.zarr/{a}/{level}/{y}/{x}" for y in range(size) for x in range(size)]
+                    for w in [srv.begin(k) for k in keys]:
+                        r = w.result()
+                        assert r.status == 200 and set(struct.unpack("<256f", r.body)) == {want}, r
+        lzr.together(3, lambda i: client(i + 1))
+        m = srv.metrics()
+        assert m["worker_deaths_total"] == 3 and m["queued"] == 0 and m["compute_failures_total"] == 0
+
+
+def test_a_folder_that_no_longer_comes_to_an_end(tmp_path):
+    """Its start is given up when another folder waits, and is tried again later and for longer; the one worker
+    serves the others meanwhile, and its own again when it is what it was."""
+    for n in (1, 2):
+        write(tmp_path / f"f{n}", helpers=f"V = {n}.0\n", **{f"s{n}": plain(n)})
+    with lzr.Server([tmp_path / f"f{n}/s{n}.py" for n in (1, 2)], "--workers", "1") as srv:
+        assert [number(srv, s) for s in ("s2", "s1")] == [2, 1]
+        (tmp_path / "f2/helpers.py").write_text("import time\nwhile True:\n    time.sleep(1)\n")
+        hung = srv.begin("/zarr2/s2.zarr/a/1")
+        lzr.wait_until(lambda: srv.get("/api/workers").json()[0]["state"] == "starting", "a start")
+        assert number(srv, "s1", 1) == 1
+        assert "worker 0 is killed: it loads for longer than usual" in srv.log
+        (tmp_path / "f2/helpers.py").write_text("V = 2.0\n")
+        assert hung.result().body == struct.pack("<f", 2)
+        assert [number(srv, s, 2) for s in ("s1", "s2")] == [1, 2]

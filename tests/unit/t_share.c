@@ -27,7 +27,7 @@ static struct lzr_share folder(uint32_t workers, uint64_t waited_us)
 /* A place that has served its folder for so long. */
 static struct lzr_share_place place(uint32_t of, bool busy, uint64_t held_us)
 {
-    return (struct lzr_share_place){of, busy, NOW - held_us, COST};
+    return (struct lzr_share_place){of, busy, NOW - COST, NOW - held_us, COST};
 }
 
 static uint32_t pick(const struct lzr_share *all, struct lzr_share_place p)
@@ -35,7 +35,7 @@ static uint32_t pick(const struct lzr_share *all, struct lzr_share_place p)
     return lzr_share_pick(all, N, &p, NOW);
 }
 
-static void what_idles_is_given_at_once_to_one_that_has_none(void **state)
+static void what_idles_is_given_to_one_that_has_none(void **state)
 {
     (void)state;
     struct lzr_share all[N] = {folder(2, 0), folder(0, 1), folder(0, 0)};
@@ -46,6 +46,25 @@ static void what_idles_is_given_at_once_to_one_that_has_none(void **state)
     assert_int_equal(pick(all, place(A, false, 100 * S)), A); /* nobody asks */
     all[B] = folder(0, 1);
     assert_int_equal(pick(all, place(N, false, 0)), B); /* one that was for none */
+}
+
+static void who_reads_on_keeps_its_place(void **state)
+{
+    (void)state;
+    struct lzr_share all[N] = {folder(1, 0), folder(0, S - 1), folder(0, 0)};
+    struct lzr_share_place p = place(A, false, 9 * S);
+    assert_int_equal(pick(all, p), B);
+    p.idle_us++; /* not idle for as long as a start takes */
+    assert_int_equal(pick(all, p), A);
+    all[B] = folder(0, S); /* but no longer than its turn */
+    assert_int_equal(pick(all, p), B);
+    p.held_us = NOW - S + 1;
+    assert_int_equal(pick(all, p), A);
+    p.cost_us = 50 * S;
+    p.idle_us = NOW - S + 1;
+    assert_int_equal(pick(all, p), A);
+    p.idle_us = NOW - S;
+    assert_int_equal(pick(all, p), B);
 }
 
 static void one_more_is_given_when_that_pays(void **state)
@@ -106,7 +125,7 @@ static void all_have_their_turns(void **state)
         struct lzr_share all[N];
         uint64_t lost[N] = {0}, served[N] = {0}, changes = 0;
         for (uint32_t i = 0; i < workers; i++) {
-            at[i] = (struct lzr_share_place){A, true, 0, COST};
+            at[i] = (struct lzr_share_place){A, true, 0, 0, COST};
         }
         for (uint64_t now = 10 * S; now < 310 * S; now += S) {
             for (uint32_t i = 0; i < workers; i++) {
@@ -119,7 +138,7 @@ static void all_have_their_turns(void **state)
                 uint32_t to = lzr_share_pick(all, N, &at[i], now);
                 if (to != at[i].folder) {
                     lost[at[i].folder] = all[at[i].folder].workers == 1 ? now : lost[at[i].folder];
-                    at[i] = (struct lzr_share_place){to, true, now, COST};
+                    at[i] = (struct lzr_share_place){to, true, 0, now, COST};
                     changes++;
                 }
                 served[at[i].folder]++;
@@ -135,7 +154,8 @@ static void all_have_their_turns(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_idles_is_given_at_once_to_one_that_has_none),
+        cmocka_unit_test(what_idles_is_given_to_one_that_has_none),
+        cmocka_unit_test(who_reads_on_keeps_its_place),
         cmocka_unit_test(one_more_is_given_when_that_pays),
         cmocka_unit_test(what_is_busy_is_given_in_turns),
         cmocka_unit_test(places_that_are_busy_are_shared_evenly),
