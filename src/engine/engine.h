@@ -155,6 +155,7 @@ struct lzr_worker {
     uint32_t code_room;  /* bytes */
     uint64_t start_deadline_us;
     uint64_t restart_us;
+    bool launching; /* DOWN, but the supervisor is about to have started it: for this folder */
     unsigned failed_starts; /* in a row: back-off */
     uint32_t deaths;
     enum lzr_killed killed;

@@ -126,7 +126,11 @@ bool lzr_load_take(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet
     w->used_us = lzr_now_us();
     w->held_us = w->held_us > 0 ? w->held_us : w->used_us;
     w->start_cost_us = w->used_us - w->began_us;
-    lzr_folder_of(d, w)->cost_us = w->start_cost_us;
+    struct lzr_folder *f = lzr_folder_of(d, w);
+    f->cost_us = w->start_cost_us;
+    f->failed_starts = 0;
+    f->refused = false;
+    f->restart_us = 0;
     w->loaded = true;
     w->failed_starts = 0;
     lzr_worker_forget_why(w);

@@ -318,6 +318,7 @@ static void tick(struct lzr_driver *d)
         bool opened = d->opened;
         bool start = w->state == LZR_WORKER_DOWN && now >= w->restart_us && !d->closing &&
                      (opened || lzr_folders_assign(d, w));
+        w->launching = start;
         pthread_mutex_unlock(&d->mu);
         if (opened) {
             lzr_worker_provide_slots(d, w); /* that pins took, or that couldn't be made */

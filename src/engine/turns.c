@@ -139,7 +139,7 @@ static bool is_free(const struct lzr_driver *d, const struct lzr_worker *w, uint
     *busy = w->state == LZR_WORKER_STARTING ||
             (w->state == LZR_WORKER_DOWN && w->restart_us <= now && w->folder != LZR_NO_FOLDER &&
              d->shares[w->folder].waiting > 0);
-    return w->to == LZR_NO_FOLDER &&
+    return w->to == LZR_NO_FOLDER && !w->launching &&
            (is_idle(w) || w->state == LZR_WORKER_DOWN || is_overdue(d, w, now));
 }
 

@@ -380,6 +380,7 @@ static void start_failed(struct lzr_driver *d, struct lzr_worker *w, const char 
 {
     lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s", w->number, text);
     pthread_mutex_lock(&d->mu);
+    w->launching = false;
     lzr_worker_forget_why(w);
     w->load_error = lzr_strdup(text);
     w->failed_starts++;
@@ -440,6 +441,7 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
     w->output_fd = output[0];
     w->channel = c;
     w->state = LZR_WORKER_STARTING;
+    w->launching = false;
     w->jobs_done = 0;
     w->loaded = w->facts_sent = w->said_why = false;
     w->configured = last;
