@@ -65,9 +65,12 @@
 #include "engine/folders.h"
 #include "engine/homes.h"
 #include "engine/keep.h"
+#include "engine/orphans.h"
+#include "engine/output.h"
 #include "engine/pace.h"
 #include "engine/planner.h"
 #include "engine/pyenv.h"
+#include "engine/process.h"
 #include "engine/queue.h"
 #include "engine/share.h"
 #include "engine/slot.h"
@@ -132,7 +135,7 @@ struct lzr_worker {
     /* Guarded by the driver's mu. */
     enum lzr_worker_state state;
     pid_t pid;
-    int pidfd;
+    struct lzr_process process; /* the same, watched from when it is started */
     struct lzr_channel *channel;
     struct lzr_job jobs[LZR_PIPELINE]; /* in the order they were sent */
     unsigned njobs;
@@ -175,7 +178,8 @@ struct lzr_worker {
     char *load_traceback;
     /* Only the supervisor's. */
     int output_fd; /* stdout and stderr of the process, or -1 */
-    struct lzr_buf output;
+    struct lzr_output output;
+    char mark[LZR_ORPHANS_MARK]; /* what this process starts has it (orphans.h) */
     uint64_t resident; /* bytes of memory of its own, when it was last looked at */
 };
 
@@ -202,6 +206,7 @@ struct lzr_driver {
     struct lzr_pyenv pyenv;
     unsigned nworkers;
     uint64_t start_timeout_us;
+    uint64_t nofile; /* workers' soft limit of descriptors; 0: this process' own */
     uint64_t nonce;
     uint64_t *salts; /* by array id: part of ETags, the nonce of when it was made new last */
     uint64_t slot_bytes;               /* capacity of a slot: the largest block */
@@ -217,7 +222,8 @@ struct lzr_driver {
     int task_fd; /* eventfd: counts flights in tasks */
 
     struct lzr_budget budget;
-    struct lzr_trim trim; /* only the supervisor's */
+    struct lzr_trim trim;       /* only the supervisor's */
+    struct lzr_orphans orphans; /* only the supervisor's */
     struct lzr_cache *cache;
     struct lzr_scratch_pool scratch; /* what codec threads work in */
     struct lzr_cache *decoded; /* chunks that regions share, decoded; NULL: not kept (inputs.h) */

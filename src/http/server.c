@@ -13,8 +13,9 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "http/access_log.h"
 #include "http/badhead.h"
-#include "http/mask.h"
+#include "http/headroom.h"
 #include "http/request.h"
 #include "http/unloaded.h"
 
@@ -65,6 +66,9 @@ static void *begin(void *cls, const char *uri, struct MHD_Connection *conn)
     r->line = info != NULL ? info->socket_context : NULL;
     lzr_line_head(r->line, r);
     lzr_line_sends_earlier(r->line, r->begun_us + s->o.header_us); /* for the rest of the head */
+    if (!r->refused) {
+        lzr_headroom_begin(r, uri);
+    }
     return r;
 }
 
@@ -74,17 +78,6 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *conn, char *text)
     (void)cls;
     (void)conn;
     return strlen(text);
-}
-
-static void log_access(const struct lzr_http_req *r)
-{
-    char target[1024]; /* without the token */
-    /* What fails is asked for again and again, by viewers that know no other way. */
-    const struct lzr_log_how how = {.client = true, .same = r->status >= 500 ? r->status : 0};
-    lzr_target_mask(r->raw, r->nraw, r->server->access.token, target, sizeof target);
-    lzr_log_as(r->server->o.log, LZR_LOG_INFO, how, "%s %s %u %llu %.3f ms%s", r->method, target,
-               r->status, (unsigned long long)r->sent, (double)(lzr_now_us() - r->begun_us) / 1e3,
-               r->hit ? " hit" : "");
 }
 
 /* Numeric; false: none that can be written. */
@@ -136,7 +129,7 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
     }
     atomic_fetch_add_explicit(&s->bytes, r->sent, memory_order_relaxed);
     if (s->o.access_log && r->status != 0) {
-        log_access(r);
+        lzr_access_log(r);
     }
     /* A result that came when the client had left is given back here. */
     lzr_blob_unref(&r->wish.result.blob);
@@ -149,9 +142,13 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
         lzr_free(r->reload);
     }
     bool counted = r->counted;
+    lzr_headroom_drop(r);
     lzr_free(r->raw);
     lzr_free(r);
     if (counted) {
+        if (atomic_load_explicit(&s->leaving, memory_order_relaxed)) {
+            atomic_store_explicit(&s->answered_us, lzr_now_us(), memory_order_relaxed);
+        }
         atomic_fetch_sub_explicit(&s->active, 1, memory_order_relaxed);
     }
 }
@@ -255,6 +252,7 @@ static enum MHD_Result route(struct lzr_http_req *r)
         return lzr_serve_folder(r, &hit, &t);
     case LZR_NODE_CHUNK:
         r->chunk = hit.chunk;
+        r->face = hit.face;
         return lzr_chunk_begin(r);
     case LZR_NODE_FAILED:
         return lzr_serve_unloaded(r, hit.failed);
@@ -288,7 +286,9 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn, const char
             atomic_fetch_add(&r->server->active, 1);
         }
         r->head = strcmp(method, "HEAD") == 0;
+        r->head_seen = true;
         (void)snprintf(r->method, sizeof r->method, "%s", method);
+        (void)snprintf(r->protocol, sizeof r->protocol, "%s", version);
         /* An answer queued in this first call would close the connection. */
         return lzr_refuse_early(r, method, url, version, &out) ? out : MHD_YES;
     case LZR_REQ_SEEN:
@@ -326,6 +326,9 @@ static void log_mhd(void *cls, const char *fmt, va_list ap)
     va_end(again);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     text[strcspn(text, "\n")] = '\0';
+    if (atomic_exchange(&s->starting, false)) { /* it may not */
+        (void)snprintf(s->why, sizeof s->why, "%.255s", text);
+    }
     lzr_log_as(s->o.log, LZR_LOG_DEBUG, (struct lzr_log_how){.client = true}, "http: %s", text);
 }
 
@@ -397,16 +400,21 @@ enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_serv
         return lzr_err_set(err, LZR_E_NOMEM, "no memory to start");
     }
     s->o = *o;
-    if (lzr_doors_open(&s->doors, o->host, o->port, err) != LZR_OK) {
+    if ((o->ngiven > 0 ? lzr_doors_given(&s->doors, o->given, o->ngiven, err)
+                       : lzr_doors_open(&s->doors, o->host, o->port, err)) != LZR_OK) {
         lzr_free(s);
         return LZR_E_SYS;
+    }
+    if (o->ngiven > 0) {
+        s->o.host = s->doors.name;
     }
     s->port = s->doors.port;
     s->loopback = s->doors.loopback;
     unsigned each = o->client_connections_set ? o->client_connections : connection_limit() / 2;
     if (lzr_crowd_new(each, &s->crowd, err) != LZR_OK ||
         lzr_watch_new(lzr_chunk_gone, lzr_chunk_left, &s->watch, err) != LZR_OK ||
-        lzr_patience_new(&s->patience, err) != LZR_OK) {
+        lzr_patience_new(&s->patience, err) != LZR_OK || lzr_headroom_open(s, err) != LZR_OK) {
+        lzr_patience_free(&s->patience);
         lzr_watch_free(&s->watch);
         lzr_crowd_free(&s->crowd);
         lzr_doors_close(&s->doors, true);
@@ -426,14 +434,17 @@ enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_serv
 
 static struct MHD_Daemon *start_daemon(struct lzr_server *s)
 {
+    int first = lzr_doors_first(&s->doors);
+    unsigned alone = first < 0 ? MHD_USE_NO_LISTEN_SOCKET : 0;
     /* MHD_OPTION_EXTERNAL_LOGGER must come first. Not strict: what that adds is checked in admit.c,
      * while the library's own refusal of a request without a Host sends its head twice. Nor with
      * the library's timeout for what is idle: patience.h has one for every step that is a client's,
      * as long as the options say, and doesn't count time in which the process was stopped. */
     return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC |
-                                MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+                                MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | alone,
                             0, NULL, NULL, handle, s, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, s,
-                            MHD_OPTION_LISTEN_SOCKET, s->doors.fds[0], MHD_OPTION_THREAD_POOL_SIZE,
+                            first < 0 ? MHD_OPTION_CONNECTION_TIMEOUT : MHD_OPTION_LISTEN_SOCKET,
+                            first < 0 ? 0 : first, MHD_OPTION_THREAD_POOL_SIZE,
                             s->o.threads < 2 ? 2u : s->o.threads, MHD_OPTION_CONNECTION_LIMIT,
                             connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, 0u,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LZR_CONNECTION_POOL,
@@ -449,12 +460,16 @@ enum lzr_code lzr_server_start(struct lzr_server *s, struct lzr_driver **d,
     if (lzr_editions_new(d, again, &s->editions, err) != LZR_OK) {
         return LZR_E_SYS;
     }
+    lzr_editions_tell(s->editions, s->o.reloads, s->o.reloads_ctx);
     if (lzr_doors_listen(&s->doors, s->o.host, err) != LZR_OK) {
         return LZR_E_SYS;
     }
+    atomic_store(&s->starting, true);
     s->daemon = start_daemon(s);
+    bool said = !atomic_exchange(&s->starting, false);
     if (s->daemon == NULL) {
-        return lzr_err_set(err, LZR_E_SYS, "the HTTP server can't start");
+        return lzr_err_set(err, LZR_E_SYS, "the HTTP server can't start%s%s",
+                           said ? ": " : "", said ? s->why : "");
     }
     return lzr_doors_attend(&s->doors, s->daemon, err);
 }
@@ -462,6 +477,19 @@ enum lzr_code lzr_server_start(struct lzr_server *s, struct lzr_driver **d,
 uint16_t lzr_server_port(const struct lzr_server *s)
 {
     return s->port;
+}
+
+const char *lzr_server_host(const struct lzr_server *s)
+{
+    return s->o.host;
+}
+
+bool lzr_server_alive(struct lzr_server *s)
+{
+    struct lzr_edition *e = lzr_edition_take(s->editions);
+    (void)lzr_driver_ready(e->driver);
+    lzr_edition_drop(&e);
+    return true;
 }
 
 void lzr_server_reload(struct lzr_server *s)
@@ -476,11 +504,38 @@ static void end_connections(struct lzr_server *s)
 {
     uint64_t until = lzr_now_us() + LZR_END_US;
     const struct timespec pause = {.tv_nsec = 2000000};
-    (void)shutdown(s->doors.fds[0], SHUT_RD); /* the system refuses connections */
+    if (!s->doors.given) {
+        (void)shutdown(s->doors.fds[0], SHUT_RD); /* the system refuses connections */
+    }
     do {
         lzr_patience_end_all(s->patience);
         (void)nanosleep(&pause, NULL);
     } while (atomic_load(&s->connections) > 0 && lzr_now_us() < until);
+}
+
+/* Whether somebody who was taken in may want more. Who was last isn't counted at once. */
+static bool wants_more(struct lzr_server *s, uint64_t now, uint64_t began)
+{
+    return now < began + LZR_LEAVE_LEAST_US ||
+           (atomic_load(&s->connections) > 0 &&
+            (atomic_load(&s->active) > 0 ||
+             now < atomic_load(&s->answered_us) + LZR_LEAVE_IDLE_US));
+}
+
+/* Sockets that a service manager has given go on to whoever is started next: what waits there is
+ * theirs, nothing is refused. What was taken in is answered as ever, and told to come again by
+ * another connection; one that has asked for nothing since may do so for a moment. */
+static void leave_to_successor(struct lzr_server *s)
+{
+    const struct timespec pause = {.tv_nsec = 5000000};
+    uint64_t began = lzr_now_us(), now = began, until = now + LZR_LEAVE_US;
+    atomic_store(&s->answered_us, now);
+    atomic_store(&s->leaving, true);
+    lzr_doors_leave(&s->doors);
+    while (now < until && wants_more(s, now, began)) {
+        (void)nanosleep(&pause, NULL);
+        now = lzr_now_us();
+    }
 }
 
 /* New requests get 503; waiting ones are ended; what is being sent goes on. Stopping the library
@@ -492,7 +547,11 @@ static void stop_daemon(struct lzr_server *s)
 {
     uint64_t until = lzr_now_us() + LZR_STOP_US;
     const struct timespec pause = {.tv_nsec = 5000000};
+    if (s->doors.given) {
+        leave_to_successor(s);
+    }
     atomic_store(&s->stopping, true);
+    lzr_headroom_stop(s);
     lzr_editions_drain(s->editions);
     while (atomic_load(&s->suspended) > 0 ||
            (atomic_load(&s->active) > 0 && lzr_now_us() < until)) {
@@ -516,6 +575,7 @@ void lzr_server_free(struct lzr_server **sp)
     lzr_doors_close(&s->doors, s->daemon == NULL);
     lzr_editions_free(&s->editions);
     lzr_watch_free(&s->watch);
+    lzr_tails_free(&s->tails);
     lzr_patience_free(&s->patience);
     lzr_crowd_free(&s->crowd);
     lzr_once_release(&s->crowded);

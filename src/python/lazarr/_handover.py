@@ -20,6 +20,7 @@ from . import _opened
 OPEN, LOADER, FACTS, KEEP, KNOWN, OTHERS = 0, 1, 2, 4, 8, 16  # the flags of CONFIG
 
 FACTS_CAME, DATA_CAME, RENEW_CAME = 12, 13, 15  # messages, as protocol.h numbers them
+RENEW_DATA, RENEW_MORE = 1, 2  # flags of RENEW_CAME
 
 #: A store that makes an array of so many bytes while its file runs is told of the function form.
 LARGE = 64 << 20
@@ -225,10 +226,12 @@ class Handover:
 
     def _keep(self) -> None:
         """Takes what the edition before knew."""
-        _, _, more, names = self._wait(RENEW_CAME)
-        self._renewed = set(os.fsdecode(names).split("\0")[:-1])
+        flags, self._renewed = RENEW_MORE, set()
+        while flags & RENEW_MORE:
+            _, _, flags, names = self._wait(RENEW_CAME)
+            self._renewed.update(os.fsdecode(names).split("\0")[:-1])
         self.kept = self._facts()
-        if more:
+        if flags & RENEW_DATA:
             fd, size, _, _ = self._wait(DATA_CAME)
             self._kept_data = mmap.mmap(fd, size, prot=mmap.PROT_READ)
             os.close(fd)
