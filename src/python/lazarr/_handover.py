@@ -17,7 +17,7 @@ import numpy as np
 
 from . import _opened
 
-OPEN, LOADER, FACTS, KEEP, KNOWN = 0, 1, 2, 4, 8  # the flags of CONFIG
+OPEN, LOADER, FACTS, KEEP, KNOWN, OTHERS = 0, 1, 2, 4, 8, 16  # the flags of CONFIG
 
 FACTS_CAME, DATA_CAME, RENEW_CAME = 12, 13, 15  # messages, as protocol.h numbers them
 RENEW_DATA, RENEW_MORE = 1, 2  # flags of RENEW_CAME
@@ -204,7 +204,7 @@ class Handover:
     def start(self, mode: int, receive: Optional[Callable[[], tuple[Any, ...]]], make: Callable[[], int]) -> None:
         """receive: waits for a message of the server, (type, descriptor, bytes, flags, text). make: a new
         memfd."""
-        keeps, known, mode = mode & KEEP, mode & KNOWN, mode & ~(KEEP | KNOWN)
+        keeps, known, mode = mode & KEEP, mode & KNOWN, mode & ~(KEEP | KNOWN | OTHERS)
         self.mode, self.receive, self.make = mode, receive, make
         self.known = {"sources": {}, "stores": {}, "unloaded": {}} if mode == LOADER else None
         self.pool = Pool(make)

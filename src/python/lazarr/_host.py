@@ -45,19 +45,19 @@ def load(stores: Sequence[tuple[Any, ...]], mode: int = _handover.OPEN, receive_
     follow = "--follow" in given
     named = [s for s in stores if s[0]]
     _output.names[:] = [name for name, _ in named]
-    unloaded = _unloaded.Unloaded(len(named))
+    unloaded = _unloaded.Unloaded(len(named), bool(mode & _handover.OTHERS))
     files = [path[len(_unloaded.FOUND):] if path.startswith(_unloaded.FOUND) else path for _, path in named]
     _modules.MODULES.assign([p for p in files if p.endswith(".py") and not p.startswith("data:")])
     sys.meta_path.insert(0, _modules.MODULES)
     manifests = _load_all(named, ops, follow, unloaded)
     unloaded.settle()
-    if len(named) > 1 and mode & _handover.FACTS:
+    if unloaded.some and mode & _handover.FACTS:
         for i, (name, _) in enumerate(named):  # of what loads only here the server knows nothing
             manifests[i] = _handover.CURRENT.unloaded(name) or manifests[i]
     return manifests
 
 
-def _load_all(named: Sequence[tuple], ops: Sequence[str], follow: bool,
+def _load_all(named: Sequence[tuple[Any, ...]], ops: Sequence[str], follow: bool,
               unloaded: _unloaded.Unloaded) -> list[str]:
     manifests: list[str] = []
     for name, path in named:
