@@ -37,7 +37,8 @@ static const char help[] =
     "                          may be repeated\n"
     "  --follow                files that a data file names (links, external storage) are read\n"
     "                          wherever they lie, not only below its folder\n"
-    "  --cache SIZE            byte budget, e.g. 512MiB (1GiB; 0 keeps nothing)\n"
+    "  --cache SIZE            byte budget, e.g. 512MiB (1GiB, at most half of what a control\n"
+    "                          group allows; 0 keeps nothing)\n"
     "  --python PREFIX         environment that stores import from, or its bin/python3\n"
     "                          ($VIRTUAL_ENV, $CONDA_PREFIX, else the system's)\n"
     "  --allow-origin ORIGIN   a web page that may read, or *; may be repeated\n"
@@ -67,6 +68,9 @@ static const char help[] =
     "  --start-timeout SECONDS until a worker must have loaded the stores (300)\n"
     "  --core-dumps            a crash of the server may leave a core file (never)\n"
     "  --no-access-log         no line a request\n"
+    "  --log-file PATH         the log goes there, opened again on SIGUSR1 (stderr)\n"
+    "  --log-format FORMAT     text, requests as nginx's \"combined\", or json: an object a line\n"
+    "                          (text)\n"
     "  --quiet                 only warnings and errors\n";
 
 void lzr_options_help(void)
@@ -177,6 +181,8 @@ enum {
     WORKER_JOBS,
     WORKER_AGE,
     NO_ACCESS_LOG,
+    LOG_FILE,
+    LOG_FORMAT,
     QUIET,
     URL
 };
@@ -210,6 +216,8 @@ static const struct option serve_options[] = {
     {"worker-jobs", required_argument, NULL, WORKER_JOBS},
     {"worker-age", required_argument, NULL, WORKER_AGE},
     {"no-access-log", no_argument, NULL, NO_ACCESS_LOG},
+    {"log-file", required_argument, NULL, LOG_FILE},
+    {"log-format", required_argument, NULL, LOG_FORMAT},
     {"quiet", no_argument, NULL, QUIET},
     {"help", no_argument, NULL, 'h'},
     {"url", required_argument, NULL, URL},
@@ -399,6 +407,25 @@ static int take_bdv(struct lzr_options *o, int c)
     return 0;
 }
 
+/* What is logged, where and how. */
+static int take_log(struct lzr_options *o, int c)
+{
+    switch (c) {
+    case LOG_FILE:
+        o->log_file = optarg;
+        return *optarg != '\0' ? 0 : wrong("--log-file must be a path, got", optarg);
+    case LOG_FORMAT:
+        o->log_json = strcmp(optarg, "json") == 0;
+        return o->log_json || strcmp(optarg, "text") == 0
+                   ? 0
+                   : wrong("--log-format must be text or json, got", optarg);
+    default:
+        o->quiet = o->quiet || c == QUIET;
+        o->server.access_log = false;
+        return 0;
+    }
+}
+
 /* One option; 0, or 2 for a value that makes no sense. */
 static int take(struct lzr_options *o, int c)
 {
@@ -420,6 +447,7 @@ static int take(struct lzr_options *o, int c)
         o->driver.workers = (unsigned)n;
         return 0;
     case CACHE:
+        o->cache_given = true;
         return lzr_size_parse(optarg, &o->driver.cache_bytes)
                    ? 0
                    : wrong("--cache must be a size such as 512MiB, got", optarg);
@@ -457,12 +485,10 @@ static int take(struct lzr_options *o, int c)
         o->server.threads = (unsigned)n;
         return 0;
     case NO_ACCESS_LOG:
-        o->server.access_log = false;
-        return 0;
+    case LOG_FILE:
+    case LOG_FORMAT:
     case QUIET:
-        o->quiet = true;
-        o->server.access_log = false;
-        return 0;
+        return take_log(o, c);
     case PROXY:
         if (!lzr_proxy_range_ok(optarg)) {
             return wrong("--trusted-proxy must be an address or a range of them, got", optarg);

@@ -26,6 +26,9 @@ struct lzr_options {
     const char *url; /* of bdv: what the server's URLs begin with */
     const char *out; /* of bdv: the file; NULL is stdout */
     bool quiet;
+    bool cache_given; /* --cache */
+    const char *log_file; /* NULL: standard error */
+    bool log_json;
     const char *origins[64], *hosts[64], *proxies[64];
     const char *ops[64];
     const char *modules[64]; /* of -m */

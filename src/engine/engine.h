@@ -65,6 +65,7 @@
 #include "engine/pace.h"
 #include "engine/planner.h"
 #include "engine/pyenv.h"
+#include "engine/process.h"
 #include "engine/queue.h"
 #include "engine/slot.h"
 #include "engine/source.h"
@@ -124,7 +125,7 @@ struct lzr_worker {
     /* Guarded by the driver's mu. */
     enum lzr_worker_state state;
     pid_t pid;
-    int pidfd;
+    struct lzr_process process; /* the same, watched from when it is started */
     struct lzr_channel *channel;
     struct lzr_job jobs[LZR_PIPELINE]; /* in the order they were sent */
     unsigned njobs;
@@ -196,6 +197,7 @@ struct lzr_driver {
     struct lzr_pyenv pyenv;
     unsigned nworkers;
     uint64_t start_timeout_us;
+    uint64_t nofile; /* workers' soft limit of descriptors; 0: this process' own */
     uint64_t nonce;
     uint64_t *salts; /* by array id: part of ETags, the nonce of when it was made new last */
     uint64_t slot_bytes;               /* capacity of a slot: the largest block */

@@ -25,12 +25,12 @@ describe_exception = _tell.describe
 #: Returned by `compute` when the function wrote block.data itself.
 WRITTEN = object()
 
-_stores: list = []  # the arrays of each, or a _Stale; none of one that didn't load
-_told: set = set()  # arrays of which everything was said: several stores may have one
+_stores: list[Any] = []  # the arrays of each, or a _Stale; none of one that didn't load
+_told: set[Any] = set()  # arrays of which everything was said: several stores may have one
 _start: Sequence[int] = ()  # of the block that is being computed; jobs come one after another
 
 
-def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any = None,
+def load(stores: Sequence[tuple[Any, ...]], mode: int = _handover.OPEN, receive_facts: Any = None,
          make_memfd: Any = None, libraries: Any = None) -> list[str]:
     """Runs each store's file once and returns the manifests, in order. A path "data:FILE::PATH" is that of
     a data file, "found:PATH" a file of a folder, "module:NAME" what -m names; one without a name is an
@@ -82,7 +82,7 @@ def _load_or_not(name: str, path: str, ops: Sequence[str], follow: bool,
         return unloaded.note(name, path, found, e)
 
 
-def handover() -> tuple:
+def handover() -> tuple[Any, ...]:
     """What the loader has for the server, once all stores are loaded."""
     return _handover.CURRENT.finish()
 
@@ -162,7 +162,7 @@ def _load_data(name: str, spec: str, ops: Sequence[str], follow: bool) -> str:
         if changed is not None:
             _handover.CURRENT.keep_store(known)
             _stores.append(_Stale(known["manifest"], f"{changed}: {_opened.RELOAD}"))
-            return known["manifest"]
+            return str(known["manifest"])
     registry, started = Registry(), _opened.now_ns()
     with _opened.watch() as opened:
         path, content = _readers.build(name, spec, ops, registry, follow)
@@ -195,15 +195,16 @@ class _Stale:
 
 def dtype(store: int, array: int) -> np.dtype:
     """The declared dtype, byte order included."""
-    return _stores[store][array].dtype
+    made: np.dtype[Any] = _stores[store][array].dtype
+    return made
 
 
-def input_dtypes(store: int, array: int) -> list:
+def input_dtypes(store: int, array: int) -> list[Any]:
     """For each input the dtype in which its region comes: the input's, in the machine's byte order."""
     return [p.array.dtype.newbyteorder("=") for p in _stores[store][array].inputs]
 
 
-def compute(store: int, array: int, level: int, index: int, start: tuple, extent: tuple,
+def compute(store: int, array: int, level: int, index: int, start: tuple[Any, ...], extent: tuple[Any, ...],
             make_data: Callable[[], np.ndarray], inputs: Sequence[np.ndarray] = ()) -> Any:
     """Runs an array's function for one block. inputs: each input's region, writable. Returns its
     result, or WRITTEN."""

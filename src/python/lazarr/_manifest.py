@@ -55,7 +55,7 @@ def _codec(c: Any) -> Any:
     return None if c is None else dict(c.config)
 
 
-def entry(a: Array) -> dict:
+def entry(a: Array) -> dict[Any, Any]:
     """An array's part of the manifest, but for its digest."""
     out = {
         "path": a.path, "kind": a.kind, "source": a.is_source, "dtype": a.dtype.str,
@@ -78,7 +78,7 @@ def entry(a: Array) -> dict:
     return out
 
 
-def _input(p: Placed) -> dict:
+def _input(p: Placed) -> dict[Any, Any]:
     return {"array": p.array.path, "levels": list(p.levels), "axes": list(p.axes),
             "fixed": [None if f is None else [[_int(n) for n in pair] for pair in f] for f in p.fixed],
             "drop": list(p.drop), "halo": [list(h) for h in p.halo], "boundary": p.boundary}
@@ -110,7 +110,7 @@ def _dependency(d: Any, folders: Sequence[str]) -> bytes:
         raise StoreError(f"depends: {d!r} can't be read: {e}") from None
 
 
-def _own(a: Array, e: dict, text: str) -> str:
+def _own(a: Array, e: dict[Any, Any], text: str) -> str:
     """What an array's digest takes in of its entry, whose text is given."""
     if a.is_source:
         # Files with their size and mtime; arrays in memory only for being there: their place depends
@@ -140,8 +140,8 @@ def _texts(registry: Registry, store_digest: str, folders: Sequence[str]) -> "li
     """Each array's part of the manifest, in order. An array's digest takes in those of its inputs, so
     theirs are made first. A text is kept, not the dict that it is made of, which is ten times as
     large."""
-    digests: dict = {}
-    texts: dict = {}
+    digests: dict[Any, Any] = {}
+    texts: dict[Any, Any] = {}
     for first in registry.arrays:
         todo = [first]
         while todo:
@@ -213,7 +213,7 @@ def load_json(content: bytes, registry: Registry) -> None:
         for g in doc.get("groups") or []:
             if not isinstance(g, dict):
                 raise StoreError(f"groups must be objects, got {g!r}")
-            _array.group(g.get("path"), g.get("attributes"))
+            _array.group(g.get("path"), g.get("attributes"))  # type: ignore[arg-type]  # it refuses what is none  # type: ignore[arg-type]  # it refuses what is none
         for a in doc["arrays"]:
             if not isinstance(a, dict):
                 raise StoreError(f"arrays must be objects, got {a!r}")
@@ -222,7 +222,7 @@ def load_json(content: bytes, registry: Registry) -> None:
         _array.CURRENT.registry = previous
 
 
-def _load_levels(name: Any, a: dict, levels: list) -> None:
+def _load_levels(name: Any, a: dict[Any, Any], levels: list[Any]) -> None:
     """The levels that `lazarr describe` prints, as parameters."""
     if not levels or not all(isinstance(v, dict) for v in levels):
         raise StoreError(f'array "{name}": levels must be an integer or a list of objects')
@@ -238,11 +238,11 @@ def _load_levels(name: Any, a: dict, levels: list) -> None:
         a["levels"] = len(levels)
 
 
-def _load_array(a: dict) -> None:
+def _load_array(a: dict[Any, Any]) -> None:
     name = a.pop("path", None)
     function = a.pop("function", None)
     source = a.get("source") if isinstance(a.get("source"), str) else None
-    levels: Optional[list] = a.get("levels") if isinstance(a.get("levels"), list) else None
+    levels: Optional[list[Any]] = a.get("levels") if isinstance(a.get("levels"), list) else None
     if levels is not None:
         a.pop("levels")
         _load_levels(name, a, levels)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Callable, Sequence
+from typing import Any, Callable, Sequence
 
 from .. import _array, _manifest, _tell
 from .._array import Array, Registry
@@ -19,7 +19,7 @@ from . import trust
 from .file import Enough, File, why
 
 
-def build(name: str, spec: str, ops: Sequence[str], registry: Registry, follow: bool = False) -> tuple:
+def build(name: str, spec: str, ops: Sequence[str], registry: Registry, follow: bool = False) -> tuple[Any, ...]:
     """Makes the store of "data:FILE::PATH" in the registry. follow: files that it names may lie anywhere.
     Returns (the file's path, bytes that stand for it in digests)."""
     path, _, inner = spec[len("data:"):].rpartition("::")
@@ -87,4 +87,5 @@ def _add_op(f: File, op: str) -> None:
     own = op.rpartition(".")[2].rpartition(":")[2]
     for a in list(f.made):
         path = f.names.of(own if len(f.made) == 1 else f"{a.path}_{own}")
-        _array.array(path, **{"inputs": [a], **given})(function)
+        parameters: Any = {"inputs": [a], **given}
+        _array.array(path, **parameters)(function)

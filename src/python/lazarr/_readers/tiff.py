@@ -43,7 +43,7 @@ def tiff(f: File) -> None:
                 f.left_out(f"series{i}", why(e))
 
 
-def how_opened(f: File, file: Any, root: Any) -> dict:
+def how_opened(f: File, file: Any, root: Any) -> dict[Any, Any]:
     """What tifffile may take from the file: its OME-XML if that is sound, and the other files that it names
     if all of them are to be read."""
     if file.is_ome and root is None:
@@ -62,7 +62,7 @@ def how_opened(f: File, file: Any, root: Any) -> dict:
     return {"_multifile": True}
 
 
-def _series(f: File, tifffile: Any, file: Any, i: int, name: str, one: bool, how: dict,
+def _series(f: File, tifffile: Any, file: Any, i: int, name: str, one: bool, how: dict[Any, Any],
             root: Any) -> None:
     series = file.series[i]
     letters = series.axes.replace("S", "c").lower()
@@ -98,7 +98,7 @@ def _series(f: File, tifffile: Any, file: Any, i: int, name: str, one: bool, how
         else None, **parameters)
 
 
-def _axes(letters: str) -> tuple:
+def _axes(letters: str) -> tuple[Any, ...]:
     """The order that makes axes out of t, c, z, y, x of a series' own; (None, {}): they aren't."""
     known = [a for a in "tczyx" if a in letters]
     if len(set(letters)) != len(letters) or len(known) != len(letters) or not {"y", "x"} <= set(known):
@@ -106,8 +106,8 @@ def _axes(letters: str) -> tuple:
     return tuple(letters.index(a) for a in known), {"axes": "".join(known)}
 
 
-def _level(tifffile: Any, path: str, how: dict, i: int, k: int, shape: tuple, offset: Any, dtype: Any,
-           where: tuple) -> Any:
+def _level(tifffile: Any, path: str, how: dict[Any, Any], i: int, k: int, shape: tuple[Any, ...], offset: Any, dtype: Any,
+           where: tuple[Any, ...]) -> Any:
     """One level of a series: a map where it lies in one piece, else sliced through zarr, or in memory.
     where: the file that has it, which may be another one, and its byte order."""
     if offset is not None and math.prod(shape) > 0:

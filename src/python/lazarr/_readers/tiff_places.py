@@ -28,7 +28,7 @@ def ome(f: File, text: Any) -> Optional[Any]:
         return None
 
 
-def places(f: File, file: Any, i: int, root: Any) -> tuple:
+def places(f: File, file: Any, i: int, root: Any) -> tuple[Any, ...]:
     """(scale by axis, units by axis, channel names, attributes) as OME or ImageJ say them."""
     if root is not None:
         return _ome_places(root, i)
@@ -55,10 +55,10 @@ def places(f: File, file: Any, i: int, root: Any) -> tuple:
     return scale, units, names if isinstance(names, list) else [], {"tiff": kept} if kept else {}
 
 
-def _ome_places(root: Any, i: int) -> tuple:
-    scale: dict = {}
-    units: dict = {}
-    names: list = []
+def _ome_places(root: Any, i: int) -> tuple[Any, ...]:
+    scale: dict[Any, Any] = {}
+    units: dict[Any, Any] = {}
+    names: list[Any] = []
     try:
         images = [e for e in root.iter() if e.tag.endswith("}Image")]
         pixels = next(e for e in images[i] if e.tag.endswith("}Pixels"))
