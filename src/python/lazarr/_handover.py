@@ -190,7 +190,7 @@ class Handover:
         self.loaded = False  # another worker, the loader, has loaded: what it knows is on its way
         self._store = ""
         self._pool_before = 0  # bytes of the pool when the store's load began
-        self._others: set = set()  # keys of sources that other stores may have, too
+        self._others: set[Any] = set()  # keys of sources that other stores may have, too
 
     @property
     def store(self) -> str:
@@ -320,11 +320,11 @@ class Handover:
             assert self.known is not None
             self._others.update(k for k in self.known["sources"] if k.startswith(self.store + "/"))
 
-    def told(self, path: str) -> Optional[dict]:
+    def told(self, path: str) -> Optional[dict[Any, Any]]:
         """What is known of a source of this store."""
         return self.known["sources"].get(self._key(path)) if self.mode == LOADER and self.known else None
 
-    def share(self, path: str, told: Optional[dict]) -> None:
+    def share(self, path: str, told: Optional[dict[Any, Any]]) -> None:
         """A source of another store is one of this store, too."""
         if self.mode == LOADER and told is not None:
             assert self.known is not None

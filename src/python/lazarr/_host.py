@@ -15,9 +15,10 @@ import numpy as np
 
 from . import (_array, _block, _cast, _code, _handover, _imports, _manifest, _modules, _notes, _opened, _output,
                _tell, _unloaded)
-from ._array import Array, Registry
+from ._array import Array
 from ._block import Block
 from ._errors import NoArray, StoreError
+from ._registry import Registry
 
 #: What people are told of an exception.
 describe_exception = _tell.describe
@@ -116,13 +117,13 @@ def _load(name: str, path: str, found: bool = False) -> str:
     return text
 
 
-def _has_arrays(registry: Registry, names: dict, found: bool) -> bool:
+def _has_arrays(registry: Registry, names: dict[Any, Any], found: bool) -> bool:
     """A file of a folder that defines none, and has none by name, only uses other stores: a test of them."""
     return bool(registry.arrays) or bool(registry.imported) and \
         (not found or any(isinstance(v, Array) for v in list(names.values())))
 
 
-def _run(path: str, content: bytes, registry: Registry) -> dict:
+def _run(path: str, content: bytes, registry: Registry) -> dict[Any, Any]:
     """Runs a store's file, or reads a manifest. The names that it has made."""
     if not path.endswith(".py"):
         folders = [os.path.dirname(p) for p in (os.path.abspath(path), os.path.realpath(path))]
@@ -139,7 +140,7 @@ def _run(path: str, content: bytes, registry: Registry) -> dict:
     return vars(module)
 
 
-def _say(path: str, names: dict, registry: Registry) -> None:
+def _say(path: str, names: dict[Any, Any], registry: Registry) -> None:
     """What may surprise in a store that has loaded."""
     file = os.path.basename(path)
     place = _modules.MODULES.places.get(path)
