@@ -2,38 +2,17 @@
 
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "engine/store_path.h"
 
 /* Takes the last name off a path "/a/b"; "/" stays. */
 static void go_up(char *path)
 {
     char *slash = strrchr(path, '/');
     slash[slash == path ? 1 : 0] = '\0';
-}
-
-/* The absolute path without ".", ".." and double slashes, in room for all of both. */
-static void add_names(char *out, const char *path)
-{
-    size_t len = strlen(out);
-    while (*path != '\0') {
-        size_t n = strcspn(path, "/");
-        if (n == 2 && path[0] == '.' && path[1] == '.') {
-            go_up(out);
-            len = strlen(out);
-        } else if (n > 0 && !(n == 1 && path[0] == '.')) {
-            if (len > 1) {
-                out[len++] = '/';
-            }
-            memcpy(out + len, path, n);
-            len += n;
-            out[len] = '\0';
-        }
-        path += n + (path[n] == '/');
-    }
 }
 
 static bool is_package(const char *folder)
@@ -51,21 +30,12 @@ static bool is_package(const char *folder)
 
 char *lzr_root_of(const char *path)
 {
-    char *here = path[0] != '/' ? getcwd(NULL, 0) : NULL;
-    char *out = path[0] == '/' || here != NULL
-                    ? lzr_malloc((here != NULL ? strlen(here) : 0) + strlen(path) + 3)
-                    : NULL;
+    char *out = lzr_path_absolute(path);
     if (out != NULL) {
-        memcpy(out, "/", 2);
-        if (here != NULL) {
-            add_names(out, here);
-        }
-        add_names(out, path);
         go_up(out);
         while (strcmp(out, "/") != 0 && is_package(out)) {
             go_up(out);
         }
     }
-    free(here); /* getcwd's own allocation */
     return out;
 }

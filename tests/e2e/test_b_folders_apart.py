@@ -149,7 +149,7 @@ def folders(srv):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_all_kinds_of_stores(tmp_path, workers):
-    """JSON stores, packages and data files: a root has one process, and data files have one of
+    """JSON stores, packages, links and data files: a root has one process, and data files have one of
     their own, which sees nothing of what stores did to theirs."""
     one, two = tmp_path / "one", tmp_path / "two"
     write(one, helpers="V = 1.0\n", s1=plain(1), functions="import helpers\ndef f(block):\n    return helpers.V\n",
@@ -158,21 +158,23 @@ def test_all_kinds_of_stores(tmp_path, workers):
     write(two, helpers="V = 2.0\n", s2=plain(2))
     write(two / "pkg", helpers="V = 3.0\n", __init__="", s3=plain(3))  # its root is two
     write(two / "inner", helpers="V = 4.0\n", s4=plain(4))  # no package: a root of its own
+    links = write(tmp_path / "links", helpers="V = 5.0\n")
+    (links / "s5.py").symlink_to(two / "s2.py")  # its root is the link's folder
     (tmp_path / "d.zarr").mkdir()
     (tmp_path / "d.zarr/.zarray").write_text(json.dumps(
         {"zarr_format": 2, "shape": [4], "chunks": [1], "dtype": "<f4", "compressor": None, "fill_value": 0,
          "order": "C", "filters": None}))
     for i in range(4):
         (tmp_path / f"d.zarr/{i}").write_bytes(struct.pack("<f", 6))
-    stores = [one, two / "s2.py", two / "pkg/s3.py", two / "inner/s4.py", tmp_path / "d.zarr"]
+    stores = [one, two / "s2.py", two / "pkg/s3.py", two / "inner/s4.py", links / "s5.py", tmp_path / "d.zarr"]
     with lzr.Server(stores, "--workers", workers, "--cache", "0") as srv:
         data = srv.get("/zarr2/d.zarr/").text.split('href="')[1].split('"')[0].strip("/")
         for i in range(2):
-            assert [number(srv, s, i) for s in ("s1", "j1", "s2", "s4")] == [1, 1, 2, 4]
+            assert [number(srv, s, i) for s in ("s1", "j1", "s2", "s4", "s5")] == [1, 1, 2, 4, 5]
             assert number(srv, "s3", i) == 2.0  # `import helpers` from its root, not from its package
             assert set(lzr.read_array(srv, f"/zarr2/d.zarr/{data}")) == {6}
         assert srv.metric("worker_switches_total") >= 4
-        assert set(folders(srv)) <= {str(one), str(two), str(two / "inner"), ""}
+        assert set(folders(srv)) <= {str(one), str(two), str(two / "inner"), str(links), ""}
 
 
 def test_one_folder_changes_nothing(tmp_path):
