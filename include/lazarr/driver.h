@@ -213,7 +213,9 @@ struct lzr_pace {
 };
 
 struct lzr_array_stats {
-    uint64_t computed, failed, compute_us; /* blocks that a function was run for */
+    uint64_t computed, compute_us; /* blocks that a function was run for */
+    uint64_t failed;        /* chunks that couldn't be made, whatever of theirs or of what they
+                             * are made of failed; one whose failure is remembered counts once */
     uint64_t inputs_us;     /* waiting for a block's inputs, and putting them together */
     uint64_t read, read_us; /* chunks that the server read itself */
     uint64_t encoded, encoded_bytes, hits, misses;
