@@ -65,6 +65,7 @@ struct lzr_flight {
     uint32_t level;
     enum lzr_encoding encoding;
     uint64_t index;
+    uint32_t folder; /* of its store (folders.h): a worker that has it computes the chunk */
     const struct lzr_recipe *recipe;
     enum lzr_flight_state state;
     struct lzr_flight *hash_next;

@@ -89,6 +89,7 @@ static bool take_job(struct lzr_driver *d, struct lzr_worker *w, uint64_t seq, u
         w->jobs[0].deadline_us = lzr_now_us() + w->jobs[0].timeout_us;
     }
     w->jobs_done++;
+    w->used_us = lzr_now_us();
     if (w->most_jobs > 0 && w->jobs_done >= w->most_jobs && w->retire == NULL) {
         w->retire = "it has done the jobs that --worker-jobs allows";
         lzr_wake_supervisor(d);

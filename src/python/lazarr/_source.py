@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, cast
 import numpy as np
 
 from . import _calls, _cancel, _check, _handover, _opened, _spec, _typed
-from ._array import CURRENT, Array, Pending, label
+from ._array import CURRENT, Array, Pending
 from ._block import Block
 from ._errors import CastError, StoreError
 from ._levels import Level
+from ._registry import label
 from ._typed import Parameters
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class _Source:
         self.transpose = None if transpose is None else tuple(transpose)
         self.data: list[Any] = []  # of each level: where the server reads it, or None
         self.files: Optional[_opened.Files] = None  # that a worker reads, as the loader found them
-        self._told: Optional[dict] = None  # what the loader knows of it
+        self._told: Optional[dict[Any, Any]] = None  # what the loader knows of it
         self.__name__ = getattr(thing, "__name__", type(thing).__name__)
         self._was: Optional[list[Any]] = None  # shape and dtype of each level, when they were first opened
 
