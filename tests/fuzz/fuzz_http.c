@@ -63,7 +63,6 @@ static struct lzr_driver *make_driver(void)
     lzr_failures_init(&d->failures);
     lzr_drops_init(&d->drops);
     lzr_troubles_init(&d->troubles);
-    lzr_handover_init(&d->handover);
     d->codec_epoll = epoll_create1(EPOLL_CLOEXEC);
     d->supervisor_epoll = d->stop_fd = -1;
     d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -84,7 +83,9 @@ static struct lzr_driver *make_driver(void)
               d->manifest_lens != NULL && d->salts != NULL);
     d->manifests[0] = lzr_strdup(MANIFEST);
     d->manifest_lens[0] = sizeof MANIFEST - 1;
-    d->stores[0] = (struct lzr_named_store){.name = lzr_strdup("s"), .path = lzr_strdup("s.py")};
+    d->stores[0] = (struct lzr_named_store){
+        .name = lzr_strdup("s"), .path = lzr_strdup("s.py"), .root = lzr_strdup("")};
+    LZR_CHECK(lzr_folders_make(d, NULL) == LZR_OK && lzr_folders_map(d, NULL) == LZR_OK);
     static const char chunk[] = "bytes of one chunk: 0123456789";
     const struct lzr_chunk c = {lzr_catalog_array(d->catalog, 0), 0, LZR_ENC_ZARR, 0};
     struct lzr_cache_key k = lzr_cache_key_of(&c);
