@@ -133,6 +133,9 @@ void lzr_badhead_end(struct lzr_http_req *r)
     }
     said = ANSWERED;
     known = false;
+    if (r->line != NULL) {
+        r->line->request = NULL;
+    }
     if (r->method[0] == '\0') {
         (void)snprintf(r->method, sizeof r->method, "-"); /* the library doesn't say */
     }

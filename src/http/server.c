@@ -67,9 +67,6 @@ static void *begin(void *cls, const char *uri, struct MHD_Connection *conn)
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     r->line = info != NULL ? info->socket_context : NULL;
-    if (r->line != NULL) {
-        r->line->request = r;
-    }
     lzr_line_head(r->line, r);
     lzr_line_sends_earlier(r->line, r->begun_us + s->o.header_us); /* for the rest of the head */
     if (!r->refused) {
@@ -120,9 +117,6 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
         return;
     }
     *con_cls = NULL;
-    if (r->line != NULL) {
-        r->line->request = NULL;
-    }
     lzr_badhead_end(r);
     lzr_line_head(r->line, NULL);
     lzr_line_reads(r->line, NULL, 0);
