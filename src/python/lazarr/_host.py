@@ -41,7 +41,7 @@ def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any
     _code.RECORD.libraries = libraries
     _code.install()
     given = [path for name, path in stores if not name]
-    ops = [path for path in given if not path.startswith("--")]
+    ops = [path for path in given if path != "--follow"]
     follow = "--follow" in given
     named = [s for s in stores if s[0]]
     unloaded = _unloaded.Unloaded(len(named))
