@@ -26,7 +26,7 @@
  *                          that loaded more
  *   worker  UNPINNED       the last reference that user code kept to a slot is gone
  *   server  DROP_SLOT      the worker unmaps it and forgets it; never while it is pinned
- *   server  QUIT           finish the running job, run atexit functions, end
+ *   server  QUIT           finish the running job, end as an interpreter does
  *
  * Sources. One worker, the loader (LZR_CONFIG_LOADER), calls the functions that open sources.
  * Before READY it sends two sealed memfds: DATA with the bytes of all NumPy arrays among them (not
@@ -38,8 +38,9 @@
  * needs to keep, and is told to QUIT; a fresh worker takes its place.
  *
  * Keeping. A loader with LZR_CONFIG_KEEP is sent, behind CONFIG, RENEW (text: "store/path\0" of
- * each array that is made new; flags 1: DATA follows), the FACTS of the edition before, and its
- * DATA, if it has any: all other sources are as these say, and aren't opened.
+ * each array that is made new; flags LZR_RENEW_*: DATA follows; more RENEW come before all else),
+ * the FACTS of the edition before, and its DATA, if it has any: all other sources are as these say,
+ * and aren't opened.
  *
  * Claiming: the 64-bit word at offset `capacity` of the slot's memfd holds the number of the job
  * that may run. The worker compares it with seq and sets it to 0 in one atomic step; if it held
@@ -57,6 +58,17 @@
  * part privately and writably, so what user code writes there is its own, and forgets it
  * (MADV_DONTNEED) before it uses the slot for another job.
  *
+ * Versions. The server starts a worker with --version, its own; one of another, or whose package is
+ * of another, answers with LOAD_FAILED and LZR_LOAD_VERSIONS (an upgrade underneath a server that
+ * runs). type, version, len and flags stay where they are for ever: a worker that is sent another
+ * LZR_PROTOCOL_VERSION says so and ends with LZR_EXIT_VERSIONS.
+ *
+ * Printing: stdout and stderr are one pipe. What Python's streams write says of which block it is:
+ * each write is BEGIN '=' label END text BEGIN '.' END, at most PIPE_BUF bytes in all. An
+ * empty label is "of none". Text without marks (of C code, of children) is of the block that runs,
+ * or, where BEGIN '!' label END follows before it has been read, of that one. What looks like a
+ * mark and isn't one is text. Marks only decide which name stands before a line of the log.
+ *
  * The worker runs jobs one by one in the order they came; the server may send the next JOB while
  * one runs. A worker whose socket is closed ends at once.
  */
@@ -70,6 +82,9 @@
 
 #define LZR_PROTOCOL_VERSION 3
 #define LZR_WORKER_FD 3
+#define LZR_EXIT_VERSIONS 76
+/* What a worker's line about it begins with. */
+#define LZR_VERSIONS_DIFFER "versions differ"
 /* Bytes behind a slot's capacity: its memfd is so much longer. The first eight are the claim word.
  */
 #define LZR_SLOT_CONTROL 4096
@@ -80,6 +95,16 @@
  * "write all Python stacks to stderr". A worker that runs no job ignores the first. */
 #define LZR_SIGNAL_CANCEL 5
 #define LZR_SIGNAL_STACK 6
+/* The kernel's, to a worker whose server has ended: it ends with all of its process group. */
+#define LZR_SIGNAL_ALONE 7
+
+/* Marks in what is printed. */
+#define LZR_MARK_BEGIN '\x1d'
+#define LZR_MARK_END '\x1e'
+#define LZR_MARK_IS '='
+#define LZR_MARK_OVER '.'
+#define LZR_MARK_WAS '!'
+#define LZR_MAX_LABEL 400 /* bytes of a label, without control characters */
 
 enum lzr_msg_type {
     LZR_MSG_CONFIG = 1,
@@ -105,6 +130,11 @@ enum lzr_msg_type {
 #define LZR_CONFIG_FACTS 2u
 #define LZR_CONFIG_KEEP 4u  /* with LZR_CONFIG_LOADER: RENEW follows */
 #define LZR_CONFIG_KNOWN 8u /* with LZR_CONFIG_FACTS: those follow at once */
+/* Flags of LOAD_FAILED. */
+#define LZR_LOAD_VERSIONS 1u
+/* Flags of RENEW. */
+#define LZR_RENEW_DATA 1u
+#define LZR_RENEW_MORE 2u
 /* Flags of READY. */
 #define LZR_READY_END 1u
 

@@ -60,9 +60,12 @@
 #include "engine/flight.h"
 #include "engine/homes.h"
 #include "engine/keep.h"
+#include "engine/orphans.h"
+#include "engine/output.h"
 #include "engine/pace.h"
 #include "engine/planner.h"
 #include "engine/pyenv.h"
+#include "engine/process.h"
 #include "engine/queue.h"
 #include "engine/slot.h"
 #include "engine/source.h"
@@ -122,7 +125,7 @@ struct lzr_worker {
     /* Guarded by the driver's mu. */
     enum lzr_worker_state state;
     pid_t pid;
-    int pidfd;
+    struct lzr_process process; /* the same, watched from when it is started */
     struct lzr_channel *channel;
     struct lzr_job jobs[LZR_PIPELINE]; /* in the order they were sent */
     unsigned njobs;
@@ -164,15 +167,17 @@ struct lzr_worker {
     char *load_traceback;
     /* Only the supervisor's. */
     int output_fd; /* stdout and stderr of the process, or -1 */
-    struct lzr_buf output;
+    struct lzr_output output;
+    char mark[LZR_ORPHANS_MARK]; /* what this process starts has it (orphans.h) */
     uint64_t resident; /* bytes of memory of its own, when it was last looked at */
 };
 
 struct lzr_named_store {
     char *name, *path;
-    char *told; /* what workers are told in place of the path: "data:FILE::PATH", or "found:PATH" of
-                 * a folder's file; NULL: the path */
+    char *told; /* what workers are told in place of the path: "data:FILE::PATH", "found:PATH" of a
+                 * folder's file, "module:NAME" of -m; NULL: the path */
     bool data;  /* it is a data file */
+    bool made;  /* its name isn't its file's, which can't be one or is another store's */
 };
 
 struct lzr_driver {
@@ -192,6 +197,7 @@ struct lzr_driver {
     struct lzr_pyenv pyenv;
     unsigned nworkers;
     uint64_t start_timeout_us;
+    uint64_t nofile; /* workers' soft limit of descriptors; 0: this process' own */
     uint64_t nonce;
     uint64_t *salts; /* by array id: part of ETags, the nonce of when it was made new last */
     uint64_t slot_bytes;               /* capacity of a slot: the largest block */
@@ -207,7 +213,8 @@ struct lzr_driver {
     int task_fd; /* eventfd: counts flights in tasks */
 
     struct lzr_budget budget;
-    struct lzr_trim trim; /* only the supervisor's */
+    struct lzr_trim trim;       /* only the supervisor's */
+    struct lzr_orphans orphans; /* only the supervisor's */
     struct lzr_cache *cache;
     struct lzr_scratch_pool scratch; /* what codec threads work in */
     struct lzr_cache *decoded; /* chunks that regions share, decoded; NULL: not kept (inputs.h) */
@@ -412,7 +419,7 @@ void lzr_wake_supervisor(struct lzr_driver *d);
 int lzr_watch_process(struct lzr_driver *d, struct lzr_worker *w); /* supervisor, after a start */
 
 /* stores.c */
-enum lzr_code lzr_stores_find(const char *const *paths, size_t n, struct lzr_named_store **out,
+enum lzr_code lzr_stores_find(const struct lzr_driver_options *o, struct lzr_named_store **out,
                               size_t *nout, struct lzr_err *err);
 void lzr_stores_free(struct lzr_named_store *stores, size_t n);
 

@@ -1,6 +1,7 @@
 /* The supervisor: the one thread that starts workers, waits for their ends, reads what they print
  * and looks at deadlines. It never encodes and never waits for anything but its epoll set. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,7 +37,8 @@ int lzr_watch_process(struct lzr_driver *d, struct lzr_worker *w)
     struct epoll_event says = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = w};
     /* Its messages last: until they are read it isn't READY, and can be given up without a trace.
      */
-    if (w->pidfd < 0 || epoll_ctl(d->supervisor_epoll, EPOLL_CTL_ADD, w->pidfd, &p) != 0 ||
+    if (w->process.fd < 0 ||
+        epoll_ctl(d->supervisor_epoll, EPOLL_CTL_ADD, w->process.fd, &p) != 0 ||
         epoll_ctl(d->supervisor_epoll, EPOLL_CTL_ADD, w->output_fd, &o) != 0 ||
         epoll_ctl(d->codec_epoll, EPOLL_CTL_ADD, w->channel->fd, &says) != 0) {
         return -1;
@@ -44,11 +46,38 @@ int lzr_watch_process(struct lzr_driver *d, struct lzr_worker *w)
     return 0;
 }
 
-/* Prints whole lines; the rest waits for its newline, or is printed when the buffer is full. */
+/* A worker of another version says so at each start, the server once for all (code.h). */
+static bool said_already(struct lzr_driver *d, const struct lzr_worker *w, const char *text,
+                         size_t n)
+{
+    static const char line[] = "lazarr-worker: " LZR_VERSIONS_DIFFER;
+    if (n < sizeof line || memcmp(text, line, sizeof line - 1) != 0) {
+        return false;
+    }
+    pthread_mutex_lock(&d->mu);
+    bool known = w->refused;
+    pthread_mutex_unlock(&d->mu);
+    return known;
+}
+
+/* The block that a worker computes, as a line of the log has it; "" if there is none. */
+static void describe_running(struct lzr_driver *d, const struct lzr_worker *w, char *text, size_t n)
+{
+    text[0] = '\0';
+    pthread_mutex_lock(&d->mu);
+    const struct lzr_flight *f = w->njobs > 0 ? w->jobs[0].flight : NULL;
+    if (f != NULL) {
+        (void)snprintf(text, n, "%s/%s, chunk %llu", f->array->store->name, f->array->path,
+                       (unsigned long long)f->index);
+    }
+    pthread_mutex_unlock(&d->mu);
+}
+
+/* Says what a worker printed, line by line. last: it has ended. */
 static void read_output(struct lzr_driver *d, struct lzr_worker *w, bool last)
 {
-    char chunk[4096], who[32];
-    (void)snprintf(who, sizeof who, "worker %u", w->number);
+    char chunk[4096], running[LZR_MAX_LABEL + 1];
+    w->output.log = d->log;
     for (int turn = 0; turn < 16; turn++) {
         ssize_t n = read(w->output_fd, chunk, sizeof chunk);
         if (n <= 0) {
@@ -57,23 +86,12 @@ static void read_output(struct lzr_driver *d, struct lzr_worker *w, bool last)
             }
             break;
         }
-        if (w->output.len + (size_t)n > w->output.limit - 1) {
-            lzr_log_lines(d->log, LZR_LOG_INFO, who, w->output.data, w->output.len);
-            lzr_buf_clear(&w->output);
-        }
-        lzr_buf_add(&w->output, chunk, (size_t)n);
-        char *end = w->output.len > 0 ? memrchr(w->output.data, '\n', w->output.len) : NULL;
-        if (end != NULL) {
-            size_t whole = (size_t)(end - w->output.data) + 1;
-            lzr_log_lines(d->log, LZR_LOG_INFO, who, w->output.data, whole);
-            memmove(w->output.data, w->output.data + whole, w->output.len - whole + 1);
-            w->output.len -= whole;
+        if (!said_already(d, w, chunk, (size_t)n)) {
+            lzr_output_add(&w->output, chunk, (size_t)n);
         }
     }
-    if (last && w->output.len > 0) {
-        lzr_log_lines(d->log, LZR_LOG_INFO, who, w->output.data, w->output.len);
-        lzr_buf_clear(&w->output);
-    }
+    describe_running(d, w, running, sizeof running);
+    lzr_output_settle(&w->output, running, last);
 }
 
 static void describe_death(const siginfo_t *si, char *text, size_t n)
@@ -115,6 +133,18 @@ static void bury_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_job 
     lzr_flight_requeue(d, f);
 }
 
+/* Waits for a process that has ended, and ends all that it started. False: it hasn't ended. */
+static bool end_family(struct lzr_driver *d, const struct lzr_worker *w, siginfo_t *si)
+{
+    if (!lzr_process_ended(&w->process, si)) {
+        return false;
+    }
+    (void)kill(-w->pid, SIGKILL); /* before it is waited for: its number is still its group's */
+    (void)lzr_process_reap(&w->process, si);
+    lzr_orphans_seek(&d->orphans, w->mark, w->pid, lzr_now_us());
+    return true;
+}
+
 /* When a process has ended: its answers are read first, then its jobs are taken care of, then it is
  * started again, at once the first time and ever later if it keeps failing. */
 static void bury(struct lzr_driver *d, struct lzr_worker *w)
@@ -122,7 +152,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     struct lzr_request *list = NULL;
     siginfo_t si = {0};
     char how[256];
-    if (waitid(P_PIDFD, (id_t)w->pidfd, &si, WEXITED | WNOHANG) != 0 || si.si_pid == 0) {
+    if (!end_family(d, w, &si)) {
         return;
     }
     lzr_worker_read(d, w);
@@ -159,6 +189,9 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     } else if (d->opened && !d->closing && !starting && w->killed == LZR_KILLED_NOT &&
                w->retire == NULL) {
         lzr_log(d->log, LZR_LOG_WARN, "worker %u ended while idle: %s", w->number, how);
+    }
+    if (starting && si.si_code == CLD_EXITED && si.si_status == LZR_EXIT_VERSIONS) {
+        lzr_worker_outdated(d, w, "the worker program was replaced by one of another version");
     }
     if (starting) {
         w->failed_starts++;
@@ -259,16 +292,19 @@ void lzr_check_holds(struct lzr_driver *d, uint64_t now)
 }
 
 /* A process that can't be watched (no descriptor left) is ended here and tried again later. */
-static void give_up(struct lzr_driver *d, struct lzr_worker *w)
+static void give_up(struct lzr_driver *d, struct lzr_worker *w, int sys)
 {
-    lzr_log(d->log, LZR_LOG_ERROR, "worker %u can't be watched and is killed", w->number);
-    (void)kill(w->pid, SIGKILL);
+    struct lzr_err why;
+    errno = sys;
+    lzr_err_sys(&why, "a worker's process can't be watched");
+    lzr_log(d->log, LZR_LOG_ERROR, "worker %u is killed: %s", w->number, why.msg);
+    (void)kill(-w->pid, SIGKILL); /* it leads a group */
     while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR) {
     }
     pthread_mutex_lock(&w->read_mu);
     pthread_mutex_lock(&d->mu);
     lzr_worker_reset(w);
-    w->load_error = lzr_strdup("a worker's process can't be watched"); /* ends opening */
+    w->load_error = lzr_strdup(why.msg); /* ends opening */
     w->failed_starts++;
     w->restart_us = lzr_now_us() + 1000000;
     pthread_cond_broadcast(&d->started);
@@ -283,6 +319,7 @@ static void tick(struct lzr_driver *d)
         lzr_worker_measure(d, &d->workers[i]);
     }
     uint64_t now = lzr_now_us();
+    (void)lzr_orphans_look(&d->orphans, now);
     lzr_trim_look(&d->trim, now, atomic_load(&d->budget.used));
     pthread_mutex_lock(&d->mu);
     for (unsigned i = 0; i < d->nworkers; i++) {
@@ -309,7 +346,7 @@ static void tick(struct lzr_driver *d)
         if (start) {
             lzr_worker_start(d, w);
             if (w->pid > 0 && lzr_watch_process(d, w) != 0) {
-                give_up(d, w);
+                give_up(d, w, errno);
             }
         }
     }
@@ -343,6 +380,7 @@ static bool all_down(struct lzr_driver *d)
 void *lzr_supervisor_main(void *driver)
 {
     struct lzr_driver *d = driver;
+    lzr_orphans_init(&d->orphans);
     tick(d); /* starts the first workers */
     while (!all_down(d)) {
         struct epoll_event ev[32];
@@ -365,6 +403,9 @@ void *lzr_supervisor_main(void *driver)
             }
         }
         tick(d);
+    }
+    while (lzr_orphans_look(&d->orphans, lzr_now_us())) { /* bounded: LZR_ORPHANS_US */
+        (void)poll(NULL, 0, 5);
     }
     pthread_mutex_lock(&d->mu);
     d->supervisor_over = true;

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Callable, Sequence
+from typing import Any, Callable, Sequence
 
 from .. import _array, _manifest, _tell
 from .._array import Array, Registry
@@ -23,7 +23,7 @@ from .file import Enough, File, why
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def build(name: str, spec: str, ops: Sequence[str], registry: Registry, follow: bool = False) -> tuple:
+def build(name: str, spec: str, ops: Sequence[str], registry: Registry, follow: bool = False) -> tuple[Any, ...]:
     """Makes the store of "data:FILE::PATH" in the registry. follow: files that it names may lie anywhere.
     Returns (the file's path, bytes that stand for it in digests)."""
     path, _, inner = spec[len("data:"):].rpartition("::")

@@ -10,7 +10,7 @@ from .. import _masks, _spec
 from .._array import Array
 
 
-def variables(arrays: Sequence[Array]) -> list:
+def variables(arrays: Sequence[Array]) -> list[Any]:
     """The arrays that are data: neither coordinates nor what others name as theirs (bounds, a grid mapping);
     all, if none is."""
     named = set()
@@ -24,7 +24,7 @@ def variables(arrays: Sequence[Array]) -> list:
     return out or list(arrays)
 
 
-def taking(function: Callable[..., Any], a: Array) -> tuple:
+def taking(function: Callable[..., Any], a: Array) -> tuple[Any, ...]:
     """(the function with decoded data, the parameters of its array that follow from that)."""
     fill = a.fill_value if a.fill_given and a.kind == "plain" else None
     decode = _masks.decoder(a.attributes, a.dtype, fill) if a.kind == "plain" else None

@@ -48,9 +48,9 @@ class Names:
     """Paths in a store for names in a file, which may hold anything; no two are one."""
 
     def __init__(self) -> None:
-        self.given: dict = {}
-        self.taken: set = set()
-        self.next: dict = {}
+        self.given: dict[Any, Any] = {}
+        self.taken: set[Any] = set()
+        self.next: dict[Any, Any] = {}
 
     def of(self, name: str) -> str:
         """
@@ -60,7 +60,7 @@ class Names:
         """
         key = name.strip("/")
         if key in self.given:
-            return self.given[key]
+            return str(self.given[key])
         made = "/".join(self._segment(s) for s in key.split("/") if s) or ROOT
         if made in self.taken:
             stem = made[:-1] if made.endswith("_") else made
@@ -92,7 +92,7 @@ class File:
         self.given = said or given.Given([])
         self.path, self.inner, self.follow = path, inner.strip("/"), follow
         self.names = Names()
-        self.made: list = []  # the arrays
+        self.made: list[Any] = []  # the arrays
         self.seen = 0
 
     @property
@@ -138,7 +138,7 @@ class File:
         except StoreError as e:
             self.left_out(f"attributes of {path}", str(e))
 
-    def attributes(self, where: str, items: Any) -> dict:
+    def attributes(self, where: str, items: Any) -> dict[Any, Any]:
         """All attributes of `where` that JSON can have; each that is left out is said."""
         return attributes.attributes(items, lambda name, e: self.left_out(f"{where}: attribute {name}", e))
 

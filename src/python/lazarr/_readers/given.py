@@ -36,7 +36,7 @@ class Given:
         self.channels = _values(said.get("channels"), str, always=True)
         self.dtype = None if "dtype" not in said else _check.dtype(said["dtype"])
 
-    def applied(self, opener: Callable[[], Any], parameters: dict) -> tuple:
+    def applied(self, opener: Callable[[], Any], parameters: dict[Any, Any]) -> tuple[Any, ...]:
         """(opener, parameters) of a source with what was said in place of what its file says. Of axes in
         another order than lazarr's the array is transposed."""
         p = dict(parameters)
@@ -64,7 +64,7 @@ class Given:
             return value
         return [v for _, v in sorted(zip(self.axes, value), key=lambda pair: "tczyx".index(pair[0]))]
 
-    def _place(self, p: dict) -> None:
+    def _place(self, p: dict[Any, Any]) -> None:
         """Other axes: what was said of each by its letter stays with it."""
         axes = str(self.axes)
         order = sorted(range(len(axes)), key=lambda i: "tczyx".index(axes[i]))

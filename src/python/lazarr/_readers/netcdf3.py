@@ -54,7 +54,7 @@ def _one(value: Any) -> Any:
     return value.ravel()[0] if isinstance(value, np.ndarray) and value.size == 1 else value
 
 
-def _scipy(f: File) -> tuple:
+def _scipy(f: File) -> tuple[Any, ...]:
     warnings.filterwarnings("ignore", message="Cannot close a netcdf_file")  # maps of it are in use
     netcdf_file = importlib.import_module("scipy.io").netcdf_file
 
@@ -81,7 +81,7 @@ def _scipy(f: File) -> tuple:
     return variables, {k: _one(a) for k, a in file._attributes.items()}, values
 
 
-def _netcdf4(f: File) -> tuple:
+def _netcdf4(f: File) -> tuple[Any, ...]:
     try:
         module = importlib.import_module("netCDF4")
     except ImportError as e:
