@@ -45,12 +45,9 @@ static bool is_numbers(const char *text, bool whole)
     }
 }
 
-const char *lzr_data_option_take(struct lzr_data_options *o, const char *name, const char *value)
+/* What a value must be that isn't one; NULL where it is. */
+static const char *must_be(int which, const char *value)
 {
-    int which = 0;
-    while (which < LZR_DATA_OPTIONS - 1 && strcmp(names[which], name) != 0) {
-        which++;
-    }
     if (which == AXES && !is_axes(value)) {
         return "different letters out of t, c, z, y and x, with y and x";
     }
@@ -60,13 +57,26 @@ const char *lzr_data_option_take(struct lzr_data_options *o, const char *name, c
     if (which == CHUNKS && !is_numbers(value, true)) {
         return "integers >= 1 with commas between them";
     }
-    if (which != RAW && value[0] == '\0') {
-        return "a text";
+    return which != RAW && value[0] == '\0'                                  ? "a text"
+           : which != RAW && strlen(value) + 16 > (size_t)LZR_DATA_OPTION_TEXT ? "shorter"
+                                                                               : NULL;
+}
+
+int lzr_data_option_take(struct lzr_data_options *o, const char *name, const char *value)
+{
+    int which = 0;
+    while (which < LZR_DATA_OPTIONS - 1 && strcmp(names[which], name) != 0) {
+        which++;
     }
-    size_t room = sizeof o->texts[which];
-    int n = which == RAW ? snprintf(o->texts[which], room, "--raw")
-                         : snprintf(o->texts[which], room, "--%s=%s", name, value);
-    return n > 0 && (size_t)n < room ? NULL : "shorter";
+    const char *must = must_be(which, value);
+    if (must != NULL) {
+        (void)fprintf(stderr, "lazarr: --%s must be %s, got '%.200s' (lazarr --help says how)\n",
+                      name, must, value);
+        return 2;
+    }
+    (void)snprintf(o->texts[which], sizeof o->texts[which], "--%s%s%s", name,
+                   which == RAW ? "" : "=", which == RAW ? "" : value);
+    return 0;
 }
 
 size_t lzr_data_options_list(const struct lzr_data_options *o, const char **list, size_t n,

@@ -15,9 +15,9 @@ struct lzr_data_options {
     char texts[LZR_DATA_OPTIONS][LZR_DATA_OPTION_TEXT]; /* empty: not given */
 };
 
-/* Takes an option, whose value is NULL of --raw: NULL, or what the value must be, for "--axes must
- * be ..., got". name: without the hyphens, one of the seven. */
-const char *lzr_data_option_take(struct lzr_data_options *o, const char *name, const char *value);
+/* Takes an option, whose value is NULL of --raw: 0, or 2 for one that makes no sense, said on
+ * stderr. name: without the hyphens, one of the seven. */
+int lzr_data_option_take(struct lzr_data_options *o, const char *name, const char *value);
 
 /* Appends the texts of those that were given to a list of n, which has room for so many; returns
  * how many it has then. They are borrowed from *o. */

@@ -340,18 +340,6 @@ static int take_worker(struct lzr_options *o, int c)
     }
 }
 
-/* An option of data_options.h. */
-static int take_said(struct lzr_options *o, const char *name)
-{
-    char text[128];
-    const char *must = lzr_data_option_take(&o->data, name, optarg);
-    if (must == NULL) {
-        return 0;
-    }
-    (void)snprintf(text, sizeof text, "--%s must be %s, got", name, must);
-    return wrong(text, optarg);
-}
-
 /* Modules that are stores; and what is for data files: "module:function" beside them; what they
  * name may lie anywhere. */
 static int take_data(struct lzr_options *o, int c)
@@ -573,7 +561,9 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
             o->command = LZR_HELP;
             return 0;
         }
-        int rc = c == DATA ? take_said(o, serve_options[which].name) : take(o, c);
+        int rc = c == DATA
+                     ? lzr_data_option_take(&o->data, serve_options[which].name, optarg)
+                     : take(o, c);
         if (rc != 0) {
             return rc;
         }

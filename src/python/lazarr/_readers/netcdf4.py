@@ -52,7 +52,7 @@ class Conventions:
         names: list[Any] = self._own(d) or [self._name(dim) for dim in d.dims]
         if not any(names):
             return None
-        taken: set = set()
+        taken: set[Any] = set()
         for i, name in enumerate(names):
             if name in taken:
                 self.f.left_out(f"{where}: name of axis {i}", f"'{name}' is that of another of its axes")

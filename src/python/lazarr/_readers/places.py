@@ -119,8 +119,8 @@ def colour(value: Any) -> Optional[str]:
             return None
         return (found[1] if len(found[1]) == 6 else "".join(2 * d for d in found[1])).upper()
     if isinstance(value, (list, tuple, np.ndarray)) and len(value) in (3, 4):
-        parts = [number(v) for v in value[:3]]
-        if any(p is None or not 0 <= p <= 255 for p in parts):
+        parts = [-1.0 if p is None else p for p in map(number, value[:3])]
+        if not all(0 <= p <= 255 for p in parts):
             return None
         unit = all(p <= 1 for p in parts) and any(isinstance(v, (float, np.floating)) for v in value)
         return "".join(f"{int(p * 255 + .5) if unit else int(p):02X}" for p in parts)

@@ -16,11 +16,10 @@ MICROMETERS = {2: 25400.0, 3: 10000.0}
 class Said(NamedTuple):
     """What a file says of a series, as it says it: by axis, and of the channels as OMERO has them."""
 
-    scale: dict
-    units: dict
-    channels: list
-    attributes: dict
-    translation: dict[Any, Any] = {}
+    scale: dict[str, Any]
+    units: dict[str, Any]
+    channels: list[Any]
+    attributes: dict[str, Any]
 
 
 def ome(f: File, text: Any) -> Optional[Any]:
