@@ -60,10 +60,16 @@ static void *begin(void *cls, const char *uri, struct MHD_Connection *conn)
     if (has_many_parameters(r->raw)) {
         lzr_badhead_answer(r, 400, "too many parameters\n");
         end_connection(conn);
+    } else if (r->nraw > LZR_MAX_HEAD) {
+        lzr_badhead_long_line(r);
+        end_connection(conn);
     }
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     r->line = info != NULL ? info->socket_context : NULL;
+    if (r->line != NULL) {
+        r->line->request = r;
+    }
     lzr_line_head(r->line, r);
     lzr_line_sends_earlier(r->line, r->begun_us + s->o.header_us); /* for the rest of the head */
     if (!r->refused) {
@@ -114,6 +120,9 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
         return;
     }
     *con_cls = NULL;
+    if (r->line != NULL) {
+        r->line->request = NULL;
+    }
     lzr_badhead_end(r);
     lzr_line_head(r->line, NULL);
     lzr_line_reads(r->line, NULL, 0);
@@ -220,6 +229,10 @@ static void connection_changed(void *cls, struct MHD_Connection *conn, void **so
     } else {
         leave_crowd(s, conn);
         struct lzr_line *line = *socket_cls;
+        if (line != NULL && line->request != NULL) {
+            /* The library forgets one whose parameters don't fit into the connection's memory. */
+            completed(s, conn, &line->request, MHD_REQUEST_TERMINATED_WITH_ERROR);
+        }
         lzr_line_close(s->patience, &line);
         *socket_cls = NULL;
         atomic_fetch_sub(&s->connections, 1);
@@ -285,10 +298,14 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn, const char
         if (r->counted) {
             atomic_fetch_add(&r->server->active, 1);
         }
-        r->head = strcmp(method, "HEAD") == 0;
+        /* As the library sees it, which sends a body else: not "HEAD\0". */
+        r->head = strcmp(method, "HEAD") == 0 && url == method + sizeof "HEAD";
         r->head_seen = true;
         (void)snprintf(r->method, sizeof r->method, "%s", method);
         (void)snprintf(r->protocol, sizeof r->protocol, "%s", version);
+        if (r->refused) {
+            return MHD_NO; /* as it began, and has its answer */
+        }
         /* An answer queued in this first call would close the connection. */
         return lzr_refuse_early(r, method, url, version, &out) ? out : MHD_YES;
     case LZR_REQ_SEEN:
