@@ -36,8 +36,8 @@ struct lzr_driver_options {
     size_t nstores;
     const char *const *modules;
     size_t nmodules;
-    const char *const *ops; /* "module:function" of arrays computed beside data files; borrowed for
-                             * the driver's life */
+    const char *const *ops; /* "module:function" of arrays computed beside data files, and options
+                             * of those files, "--axes=zyx"; borrowed for the driver's life */
     size_t nops;
     bool follow; /* files that data files name may lie anywhere, not only below their folders */
     unsigned workers;          /* 0: as many as base/cores.h finds */

@@ -10,7 +10,7 @@
  *   server  CONFIG         text: "name\0path\0" for each store of the worker's folder; of a data
  *                          file the path is "data:FILE::PATH", of a file that was found in a folder
  *                          "found:PATH"; behind them "\0module:function\0" for each --op,
- *                          "\0--follow\0" if that is given.
+ *                          "\0--follow\0" if that is given, "\0--axes=zyx\0" and the like.
  *                          `total` bytes in all, of which this packet has the first
  *   worker  MORE           while it has fewer: `bytes` is how many it has
  *   server  CONFIG         ... and the server sends those from there on

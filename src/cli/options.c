@@ -35,6 +35,9 @@ static const char help[] =
     "  --worker-age SECONDS    a worker is replaced at this age (never)\n"
     "  --op MODULE:FUNCTION    beside a data file's arrays, this function of each (block, data);\n"
     "                          may be repeated\n"
+    "  --axes zyx  --scale 2,.5,.5  --units um  --channels DAPI,GFP  --chunks 64,64,64\n"
+    "  --dtype float32         what a data file doesn't say, or says otherwise\n"
+    "  --raw                   --op gets a file's values as they are stored, and all its arrays\n"
     "  --follow                files that a data file names (links, external storage) are read\n"
     "                          wherever they lie, not only below its folder\n"
     "  --cache SIZE            byte budget, e.g. 512MiB (1GiB, at most half of what a control\n"
@@ -161,6 +164,7 @@ enum {
     ORIGIN,
     OP,
     FOLLOW,
+    DATA,
     ALLOW_HOST,
     TOKEN,
     TOKEN_FILE,
@@ -196,6 +200,13 @@ static const struct option serve_options[] = {
     {"allow-origin", required_argument, NULL, ORIGIN},
     {"op", required_argument, NULL, OP},
     {"follow", no_argument, NULL, FOLLOW},
+    {"axes", required_argument, NULL, DATA},
+    {"scale", required_argument, NULL, DATA},
+    {"units", required_argument, NULL, DATA},
+    {"channels", required_argument, NULL, DATA},
+    {"chunks", required_argument, NULL, DATA},
+    {"dtype", required_argument, NULL, DATA},
+    {"raw", no_argument, NULL, DATA},
     {"allow-host", required_argument, NULL, ALLOW_HOST},
     {"token", required_argument, NULL, TOKEN},
     {"token-file", required_argument, NULL, TOKEN_FILE},
@@ -348,7 +359,7 @@ static int take_data(struct lzr_options *o, int c)
     if (colon == NULL || colon == optarg || colon[1] == '\0' || strchr(colon + 1, ':') != NULL) {
         return wrong("--op must be module:function, got", optarg);
     }
-    if (o->driver.nops == sizeof o->ops / sizeof o->ops[0]) {
+    if (o->driver.nops == sizeof o->ops / sizeof o->ops[0] - LZR_DATA_OPTIONS) {
         return wrong("too many --op, at", optarg);
     }
     o->ops[o->driver.nops++] = optarg;
@@ -535,11 +546,11 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
     if (o->command == LZR_SERVE && strcmp(command, "serve") != 0) {
         return wrong("unknown command", command);
     }
-    int c;
+    int c, which = 0;
     const char *letters = o->command == LZR_BDV ? ":hm:o:" : ":hm:";
     opterr = 0;
     optind = 2;
-    while ((c = getopt_long(argc, argv, letters, serve_options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, letters, serve_options, &which)) != -1) {
         if (c == '?') {
             return wrong("unknown option", argv[optind - 1]);
         }
@@ -550,11 +561,15 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
             o->command = LZR_HELP;
             return 0;
         }
-        int rc = take(o, c);
+        int rc = c == DATA
+                     ? lzr_data_option_take(&o->data, serve_options[which].name, optarg)
+                     : take(o, c);
         if (rc != 0) {
             return rc;
         }
     }
+    o->driver.nops = lzr_data_options_list(&o->data, o->ops, o->driver.nops,
+                                           sizeof o->ops / sizeof o->ops[0]);
     int left = argc - optind, given = left + (int)o->driver.nmodules;
     if (o->command == LZR_GET || o->command == LZR_BDV) {
         if (left < 1 || given != 2) {

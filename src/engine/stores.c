@@ -50,9 +50,11 @@ static size_t stem_length(const char *file)
 /* Data files that are served as they are (lazarr/_readers); the longer ends first. */
 static size_t data_stem_length(const char *file)
 {
-    static const char *const ends[] = {".ome.zarr", ".zarr",    ".n5",       ".npy",  ".nii.gz",
-                                       ".nii",      ".h5",      ".hdf",      ".hdf5", ".he5",
-                                       ".nc",       ".ome.tif", ".ome.tiff", ".tif",  ".tiff"};
+    static const char *const ends[] = {
+        ".ome.zarr", ".zarr", ".n5",  ".npy", ".nii.gz", ".nii",  ".h5",      ".hdf",
+        ".hdf5",     ".he5",  ".nxs", ".mat", ".h5ad",   ".ims",  ".nc",      ".nc4",
+        ".cdf",      ".svs",  ".btf", ".tf8", ".ndpi",   ".lsm",  ".ome.tif", ".ome.tiff",
+        ".ome.btf",  ".tif",  ".tiff"};
     return before_end(file, ends, sizeof ends / sizeof ends[0]);
 }
 

@@ -84,7 +84,7 @@ static struct lzr_driver *make_driver(void)
     d->manifests[0] = lzr_strdup(MANIFEST);
     d->manifest_lens[0] = sizeof MANIFEST - 1;
     d->stores[0] = (struct lzr_named_store){
-        .name = lzr_strdup("s"), .path = lzr_strdup("s.py"), .root = lzr_strdup("/")};
+        .name = lzr_strdup("s"), .path = lzr_strdup("s.py"), .root = lzr_strdup("")};
     LZR_CHECK(lzr_folders_make(d, NULL) == LZR_OK && lzr_folders_map(d, NULL) == LZR_OK);
     static const char chunk[] = "bytes of one chunk: 0123456789";
     const struct lzr_chunk c = {lzr_catalog_array(d->catalog, 0), 0, LZR_ENC_ZARR, 0};

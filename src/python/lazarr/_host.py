@@ -42,7 +42,7 @@ def load(stores: Sequence[tuple[Any, ...]], mode: int = _handover.OPEN, receive_
     _code.RECORD.libraries = libraries
     _code.install()
     given = [path for name, path in stores if not name]
-    ops = [path for path in given if not path.startswith("--")]
+    ops = [path for path in given if path != "--follow"]
     follow = "--follow" in given
     named = [s for s in stores if s[0]]
     _output.names[:] = [name for name, _ in named]

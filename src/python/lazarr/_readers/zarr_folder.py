@@ -5,7 +5,7 @@ import os
 from typing import Any, Iterator, Optional
 
 from .._errors import StoreError
-from . import attributes, ngff, trust, zarr_open
+from . import attributes, masks, ngff, trust, zarr_open
 from .file import File
 
 
@@ -132,8 +132,9 @@ def _array(f: File, node: Node, one: bool) -> None:
     if not isinstance(dims, list) or not dims or not all(isinstance(d, str) and d for d in dims) \
             or len(set(dims)) != len(dims):
         dims = None
-    (f.add if one else f.try_add)(node.path, node.open, attributes=f.attributes(node.path or "/", kept),
-                                  dims=dims and tuple(dims), fill_value=node.fill)
+    kept = f.attributes(node.path or "/", kept)
+    (f.add if one else f.try_add)(node.path, node.open, attributes=kept, dims=dims and tuple(dims),
+                                  fill_value=masks.zarr(f, node.path or "/", node.meta, kept, dims))
 
 
 def _group(f: File, node: Node, image: Optional[Any]) -> Iterator[tuple[Any, ...]]:
