@@ -63,6 +63,7 @@ static const char help[] =
     "                          this machine and trusted proxies; 0: any)\n"
     "  --http-threads N        threads that answer (2)\n"
     "  --start-timeout SECONDS until a worker must have loaded the stores (300)\n"
+    "  --read-timeout SECONDS  until a file system must have answered a read (60)\n"
     "  --core-dumps            a crash of the server may leave a core file (never)\n"
     "  --no-access-log         no line a request\n"
     "  --quiet                 only warnings and errors\n";
@@ -167,6 +168,7 @@ enum {
     HEAD_WAIT,
     THREADS,
     START_TIMEOUT,
+    READ_TIMEOUT,
     ORDER,
     WORKER_MEMORY,
     HEADER_TIMEOUT,
@@ -203,6 +205,7 @@ static const struct option serve_options[] = {
     {"client-connections", required_argument, NULL, CLIENT_CONNECTIONS},
     {"http-threads", required_argument, NULL, THREADS},
     {"start-timeout", required_argument, NULL, START_TIMEOUT},
+    {"read-timeout", required_argument, NULL, READ_TIMEOUT},
     {"order", required_argument, NULL, ORDER},
     {"worker-memory", required_argument, NULL, WORKER_MEMORY},
     {"worker-jobs", required_argument, NULL, WORKER_JOBS},
@@ -278,6 +281,10 @@ static int take_worker(struct lzr_options *o, int c)
         return seconds(optarg, &o->driver.start_timeout_us)
                    ? 0
                    : wrong("--start-timeout must be seconds, got", optarg);
+    case READ_TIMEOUT:
+        return seconds(optarg, &o->driver.read_timeout_us) && o->driver.read_timeout_us > 0
+                   ? 0
+                   : wrong("--read-timeout must be seconds, more than 0, got", optarg);
     case HEADER_TIMEOUT:
         return seconds(optarg, &o->server.header_us)
                    ? 0

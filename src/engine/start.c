@@ -19,7 +19,6 @@
 #include "engine/inputs.h"
 #include "engine/unloaded.h"
 #include "store/codec.h"
-#include "store/cost.h"
 
 /* How often an opening looks whether it is given up, and an end whether it takes too long. */
 #define LOOK_NS 100000000
@@ -122,8 +121,7 @@ static enum lzr_code start_threads(struct lzr_driver *d, struct lzr_err *err)
     return LZR_OK;
 }
 
-/* With mu: until something may have changed, or for LOOK_NS. */
-static void await_a_while(struct lzr_driver *d)
+void lzr_await_a_while(struct lzr_driver *d)
 {
     struct timespec ts;
     LZR_CHECK(clock_gettime(CLOCK_MONOTONIC, &ts) == 0);
@@ -140,7 +138,7 @@ static void await_news(struct lzr_driver *d, const atomic_bool *cancel)
     if (cancel == NULL) {
         pthread_cond_wait(&d->started, &d->mu);
     } else {
-        await_a_while(d);
+        lzr_await_a_while(d);
     }
 }
 
@@ -279,31 +277,6 @@ static void make_decoded(struct lzr_driver *d)
     }
 }
 
-/* A viewer's first picture is of the coarsest levels: where those cost much, their author is told.
- */
-static void say_cost(void *ctx, const struct lzr_cost *c)
-{
-    struct lzr_driver *d = ctx;
-    lzr_log(
-        d->log, LZR_LOG_WARN,
-        "%s/%s: a chunk of its coarsest level takes %llu blocks, most of \"%s\"; levels of that "
-        "one which aren't made of its finest spare them: pyramid=\"each\", or a file's own (said "
-        "from %d on)",
-        c->array->store->name, c->array->path, (unsigned long long)c->blocks, c->most->path,
-        LZR_COSTLY_BLOCKS + 1);
-}
-
-static void say_costs(struct lzr_driver *d)
-{
-    struct lzr_err err;
-    for (size_t i = 0; i < d->nstores; i++) {
-        if (lzr_cost_check(lzr_catalog_store(d->catalog, i), LZR_COSTLY_BLOCKS, say_cost, d,
-                           &err) != LZR_OK) {
-            lzr_log(d->log, LZR_LOG_WARN, "%s", err.msg);
-        }
-    }
-}
-
 static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options *o,
                           char **traceback, struct lzr_err *err)
 {
@@ -338,12 +311,16 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
     }
     pthread_mutex_unlock(&d->mu);
     code = code == LZR_OK ? lzr_files_open(&d->files, d->catalog, lzr_keep_file, d, err) : code;
+    if (code == LZR_OK && !lzr_reads_init(d)) {
+        code = lzr_err_set(err, LZR_E_NOMEM, "no memory for what is known of files");
+    }
+    lzr_reads_provide(d);
     for (unsigned i = 0; i < d->nworkers && code == LZR_OK; i++) {
         lzr_worker_provide_slots(d, &d->workers[i]);
     }
     if (code == LZR_OK) {
         lzr_keep_chunks(d);
-        say_costs(d);
+        lzr_say_costs(d);
         lzr_unloaded_say(d);
     }
     return code;
@@ -385,6 +362,10 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     d->codec_epoll = d->supervisor_epoll = d->wake_fd = d->stop_fd = d->task_fd = -1;
     LZR_ZERO(pthread_mutex_init(&d->mu, NULL));
     LZR_ZERO(pthread_cond_init(&d->started, NULL));
+    LZR_ZERO(pthread_cond_init(&d->reads.work, NULL));
+    d->reads.timeout_us = d->files.timeout_us = o->read_timeout_us;
+    d->reads.left = d->files.left = o->left;
+    d->files.cancel = o->cancel;
     lzr_failures_init(&d->failures);
     lzr_drops_init(&d->drops);
     lzr_troubles_init(&d->troubles);
@@ -393,7 +374,7 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     d->nops = o->nops;
     d->follow = o->follow;
     d->kept = (struct lzr_keep){.old = o->keep, .renew = o->renew, .nrenew = o->nrenew};
-    enum lzr_code code = lzr_stores_find(o->stores, o->nstores, &d->stores, &d->nstores, err);
+    enum lzr_code code = lzr_find_stores(d, o, err);
     bool data = o->nops == 0;
     for (size_t i = 0; i < d->nstores; i++) {
         data = data || d->stores[i].data;
@@ -406,7 +387,7 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
         code = lzr_config_make(d, err);
     }
     if (code == LZR_OK) {
-        code = lzr_pyenv_choose(o->python, exe, o->cancel, &d->pyenv, err);
+        code = lzr_find_python(d, o, exe, err);
     }
     if (code == LZR_OK) {
         d->manifests = lzr_calloc(d->nstores, sizeof *d->manifests);
@@ -489,7 +470,7 @@ static void await_supervisor(struct lzr_driver *d, uint64_t until)
         for (unsigned i = 0; i < d->nworkers && lzr_now_us() > until; i++) {
             lzr_worker_kill(d, &d->workers[i]);
         }
-        await_a_while(d);
+        lzr_await_a_while(d);
     }
     pthread_mutex_unlock(&d->mu);
     LZR_ZERO(pthread_join(d->supervisor, NULL));
@@ -551,6 +532,13 @@ void lzr_driver_close(struct lzr_driver **dp)
     if (d->ncodecs > 0) {
         stop_threads(d);
     }
+    if (lzr_reads_close(d)) {
+        lzr_driver_release(d);
+    } /* else the last thread that it leaves behind does */
+}
+
+void lzr_driver_release(struct lzr_driver *d)
+{
     lzr_planner_release(d);
     remove_flights(d);
     if (d->flights.buckets != NULL) {
@@ -572,6 +560,7 @@ void lzr_driver_close(struct lzr_driver **dp)
     lzr_failures_release(&d->failures);
     lzr_code_release(&d->code);
     lzr_files_release(&d->files);
+    lzr_reads_release(d);
     lzr_keep_release(&d->kept);
     lzr_free(d->salts);
     lzr_drops_release(&d->drops);
@@ -595,6 +584,7 @@ void lzr_driver_close(struct lzr_driver **dp)
         }
     }
     LZR_ZERO(pthread_cond_destroy(&d->started));
+    LZR_ZERO(pthread_cond_destroy(&d->reads.work));
     LZR_ZERO(pthread_mutex_destroy(&d->mu));
     lzr_free(d);
 }

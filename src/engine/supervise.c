@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -76,9 +77,14 @@ static void read_output(struct lzr_driver *d, struct lzr_worker *w, bool last)
     }
 }
 
-static void describe_death(const siginfo_t *si, char *text, size_t n)
+/* rc, si: what waitid has answered. */
+static void describe_death(int rc, const siginfo_t *si, char *text, size_t n)
 {
-    if (si->si_code == CLD_EXITED) {
+    if (rc != 0) {
+        (void)snprintf(text, n, "it has ended, and how isn't known");
+    } else if (si->si_pid == 0) {
+        (void)snprintf(text, n, "it was killed");
+    } else if (si->si_code == CLD_EXITED) {
         (void)snprintf(text, n, "it ended with status %d", si->si_status);
     } else {
         (void)snprintf(text, n, "it was ended by signal %d (SIG%s)", si->si_status,
@@ -115,22 +121,90 @@ static void bury_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_job 
     lzr_flight_requeue(d, f);
 }
 
+/* A process that was killed and isn't gone, or is dead and can't be waited for, since a debugger or
+ * the kernel holds it: it is left to itself, and waited for when that can be. */
+static void write_off(struct lzr_driver *d, const struct lzr_worker *w)
+{
+    unsigned i = 0;
+    while (i < LZR_LOST && d->lost[i] != 0) {
+        i++;
+    }
+    if (i < LZR_LOST) {
+        d->lost[i] = w->pid;
+    }
+    lzr_log(d->log, LZR_LOG_ERROR,
+            "worker %u (process %d) was killed and doesn't go: a debugger or the kernel holds it; "
+            "it is written off",
+            w->number, (int)w->pid);
+}
+
+static void wait_for_lost(struct lzr_driver *d)
+{
+    for (unsigned i = 0; i < LZR_LOST; i++) {
+        if (d->lost[i] != 0 && waitpid(d->lost[i], NULL, WNOHANG) != 0) {
+            d->lost[i] = 0;
+        }
+    }
+}
+
+/* Its end was seen, but it can't be waited for: no more events of that, which would never end. It
+ * is looked at with every tick. */
+static void await_end(struct lzr_driver *d, struct lzr_worker *w)
+{
+    (void)epoll_ctl(d->supervisor_epoll, EPOLL_CTL_DEL, w->pidfd, NULL);
+    pthread_mutex_lock(&d->mu);
+    w->state = LZR_WORKER_ENDING;
+    w->unseen = true;
+    w->killed_us = w->killed_us != 0 ? w->killed_us : lzr_now_us();
+    pthread_mutex_unlock(&d->mu);
+}
+
+/* The process ended before it had loaded the stores. With mu. */
+static void note_failed_start(struct lzr_driver *d, struct lzr_worker *w, const char *how)
+{
+    w->failed_starts++;
+    if (!w->said_why || w->load_error == NULL) {
+        char text[320];
+        (void)snprintf(text, sizeof text, "the worker died while it loaded the stores: %s",
+                       how);
+        lzr_worker_forget_why(w);
+        w->load_error = lzr_strdup(text);
+    }
+    if (d->opened && !d->closing && w->killed != LZR_KILLED_CODE) {
+        lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s%s%s", w->number, w->load_error,
+                w->load_traceback != NULL ? "\n" : "",
+                w->load_traceback != NULL ? w->load_traceback : "");
+    }
+    if (w->failed_starts >= LZR_CODE_STARTS && !w->refused) {
+        (void)snprintf(d->code.why, sizeof d->code.why,
+                       "no worker can be started any more: %.300s; " LZR_RELOAD_WITH,
+                       w->load_error != NULL ? w->load_error : how);
+    }
+}
+
 /* When a process has ended: its answers are read first, then its jobs are taken care of, then it is
- * started again, at once the first time and ever later if it keeps failing. */
-static void bury(struct lzr_driver *d, struct lzr_worker *w)
+ * started again, at once the first time and ever later if it keeps failing. lost: it isn't waited
+ * for any longer. */
+static void bury(struct lzr_driver *d, struct lzr_worker *w, bool lost)
 {
     struct lzr_request *list = NULL;
     siginfo_t si = {0};
     char how[256];
-    if (waitid(P_PIDFD, (id_t)w->pidfd, &si, WEXITED | WNOHANG) != 0 || si.si_pid == 0) {
+    int rc = waitid(P_PIDFD, (id_t)w->pidfd, &si, WEXITED | WNOHANG);
+    if (rc == 0 && si.si_pid == 0 && !lost) {
+        await_end(d, w);
         return;
     }
     lzr_worker_read(d, w);
     read_output(d, w, true);
-    describe_death(&si, how, sizeof how);
+    describe_death(rc, &si, how, sizeof how);
+    if (rc == 0 && si.si_pid == 0) {
+        write_off(d, w);
+    }
     pthread_mutex_lock(&w->read_mu); /* nobody is between taking a message and applying it */
     pthread_mutex_lock(&d->mu);
-    if (w->killed_why[0] != '\0' && si.si_code == CLD_KILLED && si.si_status == SIGKILL) {
+    if (w->killed_why[0] != '\0' &&
+        (si.si_pid == 0 || (si.si_code == CLD_KILLED && si.si_status == SIGKILL))) {
         (void)snprintf(how, sizeof how, "%s", w->killed_why); /* not "SIGKILL" */
     }
     bool starting = !w->loaded; /* its state may say ENDING by now */
@@ -161,24 +235,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
         lzr_log(d->log, LZR_LOG_WARN, "worker %u ended while idle: %s", w->number, how);
     }
     if (starting) {
-        w->failed_starts++;
-        if (!w->said_why || w->load_error == NULL) {
-            char text[320];
-            (void)snprintf(text, sizeof text, "the worker died while it loaded the stores: %s",
-                           how);
-            lzr_worker_forget_why(w);
-            w->load_error = lzr_strdup(text);
-        }
-        if (d->opened && !d->closing && w->killed != LZR_KILLED_CODE) {
-            lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s%s%s", w->number, w->load_error,
-                    w->load_traceback != NULL ? "\n" : "",
-                    w->load_traceback != NULL ? w->load_traceback : "");
-        }
-        if (w->failed_starts >= LZR_CODE_STARTS && !w->refused) {
-            (void)snprintf(d->code.why, sizeof d->code.why,
-                           "no worker can be started any more: %.300s; " LZR_RELOAD_WITH,
-                           w->load_error != NULL ? w->load_error : how);
-        }
+        note_failed_start(d, w, how);
     }
     unsigned shift = w->failed_starts > 9 ? 9 : w->failed_starts;
     uint64_t wait = w->failed_starts == 0 ? 0 : UINT64_C(50000) << shift;
@@ -263,7 +320,14 @@ static void give_up(struct lzr_driver *d, struct lzr_worker *w)
 {
     lzr_log(d->log, LZR_LOG_ERROR, "worker %u can't be watched and is killed", w->number);
     (void)kill(w->pid, SIGKILL);
-    while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR) {
+    const struct timespec pause = {.tv_nsec = 10000000};
+    uint64_t until = lzr_now_us() + LZR_LOST_US;
+    while (waitpid(w->pid, NULL, WNOHANG) == 0) {
+        if (lzr_now_us() >= until) {
+            write_off(d, w);
+            break;
+        }
+        (void)nanosleep(&pause, NULL);
     }
     pthread_mutex_lock(&w->read_mu);
     pthread_mutex_lock(&d->mu);
@@ -292,17 +356,25 @@ static void tick(struct lzr_driver *d)
         check_waiters(d, now, &list);
     }
     lzr_check_holds(d, now);
+    lzr_reads_check(d, now, &list);
     lzr_code_check(d, &list);
     lzr_say_drops(d, now, d->closing);
     lzr_dispatch(d, &list);
     pthread_mutex_unlock(&d->mu);
     lzr_complete(list);
+    lzr_reads_provide(d);
+    wait_for_lost(d);
     for (unsigned i = 0; i < d->nworkers; i++) {
         struct lzr_worker *w = &d->workers[i];
         pthread_mutex_lock(&d->mu);
         bool opened = d->opened;
+        bool lost = w->pid > 0 && w->killed_us != 0 && now >= w->killed_us + LZR_LOST_US;
+        bool unseen = w->pid > 0 && w->unseen;
         bool start = w->state == LZR_WORKER_DOWN && now >= w->restart_us && !d->closing;
         pthread_mutex_unlock(&d->mu);
+        if (lost || unseen) {
+            bury(d, w, lost);
+        }
         if (opened) {
             lzr_worker_provide_slots(d, w); /* that pins took, or that couldn't be made */
         }
@@ -361,7 +433,7 @@ void *lzr_supervisor_main(void *driver)
             if ((ev[i].data.u64 & 1) == ABOUT_OUTPUT) {
                 read_output(d, w, false);
             } else {
-                bury(d, w);
+                bury(d, w, false);
             }
         }
         tick(d);

@@ -70,7 +70,9 @@ void lzr_worker_reset(struct lzr_worker *w)
     w->pid = -1;
     w->state = LZR_WORKER_DOWN;
     w->killed = LZR_KILLED_NOT;
-    w->full_us = w->dump_us = w->quit_us = w->resident = w->slots_us = 0;
+    w->full_us = w->dump_us = w->quit_us = w->killed_us = w->resident = w->slots_us = 0;
+    w->late_reads = 0;
+    w->unread = w->unseen = false;
     w->retire = NULL;
     w->stray = false;
     if (w->code != NULL) {
@@ -107,6 +109,7 @@ void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w)
             lzr_log(d->log, LZR_LOG_DEBUG, "worker %u is gone already", w->number);
         }
         w->state = LZR_WORKER_ENDING;
+        w->killed_us = w->killed_us != 0 ? w->killed_us : lzr_now_us();
     }
 }
 
