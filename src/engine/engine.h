@@ -30,13 +30,15 @@
  *   pace.c       ... how long blocks take, and what that says of one that nobody waits for
  *   drops.c      ... which chunks were dropped while they ran, until somebody has got them
  *   worker.c     starting a process; its slots
+ *   starter.c    ... by a thread that may have to wait for its file system
  *   load.c       what a starting one says of its stores
  *   keep.c       an edition that keeps what another one has of some arrays
  *   code.c       which code the edition runs, and workers that run another
  *
  * Threads. Callers (HTTP) come in through driver.c. `codec threads` wait for workers' messages in
- * one epoll set and encode. The `supervisor` is the only one that starts processes (a worker dies
- * with the thread that started it) and waits for them.
+ * one epoll set and encode. The `supervisor` has processes started (by a thread of its own, starter.c:
+ * a worker dies with the thread that started it) and waits for them. Sources' files are read by
+ * threads that may be left behind (reads.c).
  *
  * Locks, in the order in which they may be taken: worker.read_mu, then driver.mu, then the cache's
  * own. Under mu there is no call out, no encoding and no blocking call; messages to workers are
@@ -69,6 +71,7 @@
 #include "engine/reads.h"
 #include "engine/slot.h"
 #include "engine/source.h"
+#include "engine/starter.h"
 #include "engine/troubles.h"
 #include "lazarr/driver.h"
 
@@ -151,6 +154,7 @@ struct lzr_worker {
     uint64_t start_deadline_us;
     uint64_t restart_us;
     unsigned failed_starts; /* in a row: back-off */
+    struct lzr_birth birth; /* of the next process */
     uint32_t deaths;
     enum lzr_killed killed;
     char killed_why[256]; /* in the words of who killed it; "": nobody did, or said why */
@@ -231,6 +235,7 @@ struct lzr_driver {
     struct lzr_planner planner;
     struct lzr_list tasks; /* MAKING flights that no thread has taken */
     struct lzr_reads reads; /* ... and those that read files */
+    struct lzr_starter starter;
     struct lzr_band bands[LZR_BANDS]; /* that are being made */
     uint32_t need_tasks; /* of them, those that started flights wait for and that need nothing */
     struct lzr_flight *held; /* HELD flights */
@@ -368,8 +373,12 @@ void lzr_send_facts(struct lzr_driver *d);
 /* Sends more of the CONFIG to a worker that has `at` bytes of it; false: it has no reason to ask,
  * or doesn't read. With mu. */
 bool lzr_send_more(struct lzr_driver *d, struct lzr_worker *w, uint64_t at);
-/* Starts the process; supervisor only, without mu. */
+/* Asks for a process; supervisor only, without mu. */
 void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w);
+/* fork + exec; the starter's thread, without mu. Blocks on the program's file system. */
+int lzr_worker_spawn(const struct lzr_driver *d, int socket_fd, int output_fd, pid_t *pid);
+/* The process was started, or couldn't be: takes it over, and says that; supervisor only. */
+void lzr_worker_born(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_birth *b);
 /* Makes slots until LZR_WORKER_SLOTS are usable, queueing SLOT messages; without mu. What fails for
  * lack of memory or descriptors is tried again every LZR_SLOTS_US: the supervisor calls this for
  * every worker. */

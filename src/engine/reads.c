@@ -340,10 +340,21 @@ void lzr_reads_check(struct lzr_driver *d, uint64_t now, struct lzr_request **li
     }
 }
 
-/* Whether there are more threads than stand in for those that are stalled. */
-static bool too_many(const struct lzr_reads *s, unsigned want)
+void lzr_thread_ends(struct lzr_driver *d)
 {
-    return s->threads - s->stalled > want;
+    d->reads.threads--;
+    bool last = d->reads.closed && d->reads.threads == 0;
+    pthread_cond_broadcast(&d->started);
+    pthread_mutex_unlock(&d->mu);
+    if (last) {
+        lzr_driver_release(d);
+    }
+}
+
+/* So many of the threads read. */
+static unsigned readers_of(const struct lzr_driver *d)
+{
+    return d->reads.threads - d->starter.runs;
 }
 
 static void *reader_main(void *driver)
@@ -351,7 +362,8 @@ static void *reader_main(void *driver)
     struct lzr_driver *d = driver;
     struct lzr_reading r;
     pthread_mutex_lock(&d->mu);
-    while (!d->reads.ending && !too_many(&d->reads, d->ncodecs)) {
+    /* No more than stand in for those that are stalled. */
+    while (!d->reads.ending && readers_of(d) - d->reads.stalled <= d->ncodecs) {
         struct lzr_request *list = NULL;
         struct lzr_flight *f = take(d, &list);
         if (list != NULL) {
@@ -368,13 +380,7 @@ static void *reader_main(void *driver)
             pthread_cond_wait(&d->reads.work, &d->mu);
         }
     }
-    d->reads.threads--;
-    bool last = d->reads.closed && d->reads.threads == 0;
-    pthread_cond_broadcast(&d->started);
-    pthread_mutex_unlock(&d->mu);
-    if (last) {
-        lzr_driver_release(d);
-    }
+    lzr_thread_ends(d);
     return NULL;
 }
 
@@ -383,7 +389,7 @@ void lzr_reads_provide(struct lzr_driver *d)
     pthread_mutex_lock(&d->mu);
     bool wanted = d->files.n > 0 && d->opened && !d->closing;
     while (wanted && d->reads.threads < LZR_READS_THREADS &&
-           d->reads.threads - d->reads.stalled < d->ncodecs) {
+           readers_of(d) - d->reads.stalled < d->ncodecs) {
         pthread_t thread;
         d->reads.threads++;
         pthread_mutex_unlock(&d->mu);
@@ -406,7 +412,8 @@ bool lzr_reads_close(struct lzr_driver *d)
     d->reads.ending = true;
     pthread_cond_broadcast(&d->reads.work);
     for (;;) {
-        unsigned lost = 0;
+        bool stuck = d->starter.runs && lzr_starter_end(d);
+        unsigned lost = stuck && lzr_now_us() >= until;
         for (struct lzr_reading *r = d->reads.readings; r != NULL; r = r->next) {
             uint64_t now = lzr_now_us();
             if (r->flight != NULL && now >= until && lzr_pulse_give_up(&r->pulse, now)) {
@@ -416,6 +423,9 @@ bool lzr_reads_close(struct lzr_driver *d)
         }
         if (d->reads.threads == lost) {
             d->reads.closed = lost > 0;
+            if (stuck && d->reads.left != NULL) {
+                atomic_fetch_add(d->reads.left, 1);
+            }
             break;
         }
         lzr_await_a_while(d);

@@ -66,7 +66,7 @@ struct lzr_reads {
     pthread_cond_t work;          /* something waits, or threads shall end */
     struct lzr_list waiting;
     struct lzr_reading *readings;
-    unsigned threads;
+    unsigned threads; /* the starter's (starter.h) among them */
     unsigned stalled; /* threads that others stand in for */
     uint32_t parked;
     bool ending, closed;
@@ -97,5 +97,7 @@ void lzr_reads_provide(struct lzr_driver *d);
 /* Ends the threads when nothing else of the driver runs. False: some were left behind, and the
  * last of them will call lzr_driver_release. */
 bool lzr_reads_close(struct lzr_driver *d);
+/* The last words of a thread that may be left behind; with mu, which it releases. */
+void lzr_thread_ends(struct lzr_driver *d);
 
 #endif

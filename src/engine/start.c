@@ -112,7 +112,9 @@ static enum lzr_code start_threads(struct lzr_driver *d, struct lzr_err *err)
             return lzr_err_sys(err, "cannot start a thread");
         }
     }
-    int rc = pthread_create(&d->supervisor, NULL, lzr_supervisor_main, d);
+    int rc = lzr_starter_begin(d)
+                 ? pthread_create(&d->supervisor, NULL, lzr_supervisor_main, d)
+                 : EAGAIN;
     if (rc != 0) {
         errno = rc;
         return lzr_err_sys(err, "cannot start a thread");
@@ -363,6 +365,7 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     LZR_ZERO(pthread_mutex_init(&d->mu, NULL));
     LZR_ZERO(pthread_cond_init(&d->started, NULL));
     LZR_ZERO(pthread_cond_init(&d->reads.work, NULL));
+    LZR_ZERO(pthread_cond_init(&d->starter.work, NULL));
     d->reads.timeout_us = d->files.timeout_us = o->read_timeout_us;
     d->reads.left = d->files.left = o->left;
     d->files.cancel = o->cancel;
@@ -585,6 +588,7 @@ void lzr_driver_release(struct lzr_driver *d)
     }
     LZR_ZERO(pthread_cond_destroy(&d->started));
     LZR_ZERO(pthread_cond_destroy(&d->reads.work));
+    LZR_ZERO(pthread_cond_destroy(&d->starter.work));
     LZR_ZERO(pthread_mutex_destroy(&d->mu));
     lzr_free(d);
 }

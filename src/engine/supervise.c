@@ -370,7 +370,8 @@ static void tick(struct lzr_driver *d)
         bool opened = d->opened;
         bool lost = w->pid > 0 && w->killed_us != 0 && now >= w->killed_us + LZR_LOST_US;
         bool unseen = w->pid > 0 && w->unseen;
-        bool start = w->state == LZR_WORKER_DOWN && now >= w->restart_us && !d->closing;
+        bool start = w->state == LZR_WORKER_DOWN && now >= w->restart_us && !d->closing &&
+                     w->birth.state == LZR_BIRTH_NONE;
         pthread_mutex_unlock(&d->mu);
         if (lost || unseen) {
             bury(d, w, lost);
@@ -380,6 +381,8 @@ static void tick(struct lzr_driver *d)
         }
         if (start) {
             lzr_worker_start(d, w);
+        } else if (w->pid <= 0) {
+            lzr_starter_check(d, w, now);
             if (w->pid > 0 && lzr_watch_process(d, w) != 0) {
                 give_up(d, w);
             }
@@ -403,10 +406,11 @@ static int pause_ms(struct lzr_driver *d)
 static bool all_down(struct lzr_driver *d)
 {
     bool down = true;
+    uint64_t now = lzr_now_us();
     pthread_mutex_lock(&d->mu);
     bool closing = d->closing;
     for (unsigned i = 0; i < d->nworkers; i++) {
-        down = down && d->workers[i].pid <= 0;
+        down = down && d->workers[i].pid <= 0 && !lzr_starter_awaited(&d->workers[i], now);
     }
     pthread_mutex_unlock(&d->mu);
     return closing && down;

@@ -31,6 +31,7 @@ void lzr_worker_init(struct lzr_worker *w, unsigned number)
 void lzr_worker_release(struct lzr_worker *w)
 {
     lzr_worker_reset(w);
+    lzr_birth_release(&w->birth);
     lzr_free(w->code);
     lzr_buf_release(&w->output);
     LZR_ZERO(pthread_mutex_destroy(&w->read_mu));
@@ -283,7 +284,7 @@ static char **make_environment(const struct lzr_driver *d)
 }
 
 /* fork + exec with the socket as descriptor 3, the pipe as stdout and stderr, nothing else open. */
-static int spawn(const struct lzr_driver *d, int socket_fd, int output_fd, pid_t *pid)
+int lzr_worker_spawn(const struct lzr_driver *d, int socket_fd, int output_fd, pid_t *pid)
 {
     posix_spawn_file_actions_t fa;
     posix_spawnattr_t attr;
@@ -391,45 +392,48 @@ static uint64_t jitter(uint64_t limit, const struct lzr_worker *w)
 
 void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
 {
-    struct lzr_channel *c = NULL;
+    struct lzr_birth b = {.state = LZR_BIRTH_ASKED, .asked_us = lzr_now_us()};
     struct lzr_err err = {.code = LZR_OK};
-    int theirs = -1, output[2] = {-1, -1};
-    pid_t pid = -1;
+    int output[2];
     release_manifests(d, w);
-    pthread_mutex_lock(&d->mu);
-    bool loader = w->number == 0 && d->handover.facts_fd < 0;
-    pthread_mutex_unlock(&d->mu);
-    if (lzr_channel_new(&c, &theirs, &err) != LZR_OK) {
+    if (lzr_channel_new(&b.channel, &b.socket_fd, &err) != LZR_OK) {
         start_failed(d, w, err.msg);
         return;
     }
     if (pipe2(output, O_CLOEXEC) != 0) {
         lzr_err_sys(&err, "cannot make a pipe");
-    } else {
-        int rc = spawn(d, theirs, output[1], &pid);
-        if (rc != 0) {
-            errno = rc;
-            lzr_err_sys(&err, "cannot start '%s'", d->pyenv.worker);
-        }
-        close(output[1]);
+        close(b.socket_fd);
+        lzr_channel_unref(&b.channel);
+        start_failed(d, w, err.msg);
+        return;
     }
-    close(theirs);
+    b.output_fd = output[0];
+    b.write_fd = output[1];
+    (void)fcntl(b.output_fd, F_SETFL, O_NONBLOCK);
+    lzr_starter_ask(d, w, &b);
+}
+
+void lzr_worker_born(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_birth *b)
+{
+    struct lzr_err err = {.code = LZR_OK};
+    struct lzr_channel *c = b->channel;
     bool last = false;
-    enum lzr_code told =
-        pid > 0 ? send_config(d, c, loader, 0, &last, &err) : LZR_E_WORKER;
-    if (pid <= 0) {
-        if (output[0] >= 0) {
-            close(output[0]);
-        }
+    pthread_mutex_lock(&d->mu);
+    bool loader = w->number == 0 && d->handover.facts_fd < 0;
+    pthread_mutex_unlock(&d->mu);
+    if (b->pid <= 0) {
+        errno = b->rc;
+        lzr_err_sys(&err, "cannot start '%s'", d->pyenv.worker);
+        close(b->output_fd);
         lzr_channel_unref(&c);
         start_failed(d, w, err.msg);
         return;
     }
-    (void)fcntl(output[0], F_SETFL, O_NONBLOCK);
+    enum lzr_code told = send_config(d, c, loader, 0, &last, &err);
     pthread_mutex_lock(&d->mu);
-    w->pid = pid;
-    w->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    w->output_fd = output[0];
+    w->pid = b->pid;
+    w->pidfd = (int)syscall(SYS_pidfd_open, b->pid, 0);
+    w->output_fd = b->output_fd;
     w->channel = c;
     w->state = LZR_WORKER_STARTING;
     w->jobs_done = 0;
@@ -446,5 +450,8 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
         lzr_worker_give_up(d, w, "it could not be told of its stores: %s", err.msg);
     }
     send_facts(d, w);
+    if (d->closing) {
+        lzr_worker_kill(d, w);
+    }
     pthread_mutex_unlock(&d->mu);
 }
