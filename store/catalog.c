@@ -251,6 +251,7 @@ static void find_chunk(const struct lzr_catalog *c, const char *key, size_t n, s
             uint64_t index;
             if (lzr_catalog_face(node->face)->chunk(item, key + at, n - at, &index)) {
                 hit->node = LZR_NODE_CHUNK;
+                hit->face = node->face;
                 hit->chunk = (struct lzr_chunk){item->array, item->level, item->encoding, index};
             } else {
                 find_folder(node, key + at, n - at, hit);

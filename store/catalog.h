@@ -80,7 +80,7 @@ struct lzr_hit {
     struct lzr_chunk chunk;
     /* Whose chunks a folder holds besides; NULL: nobody's. */
     const struct lzr_tree_item *holder;
-    enum lzr_face face;
+    enum lzr_face face; /* of such a folder, and of a chunk */
     unsigned depth; /* of the folder below the array's own (names.h) */
 };
 

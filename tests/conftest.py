@@ -16,6 +16,7 @@ LIMIT = int(60 * lzr.SLOW)  # seconds a test may take, unless marked: @pytest.ma
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "limit(seconds): how long this test may take")
+    os.environ[lzr.Started.VARIABLE] = f"{os.getpid()}-0"
     os.environ.pop("VIRTUAL_ENV", None)
     os.environ.pop("CONDA_PREFIX", None)
     config.option.reportchars = (config.option.reportchars or "") + "s"  # skips are never silent
@@ -43,6 +44,23 @@ def pytest_runtest_protocol(item):
     faulthandler.cancel_dump_traceback_later()
     signal.alarm(0)
     signal.signal(signal.SIGALRM, old)
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item):
+    """No test ends with a process left of a server, or a command, that has ended."""
+    (yield).get_result()
+    lzr.Started.check()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    """Nor does the suite, whatever its tests started by themselves."""
+    try:
+        lzr.Started.check(last=True)
+    except AssertionError as e:
+        print(f"\nat the end of the suite {e}", file=sys.stderr)
+        session.exitstatus = 1
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -26,7 +26,7 @@
  *                          that loaded more
  *   worker  UNPINNED       the last reference that user code kept to a slot is gone
  *   server  DROP_SLOT      the worker unmaps it and forgets it; never while it is pinned
- *   server  QUIT           finish the running job, run atexit functions, end
+ *   server  QUIT           finish the running job, end as an interpreter does
  *
  * Sources. One worker, the loader (LZR_CONFIG_LOADER), calls the functions that open sources.
  * Before READY it sends two sealed memfds: DATA with the bytes of all NumPy arrays among them (not
@@ -57,6 +57,12 @@
  * part privately and writably, so what user code writes there is its own, and forgets it
  * (MADV_DONTNEED) before it uses the slot for another job.
  *
+ * Printing: stdout and stderr are one pipe. What Python's streams write says of which block it is:
+ * each write is BEGIN '=' label END text BEGIN '.' END, at most PIPE_BUF bytes in all. An
+ * empty label is "of none". Text without marks (of C code, of children) is of the block that runs,
+ * or, where BEGIN '!' label END follows before it has been read, of that one. What looks like a
+ * mark and isn't one is text. Marks only decide which name stands before a line of the log.
+ *
  * The worker runs jobs one by one in the order they came; the server may send the next JOB while
  * one runs. A worker whose socket is closed ends at once.
  */
@@ -80,6 +86,16 @@
  * "write all Python stacks to stderr". A worker that runs no job ignores the first. */
 #define LZR_SIGNAL_CANCEL 5
 #define LZR_SIGNAL_STACK 6
+/* The kernel's, to a worker whose server has ended: it ends with all of its process group. */
+#define LZR_SIGNAL_ALONE 7
+
+/* Marks in what is printed. */
+#define LZR_MARK_BEGIN '\x1d'
+#define LZR_MARK_END '\x1e'
+#define LZR_MARK_IS '='
+#define LZR_MARK_OVER '.'
+#define LZR_MARK_WAS '!'
+#define LZR_MAX_LABEL 400 /* bytes of a label, without control characters */
 
 enum lzr_msg_type {
     LZR_MSG_CONFIG = 1,

@@ -88,7 +88,7 @@ void lzr_log_as(const struct lzr_log *log, enum lzr_log_level level, struct lzr_
 
 static void put_from(const struct lzr_log *log, const char *who, const char *text, size_t n)
 {
-    char head[128];
+    char head[512];
     int len = snprintf(head, sizeof head, "%s: ", who);
     size_t nhead = (size_t)len < sizeof head ? (size_t)len : sizeof head - 1;
     if (log->ring != NULL && lzr_ring_put(log->ring, 0, 0, head, nhead, text, n)) {

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -45,6 +46,7 @@ void lzr_inherit(void)
     (void)signal(SIGXFSZ, SIG_IGN);
     sigemptyset(&empty);
     (void)pthread_sigmask(SIG_SETMASK, &empty, NULL);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* engine/orphans.h */
     raise_limit(RLIMIT_NOFILE, 1048576);
     raise_limit(RLIMIT_FSIZE, RLIM_INFINITY);
 }

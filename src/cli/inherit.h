@@ -9,7 +9,7 @@
  * signal is blocked. SIGCHLD is noticed; SIGPIPE and SIGXFSZ are errors of the call instead (a
  * file beyond `ulimit -f`); SIGTERM ends it also where it was ignored. No timer of a former program
  * runs. As many descriptors, and files as long, as the hard limits allow. A SIGHUP that is ignored
- * (nohup) stays so. */
+ * (nohup) stays so. What workers leave behind becomes this process's child (engine/orphans.h). */
 void lzr_inherit(void);
 
 #endif

@@ -36,9 +36,9 @@
  *   code.c       which code the edition runs, and workers that run another
  *
  * Threads. Callers (HTTP) come in through driver.c. `codec threads` wait for workers' messages in
- * one epoll set and encode. The `supervisor` has processes started (by a thread of its own, starter.c:
- * a worker dies with the thread that started it) and waits for them. Sources' files are read by
- * threads that may be left behind (reads.c).
+ * one epoll set and encode. The `supervisor` has processes started (by a thread of its own,
+ * starter.c: a worker dies with the thread that started it) and waits for them. Sources' files are
+ * read by threads that may be left behind (reads.c).
  *
  * Locks, in the order in which they may be taken: worker.read_mu, then driver.mu, then the cache's
  * own. Under mu there is no call out, no encoding and no blocking call; messages to workers are
@@ -64,6 +64,8 @@
 #include "engine/flight.h"
 #include "engine/homes.h"
 #include "engine/keep.h"
+#include "engine/orphans.h"
+#include "engine/output.h"
 #include "engine/pace.h"
 #include "engine/planner.h"
 #include "engine/pyenv.h"
@@ -178,7 +180,8 @@ struct lzr_worker {
     char *load_traceback;
     /* Only the supervisor's. */
     int output_fd; /* stdout and stderr of the process, or -1 */
-    struct lzr_buf output;
+    struct lzr_output output;
+    char mark[LZR_ORPHANS_MARK]; /* what this process starts has it (orphans.h) */
     uint64_t resident; /* bytes of memory of its own, when it was last looked at */
 };
 
@@ -221,7 +224,8 @@ struct lzr_driver {
     int task_fd; /* eventfd: counts flights in tasks */
 
     struct lzr_budget budget;
-    struct lzr_trim trim; /* only the supervisor's */
+    struct lzr_trim trim;       /* only the supervisor's */
+    struct lzr_orphans orphans; /* only the supervisor's */
     struct lzr_cache *cache;
     struct lzr_scratch_pool scratch; /* what codec threads work in */
     struct lzr_cache *decoded; /* chunks that regions share, decoded; NULL: not kept (inputs.h) */
@@ -376,7 +380,8 @@ bool lzr_send_more(struct lzr_driver *d, struct lzr_worker *w, uint64_t at);
 /* Asks for a process; supervisor only, without mu. */
 void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w);
 /* fork + exec; the starter's thread, without mu. Blocks on the program's file system. */
-int lzr_worker_spawn(const struct lzr_driver *d, int socket_fd, int output_fd, pid_t *pid);
+int lzr_worker_spawn(const struct lzr_driver *d, const char *mark, int socket_fd, int output_fd,
+                     pid_t *pid);
 /* The process was started, or couldn't be: takes it over, and says that; supervisor only. */
 void lzr_worker_born(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_birth *b);
 /* Makes slots until LZR_WORKER_SLOTS are usable, queueing SLOT messages; without mu. What fails for

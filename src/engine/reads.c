@@ -11,8 +11,12 @@
 
 bool lzr_reads_init(struct lzr_driver *d)
 {
-    d->reads.files = lzr_calloc(d->files.n > 0 ? d->files.n : 1, sizeof *d->reads.files);
-    return d->reads.files != NULL;
+    struct lzr_reads_file *files =
+        d->files.n > 0 ? lzr_calloc(d->files.n, sizeof *files) : NULL;
+    pthread_mutex_lock(&d->mu); /* the supervisor runs already */
+    d->reads.files = files;
+    pthread_mutex_unlock(&d->mu);
+    return files != NULL || d->files.n == 0;
 }
 
 void lzr_reads_release(struct lzr_driver *d)
@@ -387,7 +391,7 @@ static void *reader_main(void *driver)
 void lzr_reads_provide(struct lzr_driver *d)
 {
     pthread_mutex_lock(&d->mu);
-    bool wanted = d->files.n > 0 && d->opened && !d->closing;
+    bool wanted = d->reads.files != NULL && !d->closing;
     while (wanted && d->reads.threads < LZR_READS_THREADS &&
            readers_of(d) - d->reads.stalled < d->ncodecs) {
         pthread_t thread;

@@ -62,7 +62,7 @@ struct lzr_reads_file {
 struct lzr_reads {
     uint64_t timeout_us;
     _Atomic unsigned *left; /* driver.h; NULL: nobody counts */
-    struct lzr_reads_file *files; /* as driver.files.files */
+    struct lzr_reads_file *files; /* as driver.files.files; NULL: there are none, or not yet */
     pthread_cond_t work;          /* something waits, or threads shall end */
     struct lzr_list waiting;
     struct lzr_reading *readings;

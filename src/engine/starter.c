@@ -24,7 +24,7 @@ static struct lzr_worker *next_asked(struct lzr_driver *d)
 /* Nobody wants it any more. */
 static void end_process(pid_t pid)
 {
-    (void)kill(pid, SIGKILL);
+    (void)kill(-pid, SIGKILL); /* it leads a group */
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
     }
 }
@@ -36,7 +36,7 @@ static void start(struct lzr_driver *d, struct lzr_worker *w)
     pid_t pid = -1;
     b->state = LZR_BIRTH_AT;
     pthread_mutex_unlock(&d->mu);
-    int rc = lzr_worker_spawn(d, b->socket_fd, b->write_fd, &pid);
+    int rc = lzr_worker_spawn(d, b->mark, b->socket_fd, b->write_fd, &pid);
     close(b->socket_fd);
     close(b->write_fd);
     pthread_mutex_lock(&d->mu);

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "engine/orphans.h"
+
 struct lzr_channel;
 struct lzr_driver;
 struct lzr_worker;
@@ -31,6 +33,7 @@ struct lzr_birth {
     int socket_fd, write_fd;     /* its own ends */
     uint64_t asked_us;
     bool late; /* that it takes so long was said */
+    char mark[LZR_ORPHANS_MARK]; /* orphans.h */
     int rc;    /* what posix_spawn said */
     pid_t pid;
 };

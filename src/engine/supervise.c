@@ -1,6 +1,7 @@
 /* The supervisor: the one thread that starts workers, waits for their ends, reads what they print
  * and looks at deadlines. It never encodes and never waits for anything but its epoll set. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,11 +46,24 @@ int lzr_watch_process(struct lzr_driver *d, struct lzr_worker *w)
     return 0;
 }
 
-/* Prints whole lines; the rest waits for its newline, or is printed when the buffer is full. */
+/* The block that a worker computes, as a line of the log has it; "" if there is none. */
+static void describe_running(struct lzr_driver *d, const struct lzr_worker *w, char *text, size_t n)
+{
+    text[0] = '\0';
+    pthread_mutex_lock(&d->mu);
+    const struct lzr_flight *f = w->njobs > 0 ? w->jobs[0].flight : NULL;
+    if (f != NULL) {
+        (void)snprintf(text, n, "%s/%s, chunk %llu", f->array->store->name, f->array->path,
+                       (unsigned long long)f->index);
+    }
+    pthread_mutex_unlock(&d->mu);
+}
+
+/* Says what a worker printed, line by line. last: it has ended. */
 static void read_output(struct lzr_driver *d, struct lzr_worker *w, bool last)
 {
-    char chunk[4096], who[32];
-    (void)snprintf(who, sizeof who, "worker %u", w->number);
+    char chunk[4096], running[LZR_MAX_LABEL + 1];
+    w->output.log = d->log;
     for (int turn = 0; turn < 16; turn++) {
         ssize_t n = read(w->output_fd, chunk, sizeof chunk);
         if (n <= 0) {
@@ -58,23 +72,10 @@ static void read_output(struct lzr_driver *d, struct lzr_worker *w, bool last)
             }
             break;
         }
-        if (w->output.len + (size_t)n > w->output.limit - 1) {
-            lzr_log_lines(d->log, LZR_LOG_INFO, who, w->output.data, w->output.len);
-            lzr_buf_clear(&w->output);
-        }
-        lzr_buf_add(&w->output, chunk, (size_t)n);
-        char *end = w->output.len > 0 ? memrchr(w->output.data, '\n', w->output.len) : NULL;
-        if (end != NULL) {
-            size_t whole = (size_t)(end - w->output.data) + 1;
-            lzr_log_lines(d->log, LZR_LOG_INFO, who, w->output.data, whole);
-            memmove(w->output.data, w->output.data + whole, w->output.len - whole + 1);
-            w->output.len -= whole;
-        }
+        lzr_output_add(&w->output, chunk, (size_t)n);
     }
-    if (last && w->output.len > 0) {
-        lzr_log_lines(d->log, LZR_LOG_INFO, who, w->output.data, w->output.len);
-        lzr_buf_clear(&w->output);
-    }
+    describe_running(d, w, running, sizeof running);
+    lzr_output_settle(&w->output, running, last);
 }
 
 /* rc, si: what waitid has answered. */
@@ -182,6 +183,22 @@ static void note_failed_start(struct lzr_driver *d, struct lzr_worker *w, const 
     }
 }
 
+/* Waits for a process that has ended, or is written off (lost), and ends all that it started. What
+ * waitid says; 0, and si->si_pid is 0: it hasn't ended, or can't be waited for. */
+static int end_family(struct lzr_driver *d, const struct lzr_worker *w, bool lost, siginfo_t *si)
+{
+    int rc = waitid(P_PIDFD, (id_t)w->pidfd, si, WEXITED | WNOHANG | WNOWAIT);
+    if (rc == 0 && si->si_pid == 0 && !lost) {
+        return 0;
+    }
+    (void)kill(-w->pid, SIGKILL); /* before it is waited for: its number is still its group's */
+    if (rc == 0 && si->si_pid != 0) {
+        (void)waitid(P_PIDFD, (id_t)w->pidfd, si, WEXITED | WNOHANG);
+    }
+    lzr_orphans_seek(&d->orphans, w->mark, w->pid, lzr_now_us());
+    return rc;
+}
+
 /* When a process has ended: its answers are read first, then its jobs are taken care of, then it is
  * started again, at once the first time and ever later if it keeps failing. lost: it isn't waited
  * for any longer. */
@@ -190,7 +207,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w, bool lost)
     struct lzr_request *list = NULL;
     siginfo_t si = {0};
     char how[256];
-    int rc = waitid(P_PIDFD, (id_t)w->pidfd, &si, WEXITED | WNOHANG);
+    int rc = end_family(d, w, lost, &si);
     if (rc == 0 && si.si_pid == 0 && !lost) {
         await_end(d, w);
         return;
@@ -319,7 +336,7 @@ void lzr_check_holds(struct lzr_driver *d, uint64_t now)
 static void give_up(struct lzr_driver *d, struct lzr_worker *w)
 {
     lzr_log(d->log, LZR_LOG_ERROR, "worker %u can't be watched and is killed", w->number);
-    (void)kill(w->pid, SIGKILL);
+    (void)kill(-w->pid, SIGKILL); /* it leads a group */
     const struct timespec pause = {.tv_nsec = 10000000};
     uint64_t until = lzr_now_us() + LZR_LOST_US;
     while (waitpid(w->pid, NULL, WNOHANG) == 0) {
@@ -347,6 +364,7 @@ static void tick(struct lzr_driver *d)
         lzr_worker_measure(d, &d->workers[i]);
     }
     uint64_t now = lzr_now_us();
+    (void)lzr_orphans_look(&d->orphans, now);
     lzr_trim_look(&d->trim, now, atomic_load(&d->budget.used));
     pthread_mutex_lock(&d->mu);
     for (unsigned i = 0; i < d->nworkers; i++) {
@@ -419,6 +437,7 @@ static bool all_down(struct lzr_driver *d)
 void *lzr_supervisor_main(void *driver)
 {
     struct lzr_driver *d = driver;
+    lzr_orphans_init(&d->orphans);
     tick(d); /* starts the first workers */
     while (!all_down(d)) {
         struct epoll_event ev[32];
@@ -441,6 +460,9 @@ void *lzr_supervisor_main(void *driver)
             }
         }
         tick(d);
+    }
+    while (lzr_orphans_look(&d->orphans, lzr_now_us())) { /* bounded: LZR_ORPHANS_US */
+        (void)poll(NULL, 0, 5);
     }
     pthread_mutex_lock(&d->mu);
     d->supervisor_over = true;

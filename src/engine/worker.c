@@ -25,7 +25,7 @@ void lzr_worker_init(struct lzr_worker *w, unsigned number)
 {
     *w = (struct lzr_worker){.number = number, .pid = -1, .pidfd = -1, .output_fd = -1};
     LZR_ZERO(pthread_mutex_init(&w->read_mu, NULL));
-    lzr_buf_init(&w->output, 16384);
+    lzr_output_init(&w->output, number);
 }
 
 void lzr_worker_release(struct lzr_worker *w)
@@ -33,7 +33,7 @@ void lzr_worker_release(struct lzr_worker *w)
     lzr_worker_reset(w);
     lzr_birth_release(&w->birth);
     lzr_free(w->code);
-    lzr_buf_release(&w->output);
+    lzr_output_release(&w->output);
     LZR_ZERO(pthread_mutex_destroy(&w->read_mu));
 }
 
@@ -237,9 +237,9 @@ static void free_environment(char **env)
     lzr_free(env);
 }
 
-/* The environment of a worker: ours, one thread a library (workers are the parallelism), and the
- * library path of the Python it is to run on. Freed with free_environment. */
-static char **make_environment(const struct lzr_driver *d)
+/* The environment of a worker: its mark, ours, one thread a library (workers are the parallelism),
+ * and the library path of the Python it is to run on. Freed with free_environment. */
+static char **make_environment(const struct lzr_driver *d, const char *mark)
 {
     static const char *const singles[] = {"OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1",
                                           "MKL_NUM_THREADS=1", "BLOSC_NTHREADS=1",
@@ -249,12 +249,12 @@ static char **make_environment(const struct lzr_driver *d)
     while (environ[n] != NULL) {
         n++;
     }
-    char **env = lzr_calloc(n + nsingles + 2, sizeof *env);
+    char **env = lzr_calloc(n + nsingles + 3, sizeof *env);
     if (env == NULL) {
         return NULL;
     }
     bool ld = d->pyenv.ld_library_path[0] != '\0';
-    bool ok = true;
+    bool ok = (env[k++] = lzr_strdup(mark)) != NULL;
     for (size_t i = 0; ok && i < n; i++) {
         if (withheld(environ[i]) || (ld && strncmp(environ[i], "LD_LIBRARY_PATH=", 16) == 0)) {
             continue;
@@ -283,8 +283,17 @@ static char **make_environment(const struct lzr_driver *d)
     return env;
 }
 
+/* The process begins as the leader of a group, by which whatever it starts can be ended. */
+static int lead_group(posix_spawnattr_t *attr)
+{
+    short flags = 0;
+    return posix_spawnattr_getflags(attr, &flags) | posix_spawnattr_setpgroup(attr, 0) |
+           posix_spawnattr_setflags(attr, (short)(flags | POSIX_SPAWN_SETPGROUP));
+}
+
 /* fork + exec with the socket as descriptor 3, the pipe as stdout and stderr, nothing else open. */
-int lzr_worker_spawn(const struct lzr_driver *d, int socket_fd, int output_fd, pid_t *pid)
+int lzr_worker_spawn(const struct lzr_driver *d, const char *mark, int socket_fd, int output_fd,
+                     pid_t *pid)
 {
     posix_spawn_file_actions_t fa;
     posix_spawnattr_t attr;
@@ -301,7 +310,7 @@ int lzr_worker_spawn(const struct lzr_driver *d, int socket_fd, int output_fd, p
         args[n++] = old != NULL ? old : "";
     }
     args[n] = NULL;
-    char **env = make_environment(d);
+    char **env = make_environment(d, mark);
     if (env == NULL) {
         return ENOMEM;
     }
@@ -312,7 +321,7 @@ int lzr_worker_spawn(const struct lzr_driver *d, int socket_fd, int output_fd, p
              posix_spawn_file_actions_adddup2(&fa, socket_fd, LZR_WORKER_FD) |
              posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0) |
              posix_spawn_file_actions_addclosefrom_np(&fa, LZR_WORKER_FD + 1) |
-             lzr_spawn_clean(&attr);
+             lzr_spawn_clean(&attr) | lead_group(&attr);
     if (rc == 0) {
         rc = posix_spawn(pid, d->pyenv.worker, &fa, &attr, (char *const *)(uintptr_t)args, env);
     }
@@ -410,6 +419,7 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
     b.output_fd = output[0];
     b.write_fd = output[1];
     (void)fcntl(b.output_fd, F_SETFL, O_NONBLOCK);
+    lzr_orphans_mark(b.mark, d->nonce, w->number, b.asked_us);
     lzr_starter_ask(d, w, &b);
 }
 
@@ -432,6 +442,7 @@ void lzr_worker_born(struct lzr_driver *d, struct lzr_worker *w, const struct lz
     enum lzr_code told = send_config(d, c, loader, 0, &last, &err);
     pthread_mutex_lock(&d->mu);
     w->pid = b->pid;
+    memcpy(w->mark, b->mark, sizeof w->mark);
     w->pidfd = (int)syscall(SYS_pidfd_open, b->pid, 0);
     w->output_fd = b->output_fd;
     w->channel = c;

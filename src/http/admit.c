@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "http/badhead.h"
+#include "http/headroom.h"
 #include "http/mask.h"
 #include "http/request.h"
 
@@ -18,6 +19,9 @@ struct head {
     bool body;       /* one follows, or may */
     bool expect;     /* "100-continue" and the like */
     bool broken;     /* a name or a value with bytes that have no place there */
+    bool coded;      /* ... by a Transfer-Encoding */
+    unsigned length; /* what a Content-Length that makes no sense is answered; 0: it does */
+    bool own;        /* the lines aren't the library's (headroom.h) */
     const char *end; /* behind what was looked at last, in the head as it came */
 };
 
@@ -30,7 +34,7 @@ static bool is_in_place(struct head *h, const char *key, size_t nkey, const char
                         size_t nvalue)
 {
     const char *colon = key + nkey;
-    if (strncmp(MHD_get_version(), "0.9.", 4) != 0) {
+    if (h->own || strncmp(MHD_get_version(), "0.9.", 4) != 0) {
         return true;
     }
     bool ok = (key == h->end + 1 || key == h->end + 2) && value > colon;
@@ -70,9 +74,24 @@ static bool is_at_end(const struct lzr_http_req *r, const char *method, const ch
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     size_t looked_at = (size_t)(end - method);
-    return strncmp(MHD_get_version(), "0.9.", 4) != 0 ||
+    return r->own != NULL || strncmp(MHD_get_version(), "0.9.", 4) != 0 ||
            (info != NULL && info->header_size >= looked_at + 2 &&
             info->header_size <= looked_at + 4);
+}
+
+/* 400: it is no number; 413: it is too large for one; 0: it is one. */
+static unsigned judge_length(const char *value, size_t n)
+{
+    uint64_t sum = 0;
+    bool large = false;
+    for (size_t i = 0; i < n; i++) {
+        if (value[i] < '0' || value[i] > '9') {
+            return 400;
+        }
+        large = large || __builtin_mul_overflow(sum, 10, &sum) ||
+                __builtin_add_overflow(sum, (uint64_t)(value[i] - '0'), &sum);
+    }
+    return n == 0 ? 400 : large ? 413 : 0;
 }
 
 static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const char *key, size_t nkey,
@@ -90,8 +109,9 @@ static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const cha
     } else if (strcasecmp(key, "Content-Length") == 0) {
         h->lengths++;
         h->body = h->body || strcmp(value, "0") != 0;
+        h->length = h->length != 0 ? h->length : judge_length(value, nvalue);
     } else if (strcasecmp(key, "Transfer-Encoding") == 0) {
-        h->body = true;
+        h->body = h->coded = true;
     } else if (strcasecmp(key, "Expect") == 0) {
         h->expect = true;
     } else if (strcasecmp(key, "Origin") == 0) {
@@ -111,13 +131,16 @@ static enum MHD_Result respond_405(struct lzr_http_req *r, const char *allow)
 bool lzr_refuse_early(struct lzr_http_req *r, const char *method, const char *url,
                       const char *version, enum MHD_Result *out)
 {
-    struct head h = {0};
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    if (info != NULL && info->header_size > LZR_MAX_HEAD) {
+    struct head h = {.own = r->own != NULL, .broken = !lzr_headroom_end(r)};
+    if (lzr_headroom_bytes(r) > LZR_MAX_HEAD) {
         *out = lzr_respond_text(r, 431, lzr_badhead_too_long(r->server));
         return true;
     }
+    if (r->own != NULL && r->own->no_memory) {
+        *out = lzr_respond_busy(r);
+        return true;
+    }
+    h.broken = h.broken || (r->own != NULL && r->own->broken);
     if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0) {
         *out = lzr_respond_text(r, 505, "HTTP/1.1 or HTTP/1.0, please\n");
         return true;
@@ -128,13 +151,17 @@ bool lzr_refuse_early(struct lzr_http_req *r, const char *method, const char *ur
         *out = lzr_respond_text(r, 400, "the request line makes no sense\n");
         return true;
     }
+    h.end = version + strlen(version);
+    lzr_headers_each(r, take_header, &h);
+    if (h.own && h.length != 0 && !h.coded) { /* the library looks at its own */
+        *out = lzr_respond_text(r, h.length, "the Content-Length makes no sense\n");
+        return true;
+    }
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
         strcmp(method, "OPTIONS") != 0 && !(strcmp(method, "POST") == 0 && lzr_is_action(r))) {
         *out = respond_405(r, METHODS);
         return true;
     }
-    h.end = version + strlen(version);
-    (void)MHD_get_connection_values_n(r->conn, MHD_HEADER_KIND, take_header, &h);
     if (h.broken || !is_at_end(r, method, h.end)) {
         *out = lzr_respond_text(r, 400, "a header makes no sense\n");
     } else if (h.hosts == 0 && strcmp(version, "HTTP/1.1") == 0) {
@@ -184,9 +211,7 @@ enum MHD_Result lzr_respond_options(struct lzr_http_req *r)
     }
     r->status = 204;
     lzr_line_due(r->line, lzr_now_us() + r->server->o.send_us);
-    enum MHD_Result ok = MHD_queue_response(r->conn, 204, resp);
-    MHD_destroy_response(resp);
-    return ok;
+    return lzr_respond_queue(r, 204, resp);
 }
 
 /* 421 rather than 403: some readers take a 403 for a missing chunk. */
@@ -347,11 +372,13 @@ static const char *const proxies[] = {
 };
 
 static enum MHD_Result look_for_proxy(void *cls, enum MHD_ValueKind kind, const char *key,
-                                      const char *value)
+                                      size_t nkey, const char *value, size_t nvalue)
 {
     bool *found = cls;
     (void)kind;
+    (void)nkey;
     (void)value;
+    (void)nvalue;
     for (size_t i = 0; !*found && i < sizeof proxies / sizeof proxies[0]; i++) {
         *found = strncasecmp(key, proxies[i], strlen(proxies[i])) == 0;
     }
@@ -363,7 +390,7 @@ bool lzr_is_local_peer(const struct lzr_http_req *r)
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     bool proxied = false;
-    (void)MHD_get_connection_values(r->conn, MHD_HEADER_KIND, look_for_proxy, &proxied);
+    lzr_headers_each(r, look_for_proxy, &proxied);
     return !proxied && info != NULL && lzr_is_loopback(info->client_addr) && is_asked_here(r);
 }
 

@@ -4,13 +4,17 @@
 #ifndef LZR_HTTP_AMENDS_H
 #define LZR_HTTP_AMENDS_H
 
+#include <stdbool.h>
+
+#include "store/catalog.h"
+
 enum lzr_amends {
     LZR_AMENDS_NONE,  /* the status says it */
     LZR_AMENDS_EMPTY, /* 200 without a byte: no chunk has none */
     LZR_AMENDS_CUT,   /* 200, and the connection ends before the body does */
 };
 
-/* agent may be NULL. Pure, any thread. */
-enum lzr_amends lzr_amends_for(const char *agent);
+/* agent: of the request, or NULL. part: it has a Range. Pure, any thread. */
+enum lzr_amends lzr_amends_for(const char *agent, bool part, enum lzr_face face);
 
 #endif

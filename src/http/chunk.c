@@ -63,7 +63,9 @@ static enum MHD_Result respond_failure(struct lzr_http_req *r)
     const char *text = res->text != NULL ? res->text : lzr_code_text(res->code);
     size_t n = strlen(text);
     enum lzr_amends amends =
-        r->head ? LZR_AMENDS_NONE : lzr_amends_for(lzr_header(r, "User-Agent"));
+        r->head ? LZR_AMENDS_NONE
+                : lzr_amends_for(lzr_header(r, "User-Agent"), lzr_header(r, "Range") != NULL,
+                                 r->face);
     if (amends != LZR_AMENDS_NONE) {
         lzr_free(res->text);
         res->text = NULL;

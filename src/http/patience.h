@@ -52,6 +52,7 @@ struct lzr_line {
     _Atomic int turn;        /* enum lzr_turn */
     int fd;                  /* the connection's socket, open as long as the line */
     uint64_t number;         /* no other line has had it */
+    uint64_t taken;          /* bytes of requests that are behind it (headroom.h); its thread's */
     uint8_t who[16];         /* whom it counts for: lzr_crowd_key */
     /* The answer that is being read. blob is written last, and NULL while the rest changes. */
     _Atomic(const void *) blob, pool;

@@ -16,11 +16,13 @@
 #include "http/crowd.h"
 #include "http/doors.h"
 #include "http/edition.h"
+#include "http/longhead.h"
 #include "http/once.h"
 #include "http/public.h"
 #include "http/server.h"
 #include "http/target.h"
 #include "http/patience.h"
+#include "http/tails.h"
 #include "http/host_names.h"
 #include "http/watch.h"
 
@@ -31,6 +33,7 @@ struct lzr_server {
     struct MHD_Daemon *daemon;
     struct lzr_watch *watch;
     struct lzr_patience *patience;
+    struct lzr_tails *tails;
     struct lzr_crowd *crowd;
     struct lzr_cors cors;
     struct lzr_access access;
@@ -63,6 +66,7 @@ struct lzr_view_job;
 struct lzr_http_req {
     struct lzr_server *server;
     struct lzr_line *line; /* the connection's, or NULL */
+    struct lzr_longhead *own; /* the lines of its head that the library hasn't; NULL: it has all */
     struct MHD_Connection *conn;
     char *raw; /* the target as it came, NUL-terminated */
     size_t nraw;
@@ -78,6 +82,7 @@ struct lzr_http_req {
     char method[16];   /* for the log, cut to fit */
     _Atomic int state; /* enum lzr_req_state */
     struct lzr_chunk chunk;
+    enum lzr_face face; /* that the chunk was asked for in */
     struct lzr_request wish;
     struct lzr_view_job *view; /* of a request for /view/: what the chunk is waited for */
     uint64_t ticket;           /* of the watch; the connection's own thread's */
@@ -113,6 +118,9 @@ struct lzr_answer {
 enum MHD_Result lzr_respond(struct lzr_http_req *r, struct lzr_answer *a);
 /* What an answer says to browsers and caches of who may read it (cors.h), whatever its status. */
 void lzr_respond_origin(const struct lzr_http_req *r, struct MHD_Response *resp, bool preflight);
+/* Gives an answer to the library, which it takes over. */
+enum MHD_Result lzr_respond_queue(struct lzr_http_req *r, unsigned status,
+                                  struct MHD_Response *resp);
 /* A short text, copied. */
 enum MHD_Result lzr_respond_text(struct lzr_http_req *r, unsigned status, const char *text);
 /* 503: clients hold all that they may of bodies that are made, or there is no memory for one. */
@@ -125,8 +133,12 @@ bool lzr_request_by_person(const struct lzr_http_req *r);
 enum MHD_Result lzr_respond_key(struct lzr_http_req *r, struct lzr_answer *a);
 /* 304 or 412, if the request's conditions say so with this ETag; 0 if it goes on. */
 unsigned lzr_precondition(struct lzr_http_req *r, const char *etag);
+
+/* headroom.c: the headers of a request, whoever has them. */
 /* A request header's value, or NULL. */
 const char *lzr_header(const struct lzr_http_req *r, const char *name);
+/* Each header in turn, until f says MHD_NO. */
+void lzr_headers_each(const struct lzr_http_req *r, MHD_KeyValueIteratorN f, void *cls);
 
 /* admit.c: what is refused before anything is routed. Each false (or true of refuse_early): *out is
  * the refusal, queued. */

@@ -14,11 +14,6 @@
     "Content-Range, Content-Length, Content-Encoding, ETag, Accept-Ranges, Accept-Range, "         \
     "Server-Timing, Date, Location, Retry-After"
 
-const char *lzr_header(const struct lzr_http_req *r, const char *name)
-{
-    return MHD_lookup_connection_value(r->conn, MHD_HEADER_KIND, name);
-}
-
 /* Bytes of an edition that are being sent: they keep it, longer than their request may. */
 struct sending {
     struct lzr_blob *blob; /* or NULL: a document of the catalog */
@@ -210,6 +205,17 @@ static struct lzr_answer busy(void)
                                .cache_control = "no-store"};
 }
 
+enum MHD_Result lzr_respond_queue(struct lzr_http_req *r, unsigned status,
+                                  struct MHD_Response *resp)
+{
+    if (r->own != NULL && r->own->close) { /* the library doesn't know */
+        add(resp, "Connection", "close");
+    }
+    enum MHD_Result ok = MHD_queue_response(r->conn, status, resp);
+    MHD_destroy_response(resp);
+    return ok;
+}
+
 enum MHD_Result lzr_respond(struct lzr_http_req *r, struct lzr_answer *a)
 {
     uint64_t now = lzr_now_us();
@@ -233,9 +239,7 @@ enum MHD_Result lzr_respond(struct lzr_http_req *r, struct lzr_answer *a)
     r->sent = r->head ? 0 : a->len;
     uint64_t step = r->server->o.send_us;
     lzr_line_due(r->line, now + step + r->sent / LZR_SEND_STEP * step);
-    enum MHD_Result ok = MHD_queue_response(r->conn, a->status, resp);
-    MHD_destroy_response(resp);
-    return ok;
+    return lzr_respond_queue(r, a->status, resp);
 }
 
 enum MHD_Result lzr_respond_busy(struct lzr_http_req *r)

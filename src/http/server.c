@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "http/badhead.h"
+#include "http/headroom.h"
 #include "http/mask.h"
 #include "http/request.h"
 #include "http/unloaded.h"
@@ -65,6 +66,9 @@ static void *begin(void *cls, const char *uri, struct MHD_Connection *conn)
     r->line = info != NULL ? info->socket_context : NULL;
     lzr_line_head(r->line, r);
     lzr_line_sends_earlier(r->line, r->begun_us + s->o.header_us); /* for the rest of the head */
+    if (!r->refused) {
+        lzr_headroom_begin(r, uri);
+    }
     return r;
 }
 
@@ -149,6 +153,7 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
         lzr_free(r->reload);
     }
     bool counted = r->counted;
+    lzr_headroom_drop(r);
     lzr_free(r->raw);
     lzr_free(r);
     if (counted) {
@@ -255,6 +260,7 @@ static enum MHD_Result route(struct lzr_http_req *r)
         return lzr_serve_folder(r, &hit, &t);
     case LZR_NODE_CHUNK:
         r->chunk = hit.chunk;
+        r->face = hit.face;
         return lzr_chunk_begin(r);
     case LZR_NODE_FAILED:
         return lzr_serve_unloaded(r, hit.failed);
@@ -406,7 +412,8 @@ enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_serv
     unsigned each = o->client_connections_set ? o->client_connections : connection_limit() / 2;
     if (lzr_crowd_new(each, &s->crowd, err) != LZR_OK ||
         lzr_watch_new(lzr_chunk_gone, lzr_chunk_left, &s->watch, err) != LZR_OK ||
-        lzr_patience_new(&s->patience, err) != LZR_OK) {
+        lzr_patience_new(&s->patience, err) != LZR_OK || lzr_headroom_open(s, err) != LZR_OK) {
+        lzr_patience_free(&s->patience);
         lzr_watch_free(&s->watch);
         lzr_crowd_free(&s->crowd);
         lzr_doors_close(&s->doors, true);
@@ -493,6 +500,7 @@ static void stop_daemon(struct lzr_server *s)
     uint64_t until = lzr_now_us() + LZR_STOP_US;
     const struct timespec pause = {.tv_nsec = 5000000};
     atomic_store(&s->stopping, true);
+    lzr_headroom_stop(s);
     lzr_editions_drain(s->editions);
     while (atomic_load(&s->suspended) > 0 ||
            (atomic_load(&s->active) > 0 && lzr_now_us() < until)) {
@@ -516,6 +524,7 @@ void lzr_server_free(struct lzr_server **sp)
     lzr_doors_close(&s->doors, s->daemon == NULL);
     lzr_editions_free(&s->editions);
     lzr_watch_free(&s->watch);
+    lzr_tails_free(&s->tails);
     lzr_patience_free(&s->patience);
     lzr_crowd_free(&s->crowd);
     lzr_once_release(&s->crowded);

@@ -64,11 +64,8 @@ struct lzr_server_options {
 #define LZR_MAX_PARAMETERS 64
 /* Bytes of answers that a socket may hold and that aren't on their way to the client. */
 #define LZR_SOCKET_UNSENT (512 << 10)
-/* Bytes of a request's head at most; more is 431. */
-#define LZR_MAX_HEAD 32768
-/* Memory of one connection: request line, headers, answer's head. The library keeps some 70 bytes
- * for each header and cookie in it, beside a copy of the cookies, so a head of many short ones fits
- * up to a third of LZR_MAX_HEAD only. It is zeroed for each request: up to here that costs a hit
+/* Memory of one connection: request line, headers, answer's head; a head that needs more of it than
+ * there is goes round it (headroom.h). It is zeroed for each request: up to here that costs a hit
  * nothing that can be measured (13 us of CPU), twice as much costs it 1 to 2 us, 1 MiB 40. */
 #define LZR_CONNECTION_POOL 65536
 

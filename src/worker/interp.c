@@ -222,7 +222,19 @@ static bool import_lazarr(struct lzr_interp *in, const char *package)
            (in->assign = attribute("lazarr._host", "assign")) != NULL &&
            (in->install = attribute("lazarr._cancel", "install")) != NULL &&
            (in->gc_collect = attribute("gc", "collect")) != NULL &&
-           (in->run_exit = attribute("atexit", "_run_exitfuncs")) != NULL;
+           (in->label = attribute("lazarr._output", "label")) != NULL &&
+           (in->leave = attribute("lazarr._leave", "leave")) != NULL;
+}
+
+/* Before any code of a user's runs. */
+static bool print_lines(void)
+{
+    PyObject *f = attribute("lazarr._output", "install");
+    PyObject *r = f != NULL ? PyObject_CallNoArgs(f) : NULL;
+    bool ok = r != NULL;
+    Py_XDECREF(f);
+    Py_XDECREF(r);
+    return ok;
 }
 
 bool lzr_interp_start(struct lzr_interp *in, const char *program, const char *package, char *line,
@@ -234,7 +246,7 @@ bool lzr_interp_start(struct lzr_interp *in, const char *program, const char *pa
         !import_numpy(program, line, nline)) {
         return false;
     }
-    if (!import_lazarr(in, package)) {
+    if (!import_lazarr(in, package) || !print_lines()) {
         lzr_interp_error(in, line, nline, trace, ntrace);
         return false;
     }

@@ -14,7 +14,8 @@ struct lzr_interp {
     PyObject *assign;                                              /* of lazarr._cast */
     PyObject *install;                                             /* of lazarr._cancel */
     PyObject *gc_collect;
-    PyObject *run_exit; /* atexit._run_exitfuncs */
+    PyObject *label; /* of lazarr._output: who has printed, in words */
+    PyObject *leave; /* of lazarr._leave */
 };
 
 /* Starts CPython as `program` would and imports NumPy and lazarr from `package`. False: line holds

@@ -18,6 +18,8 @@
 #include "worker/settle.h"
 #include "worker/handover.h"
 #include "worker/inputs.h"
+#include "worker/leave.h"
+#include "worker/printed.h"
 #include "worker/slots.h"
 #include "worker/wire.h"
 
@@ -30,6 +32,7 @@ struct worker {
     int fd;
     struct lzr_interp in;
     struct lzr_wslot *slots;
+    struct lzr_printed printed;
     bool loaded; /* CONFIG came */
     /* The job that runs, for make_data; slot is NULL when none does. */
     uint64_t seq;
@@ -284,6 +287,7 @@ static enum next run_job(struct worker *w, const struct lzr_msg *m)
     leave_job(w); /* before the result goes: what its destructor runs has no slot any more */
     Py_XDECREF(result);
     answer.run_us = now_us() - t0;
+    lzr_printed_close(&w->printed, &w->in);
     if (!lzr_report(&w->in, w->fd)) {
         return END;
     }
@@ -521,26 +525,6 @@ static void drop_pending(struct worker *w)
     }
 }
 
-/* Exit functions get two seconds, whatever user code did to the signal; the interpreter is not
- * finalised, which could take for ever. */
-static void finish(struct worker *w, int status)
-{
-    sigset_t late;
-    drop_pending(w);
-    sigemptyset(&late);
-    sigaddset(&late, SIGALRM);
-    (void)signal(SIGALRM, SIG_DFL);
-    (void)pthread_sigmask(SIG_UNBLOCK, &late, NULL);
-    (void)alarm(2);
-    PyObject *r = w->in.run_exit != NULL ? PyObject_CallNoArgs(w->in.run_exit) : NULL;
-    Py_XDECREF(r);
-    PyErr_Clear();
-    r = w->in.flush != NULL ? PyObject_CallNoArgs(w->in.flush) : NULL;
-    Py_XDECREF(r);
-    (void)fflush(NULL);
-    _exit(status);
-}
-
 int main(int argc, char **argv)
 {
     static const struct option options[] = {{"program", required_argument, NULL, 'p'},
@@ -566,12 +550,14 @@ int main(int argc, char **argv)
         return 2;
     }
     lzr_settle();
+    struct lzr_printed printed = lzr_printed_begin();
     (void)lzr_forks_install(); /* without memory for it nothing else would go on either */
     struct worker *w = calloc(1, sizeof *w);
     if (w == NULL) {
         return 1;
     }
     w->fd = LZR_WORKER_FD;
+    w->printed = printed;
     if (!lzr_interp_start(&w->in, program, package, w->line, sizeof w->line, w->trace,
                           sizeof w->trace)) {
         struct lzr_msg m = {.type = LZR_MSG_LOAD_FAILED};
@@ -583,5 +569,7 @@ int main(int argc, char **argv)
         (void)load_failed(w);
         _exit(1);
     }
-    finish(w, serve(w));
+    int status = serve(w);
+    drop_pending(w);
+    lzr_leave(&w->in, status);
 }

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -24,16 +25,46 @@ static void leave_server(void)
     }
 }
 
+/* The server is gone: so is the worker, with every process of its group. (A pool's children don't
+ * notice a SIGKILL of their parent.) Needs no GIL. */
+static void end_group(int sig)
+{
+    (void)sig;
+    (void)kill(-getpid(), SIGKILL);
+    (void)kill(getpid(), SIGKILL);
+}
+
+static bool is_alone(void)
+{
+    struct pollfd server = {.fd = LZR_WORKER_FD};
+    return poll(&server, 1, 0) > 0 && (server.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+/* A group in which a process is stopped gets a SIGHUP from the kernel, too, when its server goes:
+ * that must not end the worker alone. Otherwise it does what it does by default, also in what was
+ * forked, whose number 3 leads elsewhere. */
+static void hang_up(int sig)
+{
+    if (is_alone()) {
+        end_group(sig);
+    }
+    (void)signal(sig, SIG_DFL);
+    (void)raise(sig); /* once this returns */
+}
+
 /* A worker goes with its server, gets the CPU last, can't gain rights, and is the first to go when
  * memory is short. */
 void lzr_settle(void)
 {
-    struct pollfd server = {.fd = LZR_WORKER_FD};
     const struct rlimit none = {0, 0}, one = {1, 1};
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const struct sigaction alone = {.sa_handler = end_group}, hangs_up = {.sa_handler = hang_up};
+    (void)setpgid(0, 0); /* a Ctrl-C at the terminal is the server's to handle */
+    (void)sigaction(SIGRTMIN + LZR_SIGNAL_ALONE, &alone, NULL);
+    (void)sigaction(SIGHUP, &hangs_up, NULL);
+    (void)prctl(PR_SET_PDEATHSIG, SIGRTMIN + LZR_SIGNAL_ALONE);
     /* A server that was gone before that is seen by its closed end. (Not by getppid() == 1: in a
      * container the server itself often is process 1.) */
-    if (poll(&server, 1, 0) > 0 && (server.revents & (POLLHUP | POLLERR)) != 0) {
+    if (is_alone()) {
         _exit(1);
     }
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -44,7 +75,6 @@ void lzr_settle(void)
     if (setrlimit(RLIMIT_CORE, &one) != 0) {
         (void)setrlimit(RLIMIT_CORE, &none);
     }
-    (void)setpgid(0, 0);                 /* a Ctrl-C at the terminal is the server's to handle */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN); /* as in any Python: an error of write() */
     FILE *f = fopen("/proc/self/oom_score_adj", "w");

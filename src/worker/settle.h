@@ -1,5 +1,6 @@
-/* settle.h: what a worker's process does first, before Python: it goes with its server, gets the
- * CPU last, can't gain rights, writes no core file, and is the first to go when memory is short.
+/* settle.h: what a worker's process does first, before Python: it goes with its server, and takes
+ * the processes of its group along, gets the CPU last, can't gain rights, writes no core file, and
+ * is the first to go when memory is short.
  * What is left open and which variables it sees is its server's doing (engine/worker.c). */
 #ifndef LZR_WORKER_SETTLE_H
 #define LZR_WORKER_SETTLE_H

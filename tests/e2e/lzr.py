@@ -33,6 +33,57 @@ CI = os.environ.get("CI") == "true"
 WAIT = 20 * SLOW  # how long anything that should happen soon may take
 
 
+class Started:
+    """What tests have started, by a variable in its environment: lazarr, its workers, what their stores start.
+
+    All of that must be gone at the end of the test in which its server, or its command, has ended."""
+    VARIABLE = "LZR_TEST_STARTED"
+    number = 0     # of the last mark
+    looked = 0     # the last one when that was checked last
+    ended = set()  # marks of servers that have ended since
+
+    @classmethod
+    def mark(cls):
+        cls.number += 1
+        return f"{os.getpid()}-{cls.number}"
+
+    @classmethod
+    def left(cls, alive):
+        """{pid: what it is} of processes of this suite's marks, but those in `alive`."""
+        found, mine = {}, f"{cls.VARIABLE}={os.getpid()}-"
+        for name in os.listdir("/proc"):
+            if not name.isdigit() or int(name) == os.getpid():
+                continue
+            with contextlib.suppress(OSError, IndexError):
+                variables = Path("/proc", name, "environ").read_bytes().decode("utf-8", "replace").split("\0")
+                marks = [v[len(cls.VARIABLE) + 1:] for v in variables if v.startswith(mine)]
+                state = Path("/proc", name, "stat").read_text().rsplit(")", 1)[1].split()[0]
+                if marks and marks[0] not in alive and state not in "ZX":
+                    words = Path("/proc", name, "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+                    found[int(name)] = f"{' '.join(words)[:200]} ({marks[0]})"
+        return found
+
+    @classmethod
+    def check(cls, last=False):
+        """At the end of a test, or of the suite. Fails with the names of what is left, and ends it."""
+        alive = {srv.mark for srv in Server.alive} | (set() if last else {f"{os.getpid()}-0"})
+        if not last and cls.looked == cls.number and not cls.ended:
+            return
+        cls.looked, cls.ended = cls.number, set()
+        end = time.monotonic() + 5 * SLOW
+        while True:
+            left = cls.left(alive)
+            if not left:
+                return
+            if time.monotonic() > end:
+                break
+            time.sleep(0.02)
+        for pid in left:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        raise AssertionError(f"processes are left: {left}")
+
+
 def environment(**more):
     """This process' environment without what would choose another Python for the workers."""
     env = {k: v for k, v in os.environ.items()
@@ -59,7 +110,8 @@ def _die_with_parent():
 def run(*args, timeout=60, **env):
     """build/lazarr ARGS to its end: a CompletedProcess with bytes."""
     return subprocess.run([LAZARR, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          timeout=timeout * SLOW, env=environment(**env), preexec_fn=_die_with_parent)
+                          timeout=timeout * SLOW, env=environment(**{Started.VARIABLE: Started.mark()}, **env),
+                          preexec_fn=_die_with_parent)
 
 
 def free_port():
@@ -251,9 +303,10 @@ class Server:
                 import resource
                 resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
             inherits()
+        self.mark = Started.mark()
         self.process = subprocess.Popen(
             list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=stderr, env=environment(**(env or {})), cwd=cwd, preexec_fn=before,
+            stderr=stderr, env=environment(**{Started.VARIABLE: self.mark}, **(env or {})), cwd=cwd, preexec_fn=before,
             start_new_session=True)
         self.lines, self._news = [], threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -308,6 +361,7 @@ class Server:
         if self in Server.alive:
             Server.alive.remove(self)
             Server.stopped.append(self)
+            Started.ended.add(self.mark)
         return status
 
     def wait_end(self):
@@ -320,6 +374,7 @@ class Server:
         self.process.wait()
         if self in Server.alive:
             Server.alive.remove(self)
+            Started.ended.add(self.mark)
 
     def __enter__(self):
         return self
@@ -382,12 +437,14 @@ class Server:
         d.update({k: v - before.get(k, 0) for k, v in after.items()})
 
     def worker_pids(self):
-        """The children that are workers."""
+        """The children that are workers: each leads a group in the server's session. (Others are what dead
+        parents left.)"""
         pids = []
         for p in Path("/proc").iterdir():
             if p.name.isdigit():
                 with contextlib.suppress(OSError, IndexError):
-                    if int((p / "stat").read_text().rsplit(")", 1)[1].split()[1]) == self.process.pid:
+                    _, parent, group, session = (p / "stat").read_text().rsplit(")", 1)[1].split()[:4]
+                    if int(parent) == self.process.pid and group == p.name != session:
                         pids.append(int(p.name))
         return pids
 

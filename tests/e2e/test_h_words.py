@@ -96,6 +96,7 @@ def test_a_404_in_words(srv):
 
 
 DEBIAN = {
+    "n5": 'import zarr; print(zarr.open_group(zarr.n5.N5FSStore(URL + "/n5/s.n5", mode="r"), mode="r")["NAME"][...])',
     "zarr": 'import zarr; print(zarr.open(URL + "/zarr2/s.zarr/NAME", mode="r")[...])',
     "dask": 'import dask.array; print(dask.array.from_zarr(URL + "/zarr2/s.zarr/NAME").compute())',
     "xarray": 'import xarray; print(xarray.open_zarr(URL + "/zarr2/s.zarr", drop_variables=["of", "many"])["NAME"].values)',
@@ -110,7 +111,7 @@ def test_debian_s_readers_fail_over_a_failed_chunk(srv, reader):
         r = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, text=True, timeout=60)
         if "No module named" in r.stderr:
             lzr.need(False, "Debian's python3-zarr, python3-xarray and python3-dask")
-        assert r.returncode != 0 and "Error" in r.stderr, (name, r.stdout)
+        assert r.returncode != 0 and "rror" in r.stderr, (name, r.stdout)
 
 
 def test_gdal_fails_over_a_failed_chunk(srv):
@@ -127,6 +128,10 @@ def test_what_readers_that_take_a_status_for_data_are_sent(srv):
     r = srv.get(key, {"User-Agent": "Python/3.11 aiohttp/3.8.4"})
     assert (r.status, r.body, r["Cache-Control"]) == (200, b"", "no-store") and r["ETag"] is None
     assert srv.head(key, {"User-Agent": "Python/3.11 aiohttp/3.8.4"}).status == 500
+    # What Debian's zarr-python doesn't ask for has its status: scripts on the same aiohttp.
+    for target, more in ((key, {"Range": "bytes=0-1"}), ("/zarr3/s.zarr/sometimes/c/2/0", {})):
+        r = srv.get(target, {"User-Agent": "Python/3.11 aiohttp/3.8.4", **more})
+        assert r.status == 500, (target, r)
     with pytest.raises((ConnectionError, EOFError, AssertionError)):
         r = srv.get(key, {"User-Agent": "GDAL/3.6.2"})
         assert r.complete

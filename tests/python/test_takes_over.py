@@ -136,6 +136,13 @@ def test_channels(own):
         assert c["window"]["min"] <= c["window"]["start"] and c["window"]["end"] <= c["window"]["max"]
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {"a": [float("nan")]}, object(), {1, 2}])
+def test_a_channels_own_members_are_ones_that_json_has(value):
+    """They go into readers' documents as they are."""
+    with pytest.raises(StoreError, match="channels: of channel 1"):
+        image(channels=["a", {"label": "b", "emission": value}, "c"])
+
+
 def test_channels_of_the_same_axis_only():
     img = image(channels=CHANNELS)
     assert same([img]).channels == img.channels and same([same([img])]).channels == img.channels

@@ -372,7 +372,7 @@ def test_exit_functions_have_two_seconds(worker, guard):
     assert 1.5 < time.monotonic() - t < 2 + 6 * lzr.SLOW
 
 
-def test_quit_waits_for_no_thread(worker):
+def test_quit_waits_for_no_thread_that_goes_on(worker):
     w = worker("import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\n" + ONE)
     w.run("a")
     w.send(QUIT)

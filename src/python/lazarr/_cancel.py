@@ -8,12 +8,11 @@ done for the jobs to come; the server repeats the signal until it was heard.
 """
 from __future__ import annotations
 
-import contextlib
 import faulthandler
 import signal
 import time
 from types import FrameType
-from typing import Callable, Iterator, Optional
+from typing import Callable, Optional
 
 from . import _block
 from ._errors import Cancelled
@@ -55,18 +54,22 @@ def _poll() -> bool:
     return _ask(False) != NOT
 
 
-@contextlib.contextmanager
-def shield() -> Iterator[None]:
+class shield:
     """Within it nothing is cancelled: for what must not be left half done, as opening a source.
+
+    A class, as contextlib.contextmanager sets an attribute of an exception that passes it, which a frozen
+    one refuses, and makes another one of StopIteration.
 
     >>> with shield():
     ...     pass
     """
-    global _shields
-    _shields += 1
-    try:
-        yield
-    finally:
+
+    def __enter__(self) -> None:
+        global _shields
+        _shields += 1
+
+    def __exit__(self, *exception: object) -> None:
+        global _shields
         _shields -= 1
 
 

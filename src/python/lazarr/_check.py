@@ -219,7 +219,7 @@ def attributes(value: Any) -> dict:
         raise StoreError(f"attributes must be a dict with string keys, got {value!r}")
     try:
         json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as e:
+    except (TypeError, ValueError, RecursionError) as e:
         raise StoreError(f"attributes can't be written as JSON: {e}") from None
     return dict(value)
 

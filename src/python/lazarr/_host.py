@@ -13,7 +13,7 @@ from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from . import _array, _block, _cast, _code, _handover, _manifest, _notes, _opened, _tell, _unloaded
+from . import _array, _block, _cast, _code, _handover, _manifest, _notes, _opened, _output, _tell, _unloaded
 from ._array import Array, Registry
 from ._block import Block
 from ._errors import NoArray, StoreError
@@ -44,6 +44,7 @@ def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any
     ops = [path for path in given if not path.startswith("--")]
     follow = "--follow" in given
     named = [s for s in stores if s[0]]
+    _output.names[:] = [name for name, _ in named]
     unloaded = _unloaded.Unloaded(len(named))
     manifests = []
     for name, path in named:
@@ -189,6 +190,7 @@ def compute(store: int, array: int, level: int, index: int, start: tuple, extent
                   fill=a.fill_value, inputs=inputs)
     global _start
     _start = block.start
+    _output.who = store, a.path, index
     result = _block.run(a.function, block)
     return WRITTEN if result is None else result
 
@@ -199,11 +201,8 @@ def assign(target: np.ndarray, result: Any) -> None:
 
 
 def flush() -> Any:
-    """What the job printed goes to the log now. Returns what local code was loaded since the last call:
-    _code.Record.take."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:
-            pass  # user code may have put anything there
+    """The end of a job, or of loading: what was printed goes to the log now. Returns what local code was
+    loaded since the last call: _code.Record.take."""
+    _output.flush()
+    _output.who = None
     return _code.RECORD.take()

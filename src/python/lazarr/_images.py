@@ -6,6 +6,7 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
+from . import _check
 from ._errors import StoreError
 
 COLOURS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF", "FFFFFF")
@@ -89,8 +90,13 @@ def channels(value: Any, axes: Optional[tuple], shape: Sequence[int], dt: np.dty
             raise StoreError(f'channels: color must be six hex digits such as "FF0000", got {colour!r}')
         if not isinstance(c.get("label", ""), str) or not isinstance(c.get("active", True), bool):
             raise StoreError(f"channels: label must be a text and active a bool, got {c!r}")
+        own = {k: v for k, v in c.items() if k != "window"}
+        try:
+            _check.attributes(own)  # members of their own are kept, and written into readers' documents
+        except StoreError as e:
+            raise StoreError(f"channels: of channel {i}: {e}") from None
         out.append({"label": str(i), "active": True, "coefficient": 1, "family": "linear",
-                    "inverted": False, **c, "color": colour.upper(),
+                    "inverted": False, **own, "color": colour.upper(),
                     "window": _window(c.get("window"), dt, f"window of channel {i}")})
     return out
 

@@ -10,7 +10,6 @@ of its content decides (see `_digest`).
 """
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -130,15 +129,15 @@ class Recorder:
                 for wanted in self._wanted:
                     wanted.add(path)
 
-    @contextlib.contextmanager
-    def during(self) -> Iterator[set]:
+    def begin(self) -> set:
+        """A set that is added to until `end`."""
         self.install()
         opened: set = set()
         self._wanted = self._wanted + [opened]
-        try:
-            yield opened
-        finally:
-            self._wanted = [w for w in self._wanted if w is not opened]
+        return opened
+
+    def end(self, opened: set) -> None:
+        self._wanted = [w for w in self._wanted if w is not opened]
 
 
 RECORDER = Recorder()
@@ -161,13 +160,19 @@ def _descriptors() -> set:
     return found
 
 
-@contextlib.contextmanager
-def watch() -> Iterator[set]:
-    """What is opened meanwhile, and what is open afterwards that wasn't before."""
-    before = _descriptors()
-    with RECORDER.during() as opened:
-        yield opened
-    opened |= _descriptors() - before
+class watch:
+    """What is opened meanwhile, and what is open afterwards that wasn't before. (A class for the reason that
+    `_cancel.shield` is one.)"""
+
+    def __enter__(self) -> set:
+        self._before = _descriptors()
+        self._opened = RECORDER.begin()
+        return self._opened
+
+    def __exit__(self, kind: Any, *exception: object) -> None:
+        RECORDER.end(self._opened)
+        if kind is None:
+            self._opened |= _descriptors() - self._before
 
 
 def _is_data(path: str) -> bool:

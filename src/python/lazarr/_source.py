@@ -6,7 +6,7 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from . import _cancel, _check, _handover, _opened
+from . import _calls, _cancel, _check, _handover, _opened
 from ._array import CURRENT, Array, Pending, label
 from ._block import Block
 from ._errors import CastError, StoreError
@@ -24,6 +24,8 @@ class _Source:
         self.path = path
         self._thing = thing
         self._by_function = callable(thing) and not hasattr(thing, "shape")
+        if self._by_function:
+            _calls.refuse(thing)
         self._open: Optional[list] = None
         self.transpose = None if transpose is None else tuple(transpose)
         self.data: list = []  # of each level: where the server reads it, or None
@@ -105,10 +107,13 @@ class _Source:
         if self.files is None:
             return self._read(block)
         self.files.check()
-        with _opened.RECORDER.during() as paths:
+        paths = _opened.RECORDER.begin()
+        try:
             values = self._read(block)
             if _handover._is_mapped(values):
                 values = np.array(values)  # read now, not when the file may be another
+        finally:
+            _opened.RECORDER.end(paths)
         self.files.check(paths)
         return values
 

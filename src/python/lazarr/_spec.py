@@ -10,7 +10,7 @@ from typing import Any, Callable, Iterable, Optional
 
 import numpy as np
 
-from . import _check, _codecs, _images, _inputs, _levels, _takes_over
+from . import _calls, _check, _codecs, _images, _inputs, _levels, _takes_over
 from ._errors import StoreError
 from ._inputs import Input
 from ._levels import Level
@@ -63,24 +63,25 @@ def check_names(g: dict) -> None:
 def takes(function: Callable[..., Any], inputs: int) -> bool:
     """Whether a function wants the inputs' arrays behind the block; StoreError if it can be called
     neither way. A parameter with a default isn't there for an input: ``def f(block, sigma=2)``."""
+    _calls.refuse(function)
     plain = _plain_arguments(function)
     if plain is not None:
         required, most = plain
         if required <= (1 + inputs if required > 1 else 1) <= most:
             return required > 1
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
+    said = _calls.signatures(function)
+    if not said:
         return True  # built in: it says nothing
-    kinds = [p.kind for p in signature.parameters.values() if p.default is p.empty]
-    needed = sum(k in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-                 for k in kinds)
-    wants = needed > 1 or inspect.Parameter.VAR_POSITIONAL in kinds
-    try:
-        signature.bind(*[None] * (1 + inputs if wants else 1))
-        return wants
-    except TypeError:
-        pass
+    for signature in said:
+        kinds = [p.kind for p in signature.parameters.values() if p.default is p.empty]
+        needed = sum(k in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+                     for k in kinds)
+        wants = needed > 1 or inspect.Parameter.VAR_POSITIONAL in kinds
+        try:
+            signature.bind(*[None] * (1 + inputs if wants else 1))
+            return wants
+        except TypeError:
+            pass
     if not inputs and needed > 1:
         more = [n for n, p in signature.parameters.items() if p.default is p.empty][1:needed]
         raise StoreError(f"the function takes {', '.join(more)} behind the block, and the array has no "

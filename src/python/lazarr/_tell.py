@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 import sysconfig
 import traceback
-from typing import Iterator, Optional
+from typing import Any, Iterator, Optional
 
 from ._errors import CastError, StoreError, whose_python
 
@@ -39,15 +39,21 @@ def _is_library(filename: str) -> bool:
         f"{os.sep}site-packages{os.sep}" in path or f"{os.sep}dist-packages{os.sep}" in path
 
 
+def _text(e: BaseException) -> str:
+    """What an exception says; "" of one that can't."""
+    try:
+        return str(e)
+    except BaseException:  # its __str__ is the user's
+        return ""
+
+
 def _first_line(e: BaseException) -> str:
     """The exception's type and the first line of what it says."""
-    try:
-        said = str(e).strip().split("\n")[0].strip()
-    except Exception:
-        said = ""
+    said = _text(e).strip().split("\n")[0].strip()
     kind = type(e)
-    name = kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else \
-        f"{kind.__module__}.{kind.__qualname__}"
+    name = kind.__qualname__
+    if isinstance(kind.__module__, str) and kind.__module__ not in ("builtins", "__main__"):
+        name = f"{kind.__module__}.{name}"
     return f"{name}: {said}" if said else name
 
 
@@ -72,6 +78,12 @@ def _traceback(e: BaseException) -> tuple:
     return "".join(whole.format()), list(whole.stack)
 
 
+def _is_of_a_file(e: Any) -> bool:
+    """Whether it is about a file of the user's that isn't Python; not about a text that a library parsed."""
+    return isinstance(e, SyntaxError) and isinstance(e.filename, str) and isinstance(e.msg, str) \
+        and not _is_library(e.filename)
+
+
 def describe(e: BaseException) -> tuple:
     """(one line for people, the traceback without lazarr's own frames).
 
@@ -85,14 +97,13 @@ def describe(e: BaseException) -> tuple:
     file = _file_of(e)
     try:
         text, frames = _traceback(e)
-    except Exception:  # an exception may be as odd as user code can make it
+    except BaseException:  # an exception may be as odd as user code can make it
         text, frames = "", []
     if isinstance(e, (StoreError, CastError)):
-        what = str(e)
+        what = _text(e) or _first_line(e)
         text = text if frames or e.__cause__ is not None else ""
-    elif isinstance(e, SyntaxError):
-        where = f"{_name(e.filename)}:{e.lineno}: " if e.filename else ""
-        return f"{where}{type(e).__name__}: {e.msg}", text
+    elif _is_of_a_file(e):
+        return f"{_name(e.filename)}:{e.lineno}: {type(e).__name__}: {e.msg}", text  # type: ignore[attr-defined]
     else:
         what = _first_line(e) + whose_python(e)
         own = [f for f in frames if not _is_library(f.filename)] or frames

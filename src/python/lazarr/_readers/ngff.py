@@ -89,17 +89,18 @@ def image(f: File, node: Any, scales: dict, of: Optional[Any]) -> Optional[Any]:
     return f.try_add(name, lambda: [n.open() for n in nodes], axes=axes[0], units=axes[1], scale=scale,
                      translation=translation, kind="labels" if labels else None,
                      labels_of=of if labels else None, attributes=f.attributes(node.path or "/", kept),
-                     channels=_channels(omero.get("channels") if isinstance(omero, dict) else None),
+                     channels=_channels(f, node.path or "/",
+                                        omero.get("channels") if isinstance(omero, dict) else None),
                      fill_value=nodes[0].fill)
 
 
-def _channels(given: Any) -> Optional[list]:
-    """OMERO channels, with colours as lazarr wants them."""
+def _channels(f: File, place: str, given: Any) -> Optional[list]:
+    """OMERO channels, with colours as lazarr wants them. A member that JSON can't have is left out, said."""
     if not isinstance(given, list) or not all(isinstance(c, dict) for c in given) or not given:
         return None
     out = []
     for c in given:
-        c = dict(c)
+        c = f.attributes(f"{place} omero", c) | {k: c[k] for k in ("window",) if k in c}
         if not isinstance(c.get("label", ""), str):
             c["label"] = str(c["label"])
         if isinstance(c.get("color"), str):
