@@ -1,6 +1,9 @@
 #include "engine/reads.h"
 
 #include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -9,20 +12,40 @@
 #include "engine/needs.h"
 #include "engine/recipe.h"
 
-bool lzr_reads_init(struct lzr_driver *d)
+enum lzr_code lzr_reads_init(struct lzr_driver *d, struct lzr_err *err)
 {
-    struct lzr_reads_file *files =
-        d->files.n > 0 ? lzr_calloc(d->files.n, sizeof *files) : NULL;
+    struct epoll_event stop = {.events = EPOLLIN, .data.u64 = 0};
+    struct epoll_event work = {.events = EPOLLIN, .data.u64 = 1};
+    if (d->files.n == 0) {
+        return LZR_OK;
+    }
+    struct lzr_reads_file *files = lzr_calloc(d->files.n, sizeof *files);
+    if (files == NULL) {
+        return lzr_err_set(err, LZR_E_NOMEM, "no memory for what is known of files");
+    }
+    d->reads.epoll = epoll_create1(EPOLL_CLOEXEC);
+    d->reads.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
     pthread_mutex_lock(&d->mu); /* the supervisor runs already */
     d->reads.files = files;
     pthread_mutex_unlock(&d->mu);
-    return files != NULL || d->files.n == 0;
+    if (d->reads.epoll < 0 || d->reads.event < 0 ||
+        epoll_ctl(d->reads.epoll, EPOLL_CTL_ADD, d->reads.event, &work) != 0 ||
+        epoll_ctl(d->reads.epoll, EPOLL_CTL_ADD, d->stop_fd, &stop) != 0) {
+        return lzr_err_sys(err, "cannot make an event queue");
+    }
+    return LZR_OK;
 }
 
 void lzr_reads_release(struct lzr_driver *d)
 {
     lzr_free(d->reads.files);
     d->reads.files = NULL;
+    if (d->reads.epoll >= 0) {
+        close(d->reads.epoll);
+    }
+    if (d->reads.event >= 0) {
+        close(d->reads.event);
+    }
 }
 
 static struct lzr_reads_file *state_of(const struct lzr_driver *d, const struct lzr_file *file)
@@ -64,12 +87,14 @@ bool lzr_reads_wants(const struct lzr_driver *d, const struct lzr_flight *f)
 
 void lzr_reads_add(struct lzr_driver *d, struct lzr_flight *f, bool first)
 {
+    uint64_t one = 1;
     if (first) {
         lzr_list_push_front(&d->reads.waiting, f);
     } else {
         lzr_list_push(&d->reads.waiting, f);
     }
-    LZR_ZERO(pthread_cond_signal(&d->reads.work));
+    ssize_t n = write(d->reads.event, &one, sizeof one);
+    LZR_CHECK(n == (ssize_t)sizeof one);
 }
 
 /* So many reads of one file may stall. */
@@ -361,15 +386,30 @@ static unsigned readers_of(const struct lzr_driver *d)
     return d->reads.threads - d->starter.runs;
 }
 
+/* Waits for something to do, without mu. */
+static void await_work(const struct lzr_driver *d)
+{
+    struct epoll_event ev;
+    uint64_t one;
+    int n = epoll_wait(d->reads.epoll, &ev, 1, -1);
+    if (n == 1 && ev.data.u64 != 0) {
+        ssize_t got = read(d->reads.event, &one, sizeof one);
+        (void)got; /* another thread may have it */
+    }
+}
+
 static void *reader_main(void *driver)
 {
     struct lzr_driver *d = driver;
     struct lzr_reading r;
     pthread_mutex_lock(&d->mu);
     /* No more than stand in for those that are stalled. */
-    while (!d->reads.ending && readers_of(d) - d->reads.stalled <= d->ncodecs) {
+    while (!d->closing && readers_of(d) - d->reads.stalled <= d->ncodecs) {
         struct lzr_request *list = NULL;
-        struct lzr_flight *f = take(d, &list);
+        pthread_mutex_unlock(&d->mu);
+        await_work(d);
+        pthread_mutex_lock(&d->mu);
+        struct lzr_flight *f = !d->closing ? take(d, &list) : NULL;
         if (list != NULL) {
             if (f != NULL) {
                 lzr_reads_add(d, f, true); /* others first: this may take for ever */
@@ -380,8 +420,6 @@ static void *reader_main(void *driver)
         } else if (f != NULL) {
             lzr_task_do(d, f, &r);
             pthread_mutex_lock(&d->mu);
-        } else {
-            pthread_cond_wait(&d->reads.work, &d->mu);
         }
     }
     lzr_thread_ends(d);
@@ -413,8 +451,6 @@ bool lzr_reads_close(struct lzr_driver *d)
     struct lzr_request *list = NULL;
     uint64_t until = lzr_now_us() + LZR_READS_CLOSE_US;
     pthread_mutex_lock(&d->mu);
-    d->reads.ending = true;
-    pthread_cond_broadcast(&d->reads.work);
     for (;;) {
         bool stuck = d->starter.runs && lzr_starter_end(d);
         unsigned lost = stuck && lzr_now_us() >= until;

@@ -63,17 +63,19 @@ struct lzr_reads {
     uint64_t timeout_us;
     _Atomic unsigned *left; /* driver.h; NULL: nobody counts */
     struct lzr_reads_file *files; /* as driver.files.files; NULL: there are none, or not yet */
-    pthread_cond_t work;          /* something waits, or threads shall end */
+    int epoll, event; /* what threads wait on: the event, which counts what waits, and the driver's
+                       * stop; -1 without files. Of those that wait the last one is woken, whose
+                       * caches are warm, and not before it can have mu */
     struct lzr_list waiting;
     struct lzr_reading *readings;
     unsigned threads; /* the starter's (starter.h) among them */
     unsigned stalled; /* threads that others stand in for */
     uint32_t parked;
-    bool ending, closed;
+    bool closed;
 };
 
-/* After lzr_files_open. False: no memory. */
-bool lzr_reads_init(struct lzr_driver *d);
+/* After lzr_files_open. */
+enum lzr_code lzr_reads_init(struct lzr_driver *d, struct lzr_err *err);
 void lzr_reads_release(struct lzr_driver *d);
 /* Whether a flight's task reads files. */
 bool lzr_reads_wants(const struct lzr_driver *d, const struct lzr_flight *f);

@@ -313,9 +313,7 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
     }
     pthread_mutex_unlock(&d->mu);
     code = code == LZR_OK ? lzr_files_open(&d->files, d->catalog, lzr_keep_file, d, err) : code;
-    if (code == LZR_OK && !lzr_reads_init(d)) {
-        code = lzr_err_set(err, LZR_E_NOMEM, "no memory for what is known of files");
-    }
+    code = code == LZR_OK ? lzr_reads_init(d, err) : code;
     lzr_reads_provide(d);
     for (unsigned i = 0; i < d->nworkers && code == LZR_OK; i++) {
         lzr_worker_provide_slots(d, &d->workers[i]);
@@ -362,9 +360,9 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     d->budget.limit = o->cache_bytes;
     d->budget.pages = make_pages();
     d->codec_epoll = d->supervisor_epoll = d->wake_fd = d->stop_fd = d->task_fd = -1;
+    d->reads.epoll = d->reads.event = -1;
     LZR_ZERO(pthread_mutex_init(&d->mu, NULL));
     LZR_ZERO(pthread_cond_init(&d->started, NULL));
-    LZR_ZERO(pthread_cond_init(&d->reads.work, NULL));
     LZR_ZERO(pthread_cond_init(&d->starter.work, NULL));
     d->reads.timeout_us = d->files.timeout_us = o->read_timeout_us;
     d->reads.left = d->files.left = o->left;
@@ -587,7 +585,6 @@ void lzr_driver_release(struct lzr_driver *d)
         }
     }
     LZR_ZERO(pthread_cond_destroy(&d->started));
-    LZR_ZERO(pthread_cond_destroy(&d->reads.work));
     LZR_ZERO(pthread_cond_destroy(&d->starter.work));
     LZR_ZERO(pthread_mutex_destroy(&d->mu));
     lzr_free(d);

@@ -80,7 +80,7 @@ def state(pid):
         return None
 
 
-@pytest.mark.parametrize("array, what", [("reads", "read"), ("maps", "read"), ("looks", "stat"), ("reads", "open")])
+@pytest.mark.parametrize("array, what", [("reads", "open"), ("maps", "read"), ("looks", "stat")])
 def test_a_worker_in_the_kernel(serve, mount, array, what):
     """SIGKILL doesn't end it: it is written off, another one computes in its place."""
     srv = serve(mount.store, "--workers", "1")
