@@ -13,7 +13,8 @@
  */
 void lzr_attributes_merge(struct lzr_json *j, const char *attributes, const char *const *reserved);
 
-extern const char *const lzr_attributes_zarr[]; /* of arrays and images in the Zarr faces */
+extern const char *const lzr_attributes_zarr[];  /* of images in the Zarr faces */
+extern const char *const lzr_attributes_plain[]; /* of plain arrays in the Zarr faces */
 extern const char
     *const lzr_attributes_n5[]; /* of everything in N5: readers merge them downwards */
 

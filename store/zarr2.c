@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "store/attributes.h"
 #include "store/face.h"
 #include "store/json_ascii.h"
 #include "store/json_writer.h"
@@ -93,7 +92,7 @@ static void write_attributes(struct lzr_buf *out, const struct lzr_tree *t, size
     } else if (item->role == LZR_ROLE_LABELS) {
         lzr_ngff_labels_v04(&j, t, i);
     }
-    lzr_attributes_merge(&j, item->attributes, item->array != NULL ? lzr_attributes_zarr : NULL);
+    lzr_face_attributes(&j, item);
     lzr_json_close(&j, '}');
     lzr_json_to_ascii(out, from);
 }

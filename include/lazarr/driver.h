@@ -30,11 +30,14 @@
 struct lzr_driver;
 
 struct lzr_driver_options {
-    const char *const
-        *stores; /* paths of .py or .json files, folders of them, data files; borrowed for open */
+    /* Paths of .py or .json files, folders of them, data files, each also as NAME=PATH, and names
+     * of modules that are stores ("package.store", NAME=...); borrowed for open. */
+    const char *const *stores;
     size_t nstores;
-    const char *const *ops; /* "module:function" of arrays computed beside data files; borrowed for
-                             * the driver's life */
+    const char *const *modules;
+    size_t nmodules;
+    const char *const *ops; /* "module:function" of arrays computed beside data files, and options
+                             * of those files, "--axes=zyx"; borrowed for the driver's life */
     size_t nops;
     bool follow; /* files that data files name may lie anywhere, not only below their folders */
     unsigned workers;          /* 0: as many as base/cores.h finds */
@@ -52,6 +55,7 @@ struct lzr_driver_options {
      */
     uint64_t worker_memory_soft, worker_memory_hard;
     uint64_t worker_jobs, worker_age_us;
+    uint64_t worker_nofile; /* their soft limit of descriptors; 0: as this process' own */
     unsigned order;            /* enum lzr_order of engine/queue.h: 0 unless it is measured */
     /* NULL, or an open driver that this one shall take the place of, of which all is kept but these
      * arrays ("STORE/PATH"), what is made of them, and what has become another meanwhile. Borrowed
@@ -183,6 +187,7 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
     X(counter, abandoned_kills_total, "workers killed because a function went on all the same")    \
     X(counter, memory_kills_total, "workers killed because they used too much memory")             \
     X(counter, worker_recycles_total, "workers replaced: jobs, age, memory, kept blocks")          \
+    X(counter, worker_switches_total, "workers started to serve another folder's stores")          \
     X(counter, cache_evictions_total, "chunks evicted")                                            \
     X(counter, cache_inserts_total, "chunks put into the cache")                                   \
     X(gauge, cache_entries, "chunks in the cache")                                                 \
@@ -215,7 +220,9 @@ struct lzr_pace {
 };
 
 struct lzr_array_stats {
-    uint64_t computed, failed, compute_us; /* blocks that a function was run for */
+    uint64_t computed, compute_us; /* blocks that a function was run for */
+    uint64_t failed;        /* chunks that couldn't be made, whatever of theirs or of what they
+                             * are made of failed; one whose failure is remembered counts once */
     uint64_t inputs_us;     /* waiting for a block's inputs, and putting them together */
     uint64_t read, read_us; /* chunks that the server read itself */
     uint64_t encoded, encoded_bytes, hits, misses;
@@ -239,6 +246,7 @@ struct lzr_worker_info {
     const char *state; /* "starting", "ready", "busy", "backing off" */
     uint64_t jobs;
     uint32_t deaths;
+    const char *folder; /* whose stores it has, "" for data files; the driver's */
     char error[1024]; /* why it last failed to start: line '\n' traceback, cut; "" if it didn't */
 };
 
@@ -252,6 +260,8 @@ void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_
 /* The last failures of each array (LZR_TROUBLES in all), in no order; returns how many. Takes no
  * lock that a chunk which doesn't fail needs. */
 uint32_t lzr_driver_troubles(struct lzr_driver *d, struct lzr_trouble out[LZR_TROUBLES]);
+/* Whether a worker can compute: at least one has loaded the stores. Any thread. */
+bool lzr_driver_ready(struct lzr_driver *d);
 /* Fills up to n; returns how many there are. */
 size_t lzr_driver_workers(struct lzr_driver *d, struct lzr_worker_info *out, size_t n);
 

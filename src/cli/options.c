@@ -21,8 +21,10 @@ static const char help[] =
     "                                         the server's (http://127.0.0.1:8080)\n"
     "       lazarr --version | --help\n"
     "\n"
-    "STORE is a .py file, a .json manifest, a folder of them, or a data file that is served as\n"
-    "it is: FILE or FILE::PATH, a zarr or N5 folder, HDF5 (.h5), TIFF, NIfTI (.nii), .npy.\n"
+    "STORE is a .py file, a .json manifest, a folder of them, -m MODULE (package.store, found as\n"
+    "python -m finds it), or a data file that is served as it is: FILE or FILE::PATH, a zarr or\n"
+    "N5 folder, HDF5 (.h5), TIFF, NIfTI (.nii), .npy. Its name is its file's; NAME=STORE gives it\n"
+    "another.\n"
     "\n"
     "  --host HOST             where to listen (127.0.0.1)\n"
     "  --port PORT             (8080; 0 picks a free one)\n"
@@ -33,9 +35,13 @@ static const char help[] =
     "  --worker-age SECONDS    a worker is replaced at this age (never)\n"
     "  --op MODULE:FUNCTION    beside a data file's arrays, this function of each (block, data);\n"
     "                          may be repeated\n"
+    "  --axes zyx  --scale 2,.5,.5  --units um  --channels DAPI,GFP  --chunks 64,64,64\n"
+    "  --dtype float32         what a data file doesn't say, or says otherwise\n"
+    "  --raw                   --op gets a file's values as they are stored, and all its arrays\n"
     "  --follow                files that a data file names (links, external storage) are read\n"
     "                          wherever they lie, not only below its folder\n"
-    "  --cache SIZE            byte budget, e.g. 512MiB (1GiB; 0 keeps nothing)\n"
+    "  --cache SIZE            byte budget, e.g. 512MiB (1GiB, at most half of what a control\n"
+    "                          group allows; 0 keeps nothing)\n"
     "  --python PREFIX         environment that stores import from, or its bin/python3\n"
     "                          ($VIRTUAL_ENV, $CONDA_PREFIX, else the system's)\n"
     "  --allow-origin ORIGIN   a web page that may read, or *; may be repeated\n"
@@ -66,6 +72,9 @@ static const char help[] =
     "  --read-timeout SECONDS  until a file system must have answered a read (60)\n"
     "  --core-dumps            a crash of the server may leave a core file (never)\n"
     "  --no-access-log         no line a request\n"
+    "  --log-file PATH         the log goes there, opened again on SIGUSR1 (stderr)\n"
+    "  --log-format FORMAT     text, requests as nginx's \"combined\", or json: an object a line\n"
+    "                          (text)\n"
     "  --quiet                 only warnings and errors\n";
 
 void lzr_options_help(void)
@@ -147,6 +156,14 @@ static bool seconds(const char *text, uint64_t *us)
     return true;
 }
 
+/* An option's; its exit status. */
+static int take_seconds(const char *option, uint64_t *us)
+{
+    char text[64];
+    (void)snprintf(text, sizeof text, "%s must be seconds, got", option);
+    return seconds(optarg, us) ? 0 : wrong(text, optarg);
+}
+
 enum {
     HOST = 256,
     PORT,
@@ -156,6 +173,7 @@ enum {
     ORIGIN,
     OP,
     FOLLOW,
+    DATA,
     ALLOW_HOST,
     TOKEN,
     TOKEN_FILE,
@@ -177,6 +195,8 @@ enum {
     WORKER_JOBS,
     WORKER_AGE,
     NO_ACCESS_LOG,
+    LOG_FILE,
+    LOG_FORMAT,
     QUIET,
     URL
 };
@@ -190,6 +210,13 @@ static const struct option serve_options[] = {
     {"allow-origin", required_argument, NULL, ORIGIN},
     {"op", required_argument, NULL, OP},
     {"follow", no_argument, NULL, FOLLOW},
+    {"axes", required_argument, NULL, DATA},
+    {"scale", required_argument, NULL, DATA},
+    {"units", required_argument, NULL, DATA},
+    {"channels", required_argument, NULL, DATA},
+    {"chunks", required_argument, NULL, DATA},
+    {"dtype", required_argument, NULL, DATA},
+    {"raw", no_argument, NULL, DATA},
     {"allow-host", required_argument, NULL, ALLOW_HOST},
     {"token", required_argument, NULL, TOKEN},
     {"token-file", required_argument, NULL, TOKEN_FILE},
@@ -211,6 +238,8 @@ static const struct option serve_options[] = {
     {"worker-jobs", required_argument, NULL, WORKER_JOBS},
     {"worker-age", required_argument, NULL, WORKER_AGE},
     {"no-access-log", no_argument, NULL, NO_ACCESS_LOG},
+    {"log-file", required_argument, NULL, LOG_FILE},
+    {"log-format", required_argument, NULL, LOG_FORMAT},
     {"quiet", no_argument, NULL, QUIET},
     {"help", no_argument, NULL, 'h'},
     {"url", required_argument, NULL, URL},
@@ -278,21 +307,16 @@ static int take_worker(struct lzr_options *o, int c)
         o->core_dumps = true;
         return 0;
     case START_TIMEOUT:
-        return seconds(optarg, &o->driver.start_timeout_us)
-                   ? 0
-                   : wrong("--start-timeout must be seconds, got", optarg);
+        return take_seconds("--start-timeout", &o->driver.start_timeout_us);
     case READ_TIMEOUT:
-        return seconds(optarg, &o->driver.read_timeout_us) && o->driver.read_timeout_us > 0
-                   ? 0
-                   : wrong("--read-timeout must be seconds, more than 0, got", optarg);
+        if (seconds(optarg, &o->driver.read_timeout_us) && o->driver.read_timeout_us == 0) {
+            return wrong("--read-timeout must be more than 0, got", optarg);
+        }
+        return take_seconds("--read-timeout", &o->driver.read_timeout_us);
     case HEADER_TIMEOUT:
-        return seconds(optarg, &o->server.header_us)
-                   ? 0
-                   : wrong("--header-timeout must be seconds, got", optarg);
+        return take_seconds("--header-timeout", &o->server.header_us);
     case SEND_TIMEOUT:
-        return seconds(optarg, &o->server.send_us)
-                   ? 0
-                   : wrong("--send-timeout must be seconds, got", optarg);
+        return take_seconds("--send-timeout", &o->server.send_us);
     case CLIENT_CONNECTIONS:
         if (!integer(optarg, 0, 1000000, &n)) {
             return wrong("--client-connections must be a number of connections, got", optarg);
@@ -312,9 +336,7 @@ static int take_worker(struct lzr_options *o, int c)
         o->driver.worker_jobs = n;
         return 0;
     case WORKER_AGE:
-        return seconds(optarg, &o->driver.worker_age_us)
-                   ? 0
-                   : wrong("--worker-age must be seconds, got", optarg);
+        return take_seconds("--worker-age", &o->driver.worker_age_us);
     case ORDER: /* for bench/order.py; not in the help */
         if (!integer(optarg, 0, 2, &n)) {
             return wrong("--order must be 0 (bursts), 1 (arrival) or 2 (newest), got", optarg);
@@ -326,9 +348,17 @@ static int take_worker(struct lzr_options *o, int c)
     }
 }
 
-/* What is for data files: "module:function" beside them; what they name may lie anywhere. */
+/* Modules that are stores; and what is for data files: "module:function" beside them; what they
+ * name may lie anywhere. */
 static int take_data(struct lzr_options *o, int c)
 {
+    if (c == 'm') {
+        if (o->driver.nmodules == sizeof o->modules / sizeof o->modules[0]) {
+            return wrong("too many -m, at", optarg);
+        }
+        o->modules[o->driver.nmodules++] = optarg;
+        return 0;
+    }
     if (c == FOLLOW) {
         o->driver.follow = true;
         return 0;
@@ -337,7 +367,7 @@ static int take_data(struct lzr_options *o, int c)
     if (colon == NULL || colon == optarg || colon[1] == '\0' || strchr(colon + 1, ':') != NULL) {
         return wrong("--op must be module:function, got", optarg);
     }
-    if (o->driver.nops == sizeof o->ops / sizeof o->ops[0]) {
+    if (o->driver.nops == sizeof o->ops / sizeof o->ops[0] - LZR_DATA_OPTIONS) {
         return wrong("too many --op, at", optarg);
     }
     o->ops[o->driver.nops++] = optarg;
@@ -396,6 +426,25 @@ static int take_bdv(struct lzr_options *o, int c)
     return 0;
 }
 
+/* What is logged, where and how. */
+static int take_log(struct lzr_options *o, int c)
+{
+    switch (c) {
+    case LOG_FILE:
+        o->log_file = optarg;
+        return *optarg != '\0' ? 0 : wrong("--log-file must be a path, got", optarg);
+    case LOG_FORMAT:
+        o->log_json = strcmp(optarg, "json") == 0;
+        return o->log_json || strcmp(optarg, "text") == 0
+                   ? 0
+                   : wrong("--log-format must be text or json, got", optarg);
+    default:
+        o->quiet = o->quiet || c == QUIET;
+        o->server.access_log = false;
+        return 0;
+    }
+}
+
 /* One option; 0, or 2 for a value that makes no sense. */
 static int take(struct lzr_options *o, int c)
 {
@@ -417,12 +466,14 @@ static int take(struct lzr_options *o, int c)
         o->driver.workers = (unsigned)n;
         return 0;
     case CACHE:
+        o->cache_given = true;
         return lzr_size_parse(optarg, &o->driver.cache_bytes)
                    ? 0
                    : wrong("--cache must be a size such as 512MiB, got", optarg);
     case PYTHON:
         o->driver.python = optarg;
         return 0;
+    case 'm':
     case OP:
     case FOLLOW:
         return take_data(o, c);
@@ -439,13 +490,9 @@ static int take(struct lzr_options *o, int c)
         o->server.public_url = optarg;
         return 0;
     case FIRST_BYTE:
-        return seconds(optarg, &o->server.first_byte_us)
-                   ? 0
-                   : wrong("--first-byte must be seconds, got", optarg);
+        return take_seconds("--first-byte", &o->server.first_byte_us);
     case HEAD_WAIT:
-        return seconds(optarg, &o->server.head_wait_us)
-                   ? 0
-                   : wrong("--head-wait must be seconds, got", optarg);
+        return take_seconds("--head-wait", &o->server.head_wait_us);
     case THREADS:
         if (!integer(optarg, 2, 64, &n)) {
             return wrong("--http-threads must be 2 to 64, got", optarg);
@@ -453,12 +500,10 @@ static int take(struct lzr_options *o, int c)
         o->server.threads = (unsigned)n;
         return 0;
     case NO_ACCESS_LOG:
-        o->server.access_log = false;
-        return 0;
+    case LOG_FILE:
+    case LOG_FORMAT:
     case QUIET:
-        o->quiet = true;
-        o->server.access_log = false;
-        return 0;
+        return take_log(o, c);
     case PROXY:
         if (!lzr_proxy_range_ok(optarg)) {
             return wrong("--trusted-proxy must be an address or a range of them, got", optarg);
@@ -482,6 +527,7 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
 {
     *o = (struct lzr_options){.driver = LZR_DRIVER_DEFAULTS, .server = LZR_SERVER_DEFAULTS};
     o->driver.ops = o->ops;
+    o->driver.modules = o->modules;
     o->server.origins = o->origins;
     o->server.proxies = o->proxies;
     o->server.hosts = o->hosts;
@@ -504,11 +550,11 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
     if (o->command == LZR_SERVE && strcmp(command, "serve") != 0) {
         return wrong("unknown command", command);
     }
-    int c;
-    const char *letters = o->command == LZR_BDV ? ":ho:" : ":h";
+    int c, which = 0;
+    const char *letters = o->command == LZR_BDV ? ":hm:o:" : ":hm:";
     opterr = 0;
     optind = 2;
-    while ((c = getopt_long(argc, argv, letters, serve_options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, letters, serve_options, &which)) != -1) {
         if (c == '?') {
             return wrong("unknown option", argv[optind - 1]);
         }
@@ -519,23 +565,27 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
             o->command = LZR_HELP;
             return 0;
         }
-        int rc = take(o, c);
+        int rc = c == DATA
+                     ? lzr_data_option_take(&o->data, serve_options[which].name, optarg)
+                     : take(o, c);
         if (rc != 0) {
             return rc;
         }
     }
-    int left = argc - optind;
+    o->driver.nops = lzr_data_options_list(&o->data, o->ops, o->driver.nops,
+                                           sizeof o->ops / sizeof o->ops[0]);
+    int left = argc - optind, given = left + (int)o->driver.nmodules;
     if (o->command == LZR_GET || o->command == LZR_BDV) {
-        if (left != 2) {
+        if (left < 1 || given != 2) {
             return wrong(o->command == LZR_GET ? "expected a store and a key behind"
                                                : "expected a store and an array's path behind",
                          command);
         }
-        o->key = argv[optind + 1];
-        left = 1;
-    } else if (o->command == LZR_DESCRIBE && left != 1) {
+        o->key = argv[--argc];
+        left--;
+    } else if (o->command == LZR_DESCRIBE && given != 1) {
         return wrong("expected one store behind", command);
-    } else if (left < 1) {
+    } else if (given < 1) {
         return wrong("expected a store behind", command);
     }
     struct lzr_err err = {.code = LZR_OK};

@@ -15,8 +15,9 @@ struct search {
     enum lzr_code code;
     struct lzr_err err;
     /* Stores. */
-    char **paths;
+    char **paths; /* stores, then modules */
     size_t n;
+    struct lzr_driver_options o; /* whose paths they are */
     struct lzr_named_store *stores;
     size_t nstores;
     /* The Python. */
@@ -41,8 +42,7 @@ static void drop(struct lzr_errand *e)
 static void run_stores(struct lzr_errand *e)
 {
     struct search *s = (struct search *)e;
-    s->code = lzr_stores_find((const char *const *)s->paths, s->n, &s->stores, &s->nstores,
-                              &s->err);
+    s->code = lzr_stores_find(&s->o, &s->stores, &s->nstores, &s->err);
 }
 
 static void run_python(struct lzr_errand *e)
@@ -83,16 +83,24 @@ enum lzr_code lzr_find_stores(struct lzr_driver *d, const struct lzr_driver_opti
                            "do", atomic_load(o->left));
     }
     if (o->read_timeout_us == 0) {
-        return lzr_stores_find(o->stores, o->nstores, &d->stores, &d->nstores, err);
+        return lzr_stores_find(o, &d->stores, &d->nstores, err);
     }
     struct search *s = lzr_calloc(1, sizeof *s);
-    bool ok = s != NULL && (s->paths = lzr_calloc(o->nstores + 1, sizeof *s->paths)) != NULL;
-    for (; ok && s->n < o->nstores; s->n += ok) {
-        ok = (s->paths[s->n] = lzr_strdup(o->stores[s->n])) != NULL;
+    size_t n = o->nstores + o->nmodules;
+    bool ok = s != NULL && (s->paths = lzr_calloc(n + 1, sizeof *s->paths)) != NULL;
+    for (; ok && s->n < n; s->n += ok) {
+        const char *path =
+            s->n < o->nstores ? o->stores[s->n] : o->modules[s->n - o->nstores];
+        ok = (s->paths[s->n] = lzr_strdup(path)) != NULL;
     }
     if (!ok) {
         return no_memory(s, err);
     }
+    s->o = (struct lzr_driver_options){.stores = (const char *const *)s->paths,
+                                       .nstores = o->nstores,
+                                       .modules = (const char *const *)s->paths + o->nstores,
+                                       .nmodules = o->nmodules,
+                                       .log = o->log};
     s->errand.run = run_stores;
     s->errand.drop = drop;
     s->errand.left = o->left;

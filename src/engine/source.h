@@ -9,7 +9,8 @@
  * described, before and after (files.h): a file that was changed, replaced or removed makes its
  * chunks an error, so that old and new bytes are never mixed.
  *
- * Arrays in memory lie in one sealed memfd, mapped here; they come on top of the budget. */
+ * Arrays in memory lie in one sealed memfd a folder, mapped here; they come on top of the budget.
+ */
 #ifndef LZR_ENGINE_SOURCE_H
 #define LZR_ENGINE_SOURCE_H
 
@@ -23,7 +24,7 @@ struct lzr_driver;
 struct lzr_packet;
 struct lzr_reading;
 
-/* What the loader handed over. */
+/* What a folder's loader handed over. */
 struct lzr_handover {
     int facts_fd; /* memfd for the workers; -1 until the loader's FACTS came */
     uint64_t facts_bytes;
@@ -34,8 +35,8 @@ struct lzr_handover {
 
 void lzr_handover_init(struct lzr_handover *h);
 void lzr_handover_release(struct lzr_handover *h);
-/* A DATA or FACTS message: takes its descriptor. False: it makes no sense. With mu. */
-bool lzr_handover_take(struct lzr_handover *h, struct lzr_packet *p);
+/* A DATA or FACTS message: takes its descriptor, or, where it makes no sense, says why. With mu. */
+enum lzr_code lzr_handover_take(struct lzr_handover *h, struct lzr_packet *p, struct lzr_err *err);
 /* Reads a box of a level that has data: from voxel start[i] on, extent[i] of them, each step[i] (1,
  * -1 or 0) from the one before. They go to dst with these strides in bytes, in the byte
  * order that they are stored in. Blocks on the disk, maybe for ever: r says that to those who watch

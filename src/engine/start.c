@@ -1,12 +1,9 @@
 /* Opening and closing a driver: threads, the first workers, their manifests, the catalog. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -14,40 +11,16 @@
 #include "base/cores.h"
 #include "base/mem.h"
 #include "base/pages.h"
-#include "engine/config.h"
+#include "base/random.h"
 #include "engine/engine.h"
 #include "engine/inputs.h"
+#include "engine/system.h"
 #include "engine/unloaded.h"
 #include "store/codec.h"
 
-/* How often an opening looks whether it is given up, and an end whether it takes too long. */
-#define LOOK_NS 100000000
 #define LZR_PAGES_KEPT ((size_t)16 << 20) /* bytes that chunks left and the next ones are given */
 /* Bytes for plans beside a block a worker, however small the budget. */
 #define SMALL_PLANS (UINT64_C(16) << 20)
-
-/* 0, 1 and 2 are a worker's standard descriptors and 3 its socket: what the server opens for it
- * must lie above, even when the server itself was started with them closed. */
-static void occupy_low_descriptors(void)
-{
-    int fd;
-    do {
-        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    } while (fd >= 0 && fd <= LZR_WORKER_FD);
-    if (fd >= 0) {
-        close(fd);
-    }
-}
-
-static void exe_folder(char *out, size_t n)
-{
-    ssize_t len = readlink("/proc/self/exe", out, n - 1);
-    out[len > 0 ? len : 0] = '\0';
-    char *slash = strrchr(out, '/');
-    if (slash != NULL) {
-        *slash = '\0';
-    }
-}
 
 static enum lzr_code make_epolls(struct lzr_driver *d, struct lzr_err *err)
 {
@@ -82,10 +55,13 @@ static enum lzr_code make_tables(struct lzr_driver *d, const struct lzr_driver_o
         lzr_worker_init(&d->workers[i], i);
     }
     d->codecs = lzr_calloc(d->ncodecs, sizeof *d->codecs);
+    d->shares = lzr_calloc(d->folders.n, sizeof *d->shares);
     d->cache = lzr_cache_new(&d->budget, o->cache_bytes);
-    if (d->workers == NULL || d->codecs == NULL || d->cache == NULL ||
-        getrandom(&d->nonce, sizeof d->nonce, 0) != (ssize_t)sizeof d->nonce) {
+    if (d->workers == NULL || d->codecs == NULL || d->shares == NULL || d->cache == NULL) {
         return lzr_err_set(err, LZR_E_NOMEM, "no memory to start");
+    }
+    if (lzr_random(&d->nonce, sizeof d->nonce, err) != LZR_OK) {
+        return LZR_E_SYS;
     }
     for (unsigned i = 0; i < d->nworkers; i++) {
         struct lzr_worker *w = &d->workers[i];
@@ -120,83 +96,6 @@ static enum lzr_code start_threads(struct lzr_driver *d, struct lzr_err *err)
         return lzr_err_sys(err, "cannot start a thread");
     }
     d->supervisor_runs = true;
-    return LZR_OK;
-}
-
-void lzr_await_a_while(struct lzr_driver *d)
-{
-    struct timespec ts;
-    LZR_CHECK(clock_gettime(CLOCK_MONOTONIC, &ts) == 0);
-    ts.tv_nsec += LOOK_NS;
-    ts.tv_sec += ts.tv_nsec / 1000000000;
-    ts.tv_nsec %= 1000000000;
-    (void)pthread_cond_clockwait(&d->started, &d->mu, CLOCK_MONOTONIC, &ts);
-}
-
-/* With mu: until something may have changed. The supervisor enforces the start-up deadline, so this
- * always ends; who may cancel is looked at now and then. */
-static void await_news(struct lzr_driver *d, const atomic_bool *cancel)
-{
-    if (cancel == NULL) {
-        pthread_cond_wait(&d->started, &d->mu);
-    } else {
-        lzr_await_a_while(d);
-    }
-}
-
-/* Waits until every worker has loaded the stores, or one has failed to. */
-static enum lzr_code await_workers(struct lzr_driver *d, const atomic_bool *cancel,
-                                   char **traceback, struct lzr_err *err)
-{
-    enum lzr_code code = LZR_OK;
-    pthread_mutex_lock(&d->mu);
-    for (;;) {
-        unsigned ready = 0;
-        for (unsigned i = 0; i < d->nworkers && code == LZR_OK; i++) {
-            struct lzr_worker *w = &d->workers[i];
-            ready += w->state == LZR_WORKER_READY;
-            if (w->load_error != NULL) {
-                code = lzr_err_set(err, LZR_E_USER, "%s", w->load_error);
-                if (traceback != NULL) {
-                    *traceback = w->load_traceback;
-                    w->load_traceback = NULL;
-                }
-            }
-        }
-        if (code != LZR_OK || ready == d->nworkers) {
-            break;
-        }
-        if (cancel != NULL && atomic_load(cancel)) {
-            code = lzr_err_set(err, LZR_E_CANCELLED, "given up while the stores were loaded");
-            break;
-        }
-        await_news(d, cancel);
-    }
-    pthread_mutex_unlock(&d->mu);
-    return code;
-}
-
-/* The loader's manifests are the reference (reply.c); all others must equal them. With mu. */
-static enum lzr_code compare_manifests(struct lzr_driver *d, struct lzr_err *err)
-{
-    for (size_t k = 0; k < d->nstores; k++) {
-        if (d->manifests[k] == NULL) {
-            return lzr_err_set(err, LZR_E_INVAL, "%s: the worker reported no manifest",
-                               d->stores[k].path);
-        }
-        for (unsigned i = 0; i < d->nworkers; i++) {
-            struct lzr_worker *w = &d->workers[i];
-            if (!w->loader &&
-                (w->manifests[k].len != d->manifest_lens[k] ||
-                 memcmp(w->manifests[k].data, d->manifests[k], d->manifest_lens[k]) != 0)) {
-                return lzr_err_set(err, LZR_E_INVAL,
-                                   "%s: two workers see different manifests: the arrays of a store "
-                                   "must not depend on time, chance or the process",
-                                   d->stores[k].path);
-            }
-            lzr_buf_release(&w->manifests[k]);
-        }
-    }
     return LZR_OK;
 }
 
@@ -282,14 +181,17 @@ static void make_decoded(struct lzr_driver *d)
 static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options *o,
                           char **traceback, struct lzr_err *err)
 {
-    enum lzr_code code = await_workers(d, o->cancel, traceback, err);
+    enum lzr_code code = lzr_await_workers(d, o->cancel, traceback, err);
     if (code != LZR_OK) {
         return code;
     }
     pthread_mutex_lock(&d->mu);
-    code = compare_manifests(d, err);
+    code = lzr_compare_manifests(d, err);
     if (code == LZR_OK) {
         code = make_catalog(d, err);
+    }
+    if (code == LZR_OK) {
+        code = lzr_folders_map(d, err);
     }
     if (code == LZR_OK) {
         code = lzr_unloaded_check(d, o->before, traceback, err);
@@ -321,6 +223,9 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
     if (code == LZR_OK) {
         lzr_keep_chunks(d);
         lzr_say_costs(d);
+        if (o->before == NULL) { /* not again at each reload */
+            lzr_system_say(d->log, (d->memory_soft | d->memory_hard) != 0);
+        }
         lzr_unloaded_say(d);
     }
     return code;
@@ -340,7 +245,7 @@ static struct lzr_pages *make_pages(void)
 enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_driver **out,
                               char **traceback, struct lzr_err *err)
 {
-    char exe[4096];
+    char exe[4096] = "";
     struct lzr_driver *d = lzr_calloc(1, sizeof *d);
     if (traceback != NULL) {
         *traceback = NULL;
@@ -348,10 +253,9 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     if (d == NULL) {
         return lzr_err_set(err, LZR_E_NOMEM, "no memory to start");
     }
-    occupy_low_descriptors();
-    exe_folder(exe, sizeof exe);
     d->log = o->log;
     d->start_timeout_us = o->start_timeout_us;
+    d->nofile = o->worker_nofile;
     d->keep = o->cache_bytes > 0;
     d->memory_soft = o->worker_memory_soft;
     d->memory_hard = o->worker_memory_hard;
@@ -370,12 +274,14 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     lzr_failures_init(&d->failures);
     lzr_drops_init(&d->drops);
     lzr_troubles_init(&d->troubles);
-    lzr_handover_init(&d->handover);
     d->ops = o->ops;
     d->nops = o->nops;
     d->follow = o->follow;
     d->kept = (struct lzr_keep){.old = o->keep, .renew = o->renew, .nrenew = o->nrenew};
-    enum lzr_code code = lzr_find_stores(d, o, err);
+    enum lzr_code code = lzr_system_occupy(err);
+    if (code == LZR_OK) {
+        code = lzr_find_stores(d, o, err);
+    }
     bool data = o->nops == 0;
     for (size_t i = 0; i < d->nstores; i++) {
         data = data || d->stores[i].data;
@@ -385,10 +291,14 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
                            o->ops[0]);
     }
     if (code == LZR_OK) {
-        code = lzr_config_make(d, err);
+        code = lzr_folders_make(d, err);
     }
     if (code == LZR_OK) {
-        code = lzr_find_python(d, o, exe, err);
+        code = lzr_system_folder(exe, sizeof exe)
+                   ? lzr_find_python(d, o, exe, err)
+                   : lzr_err_set(err, LZR_E_SYS,
+                                 "where this program is can't be known: /proc isn't there, and it "
+                                 "wasn't started by a path");
     }
     if (code == LZR_OK) {
         d->manifests = lzr_calloc(d->nstores, sizeof *d->manifests);
@@ -557,9 +467,7 @@ void lzr_driver_release(struct lzr_driver *d)
     lzr_scratch_release(&d->scratch);
     lzr_cache_free(&d->decoded);
     lzr_catalog_free(&d->catalog);
-    lzr_handover_release(&d->handover);
     lzr_failures_release(&d->failures);
-    lzr_code_release(&d->code);
     lzr_files_release(&d->files);
     lzr_reads_release(d);
     lzr_keep_release(&d->kept);
@@ -567,8 +475,9 @@ void lzr_driver_release(struct lzr_driver *d)
     lzr_drops_release(&d->drops);
     lzr_pages_free(&d->budget.pages);
     lzr_troubles_release(&d->troubles);
+    lzr_folders_release(&d->folders);
+    lzr_free(d->shares);
     lzr_stores_free(d->stores, d->nstores);
-    lzr_buf_release(&d->config);
     for (size_t k = 0; d->manifests != NULL && k < d->nstores; k++) {
         lzr_free(d->manifests[k]);
     }

@@ -22,9 +22,10 @@ static struct lzr_worker *next_asked(struct lzr_driver *d)
 }
 
 /* Nobody wants it any more. */
-static void end_process(pid_t pid)
+static void end_process(struct lzr_process *p, pid_t pid)
 {
     (void)kill(-pid, SIGKILL); /* it leads a group */
+    lzr_process_leave(p);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
     }
 }
@@ -33,29 +34,29 @@ static void end_process(pid_t pid)
 static void start(struct lzr_driver *d, struct lzr_worker *w)
 {
     struct lzr_birth *b = &w->birth;
-    pid_t pid = -1;
+    struct lzr_process process = LZR_PROCESS_NONE;
+    struct lzr_err err = {.code = LZR_OK};
     b->state = LZR_BIRTH_AT;
     pthread_mutex_unlock(&d->mu);
-    int rc = lzr_worker_spawn(d, b->mark, b->socket_fd, b->write_fd, &pid);
+    pid_t pid = lzr_worker_spawn(d, b->mark, b->socket_fd, b->write_fd, &process, &err);
     close(b->socket_fd);
     close(b->write_fd);
     pthread_mutex_lock(&d->mu);
     b->socket_fd = b->write_fd = -1;
-    b->rc = rc;
-    b->pid = rc == 0 ? pid : -1;
+    b->pid = pid;
+    b->process = process;
+    b->err = err;
     b->state = LZR_BIRTH_DONE;
     if (d->reads.closed && d->reads.left != NULL) { /* left behind until now */
         atomic_fetch_sub(d->reads.left, 1);
     }
-    if (d->supervisor_over) { /* so nobody takes it over */
+    if (!d->supervisor_over) {
+        lzr_wake_supervisor(d);
+    } else if (pid > 0) { /* nobody takes it over */
         pthread_mutex_unlock(&d->mu);
-        if (rc == 0) {
-            end_process(pid);
-        }
+        end_process(&process, pid);
         pthread_mutex_lock(&d->mu);
-        return;
     }
-    lzr_wake_supervisor(d);
 }
 
 static void *starter_main(void *driver)

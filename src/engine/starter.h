@@ -11,7 +11,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/err.h"
 #include "engine/orphans.h"
+#include "engine/process.h"
 
 struct lzr_channel;
 struct lzr_driver;
@@ -34,8 +36,9 @@ struct lzr_birth {
     uint64_t asked_us;
     bool late; /* that it takes so long was said */
     char mark[LZR_ORPHANS_MARK]; /* orphans.h */
-    int rc;    /* what posix_spawn said */
-    pid_t pid;
+    pid_t pid;                   /* -1: it couldn't be started */
+    struct lzr_process process;
+    struct lzr_err err; /* why not */
 };
 
 struct lzr_starter {

@@ -18,6 +18,8 @@
 /* What an epoll event is about: the worker's number and one of these. */
 enum { ABOUT_PROCESS = 0, ABOUT_OUTPUT = 1 };
 #define ABOUT_WAKE UINT64_MAX
+/* While a folder asks for a worker it is looked so often whether it may have one now. */
+#define TURN_US 20000
 
 static uint64_t tag(const struct lzr_worker *w, unsigned about)
 {
@@ -38,12 +40,27 @@ int lzr_watch_process(struct lzr_driver *d, struct lzr_worker *w)
     struct epoll_event says = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = w};
     /* Its messages last: until they are read it isn't READY, and can be given up without a trace.
      */
-    if (w->pidfd < 0 || epoll_ctl(d->supervisor_epoll, EPOLL_CTL_ADD, w->pidfd, &p) != 0 ||
+    if (w->process.fd < 0 ||
+        epoll_ctl(d->supervisor_epoll, EPOLL_CTL_ADD, w->process.fd, &p) != 0 ||
         epoll_ctl(d->supervisor_epoll, EPOLL_CTL_ADD, w->output_fd, &o) != 0 ||
         epoll_ctl(d->codec_epoll, EPOLL_CTL_ADD, w->channel->fd, &says) != 0) {
         return -1;
     }
     return 0;
+}
+
+/* A worker of another version says so at each start, the server once for all (code.h). */
+static bool said_already(struct lzr_driver *d, const struct lzr_worker *w, const char *text,
+                         size_t n)
+{
+    static const char line[] = "lazarr-worker: " LZR_VERSIONS_DIFFER;
+    if (n < sizeof line || memcmp(text, line, sizeof line - 1) != 0) {
+        return false;
+    }
+    pthread_mutex_lock(&d->mu);
+    bool known = w->refused;
+    pthread_mutex_unlock(&d->mu);
+    return known;
 }
 
 /* The block that a worker computes, as a line of the log has it; "" if there is none. */
@@ -72,18 +89,17 @@ static void read_output(struct lzr_driver *d, struct lzr_worker *w, bool last)
             }
             break;
         }
-        lzr_output_add(&w->output, chunk, (size_t)n);
+        if (!said_already(d, w, chunk, (size_t)n)) {
+            lzr_output_add(&w->output, chunk, (size_t)n);
+        }
     }
     describe_running(d, w, running, sizeof running);
     lzr_output_settle(&w->output, running, last);
 }
 
-/* rc, si: what waitid has answered. */
-static void describe_death(int rc, const siginfo_t *si, char *text, size_t n)
+static void describe_death(const siginfo_t *si, char *text, size_t n)
 {
-    if (rc != 0) {
-        (void)snprintf(text, n, "it has ended, and how isn't known");
-    } else if (si->si_pid == 0) {
+    if (si->si_pid == 0) {
         (void)snprintf(text, n, "it was killed");
     } else if (si->si_code == CLD_EXITED) {
         (void)snprintf(text, n, "it ended with status %d", si->si_status);
@@ -152,7 +168,7 @@ static void wait_for_lost(struct lzr_driver *d)
  * is looked at with every tick. */
 static void await_end(struct lzr_driver *d, struct lzr_worker *w)
 {
-    (void)epoll_ctl(d->supervisor_epoll, EPOLL_CTL_DEL, w->pidfd, NULL);
+    (void)epoll_ctl(d->supervisor_epoll, EPOLL_CTL_DEL, w->process.fd, NULL);
     pthread_mutex_lock(&d->mu);
     w->state = LZR_WORKER_ENDING;
     w->unseen = true;
@@ -160,8 +176,8 @@ static void await_end(struct lzr_driver *d, struct lzr_worker *w)
     pthread_mutex_unlock(&d->mu);
 }
 
-/* The process ended before it had loaded the stores. With mu. */
-static void note_failed_start(struct lzr_driver *d, struct lzr_worker *w, const char *how)
+/* A process has ended before it had loaded its stores. With mu. */
+static void note_lost_start(struct lzr_driver *d, struct lzr_worker *w, const char *how)
 {
     w->failed_starts++;
     if (!w->said_why || w->load_error == NULL) {
@@ -177,26 +193,28 @@ static void note_failed_start(struct lzr_driver *d, struct lzr_worker *w, const 
                 w->load_traceback != NULL ? w->load_traceback : "");
     }
     if (w->failed_starts >= LZR_CODE_STARTS && !w->refused) {
-        (void)snprintf(d->code.why, sizeof d->code.why,
+        struct lzr_code_record *c = &lzr_folder_of(d, w)->code;
+        (void)snprintf(c->why, sizeof c->why,
                        "no worker can be started any more: %.300s; " LZR_RELOAD_WITH,
                        w->load_error != NULL ? w->load_error : how);
     }
 }
 
-/* Waits for a process that has ended, or is written off (lost), and ends all that it started. What
- * waitid says; 0, and si->si_pid is 0: it hasn't ended, or can't be waited for. */
-static int end_family(struct lzr_driver *d, const struct lzr_worker *w, bool lost, siginfo_t *si)
+/* Waits for a process that has ended, and ends all that it started. False: it hasn't ended, or
+ * can't be waited for; lost: it is left to itself then. */
+static bool end_family(struct lzr_driver *d, const struct lzr_worker *w, bool lost,
+                       siginfo_t *si)
 {
-    int rc = waitid(P_PIDFD, (id_t)w->pidfd, si, WEXITED | WNOHANG | WNOWAIT);
-    if (rc == 0 && si->si_pid == 0 && !lost) {
-        return 0;
+    bool ended = lzr_process_ended(&w->process, si);
+    if (!ended && !lost) {
+        return false;
     }
     (void)kill(-w->pid, SIGKILL); /* before it is waited for: its number is still its group's */
-    if (rc == 0 && si->si_pid != 0) {
-        (void)waitid(P_PIDFD, (id_t)w->pidfd, si, WEXITED | WNOHANG);
+    if (ended) {
+        (void)lzr_process_reap(&w->process, si);
     }
     lzr_orphans_seek(&d->orphans, w->mark, w->pid, lzr_now_us());
-    return rc;
+    return ended;
 }
 
 /* When a process has ended: its answers are read first, then its jobs are taken care of, then it is
@@ -207,15 +225,14 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w, bool lost)
     struct lzr_request *list = NULL;
     siginfo_t si = {0};
     char how[256];
-    int rc = end_family(d, w, lost, &si);
-    if (rc == 0 && si.si_pid == 0 && !lost) {
+    if (!end_family(d, w, lost, &si) && !lost) {
         await_end(d, w);
         return;
     }
     lzr_worker_read(d, w);
     read_output(d, w, true);
-    describe_death(rc, &si, how, sizeof how);
-    if (rc == 0 && si.si_pid == 0) {
+    describe_death(&si, how, sizeof how);
+    if (si.si_pid == 0) {
         write_off(d, w);
     }
     pthread_mutex_lock(&w->read_mu); /* nobody is between taking a message and applying it */
@@ -251,8 +268,11 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w, bool lost)
                w->retire == NULL) {
         lzr_log(d->log, LZR_LOG_WARN, "worker %u ended while idle: %s", w->number, how);
     }
+    if (starting && si.si_code == CLD_EXITED && si.si_status == LZR_EXIT_VERSIONS) {
+        lzr_worker_outdated(d, w, "the worker program was replaced by one of another version");
+    }
     if (starting) {
-        note_failed_start(d, w, how);
+        note_lost_start(d, w, how);
     }
     unsigned shift = w->failed_starts > 9 ? 9 : w->failed_starts;
     uint64_t wait = w->failed_starts == 0 ? 0 : UINT64_C(50000) << shift;
@@ -264,6 +284,12 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w, bool lost)
     lzr_worker_reset(w);
     w->load_error = error; /* kept until the next start: opening reads it */
     w->load_traceback = traceback;
+    if (w->to != LZR_NO_FOLDER) {
+        lzr_folder_enter(d, w, w->to);
+        w->to = LZR_NO_FOLDER;
+    } else if (starting && !d->opened) {
+        lzr_folders_lost(d, w);
+    }
     pthread_cond_broadcast(&d->started);
     lzr_code_check(d, &list);
     lzr_dispatch(d, &list);
@@ -333,9 +359,12 @@ void lzr_check_holds(struct lzr_driver *d, uint64_t now)
 }
 
 /* A process that can't be watched (no descriptor left) is ended here and tried again later. */
-static void give_up(struct lzr_driver *d, struct lzr_worker *w)
+static void give_up(struct lzr_driver *d, struct lzr_worker *w, int sys)
 {
-    lzr_log(d->log, LZR_LOG_ERROR, "worker %u can't be watched and is killed", w->number);
+    struct lzr_err why;
+    errno = sys;
+    lzr_err_sys(&why, "a worker's process can't be watched");
+    lzr_log(d->log, LZR_LOG_ERROR, "worker %u is killed: %s", w->number, why.msg);
     (void)kill(-w->pid, SIGKILL); /* it leads a group */
     const struct timespec pause = {.tv_nsec = 10000000};
     uint64_t until = lzr_now_us() + LZR_LOST_US;
@@ -349,7 +378,7 @@ static void give_up(struct lzr_driver *d, struct lzr_worker *w)
     pthread_mutex_lock(&w->read_mu);
     pthread_mutex_lock(&d->mu);
     lzr_worker_reset(w);
-    w->load_error = lzr_strdup("a worker's process can't be watched"); /* ends opening */
+    w->load_error = lzr_strdup(why.msg); /* ends opening */
     w->failed_starts++;
     w->restart_us = lzr_now_us() + 1000000;
     pthread_cond_broadcast(&d->started);
@@ -389,7 +418,9 @@ static void tick(struct lzr_driver *d)
         bool lost = w->pid > 0 && w->killed_us != 0 && now >= w->killed_us + LZR_LOST_US;
         bool unseen = w->pid > 0 && w->unseen;
         bool start = w->state == LZR_WORKER_DOWN && now >= w->restart_us && !d->closing &&
-                     w->birth.state == LZR_BIRTH_NONE;
+                     w->birth.state == LZR_BIRTH_NONE &&
+                     (opened || lzr_folders_assign(d, w));
+        w->launching = w->launching || start;
         pthread_mutex_unlock(&d->mu);
         if (lost || unseen) {
             bury(d, w, lost);
@@ -402,7 +433,7 @@ static void tick(struct lzr_driver *d)
         } else if (w->pid <= 0) {
             lzr_starter_check(d, w, now);
             if (w->pid > 0 && lzr_watch_process(d, w) != 0) {
-                give_up(d, w);
+                give_up(d, w, errno);
             }
         }
     }
@@ -416,6 +447,9 @@ static int pause_ms(struct lzr_driver *d)
     for (unsigned i = 0; i < d->nworkers; i++) {
         uint64_t t = lzr_worker_due(&d->workers[i]);
         due = t < due ? t : due;
+    }
+    if (d->asked && due > now + TURN_US) {
+        due = now + TURN_US;
     }
     pthread_mutex_unlock(&d->mu);
     return due <= now ? 0 : (int)((due - now) / 1000 + 1);

@@ -8,13 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/nothing.h"
 #include "base/spawn.h"
 #include "engine/config.h"
 #include "engine/engine.h"
@@ -23,7 +24,12 @@ extern char **environ;
 
 void lzr_worker_init(struct lzr_worker *w, unsigned number)
 {
-    *w = (struct lzr_worker){.number = number, .pid = -1, .pidfd = -1, .output_fd = -1};
+    *w = (struct lzr_worker){.number = number,
+                             .folder = LZR_NO_FOLDER,
+                             .to = LZR_NO_FOLDER,
+                             .pid = -1,
+                             .process = LZR_PROCESS_NONE,
+                             .output_fd = -1};
     LZR_ZERO(pthread_mutex_init(&w->read_mu, NULL));
     lzr_output_init(&w->output, number);
 }
@@ -61,13 +67,11 @@ void lzr_worker_reset(struct lzr_worker *w)
     }
     w->npinned = 0;
     lzr_channel_unref(&w->channel);
-    if (w->pidfd >= 0) {
-        close(w->pidfd);
-    }
+    lzr_process_leave(&w->process);
     if (w->output_fd >= 0) {
         close(w->output_fd);
     }
-    w->pidfd = w->output_fd = -1;
+    w->output_fd = -1;
     w->pid = -1;
     w->state = LZR_WORKER_DOWN;
     w->killed = LZR_KILLED_NOT;
@@ -104,9 +108,7 @@ void lzr_worker_note_done(const struct lzr_driver *d, struct lzr_worker *w,
 void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w)
 {
     if (w->pid > 0) {
-        /* By its pidfd: the number may be another process's once the supervisor has waited for it.
-         */
-        if (w->pidfd < 0 || syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0) != 0) {
+        if (!lzr_process_signal(&w->process, SIGKILL)) {
             lzr_log(d->log, LZR_LOG_DEBUG, "worker %u is gone already", w->number);
         }
         w->state = LZR_WORKER_ENDING;
@@ -292,22 +294,30 @@ static int lead_group(posix_spawnattr_t *attr)
 }
 
 /* fork + exec with the socket as descriptor 3, the pipe as stdout and stderr, nothing else open. */
-int lzr_worker_spawn(const struct lzr_driver *d, const char *mark, int socket_fd, int output_fd,
-                     pid_t *pid)
+static int spawn(const struct lzr_driver *d, const char *mark, int socket_fd, int output_fd,
+                 int input_fd, pid_t *pid)
 {
     posix_spawn_file_actions_t fa;
     posix_spawnattr_t attr;
     const char *old = getenv("LD_LIBRARY_PATH");
-    const char *args[10];
+    const char *args[14];
+    char nofile[24];
     size_t n = 0;
     args[n++] = d->pyenv.worker;
     args[n++] = "--program";
     args[n++] = d->pyenv.program;
     args[n++] = "--package";
     args[n++] = d->pyenv.package;
+    args[n++] = "--version";
+    args[n++] = LZR_VERSION;
     if (d->pyenv.ld_library_path[0] != '\0') {
         args[n++] = "--restore-ld-library-path";
         args[n++] = old != NULL ? old : "";
+    }
+    if (d->nofile > 0) {
+        (void)snprintf(nofile, sizeof nofile, "%llu", (unsigned long long)d->nofile);
+        args[n++] = "--nofile";
+        args[n++] = nofile;
     }
     args[n] = NULL;
     char **env = make_environment(d, mark);
@@ -319,7 +329,7 @@ int lzr_worker_spawn(const struct lzr_driver *d, const char *mark, int socket_fd
     int rc = posix_spawn_file_actions_adddup2(&fa, output_fd, 1) |
              posix_spawn_file_actions_adddup2(&fa, output_fd, 2) |
              posix_spawn_file_actions_adddup2(&fa, socket_fd, LZR_WORKER_FD) |
-             posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0) |
+             posix_spawn_file_actions_adddup2(&fa, input_fd, 0) |
              posix_spawn_file_actions_addclosefrom_np(&fa, LZR_WORKER_FD + 1) |
              lzr_spawn_clean(&attr) | lead_group(&attr);
     if (rc == 0) {
@@ -335,13 +345,14 @@ int lzr_worker_spawn(const struct lzr_driver *d, const char *mark, int socket_fd
 static void send_facts(struct lzr_driver *d, struct lzr_worker *w)
 {
     struct lzr_err err;
-    struct lzr_msg m = {.type = LZR_MSG_FACTS, .bytes = d->handover.facts_bytes};
     if (w->loader || w->facts_sent || !w->configured || w->state != LZR_WORKER_STARTING ||
-        w->channel == NULL || d->handover.facts_fd < 0) {
+        w->channel == NULL || lzr_folder_of(d, w)->handover.facts_fd < 0) {
         return;
     }
+    const struct lzr_handover *h = &lzr_folder_of(d, w)->handover;
+    struct lzr_msg m = {.type = LZR_MSG_FACTS, .bytes = h->facts_bytes};
     w->facts_sent = true;
-    enum lzr_code code = lzr_channel_send(w->channel, &m, NULL, 0, d->handover.facts_fd, &err);
+    enum lzr_code code = lzr_channel_send(w->channel, &m, NULL, 0, h->facts_fd, &err);
     if (code != LZR_OK && code != LZR_E_WORKER) {
         /* It waits for them: without, it is of no use. One that is gone is noticed by its end. */
         lzr_worker_give_up(d, w, "it could not be told of the sources: %s", err.msg);
@@ -350,15 +361,18 @@ static void send_facts(struct lzr_driver *d, struct lzr_worker *w)
 
 /* Sends the part of CONFIG that begins at `at`. Behind the last one, the loader of an edition that
  * keeps another one's sources is told what that knows of them. */
-static enum lzr_code send_config(struct lzr_driver *d, struct lzr_channel *c, bool loader,
-                                 uint64_t at, bool *last, struct lzr_err *err)
+static enum lzr_code send_config(struct lzr_driver *d, const struct lzr_folder *f,
+                                 struct lzr_channel *c, bool loader, uint64_t at, bool *last,
+                                 struct lzr_err *err)
 {
-    bool keeps = loader && d->kept.old != NULL; /* only while it opens */
+    const struct lzr_folder *old =
+        loader && d->kept.old != NULL ? lzr_folder_find(d->kept.old, f->root) : NULL;
     uint32_t flags =
-        (loader ? LZR_CONFIG_LOADER : LZR_CONFIG_FACTS) | (keeps ? LZR_CONFIG_KEEP : 0) |
-        (!loader && d->handover.facts_fd >= 0 ? LZR_CONFIG_KNOWN : 0);
-    enum lzr_code code = lzr_config_send(d, c, flags, at, last, err);
-    return code == LZR_OK && *last && keeps ? lzr_keep_tell(d, c, err) : code;
+        (loader ? LZR_CONFIG_LOADER : LZR_CONFIG_FACTS) | (old != NULL ? LZR_CONFIG_KEEP : 0) |
+        (!loader && f->handover.facts_fd >= 0 ? LZR_CONFIG_KNOWN : 0) |
+        (d->folders.n > 1 ? LZR_CONFIG_OTHERS : 0);
+    enum lzr_code code = lzr_config_send(f, c, flags, at, last, err);
+    return code == LZR_OK && *last && old != NULL ? lzr_keep_tell(d, &old->handover, c, err) : code;
 }
 
 bool lzr_send_more(struct lzr_driver *d, struct lzr_worker *w, uint64_t at)
@@ -367,9 +381,15 @@ bool lzr_send_more(struct lzr_driver *d, struct lzr_worker *w, uint64_t at)
     if (w->configured) {
         return false;
     }
-    enum lzr_code code = send_config(d, w->channel, w->loader, at, &w->configured, &err);
+    enum lzr_code code = send_config(d, lzr_folder_of(d, w), w->channel, w->loader, at,
+                                     &w->configured, &err);
     send_facts(d, w);
-    return code == LZR_OK || code == LZR_E_WORKER;
+    if (code != LZR_OK && code != LZR_E_WORKER) {
+        (void)snprintf(w->killed_why, sizeof w->killed_why,
+                       "it could not be told of its stores: %.200s", err.msg);
+        return false;
+    }
+    return true;
 }
 
 void lzr_send_facts(struct lzr_driver *d)
@@ -379,10 +399,37 @@ void lzr_send_facts(struct lzr_driver *d)
     }
 }
 
+pid_t lzr_worker_spawn(const struct lzr_driver *d, const char *mark, int socket_fd, int output_fd,
+                       struct lzr_process *process, struct lzr_err *err)
+{
+    pid_t pid = -1;
+    int input_fd = lzr_nothing_open(false);
+    if (input_fd < 0) {
+        lzr_err_sys(err, "cannot open /dev/null, nor make a pipe in its place");
+        return -1;
+    }
+    int rc = spawn(d, mark, socket_fd, output_fd, input_fd, &pid);
+    close(input_fd);
+    if (rc != 0) {
+        errno = rc;
+        lzr_err_sys(err, "cannot start '%s'", d->pyenv.worker);
+        return -1;
+    }
+    if (!lzr_process_watch(process, pid)) {
+        lzr_err_sys(err, "a worker's process can't be watched");
+        (void)kill(-pid, SIGKILL); /* it leads a group */
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+        }
+        return -1;
+    }
+    return pid;
+}
+
 static void start_failed(struct lzr_driver *d, struct lzr_worker *w, const char *text)
 {
     lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s", w->number, text);
     pthread_mutex_lock(&d->mu);
+    w->launching = false;
     lzr_worker_forget_why(w);
     w->load_error = lzr_strdup(text);
     w->failed_starts++;
@@ -429,24 +476,24 @@ void lzr_worker_born(struct lzr_driver *d, struct lzr_worker *w, const struct lz
     struct lzr_channel *c = b->channel;
     bool last = false;
     pthread_mutex_lock(&d->mu);
-    bool loader = w->number == 0 && d->handover.facts_fd < 0;
+    const struct lzr_folder *f = lzr_folder_of(d, w);
+    bool loader = f->loader == w->number && f->handover.facts_fd < 0;
     pthread_mutex_unlock(&d->mu);
     if (b->pid <= 0) {
-        errno = b->rc;
-        lzr_err_sys(&err, "cannot start '%s'", d->pyenv.worker);
         close(b->output_fd);
         lzr_channel_unref(&c);
-        start_failed(d, w, err.msg);
+        start_failed(d, w, b->err.msg);
         return;
     }
-    enum lzr_code told = send_config(d, c, loader, 0, &last, &err);
+    enum lzr_code told = send_config(d, f, c, loader, 0, &last, &err);
     pthread_mutex_lock(&d->mu);
     w->pid = b->pid;
     memcpy(w->mark, b->mark, sizeof w->mark);
-    w->pidfd = (int)syscall(SYS_pidfd_open, b->pid, 0);
+    w->process = b->process;
     w->output_fd = b->output_fd;
     w->channel = c;
     w->state = LZR_WORKER_STARTING;
+    w->launching = false;
     w->jobs_done = 0;
     w->loaded = w->facts_sent = w->said_why = false;
     w->configured = last;

@@ -12,7 +12,7 @@
 """
 from __future__ import annotations
 
-from ._array import Array, ArrayLevel, array, group
+from ._array import Array, ArrayLevel, array, clear, group
 from ._block import Block
 from ._codecs import Blosc, Gzip, Lz4, Zstd
 from ._errors import Cancelled, CastError, StoreError
@@ -21,4 +21,4 @@ from ._source import source
 
 __version__ = "0.1.0"
 __all__ = ["Array", "ArrayLevel", "Block", "Blosc", "Cancelled", "CastError", "Gzip", "Input", "Lz4",
-           "StoreError", "Zstd", "array", "group", "source"]
+           "StoreError", "Zstd", "array", "clear", "group", "source"]

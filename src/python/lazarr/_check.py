@@ -10,6 +10,7 @@ from typing import Any, Iterable, Optional, Sequence
 
 import numpy as np
 
+from . import _units
 from ._errors import StoreError
 
 MAX_RANK = 8
@@ -19,18 +20,6 @@ MAX_PATH = 1024
 MAX_NAME = 200
 SEGMENT = re.compile(r"[A-Za-z0-9._-]+\Z")
 RESERVED = {"zarr.json", "attributes.json", "info", "c", "labels"}
-SPATIAL_UNITS = {"angstrom", "attometer", "centimeter", "decimeter", "exameter", "femtometer", "foot",
-                 "gigameter", "hectometer", "inch", "kilometer", "megameter", "meter", "micrometer",
-                 "mile", "millimeter", "nanometer", "parsec", "petameter", "picometer", "terameter",
-                 "yard", "yoctometer", "yottameter", "zeptometer", "zettameter"}
-TIME_UNITS = {"attosecond", "centisecond", "day", "decisecond", "exasecond", "femtosecond",
-              "gigasecond", "hectosecond", "hour", "kilosecond", "megasecond", "microsecond",
-              "millisecond", "minute", "nanosecond", "petasecond", "picosecond", "second",
-              "terasecond", "yoctosecond", "yottasecond", "zeptosecond", "zettasecond"}
-UNIT_SHORT = {"nm": "nanometer", "um": "micrometer", "µm": "micrometer", "mm": "millimeter",
-              "cm": "centimeter", "m": "meter", "km": "kilometer", "s": "second",
-              "ms": "millisecond", "us": "microsecond", "µs": "microsecond", "h": "hour",
-              "min": "minute"}
 
 
 def path(value: Any) -> str:
@@ -62,7 +51,7 @@ def _integer(name: str, v: Any) -> int:
     return int(v)
 
 
-def shape(value: Any) -> tuple:
+def shape(value: Any) -> tuple[Any, ...]:
     if isinstance(value, numbers.Integral) and not isinstance(value, bool):
         value = (value,)
     if isinstance(value, str) or not isinstance(value, (tuple, list, np.ndarray)):
@@ -77,7 +66,7 @@ def shape(value: Any) -> tuple:
     return out
 
 
-def chunks(value: Any, array_shape: tuple, dt: np.dtype) -> tuple:
+def chunks(value: Any, array_shape: tuple[Any, ...], dt: np.dtype) -> tuple[Any, ...]:
     if isinstance(value, numbers.Integral) and not isinstance(value, bool):
         value = (value,) * len(array_shape)
     if isinstance(value, str) or not isinstance(value, (tuple, list, np.ndarray)):
@@ -98,7 +87,7 @@ def chunks(value: Any, array_shape: tuple, dt: np.dtype) -> tuple:
 
 def dtype(value: Any) -> np.dtype:
     try:
-        dt = np.dtype(value)
+        dt: np.dtype[Any] = np.dtype(value)
     except Exception:
         raise StoreError(f"unknown dtype {value!r}") from None
     ok = (dt.kind in "biu" and dt.itemsize <= 8 or dt.kind == "f" and dt.itemsize in (2, 4, 8)
@@ -121,7 +110,8 @@ def fill_value(value: Any, dt: np.dtype) -> np.generic:
         _cast.assign(out, value)
     except Exception as e:
         raise StoreError(f"fill_value: {e}") from None
-    return out[()]
+    made: np.generic = out[()]  # type: ignore[assignment]  # a scalar: it has no axes
+    return made
 
 
 def _fill_text(value: str, dt: np.dtype) -> Any:
@@ -135,7 +125,7 @@ def _fill_text(value: str, dt: np.dtype) -> Any:
         raise StoreError(f"fill_value {value!r} is not a {dt.name}") from None
 
 
-def dims(value: Any, rank: int) -> Optional[tuple]:
+def dims(value: Any, rank: int) -> Optional[tuple[Any, ...]]:
     if value is None:
         return None
     out = (value,) if isinstance(value, str) else tuple(value)
@@ -146,7 +136,7 @@ def dims(value: Any, rank: int) -> Optional[tuple]:
     return out
 
 
-def axes(value: Any, rank: int) -> Optional[tuple]:
+def axes(value: Any, rank: int) -> Optional[tuple[Any, ...]]:
     if value is None:
         return None
     out = tuple(value)
@@ -163,7 +153,7 @@ def axes(value: Any, rank: int) -> Optional[tuple]:
     return out
 
 
-def units(value: Any, names: tuple) -> tuple:
+def units(value: Any, names: tuple[Any, ...]) -> tuple[Any, ...]:
     """One unit for the spatial axes, or one (or None) for each axis."""
     if value is None:
         return (None,) * len(names)
@@ -173,16 +163,13 @@ def units(value: Any, names: tuple) -> tuple:
         out = tuple(value)
         if len(out) != len(names):
             raise StoreError(f"units must be one for all spatial axes or {len(names)}, got {value!r}")
-    out = tuple(UNIT_SHORT.get(u, u) for u in out)
-    for a, u in zip(names, out):
-        known = SPATIAL_UNITS if a in "zyx" else TIME_UNITS if a == "t" else set()
-        if u is not None and u not in known:
-            raise StoreError(f"units: {u!r} is not a unit of axis {a!r} (say micrometer, second …, as "
-                             "UDUNITS spells them)")
-    return out
+    try:
+        return tuple(_units.named(u, a) for a, u in zip(names, out))
+    except _units.NoUnit as e:
+        raise StoreError(f"units: {e} (say micrometer, second …, as UDUNITS spells them)") from None
 
 
-def reals(name: str, value: Any, rank: int, default: float, positive: bool) -> tuple:
+def reals(name: str, value: Any, rank: int, default: float, positive: bool) -> tuple[Any, ...]:
     if value is None:
         return (default,) * rank
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
@@ -199,7 +186,7 @@ def reals(name: str, value: Any, rank: int, default: float, positive: bool) -> t
 
 
 def seconds(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not value > 0 \
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not float(value) > 0 \
             or not math.isfinite(value):
         raise StoreError(f"{name} must be a number of seconds > 0, got {value!r}")
     return float(value)
@@ -211,7 +198,7 @@ def choice(name: str, value: Any, allowed: Iterable[Any]) -> Any:
     return value
 
 
-def attributes(value: Any) -> dict:
+def attributes(value: Any) -> dict[Any, Any]:
     """A dict that JSON can say: no NaN, no objects."""
     if value is None:
         return {}

@@ -60,7 +60,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     raise Unfit(f"JSON has no {type(value).__name__}")
 
 
-def attributes(items: Any, say: Any = None) -> dict:
+def attributes(items: Any, say: Any = None) -> dict[Any, Any]:
     """All attributes that JSON can have. say(name, why): called for each that is left out."""
     made = {}
     for k, v in dict(items).items():
@@ -78,7 +78,7 @@ def _integer(digits: str) -> Any:
     return int(digits) if len(digits) <= MAX_DIGITS + 1 else Long()
 
 
-def document(path: str, root: str, follow: bool) -> Optional[dict]:
+def document(path: str, root: str, follow: bool) -> Optional[dict[Any, Any]]:
     """A JSON object in a file of a folder; None: there is no file."""
     data = trust.read(path, trust.MAX_DOCUMENT, root, follow)
     if data is None:

@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional
 from .. import _array, _check, _handover, _source
 from .._array import Array
 from .._errors import StoreError, whose_python
-from . import attributes, trust
+from . import attributes, given, trust
 
 #: What each library is for, and the Debian package that has it.
 LIBRARIES = {"h5py": ("HDF5", "python3-h5py"), "tifffile": ("TIFF", "python3-tifffile"),
@@ -48,9 +48,9 @@ class Names:
     """Paths in a store for names in a file, which may hold anything; no two are one."""
 
     def __init__(self) -> None:
-        self.given: dict = {}
-        self.taken: set = set()
-        self.next: dict = {}
+        self.given: dict[Any, Any] = {}
+        self.taken: set[Any] = set()
+        self.next: dict[Any, Any] = {}
 
     def of(self, name: str) -> str:
         """
@@ -60,7 +60,7 @@ class Names:
         """
         key = name.strip("/")
         if key in self.given:
-            return self.given[key]
+            return str(self.given[key])
         made = "/".join(self._segment(s) for s in key.split("/") if s) or ROOT
         if made in self.taken:
             stem = made[:-1] if made.endswith("_") else made
@@ -88,10 +88,11 @@ class Enough(Exception):
 class File:
     """One data file that is being made a store. follow: files that it names may lie anywhere."""
 
-    def __init__(self, path: str, inner: str, follow: bool = False):
+    def __init__(self, path: str, inner: str, follow: bool = False, said: Any = None):
+        self.given = said or given.Given([])
         self.path, self.inner, self.follow = path, inner.strip("/"), follow
         self.names = Names()
-        self.made: list = []  # the arrays
+        self.made: list[Any] = []  # the arrays
         self.seen = 0
 
     @property
@@ -108,15 +109,16 @@ class File:
 
     def add(self, name: str, opener: Callable[[], Any], **parameters: Any) -> Array:
         """A source; StoreError when lazarr can't hold it."""
-        given = {k: v for k, v in parameters.items() if v is not None}
-        channels = given.get("channels")
+        opener, parameters = self.given.applied(opener, parameters)
+        own = {k: v for k, v in parameters.items() if v is not None}
         try:
-            a = _source.source(self.names.of(name), opener, **given)
-        except StoreError:
-            if channels is None:
+            a = _source.source(self.names.of(name), opener, **own)
+        except StoreError as e:
+            if own.get("channels") is None or self.given.channels:
                 raise
-            given.pop("channels")  # they are for looks: a file's odd ones are no reason to refuse it
-            a = _source.source(self.names.of(name), opener, **given)
+            own.pop("channels")  # they are for looks: a file's odd ones are no reason to refuse it
+            a = _source.source(self.names.of(name), opener, **own)
+            self.left_out(f"{name or '/'}: channels", why(e))
         self.made.append(a)
         return a
 
@@ -136,7 +138,7 @@ class File:
         except StoreError as e:
             self.left_out(f"attributes of {path}", str(e))
 
-    def attributes(self, where: str, items: Any) -> dict:
+    def attributes(self, where: str, items: Any) -> dict[Any, Any]:
         """All attributes of `where` that JSON can have; each that is left out is said."""
         return attributes.attributes(items, lambda name, e: self.left_out(f"{where}: attribute {name}", e))
 

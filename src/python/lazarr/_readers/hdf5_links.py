@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 from .._errors import StoreError
-from . import trust
+from . import netcdf4, trust
 from .file import File
 
 
@@ -18,6 +18,7 @@ class Links:
 
     def __init__(self, f: File, h5py: Any, file: Any) -> None:
         self.f, self.h5py, self.file = f, h5py, file
+        self.conventions = netcdf4.Conventions(f, file)
         self.files = {os.path.realpath(f.path): file}
         self.budget = trust.MAX_OBJECTS  # sources of virtual datasets that are looked at
 
@@ -32,13 +33,13 @@ class Links:
         """The real path of the file that a node lies in."""
         return os.path.realpath(os.fsdecode(node.file.filename))
 
-    def place(self, d: Any) -> tuple:
+    def place(self, d: Any) -> tuple[Any, ...]:
         """(path of the file that a dataset lies in, its name there), which lead to it without a link."""
         if d.name is None:
             raise StoreError("it has no name in its file")
         return self.path(d), d.name
 
-    def identity(self, node: Any) -> tuple:
+    def identity(self, node: Any) -> tuple[Any, ...]:
         info = self.h5py.h5o.get_info(node.id)
         return info.fileno, info.addr
 
@@ -100,7 +101,7 @@ class Links:
                 raise StoreError("it has more sources than are looked at")
             self._check_source(d, *key, depth)
 
-    def segments(self, d: Any) -> list:
+    def segments(self, d: Any) -> list[Any]:
         """Where the values of a dataset lie that are stored externally, (path, offset, bytes) one behind the
         other; HDF5 would look for the files where lazarr was started."""
         found = []

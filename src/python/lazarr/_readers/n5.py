@@ -32,7 +32,7 @@ def is_n5(folder: str) -> bool:
 class N5Array(Blocks):
     """An N5 dataset as an array-like, axes in C order (N5 names the fastest first)."""
 
-    def __init__(self, f: File, folder: str, meta: dict):
+    def __init__(self, f: File, folder: str, meta: dict[Any, Any]):
         self.folder, self.root, self.follow = folder, f.path, f.follow
         where = os.path.relpath(folder, f.path)
         try:
@@ -48,7 +48,7 @@ class N5Array(Blocks):
         if len(self.chunks) != len(self.shape):
             raise StoreError(f"'{where}': blockSize and dimensions don't go together")
 
-    def block(self, pos: tuple) -> Optional[np.ndarray]:
+    def block(self, pos: tuple[Any, ...]) -> Optional[np.ndarray]:
         path = os.path.join(self.folder, *(str(p) for p in reversed(pos)))
         data = trust.read(path, unpack.packed_limit(self.bytes), self.root, self.follow)
         if data is None:
@@ -75,7 +75,7 @@ def n5(f: File) -> None:
     if not os.path.isdir(folder) or not f.follow and ".." in f.inner.split("/"):
         raise StoreError(f"there is no '{f.inner}' in it")
     # Each folder once, whatever leads to it.
-    seen: dict = {}
+    seen: dict[Any, Any] = {}
     todo = [(folder, f.inner, True, 0)]
     while todo:
         folder, path, one, depth = todo.pop()
@@ -99,11 +99,11 @@ def n5(f: File) -> None:
                     for name in reversed(names))
 
 
-def _document(f: File, folder: str) -> dict:
+def _document(f: File, folder: str) -> dict[Any, Any]:
     return attributes.document(os.path.join(folder, "attributes.json"), f.path, f.follow) or {}
 
 
-def _node(f: File, folder: str, path: str, one: bool) -> list:
+def _node(f: File, folder: str, path: str, one: bool) -> list[Any]:
     """Serves what a folder itself is; the names of the folders in it that are left."""
     meta = _document(f, folder)
     if "dimensions" in meta:
@@ -124,7 +124,7 @@ def _node(f: File, folder: str, path: str, one: bool) -> list:
     return names
 
 
-def levels(f: File, folder: str, path: str, meta: dict, names: list) -> bool:
+def levels(f: File, folder: str, path: str, meta: dict[Any, Any], names: list[Any]) -> bool:
     """s0, s1 … as the levels of an image."""
     metas = [_document(f, os.path.join(folder, n)) for n in names]
     ranks = [len(m["dimensions"]) if isinstance(m.get("dimensions"), list) else 0 for m in metas]
@@ -135,7 +135,8 @@ def levels(f: File, folder: str, path: str, meta: dict, names: list) -> bool:
     if not place:
         return False
     first = place.get("scale") or [1.0] * rank
-    scales, shifts = [], []
+    scales: list[Any] = []
+    shifts: list[Any] = []
     for k, m in enumerate(metas):
         factors = m.get("downsamplingFactors") or \
             (meta["scales"][k] if isinstance(meta.get("scales"), list) and k < len(meta["scales"])
@@ -156,14 +157,14 @@ def levels(f: File, folder: str, path: str, meta: dict, names: list) -> bool:
     return f.try_add(path, lambda: [make() for make in arrays], attributes=kept, **place) is not None
 
 
-def default_axes(rank: int) -> dict:
+def default_axes(rank: int) -> dict[Any, Any]:
     return {"axes": "tczyx"[5 - rank:]} if rank in (2, 3) else \
         {"axes": "czyx"} if rank == 4 else {"axes": "tczyx"} if rank == 5 else {}
 
 
-def place_of(meta: dict, group: dict, rank: int) -> dict:
+def place_of(meta: dict[Any, Any], group: dict[Any, Any], rank: int) -> dict[Any, Any]:
     """axes, units and scale, where a dataset or its group says how large its voxels are."""
-    size = meta.get("pixelResolution") or group.get("pixelResolution")
+    size: Any = meta.get("pixelResolution") or group.get("pixelResolution")
     unit: Any = None
     if isinstance(size, dict):
         size, unit = size.get("dimensions"), size.get("unit")
@@ -182,7 +183,7 @@ def place_of(meta: dict, group: dict, rank: int) -> dict:
         _check.axes(axes, rank)
     except StoreError:
         return {}
-    place: dict = {"axes": axes, "scale": [float(v) for v in reversed(size)]}
+    place: dict[Any, Any] = {"axes": axes, "scale": [float(v) for v in reversed(size)]}
     try:
         units = [u if isinstance(u, str) and u else None for u in units]
         _check.units(units, tuple(axes))

@@ -12,14 +12,14 @@ from .file import File
 OWN = ("multiscales", "omero", "ome", "image-label", "labels")
 
 
-def _axes(scales: dict, rank: int) -> Optional[tuple]:
+def _axes(scales: dict[Any, Any], rank: int) -> Optional[tuple[Any, ...]]:
     """(axes, units), or None where they aren't what lazarr calls an image's."""
     given = scales.get("axes")
     if given is None:  # OME-NGFF 0.1 and 0.2
         return ("tczyx", None) if rank == 5 else None
     if not isinstance(given, list):
         return None
-    names = [a.get("name") if isinstance(a, dict) else a for a in given]
+    names: list[Any] = [a.get("name") if isinstance(a, dict) else a for a in given]
     units = [a.get("unit") if isinstance(a, dict) else None for a in given]
     if not all(isinstance(n, str) for n in names) or not all(u is None or isinstance(u, str) for u in units):
         return None
@@ -35,9 +35,9 @@ def _axes(scales: dict, rank: int) -> Optional[tuple]:
     return "".join(names), units if any(units) else None
 
 
-def _places(scales: dict, rank: int) -> tuple:
+def _places(scales: dict[Any, Any], rank: int) -> tuple[Any, ...]:
     """(scale, translation) of each level, with what is said of all of them; None where nothing is."""
-    def of(holder: dict) -> tuple:
+    def of(holder: dict[Any, Any]) -> tuple[Any, ...]:
         scale, translation = [1.0] * rank, [0.0] * rank
         given = holder.get("coordinateTransformations") or []
         if not isinstance(given, list):
@@ -64,7 +64,7 @@ def _places(scales: dict, rank: int) -> tuple:
             [[a * b + c for a, b, c in zip(t, over, shift)] for _, t in levels])
 
 
-def image(f: File, node: Any, scales: dict, of: Optional[Any]) -> Optional[Any]:
+def image(f: File, node: Any, scales: dict[Any, Any], of: Optional[Any]) -> Optional[Any]:
     """A multiscale group as an image; of: the image whose labels it is in the group of. None where it is
     left out, which is said; StoreError for a level that isn't to be read."""
     if not all(isinstance(d, dict) for d in scales["datasets"]):
@@ -94,7 +94,7 @@ def image(f: File, node: Any, scales: dict, of: Optional[Any]) -> Optional[Any]:
                      fill_value=nodes[0].fill)
 
 
-def _channels(f: File, place: str, given: Any) -> Optional[list]:
+def _channels(f: File, place: str, given: Any) -> Optional[list[Any]]:
     """OMERO channels, with colours as lazarr wants them. A member that JSON can't have is left out, said."""
     if not isinstance(given, list) or not all(isinstance(c, dict) for c in given) or not given:
         return None

@@ -5,7 +5,7 @@ import os
 from typing import Any, Iterator, Optional
 
 from .._errors import StoreError
-from . import attributes, ngff, trust, zarr_open
+from . import attributes, masks, ngff, trust, zarr_open
 from .file import File
 
 
@@ -29,10 +29,10 @@ class Node:
         if not isinstance(self.attributes, dict):
             self.attributes = {}
 
-    def _document(self, name: str) -> Optional[dict]:
+    def _document(self, name: str) -> Optional[dict[Any, Any]]:
         return attributes.document(os.path.join(self.folder, name), self.f.path, self.f.follow)
 
-    def _attributes(self) -> dict:
+    def _attributes(self) -> dict[Any, Any]:
         try:
             return self._document(".zattrs") or {}
         except StoreError as e:  # what they are of is as good without them
@@ -40,7 +40,7 @@ class Node:
             return {}
 
     @property
-    def identity(self) -> tuple:
+    def identity(self) -> tuple[Any, ...]:
         st = os.stat(self.folder)
         return st.st_dev, st.st_ino
 
@@ -69,7 +69,7 @@ class Node:
         return zarr_open.open_array(self.path or "/", self.f.path, self.folder, self.version, self.meta,
                                     self.f.follow)
 
-    def multiscale(self) -> Optional[dict]:
+    def multiscale(self) -> Optional[dict[Any, Any]]:
         """The first multiscale image that a group says it is."""
         found = self.ome("multiscales")
         if isinstance(found, list) and found and isinstance(found[0], dict) \
@@ -87,7 +87,7 @@ class Node:
         return None if v in (None, 0, 0.0, False, "") or isinstance(v, (dict, list)) else v
 
 
-def folders(folder: str) -> list:
+def folders(folder: str) -> list[Any]:
     """The names of the folders in a folder; those that are links come last: what they lead to may be here
     under its own name."""
     try:
@@ -109,8 +109,8 @@ def zarr(f: File) -> None:
         _array(f, root, one=True)
         return
     # Each folder once, whatever leads to it. image: the image whose labels are in a group, or None.
-    seen: dict = {}
-    todo: list = [(root, None, 0)]
+    seen: dict[Any, Any] = {}
+    todo: list[Any] = [(root, None, 0)]
     while todo:
         node, image, depth = todo.pop()
         first = seen.setdefault(node.identity, node.path)
@@ -132,11 +132,12 @@ def _array(f: File, node: Node, one: bool) -> None:
     if not isinstance(dims, list) or not dims or not all(isinstance(d, str) and d for d in dims) \
             or len(set(dims)) != len(dims):
         dims = None
-    (f.add if one else f.try_add)(node.path, node.open, attributes=f.attributes(node.path or "/", kept),
-                                  dims=dims and tuple(dims), fill_value=node.fill)
+    kept = f.attributes(node.path or "/", kept)
+    (f.add if one else f.try_add)(node.path, node.open, attributes=kept, dims=dims and tuple(dims),
+                                  fill_value=masks.zarr(f, node.path or "/", node.meta, kept, dims))
 
 
-def _group(f: File, node: Node, image: Optional[Any]) -> Iterator[tuple]:
+def _group(f: File, node: Node, image: Optional[Any]) -> Iterator[tuple[Any, ...]]:
     """Serves what a group itself is, and gives (child, the image whose labels it holds) of those in it."""
     scales = node.multiscale()
     made, levels = None, set()

@@ -26,7 +26,7 @@ def reader(root: str, folder: str, follow: bool, most: int) -> Callable[..., Opt
     return read
 
 
-class Folder(MutableMapping):
+class Folder(MutableMapping[Any, Any]):
     """What zarr-python 2 takes for a store: one Zarr v2 array."""
 
     def __init__(self, read: Callable[..., Optional[bytes]], plan: codecs.Plan):
@@ -79,7 +79,7 @@ class Opened:
         return self._array[key]
 
 
-def open_array(where: str, root: str, folder: str, version: int, meta: dict, follow: bool) -> Any:
+def open_array(where: str, root: str, folder: str, version: int, meta: dict[Any, Any], follow: bool) -> Any:
     """The array; StoreError where its metadata name what isn't taken, or zarr-python can't."""
     try:
         plan: Any = codecs.v2(meta) if version == 2 else codecs.v3(meta)
