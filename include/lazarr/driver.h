@@ -47,6 +47,9 @@ struct lzr_driver_options {
     const struct lzr_log *log; /* borrowed for the driver's life */
     uint64_t first_byte_us;    /* unused by the driver itself; see lzr_request.deadline_us */
     uint64_t start_timeout_us; /* until a worker must have loaded the stores */
+    uint64_t read_timeout_us;  /* until a call to a file system must have answered */
+    _Atomic unsigned *left;    /* NULL, or counts the threads that hang in such calls and were left
+                                * behind; lives as long as the process */
     /* A worker whose own memory (resident, not shared) is beyond soft is replaced after its job,
      * beyond hard it is killed. It is also replaced after so many jobs, at this age. 0: no limit.
      */
@@ -69,7 +72,8 @@ struct lzr_driver_options {
 #define LZR_DRIVER_DEFAULTS                                                                        \
     (struct lzr_driver_options)                                                                    \
     {                                                                                              \
-        .cache_bytes = UINT64_C(1) << 30, .start_timeout_us = UINT64_C(300) * 1000000              \
+        .cache_bytes = UINT64_C(1) << 30, .start_timeout_us = UINT64_C(300) * 1000000,             \
+        .read_timeout_us = UINT64_C(60) * 1000000                                                  \
     }
 
 /* What became of a request for a chunk. */
@@ -158,6 +162,7 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
     X(counter, compute_failures_total, "functions that raised or gave a wrong result")             \
     X(counter, compute_us_total, "microseconds spent in functions")                                \
     X(counter, source_reads_total, "chunks read from arrays and files without a worker")           \
+    X(counter, read_timeouts_total, "reads of files written off at --read-timeout")                \
     X(counter, encoded_total, "chunks encoded")                                                    \
     X(counter, encoded_bytes_total, "bytes of encoded chunks")                                     \
     X(counter, encode_us_total, "microseconds spent encoding")                                     \
@@ -197,7 +202,9 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
     X(gauge, running, "flights that a worker runs")                                                \
     X(gauge, waiting, "requests that wait for a flight")                                           \
     X(gauge, workers, "workers that are ready")                                                    \
-    X(gauge, slots_pinned, "slots that user code still refers to")
+    X(gauge, slots_pinned, "slots that user code still refers to")                                 \
+    X(gauge, reads_stalled, "reads of files that take long")                                       \
+    X(gauge, threads_left, "threads that hang in a file system and were left behind")
 
 struct lzr_stats {
 #define LZR_STAT_FIELD(type, name, help) uint64_t name;

@@ -2,10 +2,17 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/inherit.h"
 #include "cli/service.h"
+
+/* Process 1 isn't ended by a signal that nobody handles. */
+static void end_by(int sig)
+{
+    _exit(128 + sig);
+}
 
 int main(int argc, char **argv)
 {
@@ -30,6 +37,10 @@ int main(int argc, char **argv)
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
     (void)mallopt(M_TRIM_THRESHOLD, 1 << 22);
     (void)mallopt(M_ARENA_MAX, 2);
+    if (getpid() == 1 && o.command != LZR_SERVE) {
+        (void)signal(SIGTERM, end_by);
+        (void)signal(SIGINT, end_by);
+    }
     if (o.command == LZR_DESCRIBE) {
         return lzr_describe(&o);
     }

@@ -69,6 +69,7 @@ static const char help[] =
     "                          this machine and trusted proxies; 0: any)\n"
     "  --http-threads N        threads that answer (2)\n"
     "  --start-timeout SECONDS until a worker must have loaded the stores (300)\n"
+    "  --read-timeout SECONDS  until a file system must have answered a read (60)\n"
     "  --core-dumps            a crash of the server may leave a core file (never)\n"
     "  --no-access-log         no line a request\n"
     "  --log-file PATH         the log goes there, opened again on SIGUSR1 (stderr)\n"
@@ -155,6 +156,14 @@ static bool seconds(const char *text, uint64_t *us)
     return true;
 }
 
+/* An option's; its exit status. */
+static int take_seconds(const char *option, uint64_t *us)
+{
+    char text[64];
+    (void)snprintf(text, sizeof text, "%s must be seconds, got", option);
+    return seconds(optarg, us) ? 0 : wrong(text, optarg);
+}
+
 enum {
     HOST = 256,
     PORT,
@@ -177,6 +186,7 @@ enum {
     HEAD_WAIT,
     THREADS,
     START_TIMEOUT,
+    READ_TIMEOUT,
     ORDER,
     WORKER_MEMORY,
     HEADER_TIMEOUT,
@@ -222,6 +232,7 @@ static const struct option serve_options[] = {
     {"client-connections", required_argument, NULL, CLIENT_CONNECTIONS},
     {"http-threads", required_argument, NULL, THREADS},
     {"start-timeout", required_argument, NULL, START_TIMEOUT},
+    {"read-timeout", required_argument, NULL, READ_TIMEOUT},
     {"order", required_argument, NULL, ORDER},
     {"worker-memory", required_argument, NULL, WORKER_MEMORY},
     {"worker-jobs", required_argument, NULL, WORKER_JOBS},
@@ -296,17 +307,16 @@ static int take_worker(struct lzr_options *o, int c)
         o->core_dumps = true;
         return 0;
     case START_TIMEOUT:
-        return seconds(optarg, &o->driver.start_timeout_us)
-                   ? 0
-                   : wrong("--start-timeout must be seconds, got", optarg);
+        return take_seconds("--start-timeout", &o->driver.start_timeout_us);
+    case READ_TIMEOUT:
+        if (seconds(optarg, &o->driver.read_timeout_us) && o->driver.read_timeout_us == 0) {
+            return wrong("--read-timeout must be more than 0, got", optarg);
+        }
+        return take_seconds("--read-timeout", &o->driver.read_timeout_us);
     case HEADER_TIMEOUT:
-        return seconds(optarg, &o->server.header_us)
-                   ? 0
-                   : wrong("--header-timeout must be seconds, got", optarg);
+        return take_seconds("--header-timeout", &o->server.header_us);
     case SEND_TIMEOUT:
-        return seconds(optarg, &o->server.send_us)
-                   ? 0
-                   : wrong("--send-timeout must be seconds, got", optarg);
+        return take_seconds("--send-timeout", &o->server.send_us);
     case CLIENT_CONNECTIONS:
         if (!integer(optarg, 0, 1000000, &n)) {
             return wrong("--client-connections must be a number of connections, got", optarg);
@@ -326,9 +336,7 @@ static int take_worker(struct lzr_options *o, int c)
         o->driver.worker_jobs = n;
         return 0;
     case WORKER_AGE:
-        return seconds(optarg, &o->driver.worker_age_us)
-                   ? 0
-                   : wrong("--worker-age must be seconds, got", optarg);
+        return take_seconds("--worker-age", &o->driver.worker_age_us);
     case ORDER: /* for bench/order.py; not in the help */
         if (!integer(optarg, 0, 2, &n)) {
             return wrong("--order must be 0 (bursts), 1 (arrival) or 2 (newest), got", optarg);
@@ -482,13 +490,9 @@ static int take(struct lzr_options *o, int c)
         o->server.public_url = optarg;
         return 0;
     case FIRST_BYTE:
-        return seconds(optarg, &o->server.first_byte_us)
-                   ? 0
-                   : wrong("--first-byte must be seconds, got", optarg);
+        return take_seconds("--first-byte", &o->server.first_byte_us);
     case HEAD_WAIT:
-        return seconds(optarg, &o->server.head_wait_us)
-                   ? 0
-                   : wrong("--head-wait must be seconds, got", optarg);
+        return take_seconds("--head-wait", &o->server.head_wait_us);
     case THREADS:
         if (!integer(optarg, 2, 64, &n)) {
             return wrong("--http-threads must be 2 to 64, got", optarg);

@@ -4,9 +4,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/cores.h"
 #include "base/mem.h"
@@ -26,6 +29,8 @@ enum { SAID_ARRAYS = 10 };
 #define STILL_US 500000
 #define FLUSH_US 1000000
 #define STOP_US 13500000
+#define LAST_US 14500000 /* then it ends, whatever still holds it up */
+#define REAP_NS 500000000 /* how often orphans are waited for */
 #define ANNOUNCED (UINT64_C(1) << 30) /* bytes of URLs at most */
 
 struct lzr_driver *lzr_open_driver(const struct lzr_options *o, const struct lzr_log *log)
@@ -189,6 +194,18 @@ static bool take_signal(struct stopper *s, int sig)
     return stop;
 }
 
+/* As the signal does by itself. Process 1 isn't ended by any: it ends as a shell would say it. */
+static void end_by(int sig)
+{
+    sigset_t one;
+    sigemptyset(&one);
+    sigaddset(&one, sig);
+    (void)signal(sig, SIG_DFL);
+    (void)pthread_sigmask(SIG_UNBLOCK, &one, NULL);
+    (void)raise(sig);
+    _exit(128 + sig);
+}
+
 static void *wait_for_signals(void *arg)
 {
     struct stopper *s = arg;
@@ -196,18 +213,23 @@ static void *wait_for_signals(void *arg)
     int sig = 0;
     while (sigwait(s->signals, &sig) != 0 || !take_signal(s, sig)) {
     }
-    /* From now on a second signal ends the process at once; one that asks for a reload doesn't. */
+    /* From now on a second signal ends the process at once; one that asks for a reload doesn't. And
+     * whatever holds the first one up, the process ends in time. */
     sigemptyset(&last);
     sigaddset(&last, SIGTERM);
     sigaddset(&last, SIGINT);
     sigaddset(&last, SIGQUIT);
-    (void)signal(SIGQUIT, SIG_DFL);
-    (void)signal(SIGTERM, SIG_DFL);
-    (void)signal(SIGINT, SIG_DFL);
-    (void)pthread_sigmask(SIG_UNBLOCK, &last, NULL);
-    while (pause() != 0) {
+    for (uint64_t now = lzr_now_us(), until = now + LAST_US; now < until; now = lzr_now_us()) {
+        struct timespec left = {.tv_sec = (time_t)((until - now) / 1000000),
+                                .tv_nsec = (long)((until - now) % 1000000) * 1000};
+        sig = sigtimedwait(&last, NULL, &left);
+        if (sig > 0) {
+            end_by(sig);
+        }
     }
-    return NULL;
+    lzr_log(s->log, LZR_LOG_ERROR, "stopping is held up by what doesn't answer: lazarr ends now");
+    lzr_log_flush(s->log, STILL_US / 5, STILL_US / 5);
+    _exit(0);
 }
 
 /* Before the first request can come, which is before this thread knows or says that it can. */
@@ -216,6 +238,15 @@ static void begin_to_serve(struct stopper *s)
     pthread_mutex_lock(&s->mu);
     s->serves = true;
     pthread_mutex_unlock(&s->mu);
+}
+
+/* Processes that are the main thread's children, which never starts any: orphans that were left to
+ * this process since it is process 1 of its container, or since the thread that had started them is
+ * gone. */
+static void wait_for_orphans(void)
+{
+    while (waitpid(-1, NULL, WNOHANG | __WNOTHREAD) > 0) {
+    }
 }
 
 /* Returns when it is time to stop. */
@@ -227,7 +258,15 @@ static void serve_until_stopped(struct stopper *s, struct lzr_server *server)
         lzr_server_reload(server);
     }
     while (!s->stop) {
-        pthread_cond_wait(&s->cond, &s->mu);
+        struct timespec ts;
+        LZR_CHECK(clock_gettime(CLOCK_MONOTONIC, &ts) == 0);
+        ts.tv_nsec += REAP_NS;
+        ts.tv_sec += ts.tv_nsec / 1000000000;
+        ts.tv_nsec %= 1000000000;
+        (void)pthread_cond_clockwait(&s->cond, &s->mu, CLOCK_MONOTONIC, &ts);
+        pthread_mutex_unlock(&s->mu);
+        wait_for_orphans();
+        pthread_mutex_lock(&s->mu);
     }
     pthread_mutex_unlock(&s->mu);
 }
@@ -376,6 +415,7 @@ int lzr_serve(const struct lzr_options *o, const sigset_t *signals, struct lzr_s
 {
     /* Its memory is there until the process ends: a thread that was given up may still log. */
     static struct lzr_log log;
+    static _Atomic unsigned left; /* the same of threads that hang in a file system */
     struct sigaction hup;
     struct stopper stopper = {.signals = signals,
                               .log = &log,
@@ -398,6 +438,7 @@ int lzr_serve(const struct lzr_options *o, const sigset_t *signals, struct lzr_s
     lzr_caution_cores(o->core_dumps);
     lzr_crash_waits(&log);
     own.server.log = own.driver.log = &log;
+    own.driver.left = &left;
     own.server.given = service->given;
     own.server.ngiven = service->ngiven;
     own.server.reloads = tell_reloads;
@@ -418,5 +459,8 @@ int lzr_serve(const struct lzr_options *o, const sigset_t *signals, struct lzr_s
         lzr_ring_free(&says.out);
     }
     lzr_log_end(&log, STILL_US, most);
+    if (atomic_load(&left) > 0) {
+        _exit(rc); /* threads that hang may come back at any time, as to what exit() takes down */
+    }
     return rc;
 }

@@ -100,12 +100,13 @@ struct lzr_band lzr_band_claim(struct lzr_driver *d, const struct lzr_flight *f)
     uint64_t own = pos[g->rank - 1], group = own - own % LZR_BAND_CHUNKS, low = own, high = own;
     struct lzr_chunk c = {f->array, f->level, LZR_ENC_ZARR, f->index};
     pthread_mutex_lock(&d->mu);
+    const struct lzr_flight *own_flight = lzr_flights_find(&d->flights, &c); /* f may be a copy */
     unsigned place = 0;
     while (place < LZR_BANDS && d->bands[place].array != NULL) {
         place++;
     }
-    if (place < LZR_BANDS && !claimed(d, &c)) {
-        struct span asked = asked_for(f, own);
+    if (place < LZR_BANDS && own_flight != NULL && !claimed(d, &c)) {
+        struct span asked = asked_for(own_flight, own);
         for (; low > group; low--) {
             c.index = f->index - (own - low) - 1;
             if (!wanted(d, &c, low - 1, asked)) {

@@ -125,7 +125,8 @@ static bool answer_now(struct lzr_driver *d, const struct lzr_chunk *c, struct l
         req->result = remembered(fail);
         return true;
     }
-    bool tasks = d->tasks.n >= LZR_MAX_WAITING, roots = d->queue.nroots >= LZR_MAX_WAITING;
+    bool tasks = d->tasks.n + d->reads.waiting.n >= LZR_MAX_WAITING;
+    bool roots = d->queue.nroots >= LZR_MAX_WAITING;
     if ((tasks || roots) && takes_place(d, c)) {
         d->stats.refused_total++;
         if (tasks || !make_way(d, c, req->client, list)) {
@@ -297,6 +298,8 @@ void lzr_driver_stats(struct lzr_driver *d, struct lzr_stats *out)
         }
     }
     out->waiting = d->waiting;
+    out->reads_stalled = d->reads.stalled;
+    out->threads_left = d->reads.left != NULL ? atomic_load(d->reads.left) : 0;
     for (unsigned i = 0; i < d->nworkers; i++) {
         out->workers += d->workers[i].state == LZR_WORKER_READY;
         out->slots_pinned += d->workers[i].npinned;

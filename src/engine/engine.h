@@ -4,6 +4,7 @@
  *   start.c      opening and closing: threads, first workers, manifests, the catalog
  *   loading.c    ... until all stores are loaded
  *   stores.c     which files are stores, and their names
+ *   find.c       ... looked for where a file system may not answer
  *   root.c       ... and the folder whose modules one imports
  *   folders.c    ... and which of them share a process
  *   turns.c      which folder each worker is for; the rule alone is share.c
@@ -27,18 +28,21 @@
  *   band.c       ... which of them are read together, where that is a file
  *   source.c     ... NumPy arrays and mapped files, which the server reads itself
  *   files.c      ... whether those files are what they were
+ *   reads.c      ... the threads that read them
  *   supervise.c  the supervisor thread: deaths, deadlines, respawning, workers' output
  *   watchdog.c   the supervisor's: what ends jobs and workers early
  *   pace.c       ... how long blocks take, and what that says of one that nobody waits for
  *   drops.c      ... which chunks were dropped while they ran, until somebody has got them
  *   worker.c     starting a process; its slots
+ *   starter.c    ... by a thread that may have to wait for its file system
  *   load.c       what a starting one says of its stores
  *   keep.c       an edition that keeps what another one has of some arrays
  *   code.c       which code the edition runs, and workers that run another
  *
  * Threads. Callers (HTTP) come in through driver.c. `codec threads` wait for workers' messages in
- * one epoll set and encode. The `supervisor` is the only one that starts processes (a worker dies
- * with the thread that started it) and waits for them.
+ * one epoll set and encode. The `supervisor` has processes started (by a thread of its own,
+ * starter.c: a worker dies with the thread that started it) and waits for them. Sources' files are
+ * read by threads that may be left behind (reads.c).
  *
  * Locks, in the order in which they may be taken: worker.read_mu, then driver.mu, then the cache's
  * own. Under mu there is no call out, no encoding and no blocking call; messages to workers are
@@ -72,9 +76,11 @@
 #include "engine/pyenv.h"
 #include "engine/process.h"
 #include "engine/queue.h"
+#include "engine/reads.h"
 #include "engine/share.h"
 #include "engine/slot.h"
 #include "engine/source.h"
+#include "engine/starter.h"
 #include "engine/troubles.h"
 #include "lazarr/driver.h"
 
@@ -89,6 +95,8 @@
 #define LZR_SLOTS_US 1000000 /* until a slot that could not be made is tried again */
 #define LZR_TICK_US 100000   /* the supervisor looks at everything at least this often */
 #define LZR_QUIT_US 2500000  /* what a worker may take to end by itself */
+#define LZR_LOST_US 1000000  /* what one that was killed may take to be gone */
+#define LZR_LOST 64          /* processes that were written off and may still be waited for */
 
 /* In an error: what helps when a file isn't any more what was loaded. */
 #define LZR_SAY_RELOAD "reload (SIGHUP, or POST /api/reload) or restart lazarr to serve it as it is"
@@ -160,6 +168,7 @@ struct lzr_worker {
     uint64_t restart_us;
     bool launching; /* DOWN, but the supervisor is about to have started it: for this folder */
     unsigned failed_starts; /* in a row: back-off */
+    struct lzr_birth birth; /* of the next process */
     uint32_t deaths;
     enum lzr_killed killed;
     char killed_why[256]; /* in the words of who killed it; "": nobody did, or said why */
@@ -171,6 +180,11 @@ struct lzr_worker {
     uint64_t retire_us;     /* replaced then; 0: never */
     const char *retire;     /* why it is to be replaced as soon as it is idle; NULL: it isn't */
     uint64_t quit_us;       /* killed then if it hasn't ended as it was told */
+    uint64_t killed_us;     /* when SIGKILL was sent, or it was seen dead and couldn't be waited
+                             * for: LZR_LOST_US later it is written off; 0: neither */
+    bool unseen;            /* its end was seen, and it can't be waited for yet */
+    unsigned late_reads;    /* messages that were taken since its job was last seen in time */
+    bool unread;            /* its job is late, but an answer may lie in its socket */
     struct lzr_buf *manifests; /* by store of the driver, while STARTING; of its folder only */
     bool said_why;             /* this process has sent LOAD_FAILED */
     /* Of the last process that couldn't start or load; kept until one has. */
@@ -240,6 +254,8 @@ struct lzr_driver {
     struct lzr_queue queue;
     struct lzr_planner planner;
     struct lzr_list tasks; /* MAKING flights that no thread has taken */
+    struct lzr_reads reads; /* ... and those that read files */
+    struct lzr_starter starter;
     struct lzr_band bands[LZR_BANDS]; /* that are being made */
     uint32_t need_tasks; /* of them, those that started flights wait for and that need nothing */
     struct lzr_flight *held; /* HELD flights */
@@ -266,6 +282,7 @@ struct lzr_driver {
     unsigned ncodecs;
     bool supervisor_runs;
     bool supervisor_over; /* with mu: it only has to be joined */
+    pid_t lost[LZR_LOST]; /* only the supervisor's; 0: a place that is free */
 };
 
 /* dispatch.c */
@@ -301,8 +318,10 @@ void lzr_send_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_flight 
  * threads. */
 void lzr_prepare(struct lzr_driver *d, struct lzr_worker *w, struct lzr_flight *f,
                  struct lzr_slot *s);
-/* The task that the flight is; without mu. */
-void lzr_prepare_run(struct lzr_driver *d, struct lzr_flight *f);
+/* The task that the flight is, as lzr_task_do. */
+void lzr_prepare_run(struct lzr_driver *d, struct lzr_flight *f, struct lzr_reading *r);
+/* A PREPARING flight that is no worker's next any more goes back to where it came from. */
+void lzr_prepare_again(struct lzr_driver *d, struct lzr_flight *f);
 /* The worker's next flight goes back to the queue: its worker is gone, or another can take it. One
  * that a thread is at goes back when that has finished; then this is false. */
 bool lzr_unprepare(struct lzr_driver *d, struct lzr_worker *w);
@@ -339,6 +358,9 @@ void lzr_task_add(struct lzr_driver *d, struct lzr_flight *f, bool first);
 void lzr_task_push(struct lzr_driver *d, struct lzr_flight *f);
 /* A codec thread's turn after the driver's task_fd woke it: one task, if there is one. */
 void lzr_task_run(struct lzr_driver *d);
+/* A flight's task, on a codec thread (r is NULL) or one that reads files. Called with mu, which it
+ * releases. */
+void lzr_task_do(struct lzr_driver *d, struct lzr_flight *f, struct lzr_reading *r);
 
 /* reply.c */
 void *lzr_codec_main(void *driver);
@@ -371,8 +393,14 @@ void lzr_send_facts(struct lzr_driver *d);
 /* Sends more of the CONFIG to a worker that has `at` bytes of it; false: it has no reason to ask,
  * or doesn't read. With mu. */
 bool lzr_send_more(struct lzr_driver *d, struct lzr_worker *w, uint64_t at);
-/* Starts the process; supervisor only, without mu. */
+/* Asks for a process; supervisor only, without mu. */
 void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w);
+/* Starts the process and watches it: its pid, or -1. The starter's thread, without mu. Blocks on
+ * the program's file system. */
+pid_t lzr_worker_spawn(const struct lzr_driver *d, const char *mark, int socket_fd, int output_fd,
+                       struct lzr_process *process, struct lzr_err *err);
+/* The process was started, or couldn't be: takes it over, and says that; supervisor only. */
+void lzr_worker_born(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_birth *b);
 /* Makes slots until LZR_WORKER_SLOTS are usable, queueing SLOT messages; without mu. What fails for
  * lack of memory or descriptors is tried again every LZR_SLOTS_US: the supervisor calls this for
  * every worker. */
@@ -449,6 +477,21 @@ void *lzr_supervisor_main(void *driver);
 void lzr_check_holds(struct lzr_driver *d, uint64_t now);
 void lzr_wake_supervisor(struct lzr_driver *d);
 int lzr_watch_process(struct lzr_driver *d, struct lzr_worker *w); /* supervisor, after a start */
+
+/* start.c */
+/* With mu: until something may have changed, or for a tenth of a second. */
+void lzr_await_a_while(struct lzr_driver *d);
+/* Frees a driver of which no thread runs any more but the one that calls this. */
+void lzr_driver_release(struct lzr_driver *d);
+
+/* find.c */
+/* The stores of the options, and the Python that runs them, as lzr_stores_find and lzr_pyenv_choose
+ * find them: by errands, if --read-timeout is not 0. */
+enum lzr_code lzr_find_stores(struct lzr_driver *d, const struct lzr_driver_options *o,
+                              struct lzr_err *err);
+enum lzr_code lzr_find_python(struct lzr_driver *d, const struct lzr_driver_options *o,
+                              const char *exe, struct lzr_err *err);
+void lzr_say_costs(struct lzr_driver *d);
 
 /* stores.c */
 enum lzr_code lzr_stores_find(const struct lzr_driver_options *o, struct lzr_named_store **out,

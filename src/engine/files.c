@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/errand.h"
 #include "base/mem.h"
 #include "engine/engine.h"
 #include "store/catalog.h"
@@ -25,9 +26,13 @@ static bool unchanged(const struct lzr_data *s, const struct stat *st)
 }
 
 /* Joins n bytes from `at` on to a digest. False: they can't be read. */
-static bool join(struct lzr_digest *d, int fd, unsigned char *buf, uint64_t at, uint64_t n)
+static bool join(struct lzr_digest *d, struct lzr_pulse *pulse, int fd, unsigned char *buf,
+                 uint64_t at, uint64_t n)
 {
     for (uint64_t have = 0; have < n;) {
+        if (!lzr_pulse_beat(pulse)) {
+            return false;
+        }
         ssize_t got = pread(fd, buf + have, (size_t)(n - have), (off_t)(at + have));
         if (got < 0 && errno == EINTR) {
             continue;
@@ -41,7 +46,8 @@ static bool join(struct lzr_digest *d, int fd, unsigned char *buf, uint64_t at, 
     return true;
 }
 
-static bool digest_of(int fd, uint64_t size, bool sampled, struct lzr_digest *out)
+static bool digest_of(int fd, struct lzr_pulse *pulse, uint64_t size, bool sampled,
+                      struct lzr_digest *out)
 {
     const uint64_t piece = sampled ? LZR_FILES_PIECE : UINT64_C(1) << 20;
     unsigned char *buf = lzr_malloc((size_t)piece);
@@ -51,11 +57,12 @@ static bool digest_of(int fd, uint64_t size, bool sampled, struct lzr_digest *ou
         for (uint64_t i = 0; ok && i < LZR_FILES_PIECES; i++) {
             /* Not (size - piece) * i / n: that may be more than 64 bits. */
             uint64_t step = (size - piece) / (LZR_FILES_PIECES - 1);
-            ok = join(&d, fd, buf, i + 1 == LZR_FILES_PIECES ? size - piece : step * i, piece);
+            ok = join(&d, pulse, fd, buf, i + 1 == LZR_FILES_PIECES ? size - piece : step * i,
+                      piece);
         }
     } else {
         for (uint64_t at = 0; ok && at < size; at += piece) {
-            ok = join(&d, fd, buf, at, size - at < piece ? size - at : piece);
+            ok = join(&d, pulse, fd, buf, at, size - at < piece ? size - at : piece);
         }
     }
     lzr_free(buf);
@@ -64,23 +71,84 @@ static bool digest_of(int fd, uint64_t size, bool sampled, struct lzr_digest *ou
 }
 
 /* Takes the digest of a file, if it is as it was described before and after. */
-static void look(struct lzr_file *f, uint64_t *left)
+static void look_at(const struct lzr_data *data, struct lzr_pulse *pulse, int fd,
+                    struct lzr_file_looks *out)
 {
     struct stat before, after;
+    if (fstat(fd, &before) == 0 && S_ISREG(before.st_mode) && unchanged(data, &before) &&
+        digest_of(fd, pulse, data->bytes, out->sampled, &out->digest) && fstat(fd, &after) == 0 &&
+        unchanged(data, &after) && ns(&before.st_ctim) == ns(&after.st_ctim)) {
+        out->known = true;
+        out->ctime_ns = ns(&after.st_ctim);
+    }
+}
+
+/* Opens it for that; what can't be opened isn't known: its chunks will say so. */
+static void look(const struct lzr_data *data, struct lzr_pulse *pulse, struct lzr_file_looks *out)
+{
+    int fd = open(data->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd >= 0) {
+        look_at(data, pulse, fd, out);
+        (void)lzr_pulse_beat(pulse);
+        close(fd);
+    }
+}
+
+static void learn(struct lzr_file *f, const struct lzr_file_looks *l)
+{
+    f->sampled = l->sampled;
+    f->digest = l->digest;
+    atomic_store(&f->ctime_ns, l->ctime_ns);
+    atomic_store(&f->state, l->known ? LZR_FILE_KNOWN : LZR_FILE_UNKNOWN);
+}
+
+struct look_errand {
+    struct lzr_errand errand;
+    struct lzr_data data; /* its path is its own */
+    struct lzr_file_looks looks;
+};
+
+static void run_look(struct lzr_errand *e)
+{
+    struct look_errand *l = (struct look_errand *)e;
+    look(&l->data, &e->pulse, &l->looks);
+}
+
+static void drop_look(struct lzr_errand *e)
+{
+    struct look_errand *l = (struct look_errand *)e;
+    lzr_free((char *)(uintptr_t)l->data.file);
+    lzr_free(l);
+}
+
+/* Looks at a file while the driver opens: itself, or by an errand. False: it is late. */
+static bool look_in_time(const struct lzr_files *all, struct lzr_file *f, uint64_t *left)
+{
     uint64_t size = f->data->bytes;
-    int fd = open(f->data->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0) {
-        return; /* its chunks will say so */
-    }
-    f->sampled = size > LZR_FILES_WHOLE || size > *left;
+    struct lzr_file_looks looks = {.sampled = size > LZR_FILES_WHOLE || size > *left};
     *left -= size < *left ? size : *left;
-    if (fstat(fd, &before) == 0 && S_ISREG(before.st_mode) && unchanged(f->data, &before) &&
-        digest_of(fd, size, f->sampled, &f->digest) && fstat(fd, &after) == 0 &&
-        unchanged(f->data, &after) && ns(&before.st_ctim) == ns(&after.st_ctim)) {
-        f->known = true;
-        atomic_init(&f->ctime_ns, ns(&after.st_ctim));
+    if (all->timeout_us == 0) {
+        look(f->data, NULL, &looks);
+        learn(f, &looks);
+        return true;
     }
-    close(fd);
+    struct look_errand *l = lzr_calloc(1, sizeof *l);
+    char *path = lzr_strdup(f->data->file);
+    if (l == NULL || path == NULL) {
+        lzr_free(l);
+        lzr_free(path);
+        return false;
+    }
+    *l = (struct look_errand){.errand = {.run = run_look, .drop = drop_look, .left = all->left},
+                              .data = *f->data,
+                              .looks = looks};
+    l->data.file = path;
+    if (lzr_errand_run(&l->errand, all->timeout_us, all->cancel, NULL) != LZR_OK) {
+        return false;
+    }
+    learn(f, &l->looks);
+    lzr_errand_drop(&l->errand);
+    return true;
 }
 
 static bool same(const struct lzr_data *a, const struct lzr_data *b)
@@ -114,6 +182,18 @@ static uint32_t find(const struct lzr_files *f, uint32_t from, const struct lzr_
     return 0;
 }
 
+/* What another edition knows; one that it hasn't looked at yet, or is looking at, is late here. */
+static void take_over(struct lzr_file *f, const struct lzr_file *old)
+{
+    int state = atomic_load(&old->state);
+    if (state == LZR_FILE_KNOWN || state == LZR_FILE_UNKNOWN) {
+        learn(f, &(struct lzr_file_looks){.known = state == LZR_FILE_KNOWN,
+                                          .sampled = old->sampled,
+                                          .digest = old->digest,
+                                          .ctime_ns = atomic_load(&old->ctime_ns)});
+    }
+}
+
 enum lzr_code lzr_files_open(struct lzr_files *f, const struct lzr_catalog *c,
                              const struct lzr_file *(*kept)(void *ctx, const struct lzr_array *a,
                                                             uint32_t level),
@@ -121,6 +201,7 @@ enum lzr_code lzr_files_open(struct lzr_files *f, const struct lzr_catalog *c,
 {
     size_t nlevels, nfiles, narrays = lzr_catalog_narrays(c);
     uint64_t left = LZR_FILES_MOST;
+    bool late = false;
     uint32_t at = 0, fresh = 0;
     count(c, &nlevels, &nfiles);
     if (nfiles == 0) {
@@ -146,15 +227,12 @@ enum lzr_code lzr_files_open(struct lzr_files *f, const struct lzr_catalog *c,
             if (f->of[at] == 0) {
                 struct lzr_file *new = &f->files[f->n++];
                 f->of[at] = f->n;
-                *new = (struct lzr_file){.data = data};
+                *new = (struct lzr_file){.data = data, .state = LZR_FILE_LATE};
                 if (old != NULL) {
-                    new->known = old->known;
-                    new->sampled = old->sampled;
-                    new->digest = old->digest;
-                    atomic_init(&new->ctime_ns, atomic_load(&old->ctime_ns));
+                    take_over(new, old);
                     fresh = f->n; /* what was looked at before isn't shared with what is new */
                 } else {
-                    look(new, &left);
+                    late = late || !look_in_time(f, new, &left); /* the rest with it */
                 }
             }
         }
@@ -176,17 +254,48 @@ struct lzr_file *lzr_files_of(const struct lzr_files *f, const struct lzr_array 
     return at > 0 ? &f->files[at - 1] : NULL;
 }
 
-enum lzr_code lzr_file_check(struct lzr_file *f, int fd, struct lzr_err *err)
+/* The first read of a file that is late looks at it for all. */
+static enum lzr_code look_late(struct lzr_file *f, struct lzr_pulse *pulse, int fd,
+                               struct lzr_err *err)
+{
+    int state = LZR_FILE_LATE;
+    struct lzr_file_looks looks = {.sampled = f->data->bytes > LZR_FILES_WHOLE};
+    if (atomic_load(&f->state) < LZR_FILE_LATE) {
+        return LZR_OK;
+    }
+    if (!atomic_compare_exchange_strong(&f->state, &state, LZR_FILE_LOOKING)) {
+        return state != LZR_FILE_LOOKING
+                   ? LZR_OK
+                   : lzr_err_set(err, LZR_E_BUSY,
+                                 "'%.300s' didn't answer when it was opened, and is looked at now",
+                                 f->data->file);
+    }
+    look_at(f->data, pulse, fd, &looks);
+    if (lzr_pulse_over(pulse)) {
+        atomic_store(&f->state, LZR_FILE_LATE);
+        return LZR_E_TIMEOUT;
+    }
+    learn(f, &looks);
+    return LZR_OK;
+}
+
+enum lzr_code lzr_file_check(struct lzr_file *f, struct lzr_pulse *pulse, int fd,
+                             struct lzr_err *err)
 {
     const struct lzr_data *s = f->data;
     struct stat st, after;
     struct lzr_digest digest;
+    enum lzr_code code = lzr_pulse_beat(pulse) ? look_late(f, pulse, fd, err) : LZR_E_TIMEOUT;
+    if (code != LZR_OK) {
+        return code;
+    }
     if (fstat(fd, &st) != 0) {
         return lzr_err_sys(err, "'%.300s' can't be read", s->file);
     }
+    bool known = atomic_load(&f->state) == LZR_FILE_KNOWN;
     bool ok = unchanged(s, &st), touched = ok && ns(&st.st_ctim) != atomic_load(&f->ctime_ns);
-    if (touched || (ok && !f->known)) {
-        ok = f->known && digest_of(fd, s->bytes, f->sampled, &digest) &&
+    if (touched || (ok && !known)) {
+        ok = known && digest_of(fd, pulse, s->bytes, f->sampled, &digest) &&
              digest.hi == f->digest.hi && digest.lo == f->digest.lo && fstat(fd, &after) == 0 &&
              unchanged(s, &after);
         if (ok && ns(&after.st_ctim) == ns(&st.st_ctim)) {

@@ -9,6 +9,10 @@
  * them; also of smaller ones once LZR_FILES_MOST bytes were read for an edition, so that many files
  * don't keep it from starting.
  *
+ * A file system may not answer: each file is looked at by an errand (base/errand.h). Once one has
+ * hung, the files that are left are late: each is looked at by its first read, as it is then (it
+ * must still be what its array was described with).
+ *
  * Threads: made before anybody reads; from then on any. Reads the disk: without mu. */
 #ifndef LZR_ENGINE_FILES_H
 #define LZR_ENGINE_FILES_H
@@ -26,13 +30,29 @@
 #define LZR_FILES_PIECE (UINT64_C(64) << 10)
 
 struct lzr_array;
+struct lzr_pulse;
 struct lzr_catalog;
 struct lzr_data;
 
+enum lzr_file_state {
+    LZR_FILE_UNKNOWN, /* it was another than the one described, or can't be read */
+    LZR_FILE_KNOWN,   /* it was looked at as it was described */
+    LZR_FILE_LATE,    /* it hasn't been looked at yet, since it or another one hung */
+    LZR_FILE_LOOKING  /* a read does that */
+};
+
+/* What a look finds. */
+struct lzr_file_looks {
+    bool known;
+    bool sampled; /* the digest is of pieces */
+    struct lzr_digest digest;
+    int64_t ctime_ns;
+};
+
 struct lzr_file {
     const struct lzr_data *data; /* of one level that it is read for, in the catalog */
-    bool known;                  /* it was looked at as it was described */
-    bool sampled;                /* the digest is of pieces */
+    _Atomic int state;           /* enum lzr_file_state; with the next two once it is KNOWN */
+    bool sampled;
     struct lzr_digest digest;
     _Atomic int64_t ctime_ns;
 };
@@ -42,6 +62,10 @@ struct lzr_files {
     uint32_t n;
     uint32_t *first;  /* by array id: place in `of` of its first level */
     uint32_t *of;     /* place + 1 in files, or 0: no file */
+    /* Set before lzr_files_open. */
+    uint64_t timeout_us;       /* for each step of a look; 0: the caller looks itself */
+    _Atomic unsigned *left;    /* errand.h */
+    const atomic_bool *cancel; /* nullable: looks are given up once it is true */
 };
 
 /* Looks at all files of a catalog, which is borrowed. kept(ctx, a): what is known of this array's
@@ -53,7 +77,9 @@ enum lzr_code lzr_files_open(struct lzr_files *f, const struct lzr_catalog *c,
 void lzr_files_release(struct lzr_files *f);
 /* A level's file; NULL: it has none. */
 struct lzr_file *lzr_files_of(const struct lzr_files *f, const struct lzr_array *a, uint32_t level);
-/* Whether an open file is what it was at opening. */
-enum lzr_code lzr_file_check(struct lzr_file *f, int fd, struct lzr_err *err);
+/* Whether an open file is what it was at opening. pulse (nullable): of the thread that asks; where
+ * it was given up, so the answer is nothing. */
+enum lzr_code lzr_file_check(struct lzr_file *f, struct lzr_pulse *pulse, int fd,
+                             struct lzr_err *err);
 
 #endif

@@ -103,6 +103,7 @@ void lzr_flight_free(struct lzr_flight **f)
     lzr_blob_unref(&(*f)->blob);
     lzr_needs_free(&(*f)->needs);
     lzr_slot_unref(&(*f)->slot);
+    lzr_slot_unref(&(*f)->filled);
     lzr_free((*f)->why.path);
     lzr_free((*f)->why.text);
     lzr_free(*f);

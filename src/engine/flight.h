@@ -48,6 +48,7 @@ struct lzr_listing;
 struct lzr_started;
 struct lzr_wanted;
 struct lzr_recipe; /* recipe.h */
+struct lzr_reading; /* reads.h */
 
 /* Why a flight failed, on its way up to those that need its chunk. */
 struct lzr_why {
@@ -91,7 +92,9 @@ struct lzr_flight {
     uint64_t begun_us;           /* when it started */
     struct lzr_wanted *wanted;   /* by plans */
     struct lzr_needs *needs; /* once launched; NULL for a chunk made from nothing */
-    struct lzr_slot *slot;   /* a reference, while a codec thread prepares it */
+    struct lzr_slot *slot;   /* a reference, until a thread prepares it */
+    struct lzr_slot *filled; /* a reference: has its inputs already (reads.h); else NULL */
+    struct lzr_reading *reading; /* of a reading thread's own copy; else NULL */
     struct lzr_why why;      /* while it fails */
 
     struct lzr_request *waiters; /* doubly linked, newest first */

@@ -285,8 +285,9 @@ static enum lzr_code fill_region(struct lzr_driver *d, const struct lzr_reach *r
 }
 
 /* The region of a source: box by box from where it lies. */
-static enum lzr_code read_region(const struct lzr_driver *d, const struct lzr_reach *r,
-                                 unsigned char *region, struct lzr_err *err)
+static enum lzr_code read_region(const struct lzr_driver *d, struct lzr_reading *thread,
+                                 const struct lzr_reach *r, unsigned char *region,
+                                 struct lzr_err *err)
 {
     const struct lzr_array *a = r->array;
     unsigned rank = a->levels[r->level].grid.rank, itemsize = a->dtype.size;
@@ -300,7 +301,7 @@ static enum lzr_code read_region(const struct lzr_driver *d, const struct lzr_re
         for (unsigned k = 0; k < rank; k++) {
             dst += (int64_t)box.to[k] * to[k];
         }
-        code = lzr_source_read(d, a, r->level, box.from, box.step, box.n, to, dst, err);
+        code = lzr_source_read(d, thread, a, r->level, box.from, box.step, box.n, to, dst, err);
     }
     lzr_reach_finish(r, region);
     return code;
@@ -316,7 +317,7 @@ enum lzr_code lzr_inputs_fill(struct lzr_driver *d, const struct lzr_flight *f, 
     for (unsigned i = 0; code == LZR_OK && i < a->ninputs; i++) {
         unsigned char *region = s->inputs + offset;
         if (is_source(r[i].array, r[i].level)) {
-            code = read_region(d, &r[i], region, err);
+            code = read_region(d, f->reading, &r[i], region, err);
         } else {
             code = fill_region(d, &r[i], &a->inputs[i], &f->needs->items[need], region, err);
             need += r[i].nchunks;

@@ -29,6 +29,10 @@ const struct lzr_recipe *lzr_recipe_of(const struct lzr_chunk *c)
 void lzr_task_add(struct lzr_driver *d, struct lzr_flight *f, bool first)
 {
     uint64_t one = 1;
+    if (lzr_reads_wants(d, f)) {
+        lzr_reads_add(d, f, first);
+        return;
+    }
     if (first) {
         lzr_list_push_front(&d->tasks, f);
     } else {
@@ -156,12 +160,12 @@ static void made(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
     if (b == NULL) {
         lzr_log_as(d->log, LZR_LOG_ERROR, lzr_failing(d, f), "%s/%s: chunk %llu: %s",
                    f->array->store->name, f->array->path, (unsigned long long)f->index, err->msg);
-        if (f->recipe->remembers) {
+        if (f->recipe->remembers && err->code != LZR_E_BUSY) {
             lzr_flight_fail(d, f, err->code, err->msg, list);
             return;
         }
         f->why = (struct lzr_why){.code = err->code,
-                                  .again = err->code == LZR_E_NOMEM,
+                                  .again = err->code == LZR_E_NOMEM || err->code == LZR_E_BUSY,
                                   .cause = f->array,
                                   .text = lzr_strdup(err->msg)};
         lzr_needs_fail(d, f, list);
@@ -178,10 +182,7 @@ static void made(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
 
 void lzr_task_run(struct lzr_driver *d)
 {
-    struct lzr_request *list = NULL;
-    struct lzr_err err = {.code = LZR_OK};
-    struct lzr_blob *b = NULL;
-    uint64_t one, t0 = lzr_now_us();
+    uint64_t one;
     if (read(d->task_fd, &one, sizeof one) != (ssize_t)sizeof one) {
         return; /* another thread has it */
     }
@@ -196,9 +197,17 @@ void lzr_task_run(struct lzr_driver *d)
     lzr_list_remove(&d->tasks, f);
     d->need_tasks -= f->counted;
     f->counted = false;
+    lzr_task_do(d, f, NULL);
+}
+
+void lzr_task_do(struct lzr_driver *d, struct lzr_flight *f, struct lzr_reading *r)
+{
+    struct lzr_request *list = NULL;
+    struct lzr_err err = {.code = LZR_OK};
+    struct lzr_blob *b = NULL;
+    uint64_t t0 = lzr_now_us();
     if (f->state == LZR_PREPARING) {
-        pthread_mutex_unlock(&d->mu);
-        lzr_prepare_run(d, f);
+        lzr_prepare_run(d, f, r);
         return;
     }
     if (f->needs == NULL && lzr_flight_unwanted(f, t0)) {
@@ -213,9 +222,18 @@ void lzr_task_run(struct lzr_driver *d)
     }
     f->started_us = t0;
     lzr_flight_release(d, f); /* what is made is charged as it comes */
+    if (r != NULL) {
+        lzr_reading_begin(d, r, f, NULL);
+    }
     pthread_mutex_unlock(&d->mu);
-    /* Nobody frees the flight while it is MAKING, and its needs are ours. */
-    enum lzr_code code = f->recipe->make(d, f, &b, &err);
+    /* Nobody frees the flight while it is MAKING, and its needs are ours: but for one that is given
+     * up in a read, so such a task sees its own copy. */
+    const struct lzr_recipe *recipe = f->recipe;
+    enum lzr_code code = recipe->make(d, r != NULL ? &r->view : f, &b, &err);
+    if (r != NULL && lzr_pulse_over(&r->pulse)) {
+        lzr_reading_lost(d, r);
+        return;
+    }
     uint64_t us = lzr_now_us() - t0;
     bool keep = code == LZR_OK && lzr_keeps(d);
     if (keep) {
@@ -226,6 +244,9 @@ void lzr_task_run(struct lzr_driver *d)
         lzr_cache_put(d->cache, &k, b, us + (f->encoding == LZR_ENC_ZARR ? f->compute_us : 0));
     }
     pthread_mutex_lock(&d->mu);
+    if (r != NULL) {
+        lzr_reading_end(d, r);
+    }
     if (keep) {
         lzr_kept(d);
     }

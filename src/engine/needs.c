@@ -30,6 +30,10 @@ void lzr_needs_free(struct lzr_needs **sp)
 {
     struct lzr_needs *s = *sp;
     *sp = NULL;
+    if (s != NULL && s->shared) {
+        s->shared = false;
+        return;
+    }
     for (uint64_t i = 0; s != NULL && i < s->n; i++) {
         lzr_blob_unref(&s->items[i].req.result.blob);
         lzr_free(s->items[i].req.result.text);

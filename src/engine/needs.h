@@ -41,6 +41,7 @@ struct lzr_needs {
     uint64_t asked;   /* items before this one have been asked for */
     uint64_t pending; /* ... and so many of them have no result yet */
     uint64_t started_us;
+    bool shared; /* a thread that was given up has it still: the next lzr_needs_free leaves it */
     struct lzr_need items[];
 };
 

@@ -49,9 +49,27 @@ static unsigned each_child(struct lzr_orphans *o, const char *ctx,
     return sum;
 }
 
+/* Whether it is in the kernel, where no signal ends it: reading of its memory may wait as long. */
+static bool is_stuck(pid_t pid)
+{
+    char path[64], text[256];
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    text[n > 0 ? n : 0] = '\0';
+    const char *end = strrchr(text, ')'); /* "123 (name) D ..." */
+    return end != NULL && strncmp(end, ") D", 3) == 0;
+}
+
 /* Whether one of the variables that a process began with is `mark`. */
 static bool has_mark(pid_t pid, const char *mark)
 {
+    if (is_stuck(pid)) {
+        return false; /* its next look may find out */
+    }
     char path[64], part[8192];
     size_t kept = 0, need = strlen(mark) + 1, all = 0;
     bool found = false;

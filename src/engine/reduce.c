@@ -267,7 +267,7 @@ static enum lzr_code reduce_source(const struct lzr_driver *d, const struct lzr_
         start[0] = s->below_start[0] + to[0] * step;
         extent[0] = end - start[0] < w->slab * step ? end - start[0] : w->slab * step;
         enum lzr_code code =
-            lzr_source_read_box(d, f->array, f->level - 1, start, extent, w->box, err);
+            lzr_source_read_box(d, f->reading, f->array, f->level - 1, start, extent, w->box, err);
         if (code != LZR_OK) {
             return code;
         }

@@ -84,6 +84,8 @@ static bool take_job(struct lzr_driver *d, struct lzr_worker *w, uint64_t seq, u
     }
     *out = w->jobs[0];
     w->njobs--;
+    w->late_reads = 0;
+    w->unread = false;
     memmove(&w->jobs[0], &w->jobs[1], w->njobs * sizeof w->jobs[0]);
     if (w->njobs > 0) {
         w->jobs[0].deadline_us = lzr_now_us() + w->jobs[0].timeout_us;
@@ -442,6 +444,7 @@ static enum lzr_received read_one(struct lzr_driver *d, struct lzr_worker *w, st
     enum lzr_received got = lzr_channel_receive(c, p);
     if (got == LZR_RECEIVED) {
         pthread_mutex_lock(&d->mu);
+        w->late_reads++;
         if (!apply(d, w, p, fin, &list)) {
             (void)snprintf(p->why, sizeof p->why, "a message of type %u that makes no sense",
                            p->msg.type);

@@ -14,6 +14,8 @@
 #include "store/codec.h"
 #include "store/strided.h"
 
+#define PIECE (UINT64_C(4) << 20) /* bytes of one read: each must end within --read-timeout */
+
 void lzr_handover_init(struct lzr_handover *h)
 {
     *h = (struct lzr_handover){.facts_fd = -1, .data_fd = -1};
@@ -117,11 +119,14 @@ enum lzr_code lzr_handover_check(const struct lzr_driver *d, struct lzr_err *err
     return LZR_OK;
 }
 
-static enum lzr_code read_all(const struct lzr_data *s, int fd, unsigned char *to, uint64_t n,
-                              uint64_t at, struct lzr_err *err)
+static enum lzr_code read_all(const struct lzr_data *s, struct lzr_pulse *pulse, int fd,
+                              unsigned char *to, uint64_t n, uint64_t at, struct lzr_err *err)
 {
     while (n > 0) {
-        ssize_t got = pread(fd, to, (size_t)n, (off_t)at);
+        if (!lzr_pulse_beat(pulse)) {
+            return lzr_reading_over(err);
+        }
+        ssize_t got = pread(fd, to, (size_t)(n < PIECE ? n : PIECE), (off_t)at);
         if (got < 0 && errno == EINTR) {
             continue;
         }
@@ -141,6 +146,8 @@ static enum lzr_code read_all(const struct lzr_data *s, int fd, unsigned char *t
 
 /* What a read is made of: the box's first element lies `offset` bytes into the source. */
 struct reading {
+    struct lzr_reading *thread; /* NULL: nobody watches it */
+    struct lzr_pulse *pulse;
     const struct lzr_array *array;
     const struct lzr_data *data;
     struct lzr_file *file; /* of one that is a file */
@@ -164,7 +171,8 @@ static enum lzr_code read_spans(const struct reading *r, int fd, struct lzr_err 
     }
     for (bool more = lzr_strided_start(&p, &at); more && code == LZR_OK;
          more = lzr_strided_next(&p, &at)) {
-        code = read_all(r->data, fd, p.direct ? r->block + at.to : span, p.span, at.at, err);
+        code = read_all(r->data, r->pulse, fd, p.direct ? r->block + at.to : span, p.span, at.at,
+                        err);
         if (code == LZR_OK && !p.direct) {
             lzr_strided_scatter(&p, &at, span, r->block);
         }
@@ -173,7 +181,7 @@ static enum lzr_code read_spans(const struct reading *r, int fd, struct lzr_err 
     return code;
 }
 
-static enum lzr_code read_file(const struct reading *r, struct lzr_err *err)
+static enum lzr_code read_open(const struct reading *r, struct lzr_err *err)
 {
     int fd = open(r->data->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
@@ -184,24 +192,39 @@ static enum lzr_code read_file(const struct reading *r, struct lzr_err *err)
     if (fd < 0) {
         return lzr_err_sys(err, "'%.300s' can't be opened", r->data->file);
     }
-    enum lzr_code code = lzr_file_check(r->file, fd, err);
+    enum lzr_code code = lzr_file_check(r->file, r->pulse, fd, err);
     if (code == LZR_OK) {
         code = read_spans(r, fd, err);
     }
     if (code == LZR_OK) {
-        code = lzr_file_check(r->file, fd, err);
+        code = lzr_file_check(r->file, r->pulse, fd, err);
     }
+    (void)lzr_pulse_beat(r->pulse);
     close(fd);
     return code;
 }
 
-enum lzr_code lzr_source_read(const struct lzr_driver *d, const struct lzr_array *a, uint32_t level,
-                              const uint64_t start[], const int step[], const uint64_t extent[],
+/* All of it, from open to close, may never return. */
+static enum lzr_code read_file(const struct lzr_driver *d, const struct reading *r,
+                               struct lzr_err *err)
+{
+    enum lzr_code code = lzr_reading_open(d, r->thread, r->file, err);
+    if (code == LZR_OK && lzr_pulse_beat(r->pulse)) {
+        code = read_open(r, err);
+    }
+    return lzr_pulse_rest(r->pulse) ? code : lzr_reading_over(err);
+}
+
+enum lzr_code lzr_source_read(const struct lzr_driver *d, struct lzr_reading *thread,
+                              const struct lzr_array *a, uint32_t level, const uint64_t start[],
+                              const int step[], const uint64_t extent[],
                               const int64_t to_strides[], unsigned char *dst, struct lzr_err *err)
 {
     const struct lzr_data *data = a->levels[level].data;
     struct lzr_file unknown = {.data = data}, *file = lzr_files_of(&d->files, a, level);
-    struct reading r = {.array = a,
+    struct reading r = {.thread = thread,
+                        .pulse = thread != NULL ? &thread->pulse : NULL,
+                        .array = a,
                         .data = data,
                         .file = file != NULL ? file : &unknown,
                         .rank = a->levels[level].grid.rank,
@@ -214,7 +237,7 @@ enum lzr_code lzr_source_read(const struct lzr_driver *d, const struct lzr_array
         r.strides[i] = data->strides[i] * step[i];
     }
     if (data->file != NULL) {
-        return read_file(&r, err);
+        return read_file(d, &r, err);
     }
     lzr_strided_copy(r.rank, a->dtype.size, extent,
                      lzr_folder_of_array(d, a)->handover.data + r.offset, r.strides, dst,
@@ -222,8 +245,9 @@ enum lzr_code lzr_source_read(const struct lzr_driver *d, const struct lzr_array
     return LZR_OK;
 }
 
-enum lzr_code lzr_source_read_box(const struct lzr_driver *d, const struct lzr_array *a,
-                                  uint32_t level, const uint64_t start[], const uint64_t extent[],
+enum lzr_code lzr_source_read_box(const struct lzr_driver *d, struct lzr_reading *r,
+                                  const struct lzr_array *a, uint32_t level,
+                                  const uint64_t start[], const uint64_t extent[],
                                   unsigned char *block, struct lzr_err *err)
 {
     unsigned rank = a->levels[level].grid.rank;
@@ -235,7 +259,7 @@ enum lzr_code lzr_source_read_box(const struct lzr_driver *d, const struct lzr_a
         bytes *= extent[i];
     }
     lzr_strided_dense(rank, a->dtype.size, extent, to);
-    enum lzr_code code = lzr_source_read(d, a, level, start, step, extent, to, block, err);
+    enum lzr_code code = lzr_source_read(d, r, a, level, start, step, extent, to, block, err);
     if (code == LZR_OK && a->levels[level].data->dtype.big != a->dtype.big) {
         lzr_swap_words(block, bytes, lzr_dtype_word(a->dtype));
     }
@@ -267,7 +291,7 @@ static enum lzr_code make(struct lzr_driver *d, const struct lzr_flight *f, stru
         code = lzr_err_set(err, LZR_E_NOMEM, "no memory for a chunk");
     }
     if (code == LZR_OK) {
-        code = lzr_source_read_box(d, a, f->level, start, extent, block, err);
+        code = lzr_source_read_box(d, f->reading, a, f->level, start, extent, block, err);
     }
     if (code == LZR_OK && padded != NULL) {
         lzr_chunk_pad(g, extent, block, a->dtype.size, a->fill, padded);

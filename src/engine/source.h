@@ -1,7 +1,7 @@
 /* source.h: arrays that the server reads itself: NumPy arrays that the loader handed over, and the
  * files under its memory maps (store/array.h: lzr_level.data); inside of the engine.
  *
- * Such a chunk is made by a codec thread (lzr_recipe_read), which reads its box (store/strided.h)
+ * Such a chunk is made by a thread (lzr_recipe_read; reads.h) that reads its box (store/strided.h)
  * and encodes it. No worker and no Python take part, and no HTTP thread reads.
  *
  * Files are read with pread and never mapped, so one that is cut short is an error of its chunks
@@ -22,6 +22,7 @@
 struct lzr_array;
 struct lzr_driver;
 struct lzr_packet;
+struct lzr_reading;
 
 /* What a folder's loader handed over. */
 struct lzr_handover {
@@ -38,13 +39,17 @@ void lzr_handover_release(struct lzr_handover *h);
 enum lzr_code lzr_handover_take(struct lzr_handover *h, struct lzr_packet *p, struct lzr_err *err);
 /* Reads a box of a level that has data: from voxel start[i] on, extent[i] of them, each step[i] (1,
  * -1 or 0) from the one before. They go to dst with these strides in bytes, in the byte
- * order that they are stored in. Blocks on the disk; any thread, without mu. */
-enum lzr_code lzr_source_read(const struct lzr_driver *d, const struct lzr_array *a, uint32_t level,
+ * order that they are stored in. Blocks on the disk, maybe for ever: r says that to those who watch
+ * (reads.h; NULL: nobody does). Where it was given up meanwhile nothing but what is the thread's
+ * may be touched afterwards. Without mu. */
+enum lzr_code lzr_source_read(const struct lzr_driver *d, struct lzr_reading *r,
+                              const struct lzr_array *a, uint32_t level,
                               const uint64_t start[], const int step[], const uint64_t extent[],
                               const int64_t to_strides[], unsigned char *dst, struct lzr_err *err);
 /* The same of a dense box, in C order and in the array's byte order. */
-enum lzr_code lzr_source_read_box(const struct lzr_driver *d, const struct lzr_array *a,
-                                  uint32_t level, const uint64_t start[], const uint64_t extent[],
+enum lzr_code lzr_source_read_box(const struct lzr_driver *d, struct lzr_reading *r,
+                                  const struct lzr_array *a, uint32_t level,
+                                  const uint64_t start[], const uint64_t extent[],
                                   unsigned char *block, struct lzr_err *err);
 /* Whether all sources of the catalog that lie in memory were handed over. */
 enum lzr_code lzr_handover_check(const struct lzr_driver *d, struct lzr_err *err);

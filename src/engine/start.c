@@ -17,7 +17,6 @@
 #include "engine/system.h"
 #include "engine/unloaded.h"
 #include "store/codec.h"
-#include "store/cost.h"
 
 #define LZR_PAGES_KEPT ((size_t)16 << 20) /* bytes that chunks left and the next ones are given */
 /* Bytes for plans beside a block a worker, however small the budget. */
@@ -89,7 +88,9 @@ static enum lzr_code start_threads(struct lzr_driver *d, struct lzr_err *err)
             return lzr_err_sys(err, "cannot start a thread");
         }
     }
-    int rc = pthread_create(&d->supervisor, NULL, lzr_supervisor_main, d);
+    int rc = lzr_starter_begin(d)
+                 ? pthread_create(&d->supervisor, NULL, lzr_supervisor_main, d)
+                 : EAGAIN;
     if (rc != 0) {
         errno = rc;
         return lzr_err_sys(err, "cannot start a thread");
@@ -177,31 +178,6 @@ static void make_decoded(struct lzr_driver *d)
     }
 }
 
-/* A viewer's first picture is of the coarsest levels: where those cost much, their author is told.
- */
-static void say_cost(void *ctx, const struct lzr_cost *c)
-{
-    struct lzr_driver *d = ctx;
-    lzr_log(
-        d->log, LZR_LOG_WARN,
-        "%s/%s: a chunk of its coarsest level takes %llu blocks, most of \"%s\"; levels of that "
-        "one which aren't made of its finest spare them: pyramid=\"each\", or a file's own (said "
-        "from %d on)",
-        c->array->store->name, c->array->path, (unsigned long long)c->blocks, c->most->path,
-        LZR_COSTLY_BLOCKS + 1);
-}
-
-static void say_costs(struct lzr_driver *d)
-{
-    struct lzr_err err;
-    for (size_t i = 0; i < d->nstores; i++) {
-        if (lzr_cost_check(lzr_catalog_store(d->catalog, i), LZR_COSTLY_BLOCKS, say_cost, d,
-                           &err) != LZR_OK) {
-            lzr_log(d->log, LZR_LOG_WARN, "%s", err.msg);
-        }
-    }
-}
-
 static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options *o,
                           char **traceback, struct lzr_err *err)
 {
@@ -239,12 +215,14 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
     }
     pthread_mutex_unlock(&d->mu);
     code = code == LZR_OK ? lzr_files_open(&d->files, d->catalog, lzr_keep_file, d, err) : code;
+    code = code == LZR_OK ? lzr_reads_init(d, err) : code;
+    lzr_reads_provide(d);
     for (unsigned i = 0; i < d->nworkers && code == LZR_OK; i++) {
         lzr_worker_provide_slots(d, &d->workers[i]);
     }
     if (code == LZR_OK) {
         lzr_keep_chunks(d);
-        say_costs(d);
+        lzr_say_costs(d);
         if (o->before == NULL) { /* not again at each reload */
             lzr_system_say(d->log, (d->memory_soft | d->memory_hard) != 0);
         }
@@ -286,8 +264,13 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     d->budget.limit = o->cache_bytes;
     d->budget.pages = make_pages();
     d->codec_epoll = d->supervisor_epoll = d->wake_fd = d->stop_fd = d->task_fd = -1;
+    d->reads.epoll = d->reads.event = -1;
     LZR_ZERO(pthread_mutex_init(&d->mu, NULL));
     LZR_ZERO(pthread_cond_init(&d->started, NULL));
+    LZR_ZERO(pthread_cond_init(&d->starter.work, NULL));
+    d->reads.timeout_us = d->files.timeout_us = o->read_timeout_us;
+    d->reads.left = d->files.left = o->left;
+    d->files.cancel = o->cancel;
     lzr_failures_init(&d->failures);
     lzr_drops_init(&d->drops);
     lzr_troubles_init(&d->troubles);
@@ -297,7 +280,7 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     d->kept = (struct lzr_keep){.old = o->keep, .renew = o->renew, .nrenew = o->nrenew};
     enum lzr_code code = lzr_system_occupy(err);
     if (code == LZR_OK) {
-        code = lzr_stores_find(o, &d->stores, &d->nstores, err);
+        code = lzr_find_stores(d, o, err);
     }
     bool data = o->nops == 0;
     for (size_t i = 0; i < d->nstores; i++) {
@@ -312,7 +295,7 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     }
     if (code == LZR_OK) {
         code = lzr_system_folder(exe, sizeof exe)
-                   ? lzr_pyenv_choose(o->python, exe, o->cancel, &d->pyenv, err)
+                   ? lzr_find_python(d, o, exe, err)
                    : lzr_err_set(err, LZR_E_SYS,
                                  "where this program is can't be known: /proc isn't there, and it "
                                  "wasn't started by a path");
@@ -460,6 +443,13 @@ void lzr_driver_close(struct lzr_driver **dp)
     if (d->ncodecs > 0) {
         stop_threads(d);
     }
+    if (lzr_reads_close(d)) {
+        lzr_driver_release(d);
+    } /* else the last thread that it leaves behind does */
+}
+
+void lzr_driver_release(struct lzr_driver *d)
+{
     lzr_planner_release(d);
     remove_flights(d);
     if (d->flights.buckets != NULL) {
@@ -479,6 +469,7 @@ void lzr_driver_close(struct lzr_driver **dp)
     lzr_catalog_free(&d->catalog);
     lzr_failures_release(&d->failures);
     lzr_files_release(&d->files);
+    lzr_reads_release(d);
     lzr_keep_release(&d->kept);
     lzr_free(d->salts);
     lzr_drops_release(&d->drops);
@@ -503,6 +494,7 @@ void lzr_driver_close(struct lzr_driver **dp)
         }
     }
     LZR_ZERO(pthread_cond_destroy(&d->started));
+    LZR_ZERO(pthread_cond_destroy(&d->starter.work));
     LZR_ZERO(pthread_mutex_destroy(&d->mu));
     lzr_free(d);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -98,7 +99,9 @@ static void read_output(struct lzr_driver *d, struct lzr_worker *w, bool last)
 
 static void describe_death(const siginfo_t *si, char *text, size_t n)
 {
-    if (si->si_code == CLD_EXITED) {
+    if (si->si_pid == 0) {
+        (void)snprintf(text, n, "it was killed");
+    } else if (si->si_code == CLD_EXITED) {
         (void)snprintf(text, n, "it ended with status %d", si->si_status);
     } else {
         (void)snprintf(text, n, "it was ended by signal %d (SIG%s)", si->si_status,
@@ -135,6 +138,44 @@ static void bury_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_job 
     lzr_flight_requeue(d, f);
 }
 
+/* A process that was killed and isn't gone, or is dead and can't be waited for, since a debugger or
+ * the kernel holds it: it is left to itself, and waited for when that can be. */
+static void write_off(struct lzr_driver *d, const struct lzr_worker *w)
+{
+    unsigned i = 0;
+    while (i < LZR_LOST && d->lost[i] != 0) {
+        i++;
+    }
+    if (i < LZR_LOST) {
+        d->lost[i] = w->pid;
+    }
+    lzr_log(d->log, LZR_LOG_ERROR,
+            "worker %u (process %d) was killed and doesn't go: a debugger or the kernel holds it; "
+            "it is written off",
+            w->number, (int)w->pid);
+}
+
+static void wait_for_lost(struct lzr_driver *d)
+{
+    for (unsigned i = 0; i < LZR_LOST; i++) {
+        if (d->lost[i] != 0 && waitpid(d->lost[i], NULL, WNOHANG) != 0) {
+            d->lost[i] = 0;
+        }
+    }
+}
+
+/* Its end was seen, but it can't be waited for: no more events of that, which would never end. It
+ * is looked at with every tick. */
+static void await_end(struct lzr_driver *d, struct lzr_worker *w)
+{
+    (void)epoll_ctl(d->supervisor_epoll, EPOLL_CTL_DEL, w->process.fd, NULL);
+    pthread_mutex_lock(&d->mu);
+    w->state = LZR_WORKER_ENDING;
+    w->unseen = true;
+    w->killed_us = w->killed_us != 0 ? w->killed_us : lzr_now_us();
+    pthread_mutex_unlock(&d->mu);
+}
+
 /* A process has ended before it had loaded its stores. With mu. */
 static void note_lost_start(struct lzr_driver *d, struct lzr_worker *w, const char *how)
 {
@@ -159,34 +200,45 @@ static void note_lost_start(struct lzr_driver *d, struct lzr_worker *w, const ch
     }
 }
 
-/* Waits for a process that has ended, and ends all that it started. False: it hasn't ended. */
-static bool end_family(struct lzr_driver *d, const struct lzr_worker *w, siginfo_t *si)
+/* Waits for a process that has ended, and ends all that it started. False: it hasn't ended, or
+ * can't be waited for; lost: it is left to itself then. */
+static bool end_family(struct lzr_driver *d, const struct lzr_worker *w, bool lost,
+                       siginfo_t *si)
 {
-    if (!lzr_process_ended(&w->process, si)) {
+    bool ended = lzr_process_ended(&w->process, si);
+    if (!ended && !lost) {
         return false;
     }
     (void)kill(-w->pid, SIGKILL); /* before it is waited for: its number is still its group's */
-    (void)lzr_process_reap(&w->process, si);
+    if (ended) {
+        (void)lzr_process_reap(&w->process, si);
+    }
     lzr_orphans_seek(&d->orphans, w->mark, w->pid, lzr_now_us());
-    return true;
+    return ended;
 }
 
 /* When a process has ended: its answers are read first, then its jobs are taken care of, then it is
- * started again, at once the first time and ever later if it keeps failing. */
-static void bury(struct lzr_driver *d, struct lzr_worker *w)
+ * started again, at once the first time and ever later if it keeps failing. lost: it isn't waited
+ * for any longer. */
+static void bury(struct lzr_driver *d, struct lzr_worker *w, bool lost)
 {
     struct lzr_request *list = NULL;
     siginfo_t si = {0};
     char how[256];
-    if (!end_family(d, w, &si)) {
+    if (!end_family(d, w, lost, &si) && !lost) {
+        await_end(d, w);
         return;
     }
     lzr_worker_read(d, w);
     read_output(d, w, true);
     describe_death(&si, how, sizeof how);
+    if (si.si_pid == 0) {
+        write_off(d, w);
+    }
     pthread_mutex_lock(&w->read_mu); /* nobody is between taking a message and applying it */
     pthread_mutex_lock(&d->mu);
-    if (w->killed_why[0] != '\0' && si.si_code == CLD_KILLED && si.si_status == SIGKILL) {
+    if (w->killed_why[0] != '\0' &&
+        (si.si_pid == 0 || (si.si_code == CLD_KILLED && si.si_status == SIGKILL))) {
         (void)snprintf(how, sizeof how, "%s", w->killed_why); /* not "SIGKILL" */
     }
     bool starting = !w->loaded; /* its state may say ENDING by now */
@@ -314,7 +366,14 @@ static void give_up(struct lzr_driver *d, struct lzr_worker *w, int sys)
     lzr_err_sys(&why, "a worker's process can't be watched");
     lzr_log(d->log, LZR_LOG_ERROR, "worker %u is killed: %s", w->number, why.msg);
     (void)kill(-w->pid, SIGKILL); /* it leads a group */
-    while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR) {
+    const struct timespec pause = {.tv_nsec = 10000000};
+    uint64_t until = lzr_now_us() + LZR_LOST_US;
+    while (waitpid(w->pid, NULL, WNOHANG) == 0) {
+        if (lzr_now_us() >= until) {
+            write_off(d, w);
+            break;
+        }
+        (void)nanosleep(&pause, NULL);
     }
     pthread_mutex_lock(&w->read_mu);
     pthread_mutex_lock(&d->mu);
@@ -344,24 +403,35 @@ static void tick(struct lzr_driver *d)
         check_waiters(d, now, &list);
     }
     lzr_check_holds(d, now);
+    lzr_reads_check(d, now, &list);
     lzr_code_check(d, &list);
     lzr_say_drops(d, now, d->closing);
     lzr_dispatch(d, &list);
     pthread_mutex_unlock(&d->mu);
     lzr_complete(list);
+    lzr_reads_provide(d);
+    wait_for_lost(d);
     for (unsigned i = 0; i < d->nworkers; i++) {
         struct lzr_worker *w = &d->workers[i];
         pthread_mutex_lock(&d->mu);
         bool opened = d->opened;
+        bool lost = w->pid > 0 && w->killed_us != 0 && now >= w->killed_us + LZR_LOST_US;
+        bool unseen = w->pid > 0 && w->unseen;
         bool start = w->state == LZR_WORKER_DOWN && now >= w->restart_us && !d->closing &&
+                     w->birth.state == LZR_BIRTH_NONE &&
                      (opened || lzr_folders_assign(d, w));
-        w->launching = start;
+        w->launching = w->launching || start;
         pthread_mutex_unlock(&d->mu);
+        if (lost || unseen) {
+            bury(d, w, lost);
+        }
         if (opened) {
             lzr_worker_provide_slots(d, w); /* that pins took, or that couldn't be made */
         }
         if (start) {
             lzr_worker_start(d, w);
+        } else if (w->pid <= 0) {
+            lzr_starter_check(d, w, now);
             if (w->pid > 0 && lzr_watch_process(d, w) != 0) {
                 give_up(d, w, errno);
             }
@@ -388,10 +458,11 @@ static int pause_ms(struct lzr_driver *d)
 static bool all_down(struct lzr_driver *d)
 {
     bool down = true;
+    uint64_t now = lzr_now_us();
     pthread_mutex_lock(&d->mu);
     bool closing = d->closing;
     for (unsigned i = 0; i < d->nworkers; i++) {
-        down = down && d->workers[i].pid <= 0;
+        down = down && d->workers[i].pid <= 0 && !lzr_starter_awaited(&d->workers[i], now);
     }
     pthread_mutex_unlock(&d->mu);
     return closing && down;
@@ -419,7 +490,7 @@ void *lzr_supervisor_main(void *driver)
             if ((ev[i].data.u64 & 1) == ABOUT_OUTPUT) {
                 read_output(d, w, false);
             } else {
-                bury(d, w);
+                bury(d, w, false);
             }
         }
         tick(d);

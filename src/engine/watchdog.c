@@ -15,6 +15,7 @@
 
 #define FULL_US 10000000 /* what an idle worker may take to read its messages */
 #define DUMP_US 200000   /* what a worker may take to write its stacks before it is killed */
+#define LATE_READS 64    /* messages of a late worker that may lie before its answer */
 
 static void signal_worker(const struct lzr_worker *w, int sig)
 {
@@ -86,6 +87,15 @@ void lzr_worker_late(struct lzr_driver *d, struct lzr_worker *w, struct lzr_requ
     lzr_flight_fail(d, f, LZR_E_TIMEOUT, text, list);
 }
 
+/* Whether an answer of a worker that is late may lie in its socket, for lack of a codec thread that
+ * takes it: that isn't its fault. One that goes on writing other things isn't waited for. */
+static bool lies_unread(struct lzr_worker *w)
+{
+    struct pollfd p = {.fd = w->channel->fd, .events = POLLIN};
+    w->unread = w->late_reads < LATE_READS && poll(&p, 1, 0) > 0 && (p.revents & POLLIN) != 0;
+    return w->unread;
+}
+
 static void kill_late(struct lzr_driver *d, struct lzr_worker *w, struct lzr_request **list)
 {
     if (isolate(d, w)) {
@@ -133,7 +143,8 @@ static void check_wanted(struct lzr_driver *d, struct lzr_worker *w, uint64_t no
         if (lzr_flight_unwanted(j->flight, now)) {
             if (j->interrupted_us != 0 &&
                 lzr_pace_kill(pace_of(d, j), now - began_us(j), now - j->interrupted_us,
-                              w->start_cost_us)) {
+                              w->start_cost_us) &&
+                !lies_unread(w)) {
                 kill_abandoned(d, w);
                 return;
             }
@@ -150,9 +161,13 @@ static void check_deadline(struct lzr_driver *d, struct lzr_worker *w, uint64_t 
 {
     struct lzr_job *j = &w->jobs[0];
     if (now < j->deadline_us) {
+        w->late_reads = 0;
         if (w->njobs > 1 && now - began_us(j) > LZR_TICK_US / 2) {
             (void)lzr_worker_withdraw(d, w, 1); /* it waits behind a slow one */
         }
+        return;
+    }
+    if (lies_unread(w)) {
         return;
     }
     if (w->dump_us == 0) {
@@ -244,7 +259,10 @@ static void check_full(struct lzr_driver *d, struct lzr_worker *w, uint64_t now)
 void lzr_worker_check(struct lzr_driver *d, struct lzr_worker *w, uint64_t now,
                       struct lzr_request **list)
 {
-    if (w->state == LZR_WORKER_STARTING && now >= w->start_deadline_us) {
+    if (w->state == LZR_WORKER_STARTING && now < w->start_deadline_us) {
+        w->late_reads = 0;
+    }
+    if (w->state == LZR_WORKER_STARTING && now >= w->start_deadline_us && !lies_unread(w)) {
         lzr_worker_give_up(d, w, "it took longer than %llu s to load the stores (--start-timeout)",
                            (unsigned long long)(d->start_timeout_us / 1000000));
         return;
@@ -274,7 +292,7 @@ void lzr_worker_check(struct lzr_driver *d, struct lzr_worker *w, uint64_t now,
 uint64_t lzr_worker_due(const struct lzr_worker *w)
 {
     uint64_t due = UINT64_MAX;
-    if (w->state == LZR_WORKER_READY && w->njobs > 0) {
+    if (w->state == LZR_WORKER_READY && w->njobs > 0 && !w->unread) {
         due = w->dump_us > 0 ? w->dump_us + DUMP_US : w->jobs[0].deadline_us;
     }
     return due;

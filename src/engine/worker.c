@@ -37,6 +37,7 @@ void lzr_worker_init(struct lzr_worker *w, unsigned number)
 void lzr_worker_release(struct lzr_worker *w)
 {
     lzr_worker_reset(w);
+    lzr_birth_release(&w->birth);
     lzr_free(w->code);
     lzr_output_release(&w->output);
     LZR_ZERO(pthread_mutex_destroy(&w->read_mu));
@@ -74,7 +75,9 @@ void lzr_worker_reset(struct lzr_worker *w)
     w->pid = -1;
     w->state = LZR_WORKER_DOWN;
     w->killed = LZR_KILLED_NOT;
-    w->full_us = w->dump_us = w->quit_us = w->resident = w->slots_us = 0;
+    w->full_us = w->dump_us = w->quit_us = w->killed_us = w->resident = w->slots_us = 0;
+    w->late_reads = 0;
+    w->unread = w->unseen = false;
     w->retire = NULL;
     w->stray = false;
     if (w->code != NULL) {
@@ -109,6 +112,7 @@ void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w)
             lzr_log(d->log, LZR_LOG_DEBUG, "worker %u is gone already", w->number);
         }
         w->state = LZR_WORKER_ENDING;
+        w->killed_us = w->killed_us != 0 ? w->killed_us : lzr_now_us();
     }
 }
 
@@ -395,9 +399,8 @@ void lzr_send_facts(struct lzr_driver *d)
     }
 }
 
-/* Starts the process and watches it: its pid, or -1. */
-static pid_t start_process(const struct lzr_driver *d, const char *mark, int socket_fd,
-                           int output_fd, struct lzr_process *process, struct lzr_err *err)
+pid_t lzr_worker_spawn(const struct lzr_driver *d, const char *mark, int socket_fd, int output_fd,
+                       struct lzr_process *process, struct lzr_err *err)
 {
     pid_t pid = -1;
     int input_fd = lzr_nothing_open(false);
@@ -445,44 +448,49 @@ static uint64_t jitter(uint64_t limit, const struct lzr_worker *w)
 
 void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
 {
-    struct lzr_channel *c = NULL;
+    struct lzr_birth b = {.state = LZR_BIRTH_ASKED, .asked_us = lzr_now_us()};
     struct lzr_err err = {.code = LZR_OK};
-    int theirs = -1, output[2] = {-1, -1};
-    pid_t pid = -1;
-    struct lzr_process process = LZR_PROCESS_NONE;
+    int output[2];
     release_manifests(d, w);
-    pthread_mutex_lock(&d->mu);
-    const struct lzr_folder *f = lzr_folder_of(d, w);
-    bool loader = f->loader == w->number && f->handover.facts_fd < 0;
-    pthread_mutex_unlock(&d->mu);
-    if (lzr_channel_new(&c, &theirs, &err) != LZR_OK) {
+    if (lzr_channel_new(&b.channel, &b.socket_fd, &err) != LZR_OK) {
         start_failed(d, w, err.msg);
         return;
     }
     if (pipe2(output, O_CLOEXEC) != 0) {
         lzr_err_sys(&err, "cannot make a pipe");
-    } else {
-        lzr_orphans_mark(w->mark, d->nonce, w->number, lzr_now_us());
-        pid = start_process(d, w->mark, theirs, output[1], &process, &err);
-        close(output[1]);
-    }
-    close(theirs);
-    bool last = false;
-    enum lzr_code told =
-        pid > 0 ? send_config(d, f, c, loader, 0, &last, &err) : LZR_E_WORKER;
-    if (pid <= 0) {
-        if (output[0] >= 0) {
-            close(output[0]);
-        }
-        lzr_channel_unref(&c);
+        close(b.socket_fd);
+        lzr_channel_unref(&b.channel);
         start_failed(d, w, err.msg);
         return;
     }
-    (void)fcntl(output[0], F_SETFL, O_NONBLOCK);
+    b.output_fd = output[0];
+    b.write_fd = output[1];
+    (void)fcntl(b.output_fd, F_SETFL, O_NONBLOCK);
+    lzr_orphans_mark(b.mark, d->nonce, w->number, b.asked_us);
+    lzr_starter_ask(d, w, &b);
+}
+
+void lzr_worker_born(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_birth *b)
+{
+    struct lzr_err err = {.code = LZR_OK};
+    struct lzr_channel *c = b->channel;
+    bool last = false;
     pthread_mutex_lock(&d->mu);
-    w->pid = pid;
-    w->process = process;
-    w->output_fd = output[0];
+    const struct lzr_folder *f = lzr_folder_of(d, w);
+    bool loader = f->loader == w->number && f->handover.facts_fd < 0;
+    pthread_mutex_unlock(&d->mu);
+    if (b->pid <= 0) {
+        close(b->output_fd);
+        lzr_channel_unref(&c);
+        start_failed(d, w, b->err.msg);
+        return;
+    }
+    enum lzr_code told = send_config(d, f, c, loader, 0, &last, &err);
+    pthread_mutex_lock(&d->mu);
+    w->pid = b->pid;
+    memcpy(w->mark, b->mark, sizeof w->mark);
+    w->process = b->process;
+    w->output_fd = b->output_fd;
     w->channel = c;
     w->state = LZR_WORKER_STARTING;
     w->launching = false;
@@ -500,5 +508,8 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
         lzr_worker_give_up(d, w, "it could not be told of its stores: %s", err.msg);
     }
     send_facts(d, w);
+    if (d->closing) {
+        lzr_worker_kill(d, w);
+    }
     pthread_mutex_unlock(&d->mu);
 }

@@ -52,7 +52,7 @@ static enum lzr_code check(const struct lzr_files *f, const struct lzr_catalog *
     struct lzr_err err;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     assert_true(fd >= 0);
-    enum lzr_code code = lzr_file_check(lzr_files_of(f, lzr_catalog_array(c, 0), 0), fd, &err);
+    enum lzr_code code = lzr_file_check(lzr_files_of(f, lzr_catalog_array(c, 0), 0), NULL, fd, &err);
     close(fd);
     if (code != LZR_OK) {
         assert_non_null(strstr(err.msg, "has changed since it was opened"));

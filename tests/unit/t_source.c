@@ -171,11 +171,11 @@ static void without_a_descriptor_it_is_asked_for_again(void **state)
     none = had;
     none.rlim_cur = 0;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    enum lzr_code code = lzr_source_read_box(&d, &a, 0, start, extent, block, &err);
+    enum lzr_code code = lzr_source_read_box(&d, NULL, &a, 0, start, extent, block, &err);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &had), 0);
     assert_int_equal(code, LZR_E_NOMEM);
     assert_non_null(strstr(err.msg, "/proc/self/exe"));
-    assert_int_equal(lzr_source_read_box(&d, &a, 0, start, extent, block, &err), LZR_E_USER);
+    assert_int_equal(lzr_source_read_box(&d, NULL, &a, 0, start, extent, block, &err), LZR_E_USER);
     assert_non_null(strstr(err.msg, "has changed"));
 }
 
