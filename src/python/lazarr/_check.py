@@ -10,6 +10,7 @@ from typing import Any, Iterable, Optional, Sequence
 
 import numpy as np
 
+from . import _units
 from ._errors import StoreError
 
 MAX_RANK = 8
@@ -19,18 +20,6 @@ MAX_PATH = 1024
 MAX_NAME = 200
 SEGMENT = re.compile(r"[A-Za-z0-9._-]+\Z")
 RESERVED = {"zarr.json", "attributes.json", "info", "c", "labels"}
-SPATIAL_UNITS = {"angstrom", "attometer", "centimeter", "decimeter", "exameter", "femtometer", "foot",
-                 "gigameter", "hectometer", "inch", "kilometer", "megameter", "meter", "micrometer",
-                 "mile", "millimeter", "nanometer", "parsec", "petameter", "picometer", "terameter",
-                 "yard", "yoctometer", "yottameter", "zeptometer", "zettameter"}
-TIME_UNITS = {"attosecond", "centisecond", "day", "decisecond", "exasecond", "femtosecond",
-              "gigasecond", "hectosecond", "hour", "kilosecond", "megasecond", "microsecond",
-              "millisecond", "minute", "nanosecond", "petasecond", "picosecond", "second",
-              "terasecond", "yoctosecond", "yottasecond", "zeptosecond", "zettasecond"}
-UNIT_SHORT = {"nm": "nanometer", "um": "micrometer", "µm": "micrometer", "mm": "millimeter",
-              "cm": "centimeter", "m": "meter", "km": "kilometer", "s": "second",
-              "ms": "millisecond", "us": "microsecond", "µs": "microsecond", "h": "hour",
-              "min": "minute"}
 
 
 def path(value: Any) -> str:
@@ -173,13 +162,10 @@ def units(value: Any, names: tuple) -> tuple:
         out = tuple(value)
         if len(out) != len(names):
             raise StoreError(f"units must be one for all spatial axes or {len(names)}, got {value!r}")
-    out = tuple(UNIT_SHORT.get(u, u) for u in out)
-    for a, u in zip(names, out):
-        known = SPATIAL_UNITS if a in "zyx" else TIME_UNITS if a == "t" else set()
-        if u is not None and u not in known:
-            raise StoreError(f"units: {u!r} is not a unit of axis {a!r} (say micrometer, second …, as "
-                             "UDUNITS spells them)")
-    return out
+    try:
+        return tuple(_units.named(u, a) for a, u in zip(names, out))
+    except _units.NoUnit as e:
+        raise StoreError(f"units: {e} (say micrometer, second …, as UDUNITS spells them)") from None
 
 
 def reals(name: str, value: Any, rank: int, default: float, positive: bool) -> tuple:

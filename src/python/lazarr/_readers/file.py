@@ -112,11 +112,12 @@ class File:
         channels = given.get("channels")
         try:
             a = _source.source(self.names.of(name), opener, **given)
-        except StoreError:
+        except StoreError as e:
             if channels is None:
                 raise
             given.pop("channels")  # they are for looks: a file's odd ones are no reason to refuse it
             a = _source.source(self.names.of(name), opener, **given)
+            self.left_out(f"{name or '/'}: channels", why(e))
         self.made.append(a)
         return a
 
