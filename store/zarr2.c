@@ -93,7 +93,11 @@ static void write_attributes(struct lzr_buf *out, const struct lzr_tree *t, size
     } else if (item->role == LZR_ROLE_LABELS) {
         lzr_ngff_labels_v04(&j, t, i);
     }
-    lzr_attributes_merge(&j, item->attributes, item->array != NULL ? lzr_attributes_zarr : NULL);
+    if (item->array == NULL) {
+        lzr_ngff_group_v04(&j, item->attributes);
+    } else {
+        lzr_attributes_merge(&j, item->attributes, lzr_attributes_zarr);
+    }
     lzr_json_close(&j, '}');
     lzr_json_to_ascii(out, from);
 }
