@@ -46,20 +46,34 @@ static size_t stem_length(const char *file)
 /* Data files that are served as they are (lazarr/_readers); the longer ends first. */
 static size_t data_stem_length(const char *file)
 {
-    static const char *const ends[] = {".ome.zarr", ".zarr",    ".n5",       ".npy",  ".nii.gz",
-                                       ".nii",      ".h5",      ".hdf",      ".hdf5", ".he5",
-                                       ".nc",       ".ome.tif", ".ome.tiff", ".tif",  ".tiff"};
+    static const char *const ends[] = {
+        ".ome.zarr.zip", ".zarr.zip", ".zip",  ".ozx",  ".ome.zarr", ".zarr",    ".n5",
+        ".npy",          ".nii.gz",   ".nii",  ".h5",   ".hdf",      ".hdf5",    ".he5",
+        ".nc",           ".ome.tif",  ".ome.tiff", ".tif", ".tiff"};
     return before_end(file, ends, sizeof ends / sizeof ends[0]);
 }
 
-/* A folder that is a Zarr or N5 container, whatever its name. */
+/* A folder that is a Zarr, N5 or precomputed container, whatever its name. */
 static bool is_container(const char *folder)
 {
-    static const char *const files[] = {".zgroup", ".zarray", "zarr.json", "attributes.json"};
+    static const char *const files[] = {".zgroup", ".zarray", "zarr.json", "attributes.json",
+                                        "info"};
     char path[4096];
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         int n = snprintf(path, sizeof path, "%s/%s", folder, files[i]);
         if (n > 0 && (size_t)n < sizeof path && access(path, F_OK) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is read through zarr-python's file systems (lazarr/_readers/remote.py). */
+static bool is_url(const char *given)
+{
+    static const char *const schemes[] = {"http://", "https://", "s3://", "gs://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        if (strncasecmp(given, schemes[i], strlen(schemes[i])) == 0) {
             return true;
         }
     }
@@ -140,8 +154,8 @@ static enum lzr_code append(struct found *all, const char *path, struct origin f
     all->items = more;
     struct lzr_named_store *s = &more[all->n];
     *s = (struct lzr_named_store){0};
-    /* Absolute, so that a worker may change its folder. */
-    char *real = realpath(path, NULL);
+    /* Absolute, so that a worker may change its folder. (strdup's own allocation, as realpath's.) */
+    char *real = is_url(path) ? strdup(path) : realpath(path, NULL);
     s->data = from.inner != NULL;
     s->name = lzr_strndup(name, stem);
     s->path = real != NULL ? lzr_strdup(real) : NULL;
@@ -244,6 +258,10 @@ static enum lzr_code add_given(struct found *all, const char *given, struct lzr_
     const char *inner = "";
     struct stat st;
     const char *path = given;
+    if (is_url(given)) {
+        inner = split(given, file, sizeof file);
+        return add_data(all, inner != NULL ? file : given, inner != NULL ? inner : "", err);
+    }
     if (stat(given, &st) != 0) {
         int missing = errno;
         inner = split(given, file, sizeof file);

@@ -112,7 +112,13 @@ class File:
     def tree(self) -> Any:
         """The container that it is: a folder, an archive or a URL."""
         if self._tree is None:
-            self._tree = tree.Folder(self.path, self.follow)
+            from . import remote, zips
+            if remote.is_url(self.path):
+                self._tree = remote.Remote(self.path)
+            elif os.path.isfile(self.path):
+                self._tree = zips.Zip(self.path)
+            else:
+                self._tree = tree.Folder(self.path, self.follow)
         return self._tree
 
     def document(self, key: str) -> Optional[dict]:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import functools
-import os
+import struct
 from typing import Any, Optional
 
 import numpy as np
@@ -17,14 +17,11 @@ from .tree import join
 OWN = ("dimensions", "blockSize", "dataType", "compression", "compressionType", "n5")
 
 
-def is_n5(folder: str) -> bool:
-    """A folder that is N5, by its name or its metadata, and not Zarr."""
-    if os.path.exists(os.path.join(folder, "zarr.json")) or \
-            os.path.exists(os.path.join(folder, ".zgroup")) or \
-            os.path.exists(os.path.join(folder, ".zarray")):
+def is_n5(f: File) -> bool:
+    """A container that is N5, by its name or its metadata, and not Zarr."""
+    if any(f.tree.exists(n) for n in ("zarr.json", ".zgroup", ".zarray")):
         return False
-    return folder.rstrip("/").lower().endswith(".n5") or \
-        os.path.exists(os.path.join(folder, "attributes.json"))
+    return f.lower.endswith(".n5") or f.tree.exists("attributes.json")
 
 
 class N5Array(Blocks):
@@ -61,11 +58,35 @@ class N5Array(Blocks):
             raise ValueError(f"{path}: a block of {shape} in an array of blocks of {self.chunks}")
         size = int(np.prod(shape, dtype=np.int64)) * self.dtype.itemsize
         raw: Any = memoryview(data)[at:]
-        if self.compression != "raw":
+        if self.compression == "lz4":
+            raw = _lz4(raw, size)
+        elif self.compression != "raw":
             raw = unpack.unpack(self.compression, raw, size, {})
         if len(raw) != size:
             raise ValueError(f"{path}: a block of {len(raw)} bytes, where its head says {size}")
         return np.frombuffer(raw, self.dtype.newbyteorder(">")).reshape(shape)
+
+
+def _lz4(data: Any, limit: int) -> bytes:
+    """lz4-java's stream of blocks, each with a head of 21 bytes; what it unpacks to, at most limit bytes."""
+    out, at, have = [], 0, 0
+    while at < len(data):
+        magic, kind, packed, size, _ = struct.unpack_from("<8sBiiI", bytes(data[at:at + 21]).ljust(21, b"\0"))
+        at += 21
+        if magic != b"LZ4Block" or kind & 0xf0 not in (0x10, 0x20) or packed < 0 or size < 0:
+            raise ValueError("the block is no lz4 stream as lz4-java writes it")
+        if size == 0:
+            break
+        have += size
+        if have > limit:
+            raise unpack.too_much(limit)
+        part = data[at:at + packed]
+        if len(part) != packed:
+            raise ValueError("the lz4 stream ends too early")
+        at += packed
+        out.append(bytes(part) if kind & 0xf0 == 0x10 else
+                   bytes(unpack.unpack("lz4", struct.pack("<i", size) + bytes(part), size, {})))
+    return b"".join(out)
 
 
 def n5(f: File) -> None:
