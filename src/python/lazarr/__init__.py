@@ -18,7 +18,8 @@ from ._codecs import Blosc, Gzip, Lz4, Zstd
 from ._errors import Cancelled, CastError, StoreError
 from ._inputs import Input
 from ._source import source
+from ._readers.opened import open_file as open
 
 __version__ = "0.1.0"
 __all__ = ["Array", "ArrayLevel", "Block", "Blosc", "Cancelled", "CastError", "Gzip", "Input", "Lz4",
-           "StoreError", "Zstd", "array", "group", "source"]
+           "StoreError", "Zstd", "array", "group", "open", "source"]

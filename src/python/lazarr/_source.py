@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any, Optional, Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from ._array import CURRENT, Array, Pending, label
 from ._block import Block
 from ._errors import CastError, StoreError
 from ._levels import Level
+from ._beside import beside
 
 
 MAX_PLAIN_CHUNK = 1 << 20  # bytes, where a plain array's chunks aren't said
@@ -20,13 +22,14 @@ class _Source:
     """An array-like, or one for each level, opened when first needed in each process, and a function
     that slices it."""
 
-    def __init__(self, path: str, thing: Any, transpose: Optional[Sequence[int]]):
+    def __init__(self, path: str, thing: Any, transpose: Optional[Sequence[int]], dtype: Any = None):
         self.path = path
         self._thing = thing
         self._by_function = callable(thing) and not hasattr(thing, "shape")
         if self._by_function:
             _calls.refuse(thing)
         self._open: Optional[list] = None
+        self._dtype = None if dtype is None else _check.dtype(dtype)  # what values are read as
         self.transpose = None if transpose is None else tuple(transpose)
         self.data: list = []  # of each level: where the server reads it, or None
         self.files: Optional[_opened.Files] = None  # that a worker reads, as the loader found them
@@ -36,9 +39,15 @@ class _Source:
         if self._open is None:
             with _cancel.shield():  # a file must not be left half open
                 opened = self._thing() if self._by_function else self._thing
-            self._open = [_unmasked(a) for a in (
+            self._open = [self._as(_unmasked(a)) for a in (
                 opened if isinstance(opened, (list, tuple)) else [opened])]
         return self._open
+
+    def _as(self, a: Any) -> Any:
+        if self._dtype is None or not hasattr(a, "dtype") or _dtype(a) == self._dtype:
+            return a
+        from ._readers.opened import Cast
+        return Cast(a, self._dtype)
 
     def held(self) -> list:
         """The NumPy arrays that it was given as they are, not by a function."""
@@ -276,6 +285,11 @@ def source(path: Any = None, thing: Any = None, *,
     and large arrays. NumPy arrays and memory maps are handed to the server, which reads them without a worker; the function is then
     called once in all. Others are opened and sliced by each worker.
 
+    A text or path instead is a data file, a part of one (``"data.h5::/raw"``) or a URL, relative to the
+    file of code that says so: what ``lazarr serve FILE`` opens, with the axes, units, places, levels and
+    attributes that it finds there, where the parameters say nothing else. dtype: what values are read
+    as; one that doesn't fit fails the block.
+
     A list of array-likes, finest first, are the levels of an image that has them itself; scale and
     translation may then be lists with an entry for each, and otherwise follow from the shapes.
 
@@ -298,19 +312,23 @@ def source(path: Any = None, thing: Any = None, *,
         raise StoreError("a source's path comes first: "
                          f"lazarr.source(\"name\", {type(path).__name__})")
 
+    folder = beside(1)
+
     def make(what: Any) -> Array:
         name = path if isinstance(path, str) else getattr(what, "__name__", None)
         try:
             checked = _check.path(name)
-            src = _Source(checked, what, transpose)
-            for fixed in ("shape", "dtype"):
-                if fixed in parameters:
-                    raise StoreError(f"{fixed} is the source's own and can't be given")
+            if "shape" in parameters:
+                raise StoreError("shape is the source's own and can't be given")
             for wrong in ("inputs", "halo", "boundary"):
                 if parameters.get(wrong):
                     raise StoreError(f"{wrong} is for arrays, a source has none")
+            said, order = dict(parameters), transpose
+            if isinstance(what, (str, os.PathLike)):
+                what, said, order = _of_file(os.fspath(what), said, transpose, folder)
+            src = _Source(checked, what, order, said.pop("dtype", None))
             levels = src.levels()
-            given = _given(src, levels, parameters)
+            given = _given(src, levels, said)
             scales, translations = (_per_level(k, given.get(k), len(levels))
                                     for k in ("scale", "translation"))
             given.update({k: v[0] for k, v in (("scale", scales), ("translation", translations)) if v})
@@ -329,6 +347,24 @@ def source(path: Any = None, thing: Any = None, *,
     if bare:
         return make(path)  # @lazarr.source without parentheses
     return Pending("lazarr.source", make) if thing is None else make(thing)
+
+
+#: What a file says of its image, which doesn't go with other axes.
+_OF_AXES = ("axes", "units", "scale", "translation", "channels", "kind", "dims")
+
+
+def _of_file(text: str, said: dict, transpose: Optional[Sequence[int]], folder: str) -> tuple:
+    """(what opens a file, the parameters, the order of axes): the file's own where nothing else is said."""
+    from ._readers.opened import find
+    opener, found, _ = find(text, folder)
+    theirs = found.pop("transpose", None)
+    axes = said.get("axes")
+    if transpose is not None or said.get("dims") is not None or \
+            axes is not None and "".join(axes) != found.get("axes"):
+        found = {k: v for k, v in found.items() if k not in _OF_AXES}
+        theirs = transpose
+    return opener, {**found, **{k: v for k, v in said.items()
+                                if v is not None or k in ("compressor", "n5_compressor")}}, theirs
 
 
 def _given(src: _Source, levels: list, parameters: dict) -> dict:

@@ -1,0 +1,140 @@
+"""A data file in a store of one's own: what `lazarr serve FILE` opens, as a source's array-like and what the
+file says of it (axes, units, places, levels)."""
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+from typing import Any, Callable, Optional
+
+import numpy as np
+
+from .._beside import beside
+from .._errors import StoreError
+from . import remote
+from .file import File
+
+
+class Found(File):
+    """A file of which nothing is served yet: what its reader finds is kept."""
+
+    def __init__(self, path: str, inner: str):
+        super().__init__(path, inner, follow=True)  # the store's own code names it
+        self.found: list = []  # (name, opener, parameters)
+
+    def add(self, name: str, opener: Callable[[], Any], **parameters: Any) -> Any:
+        parameters.pop("key", None)
+        path = self.names.of(name)
+        self.found.append((path, opener, parameters))
+        made = SimpleNamespace(path=path, kind=parameters.get("kind") or (
+            "image" if parameters.get("axes") else "plain"))
+        self.made.append(made)
+        return made
+
+    def group(self, path: str, given: Any) -> None:
+        """A store's groups are its own."""
+
+
+def find(text: str, folder: str) -> tuple:
+    """(what opens it, parameters of lazarr.source, the path) of FILE, FILE::path or a URL; a path is relative to
+    the folder. StoreError where it can't be read, or holds several arrays."""
+    from . import _read
+    path, inner = text, ""
+    if not remote.is_url(text):
+        path = os.path.join(folder, os.path.expanduser(text))
+    if "::" in text and (remote.is_url(text) or not os.path.exists(path)):
+        path, _, inner = path.rpartition("::")
+    if not remote.is_url(path) and not os.path.exists(path):
+        raise StoreError(f"there is no file '{path}'")
+    f = Found(os.path.realpath(path) if not remote.is_url(path) else path, inner)
+    try:
+        _read(f)
+    except StoreError as e:
+        raise StoreError(f"'{text}': {e}") from None
+    if not f.found:
+        raise StoreError(f"'{text}': no array that lazarr can serve")
+    if len(f.found) > 1:
+        names = ", ".join(n for n, _, _ in f.found[:20])
+        raise StoreError(f"'{text}' holds {len(f.found)} arrays ({names}): say which one as '{text}::NAME'")
+    _, opener, parameters = f.found[0]
+    parameters = {k: v for k, v in parameters.items()
+                  if k != "labels_of" and (v is not None or k in ("compressor", "n5_compressor"))}
+    return opener, parameters, f.path
+
+
+class Cast:
+    """An array-like whose values are read as another dtype; ValueError for one that doesn't fit into it. Of
+    floats read as integers the fraction is cut off, as NumPy does it."""
+
+    def __init__(self, array: Any, dtype: Any):
+        self._array, self.dtype, self.shape = array, np.dtype(dtype), tuple(array.shape)
+        for name in ("chunks", "dims", "folder", "filename"):
+            if getattr(array, name, None) is not None:
+                setattr(self, name, getattr(array, name))
+
+    def __getitem__(self, key: Any) -> Any:
+        values = self._array[key]
+        if hasattr(values, "compute"):
+            values = values.compute()
+        elif hasattr(values, "read"):
+            values = values.read().result()
+        if not isinstance(values, np.ma.MaskedArray):
+            values = np.asarray(values)
+        to = self.dtype
+        if to.kind in "iu" and values.size and values.dtype.kind in "iuf":
+            low, high = values.min(), values.max()
+            least, most = np.iinfo(to).min, np.iinfo(to).max
+            if not (low > least - 1 and high < most + 1):  # also where one is NaN
+                bad = low if not low > least - 1 else high
+                raise ValueError(f"the value {bad} of the source doesn't fit into {to.name}")
+        with np.errstate(over="raise"):
+            return values.astype(to)
+
+
+class Turned:
+    """An array-like with its axes in another order."""
+
+    def __init__(self, array: Any, order: Any):
+        self._array, self._order, self.dtype = array, tuple(order), array.dtype
+        self.shape = tuple(array.shape[i] for i in order)
+
+    def __getitem__(self, key: Any) -> Any:
+        key = key if isinstance(key, tuple) else (key,)
+        if Ellipsis in key:
+            i = key.index(Ellipsis)
+            key = key[:i] + (slice(None),) * (len(self.shape) - len(key) + 1) + key[i + 1:]
+        key += (slice(None),) * (len(self.shape) - len(key))
+        inner: list = [None] * len(key)
+        for outer, i in enumerate(self._order):
+            inner[i] = slice(k, k + 1) if isinstance(k := key[outer], (int, np.integer)) else k
+        out = np.asarray(self._array[tuple(inner)]).transpose(self._order)
+        return out[tuple(0 if isinstance(k, (int, np.integer)) else slice(None) for k in key)]
+
+
+def open_file(path: str, level: int = 0, dtype: Optional[Any] = None) -> Any:
+    """A data file's array-like, for a function's own use: what ``lazarr serve FILE`` serves of it.
+
+    path: a file (``"movie.tif"``, relative to the file of code that calls), a part of one
+    (``"data.h5::/experiment/raw"``) or a URL of a Zarr or precomputed volume. level: of an image that
+    has several, 0 the finest. dtype: what its values are read as; one that doesn't fit is a
+    ValueError when it is read.
+
+    The array-like has shape, dtype and slices without steps; axes stand in the order t, c, z, y, x where the
+    file says which they are. It is opened anew at each call: keep it in a cached function. Raises
+    StoreError where the file can't be read or holds several arrays.
+
+    >>> import lazarr, numpy as np, os, tempfile
+    >>> file = os.path.join(tempfile.mkdtemp(), "a.npy")
+    >>> np.save(file, np.arange(6).reshape(2, 3))
+    >>> a = lazarr.open(file, dtype="float32")
+    >>> a.shape, a[1, :2].tolist()
+    ((2, 3), [3.0, 4.0])
+    """
+    opener, parameters, _ = find(os.fspath(path), beside(1))
+    opened = opener()
+    levels = list(opened) if isinstance(opened, (list, tuple)) else [opened]
+    if not isinstance(level, int) or not 0 <= level < len(levels):
+        raise StoreError(f"'{path}' has {len(levels)} levels, there is no level {level!r}")
+    made = levels[level]
+    if parameters.get("transpose") is not None:
+        made = Turned(made, parameters["transpose"])
+    return made if dtype is None else Cast(made, dtype)
