@@ -8,7 +8,7 @@ import posixpath
 from typing import Any, Optional
 
 from .._errors import StoreError
-from . import places
+from . import ngff, places
 from .file import File
 from .ngff_places import DEFAULT
 
@@ -102,8 +102,8 @@ def _one(f: File, where: str, metas: list, rank: int) -> dict:
     if axes is None:
         for meta in metas:
             axes = axes or _reversed(f, where, "axes", meta.get("axes"), rank)
-    letters = _letters(f, where, axes, rank)
-    if letters is None or not t and size is None:
+    letters = _letters(f, where, axes, rank) if t or size is not None else None
+    if letters is None:
         return {}
     units = t.get("units") or _units(f, where, metas, rank) or unit
     out = {"axes": letters, "scale": places.scale(f, where, t.get("scale") or size, letters),
@@ -251,7 +251,7 @@ def looks(f: File, where: str, group: dict, meta: dict, place: dict) -> dict:
             out["channels"] = places.channels(f, f"{where}: omero", omero.get("channels"), n, meta["dataType"])
         except TypeError:
             pass  # no number's: the dataset is refused anyway
-        more = {k: v for k, v in omero.items() if k not in ("version", "channels")}
+        more = ngff.looks(f, where, omero, shape, axes)
         if more and out.get("channels") is not None:
             out.setdefault("attributes", {})["omero"] = more
     return out

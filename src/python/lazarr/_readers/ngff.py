@@ -68,15 +68,24 @@ def _rest(f: File, where: str, given: Any, own: tuple) -> dict:
     return f.attributes(where, {k: v for k, v in given.items() if k not in own})
 
 
-def _kept(f: File, node: Any, scales: dict, channels: Optional[list]) -> dict:
+def looks(f: File, where: str, omero: dict, shape: list, axes: Any) -> dict:
+    """What an "omero" says besides channels, and besides the place that the server shows first anyway."""
+    more = f.attributes(f"{where}: omero", {k: v for k, v in omero.items() if k not in OMERO})
+    first = {"defaultT": 0, "defaultZ": shape[list(axes).index("z")] // 2 if "z" in axes else 0, "model": "color"}
+    return {k: v for k, v in more.items() if (k, v) != ("rdefs", first)}
+
+
+def _kept(f: File, node: Any, scales: dict, channels: Optional[list], shape: list, axes: list) -> dict:
     """The image's attributes; those of OME-Zarr under its names, for the server to put where they belong."""
     kept = f.attributes(node.where, {k: v for k, v in node.attributes.items() if k not in OWN})
     more = _rest(f, f"{node.where}: multiscales", scales, SCALES)
+    if more.get("name") in (posixpath.basename(node.path), "data"):
+        del more["name"]  # the server gives it that name
     if more:
         kept["multiscales"] = [more]
     omero = node.ome("omero")
     if channels is not None:
-        more = _rest(f, f"{node.where}: omero", {k: v for k, v in omero.items() if k not in OMERO}, ())
+        more = looks(f, node.where, omero, shape, axes)
         if more:
             kept["omero"] = more
     more = _rest(f, f"{node.where}: image-label", node.ome("image-label"), LABEL)
@@ -124,7 +133,7 @@ def image(f: File, node: Any, of: Optional[Any], levels: set) -> Optional[Any]:
         scale=scale and [_in_order(s, order) for s in scale],
         translation=translation and [_in_order(t, order) for t in translation],
         kind="labels" if labels else None, labels_of=of if labels else None, channels=channels,
-        attributes=_kept(f, node, scales, channels), fill_value=nodes[0].fill, **nodes[0].compressor)
+        attributes=_kept(f, node, scales, channels, shapes[0], axes), fill_value=nodes[0].fill, **nodes[0].compressor)
     if made is not None:
         levels.update(n.identity for n in nodes)
         for n in nodes:

@@ -11,7 +11,7 @@ import numpy as np
 from .._beside import beside
 from .._errors import StoreError
 from . import remote
-from .file import File
+from .file import File, why
 
 
 class Found(File):
@@ -58,7 +58,15 @@ def find(text: str, folder: str) -> tuple:
     _, opener, parameters = f.found[0]
     parameters = {k: v for k, v in parameters.items()
                   if k != "labels_of" and (v is not None or k in ("compressor", "n5_compressor"))}
-    return opener, parameters, f.path
+
+    def opens() -> Any:
+        try:
+            return opener()
+        except StoreError as e:
+            raise StoreError(f"'{text}': {e}") from None
+        except Exception as e:  # what a library has against it
+            raise StoreError(f"'{text}' can't be read: {why(e)}") from e
+    return opens, parameters, f.path
 
 
 class Cast:

@@ -27,16 +27,13 @@ class Zip:
             if len(archive.infolist()) > MAX_MEMBERS:
                 raise StoreError(f"it holds more than {MAX_MEMBERS} members")
             self._members = {i.filename.strip("/"): i for i in archive.infolist() if not i.is_dir()}
-        self._below: dict = {"": set()}
+        self._below: dict = {"": set()}  # the folders in each
         for name in self._members:
-            folder, _, last = name.rpartition("/")
-            while folder not in self._below or last not in self._below[folder]:
-                self._below.setdefault(folder, set())
-                if not folder:
-                    break
-                parent, _, last = folder.rpartition("/")
-                self._below.setdefault(parent, set()).add(last)
-                folder = parent
+            folders = name.split("/")[:-1]
+            if len(folders) <= trust.MAX_DEPTH and "/".join(folders) not in self._below:
+                for i, n in enumerate(folders):
+                    self._below.setdefault("/".join(folders[:i]), set()).add(n)
+                self._below.setdefault("/".join(folders), set())
         self.base = self._root()
         self._open: dict = {}  # by process: descriptors aren't shared
         self._lock = threading.Lock()
