@@ -14,8 +14,8 @@
  */
 void lzr_attributes_merge(struct lzr_json *j, const char *attributes, const char *const *reserved);
 
-/* The object that the attributes have under a name (or the first one of a list there), as text; n = 0
- * where there is none. */
+/* The object that the attributes have under a name (or the first one of a list there), as text;
+ * n = 0 where there is none. */
 struct lzr_span lzr_attributes_object(const char *attributes, const char *name);
 
 /* As lzr_attributes_merge, of the text of an object that was cut out. */

@@ -7,7 +7,7 @@
 #include "store/attributes.h"
 #include "store/placement.h"
 
-/* What lazarr says itself in each of OME-Zarr's objects; the user's other members stand beside it. */
+/* What lazarr says itself in each of OME-Zarr's objects; the user's other members stand beside. */
 static const char *const OWN_SCALES[] = {
     "version", "name", "type", "axes", "datasets", "coordinateTransformations", NULL};
 static const char *const OWN_OMERO[] = {"version", "channels", "rdefs", NULL};

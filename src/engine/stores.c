@@ -154,13 +154,14 @@ static enum lzr_code append(struct found *all, const char *path, struct origin f
     all->items = more;
     struct lzr_named_store *s = &more[all->n];
     *s = (struct lzr_named_store){0};
-    /* Absolute, so that a worker may change its folder. (strdup's own allocation, as realpath's.) */
-    char *real = is_url(path) ? strdup(path) : realpath(path, NULL);
+    /* Absolute, so that a worker may change its folder; a URL stays as it is. */
+    char *real = is_url(path) ? NULL : realpath(path, NULL);
+    const char *place = is_url(path) ? path : real;
     s->data = from.inner != NULL;
     s->name = lzr_strndup(name, stem);
-    s->path = real != NULL ? lzr_strdup(real) : NULL;
-    if (from.before != NULL && real != NULL) {
-        s->told = make_told(from.before, real, from.inner);
+    s->path = place != NULL ? lzr_strdup(place) : NULL;
+    if (from.before != NULL && place != NULL) {
+        s->told = make_told(from.before, place, from.inner);
     }
     free(real); /* realpath's own allocation */
     if (s->name == NULL || s->path == NULL || (from.before != NULL && s->told == NULL)) {
