@@ -9,6 +9,8 @@ const char *const lzr_attributes_zarr[] = {"multiscales", "ome",    "_ARRAY_DIME
                                            "omero",       "labels", "image-label",
                                            NULL};
 
+const char *const lzr_attributes_plain[] = {"_ARRAY_DIMENSIONS", "_FillValue", NULL};
+
 const char *const lzr_attributes_n5[] = {"n5",
                                          "dimensions",
                                          "blockSize",

@@ -22,7 +22,8 @@ struct lzr_span lzr_attributes_object(const char *attributes, const char *name);
 void lzr_attributes_merge_span(struct lzr_json *j, struct lzr_span object,
                                const char *const *reserved);
 
-extern const char *const lzr_attributes_zarr[]; /* of arrays and images in the Zarr faces */
+extern const char *const lzr_attributes_zarr[];  /* of images in the Zarr faces */
+extern const char *const lzr_attributes_plain[]; /* of plain arrays in the Zarr faces */
 extern const char
     *const lzr_attributes_n5[]; /* of everything in N5: readers merge them downwards */
 

@@ -217,20 +217,27 @@ bool lzr_fill_is_zero(struct lzr_dtype d, const unsigned char fill[16])
     return true;
 }
 
-static void put_float_json(struct lzr_buf *b, const unsigned char *in, unsigned size, bool big)
+/* A word's value as a double: of a float of its size. */
+static double get_float(const unsigned char *in, unsigned size, bool big)
 {
     uint64_t bits = get_word(in, size, big);
     double v;
     if (size == 2) {
-        v = lzr_half_to_double((uint16_t)bits);
-    } else if (size == 4) {
+        return lzr_half_to_double((uint16_t)bits);
+    }
+    if (size == 4) {
         uint32_t word = (uint32_t)bits;
         float f;
         memcpy(&f, &word, sizeof f);
-        v = (double)f;
-    } else {
-        memcpy(&v, &bits, sizeof v);
+        return (double)f;
     }
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+static void put_float_json(struct lzr_buf *b, const unsigned char *in, unsigned size, bool big)
+{
+    double v = get_float(in, size, big);
     if (isnan(v)) {
         lzr_buf_puts(b, "\"NaN\"");
     } else if (isinf(v)) {
@@ -240,6 +247,28 @@ static void put_float_json(struct lzr_buf *b, const unsigned char *in, unsigned 
         lzr_real_text(v, 8 * size, text);
         lzr_buf_puts(b, text);
     }
+}
+
+void lzr_fill_attribute(struct lzr_buf *b, struct lzr_dtype d, const unsigned char fill[16])
+{
+    static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    unsigned char bytes[9] = {0};
+    if (d.kind != 'f') {
+        lzr_fill_json(b, d, fill);
+        return;
+    }
+    double v = get_float(fill, d.size, d.big);
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    put_word(bytes, bits, 8, false);
+    lzr_buf_putc(b, '"');
+    for (unsigned i = 0; i < 9; i += 3) {
+        unsigned three = (unsigned)bytes[i] << 16 | (unsigned)bytes[i + 1] << 8 | bytes[i + 2];
+        for (unsigned k = 0; k < 4; k++) {
+            lzr_buf_putc(b, i == 6 && k == 3 ? '=' : DIGITS[three >> (18 - 6 * k) & 63]);
+        }
+    }
+    lzr_buf_putc(b, '"');
 }
 
 void lzr_fill_json(struct lzr_buf *b, struct lzr_dtype d, const unsigned char fill[16])

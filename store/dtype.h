@@ -37,5 +37,8 @@ struct lzr_buf;
 /* Appends the JSON form that Zarr v2 and v3 share: integers exactly, floats with the fewest digits
  * that round-trip or "NaN" / "Infinity" / "-Infinity", true/false, complex as [re, im]. */
 void lzr_fill_json(struct lzr_buf *b, struct lzr_dtype d, const unsigned char fill[16]);
+/* xarray's attribute _FillValue in Zarr v3: as above, but of floats the eight bytes of a
+ * little-endian double in base64. Not for complex numbers, of which it has none. */
+void lzr_fill_attribute(struct lzr_buf *b, struct lzr_dtype d, const unsigned char fill[16]);
 
 #endif

@@ -1,8 +1,10 @@
 #include "store/face.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "store/attributes.h"
 #include "store/json_writer.h"
 
 /* An image's group and its levels; folder ends in a slash or is empty. */
@@ -26,20 +28,30 @@ static void add_image(struct lzr_tree *t, const struct lzr_array *a, bool in_lab
 void lzr_face_dims(struct lzr_json *j, const struct lzr_tree_item *item)
 {
     const struct lzr_array *a = item->array;
-    const char *slash = strrchr(item->path, '/');
-    const char *own = slash != NULL ? slash + 1 : item->path;
+    const uint64_t *shape = a->levels[0].grid.shape;
     lzr_json_open(j, '[');
     for (unsigned i = 0; i < a->levels[0].grid.rank; i++) {
         if (a->has_dims) {
             lzr_json_string(j, a->dims[i]);
         } else {
-            char name[LZR_MAX_NAME + 16];
-            snprintf(name, sizeof name, "%s%sdim_%u", item->own_dims ? own : "",
-                     item->own_dims ? "_" : "", i);
+            char name[48];
+            int n = snprintf(name, sizeof name, "dim_%u", i);
+            if (item->own_dims) {
+                snprintf(name + n, sizeof name - (size_t)n, "_%" PRIu64, shape[i]);
+            }
             lzr_json_string(j, name);
         }
     }
     lzr_json_close(j, ']');
+}
+
+void lzr_face_attributes(struct lzr_json *j, const struct lzr_tree_item *item)
+{
+    const struct lzr_array *a = item->array;
+    lzr_attributes_merge(j, item->attributes,
+                         a == NULL                ? NULL
+                         : a->kind == LZR_PLAIN ? lzr_attributes_plain
+                                                  : lzr_attributes_zarr);
 }
 
 void lzr_face_expand_zarr(struct lzr_tree *t, const struct lzr_array *a)

@@ -57,9 +57,12 @@ extern const struct lzr_face_ops lzr_face_bdv;
 void lzr_face_expand_zarr(struct lzr_tree *t, const struct lzr_array *a);
 
 /* The names of an array's axes as a JSON list: the user's, or dim_0, dim_1 ... (tree.h's own_dims:
- * edges_dim_0 ...), since xarray opens nothing whose dimensions have no names. */
+ * dim_0_8 ...), since xarray opens nothing whose dimensions have no names. */
 struct lzr_json;
 void lzr_face_dims(struct lzr_json *j, const struct lzr_tree_item *item);
+/* The user's attributes in the Zarr faces, as members of the open object: of a plain array all but
+ * those that xarray keeps there for itself, of an image all that no format gives a meaning. */
+void lzr_face_attributes(struct lzr_json *j, const struct lzr_tree_item *item);
 /* A list of lengths, in this order or the reverse. */
 void lzr_face_lengths(struct lzr_json *j, const uint64_t *v, unsigned n);
 void lzr_face_lengths_reversed(struct lzr_json *j, const uint64_t *v, unsigned n);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/mem.h"
 #include "store/path.h"
 
 static int compare_items(const void *a, const void *b)
@@ -63,25 +64,34 @@ static void find_ends(struct lzr_tree *t)
     }
 }
 
-/* Arrays without dims get dim_0, dim_1 ... as names. xarray opens a group only if a name means one
- * length there, so within a group all that differ from the first in a length get names of their
- * own. */
-static void name_dims(struct lzr_tree *t, size_t group)
-{
+/* What dim_0, dim_1 ... mean in a group. */
+struct lengths {
+    unsigned known;
     uint64_t length[LZR_MAX_RANK];
-    unsigned known = 0;
+};
+
+/* Arrays without dims get dim_0, dim_1 ... as names. xarray opens a group only if a name means one
+ * length there, and a tree of groups if it means the same in the groups above. So all that differ
+ * in a length from the first one, there or above, get names with their lengths. of: what the names
+ * mean in each group; the group's own is what it takes over, and then what its groups do. */
+static void name_dims(struct lzr_tree *t, size_t group, struct lengths *of)
+{
+    struct lengths *here = &of[group];
     for (size_t m = group + 1; m < t->items[group].end; m = t->items[m].end) {
         struct lzr_tree_item *item = &t->items[m];
         if (lzr_is_group(item) || item->array->has_dims) {
             continue;
         }
         const struct lzr_grid *g = &item->array->levels[0].grid;
-        for (unsigned i = 0; i < g->rank && i < known; i++) {
-            item->own_dims = item->own_dims || length[i] != g->shape[i];
+        for (unsigned i = 0; i < g->rank && i < here->known; i++) {
+            item->own_dims = item->own_dims || here->length[i] != g->shape[i];
         }
-        for (unsigned i = known; i < g->rank && !item->own_dims; i++) {
-            length[known++] = g->shape[i];
+        for (unsigned i = here->known; i < g->rank && !item->own_dims; i++) {
+            here->length[here->known++] = g->shape[i];
         }
+    }
+    for (size_t m = group + 1; m < t->items[group].end; m = t->items[m].end) {
+        of[m] = *here;
     }
 }
 
@@ -103,11 +113,16 @@ enum lzr_code lzr_tree_build(struct lzr_arena *arena, const struct lzr_store *st
     }
     qsort(t.items, t.n, sizeof *t.items, compare_items);
     find_ends(&t);
+    struct lengths *of = t.n > 0 ? lzr_calloc(t.n, sizeof *of) : NULL;
+    if (of == NULL && t.n > 0) {
+        return lzr_err_set(err, LZR_E_NOMEM, "out of memory");
+    }
     for (size_t i = 0; i < t.n; i++) {
         if (lzr_is_group(&t.items[i])) {
-            name_dims(&t, i);
+            name_dims(&t, i, of);
         }
     }
+    free(of);
     *out = t;
     return LZR_OK;
 }

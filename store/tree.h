@@ -27,7 +27,7 @@ enum lzr_role {
 struct lzr_tree_item {
     const char *path; /* in the store; "" is its root, always the first */
     enum lzr_role role;
-    bool own_dims;                 /* an array without dims whose dim_0 ... are named after it */
+    bool own_dims;                 /* an array without dims whose dim_0 ... say their length too */
     bool in_labels;                /* an image that stands in the labels/ of its labels_of */
     const struct lzr_array *array; /* NULL for plain groups */
     unsigned level;                /* of an array */

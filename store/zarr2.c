@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "store/attributes.h"
 #include "store/face.h"
 #include "store/json_ascii.h"
 #include "store/json_writer.h"
@@ -96,7 +95,7 @@ static void write_attributes(struct lzr_buf *out, const struct lzr_tree *t, size
     if (item->array == NULL) {
         lzr_ngff_group_v04(&j, item->attributes);
     } else {
-        lzr_attributes_merge(&j, item->attributes, lzr_attributes_zarr);
+        lzr_face_attributes(&j, item);
     }
     lzr_json_close(&j, '}');
     lzr_json_to_ascii(out, from);

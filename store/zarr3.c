@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "store/attributes.h"
 #include "store/face.h"
 #include "store/json_writer.h"
 #include "store/keys.h"
@@ -83,6 +82,17 @@ static void write_grid(struct lzr_json *j, const struct lzr_grid *g)
     close_named(j);
 }
 
+/* xarray masks the fill value of a v2 array, and of a v3 array what this attribute says: the same
+ * data in both. It knows no such attribute of complex numbers. */
+static void write_mask(struct lzr_json *j, const struct lzr_array *a)
+{
+    if (a->fill_given && a->dtype.kind != 'c') {
+        lzr_json_key(j, "_FillValue");
+        lzr_json_value(j);
+        lzr_fill_attribute(j->out, a->dtype, a->fill);
+    }
+}
+
 static void write_attributes(struct lzr_json *j, const struct lzr_tree *t, size_t i)
 {
     const struct lzr_tree_item *item = &t->items[i];
@@ -93,7 +103,10 @@ static void write_attributes(struct lzr_json *j, const struct lzr_tree *t, size_
     } else if (item->role == LZR_ROLE_LABELS) {
         lzr_ngff_labels_v05(j, t, i);
     }
-    lzr_attributes_merge(j, item->attributes, item->array != NULL ? lzr_attributes_zarr : NULL);
+    if (item->role == LZR_ROLE_ARRAY && item->array->kind == LZR_PLAIN) {
+        write_mask(j, item->array);
+    }
+    lzr_face_attributes(j, item);
     lzr_json_close(j, '}');
 }
 

@@ -128,7 +128,7 @@ def test_tiff(open_file, tmp_path):
 
     srv = open_file([tmp_path / f"{n}.tif" for n in ("plain", "packed", "rgb", "ij", "pyramid", "two")]
                     + [tmp_path / "ome.ome.tif"])
-    same(srv, "/zarr2/plain.zarr/data", V)  # axes QYX say nothing: a plain array
+    same(srv, "/zarr2/plain.zarr/data/0", V)  # pages without a name are z
     same(srv, "/zarr2/packed.zarr/data/0", V)
     rgb = np.stack([V[0].astype("u1")] * 3)
     same(srv, "/zarr2/rgb.zarr/data/0", rgb)

@@ -16,8 +16,8 @@ def write(folder, **attributes):
 
 
 def dataset(folder, shape=(6, 8, 10), dtype="uint16", **more):
-    return write(folder, dimensions=list(shape), blockSize=list(shape), dataType=dtype,
-                 compression={"type": "raw"}, **more)
+    return write(folder, **{"dimensions": list(shape), "blockSize": list(shape), "dataType": dtype,
+                            "compression": {"type": "raw"}, **more})
 
 
 def load(folder, inner=""):
@@ -123,3 +123,13 @@ def test_names_of_a_plain_datasets_axes(tmp_path, names, want):
     dataset(z / "d", (4, 5), axes=names, units=["m", "s"])
     a = load(z)[0]["d"]
     assert a.kind == "plain" and a.dims == want and a.attributes["units"] == ["m", "s"]
+
+
+@pytest.mark.parametrize("block", [b"\x1f\x8b" + bytes(30), bytes(30), b"LZ4block" + bytes(22)])
+def test_another_lz4_than_n5s_is_said_at_the_start(tmp_path, block):
+    z = write(tmp_path / "a.n5", n5="2.0.0")
+    dataset(z / "d", compression={"type": "lz4", "blockSize": 65536})
+    (z / "d/0/0").mkdir(parents=True)
+    (z / "d/0/0/0").write_bytes(bytes([0, 0, 0, 3, 0, 0, 0, 6, 0, 0, 0, 8, 0, 0, 0, 10]) + block)
+    with pytest.raises(_readers.StoreError, match="lz4-java"):
+        load(z, "d")

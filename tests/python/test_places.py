@@ -56,7 +56,7 @@ def test_what_is_no_unit(text, axis):
 
 def test_one_odd_unit_is_left_out_alone(f, capsys):
     assert places.units(f, "/0", ["", "parsnip", "um", "nm"], "czyx") == [None, None, "micrometer", "nanometer"]
-    assert capsys.readouterr().err == "a.tif: '/0: unit of z' is left out: 'parsnip' is no unit of axis z\n"
+    assert capsys.readouterr().err == "a.tif: '/0: unit of z' is left out: 'parsnip' is not a unit of axis z\n"
     assert places.units(f, "/0", {"t": "sec", "x": 5, "y": "um"}, "tyx") == ["second", "micrometer", None]
     assert capsys.readouterr().err.count("\n") == 1
     assert places.units(f, "/0", "micron", "tzyx") == [None] + 3 * ["micrometer"]

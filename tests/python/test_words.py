@@ -224,3 +224,33 @@ def test_a_scalar_has_no_place():
     ("lazarr.source('s', np.zeros((3, 4)), axes='yx', spacing=2)", "did you mean 'scale'?")])
 def test_the_way_out_is_said(text, said):
     assert said in refused(text)
+
+
+class Says:
+    """An array-like that says one dtype and gives another, as h5py's and netCDF4's converting ones do."""
+
+    def __init__(self, said, given):
+        self.shape, self.dtype, self.given = (4,), np.dtype(said), given
+
+    def __getitem__(self, key):
+        return np.arange(4).astype(self.given)[key]
+
+
+@pytest.mark.parametrize("said,given", [("i2", "f8"), ("u1", "i4"), ("f4", "f8"), ("i4", "U5"), ("f4", "c8"),
+                                        ("u8", "i8")])
+def test_a_source_whose_slices_are_not_what_it_says_is_refused(said, given):
+    with pytest.raises(lazarr.StoreError, match="its slices are"):
+        lazarr.source("s", Says(said, given))
+
+
+@pytest.mark.parametrize("said,given", [("f8", "f4"), ("i4", "u1"), ("c16", "f8"), (">i2", "<i2"), ("i2", "?")])
+def test_a_source_whose_slices_are_taken_over_without_loss_is_none(said, given):
+    a = lazarr.source("s", Says(said, given))
+    assert a.dtype == np.dtype(said)
+
+
+def test_a_source_that_cannot_be_sliced_now_is_not_refused():
+    class Later(Says):
+        def __getitem__(self, key):
+            raise OSError("not yet")
+    assert lazarr.source("s", Later("i4", "i4")).shape == (4,)

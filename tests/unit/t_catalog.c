@@ -119,7 +119,7 @@ static void test_documents(void **state)
          "\"regular\",\"configuration\":{\"chunk_shape\":[]}},\"chunk_key_encoding\":{\"name\":"
          "\"default\",\"configuration\":{\"separator\":\"/\"}},\"data_type\":\"bool\","
          "\"fill_value\":true,\"codecs\":[{\"name\":\"bytes\",\"configuration\":{}},{\"name\":"
-         "\"gzip\",\"configuration\":{\"level\":1}}],\"dimension_names\":[],\"attributes\":{}}"},
+         "\"gzip\",\"configuration\":{\"level\":1}}],\"dimension_names\":[],\"attributes\":{\"_FillValue\":true}}"},
         {"zarr3/an-empty.one.zarr/zarr.json",
          "{\"zarr_format\":3,\"node_type\":\"group\",\"attributes\":{},\"consolidated_metadata\":"
          "{\"kind\":\"inline\",\"must_understand\":false,\"metadata\":{}}}"},
@@ -462,7 +462,8 @@ static void test_stores_refused(void **state)
     }
 }
 
-/* xarray opens a group only if a dimension's name means one length in it. */
+/* xarray opens a group only if a dimension's name means one length in it, a tree only if it means the
+ * same in the groups above. */
 static void test_dims(void **state)
 {
 #define UNNAMED(path, shape, chunks)                                                               \
@@ -473,15 +474,18 @@ static void test_dims(void **state)
             "a", "[5]", "[1]") "," UNNAMED("cc", "[5,7]",
                                            "[1,1]") "," UNNAMED("d", "[5,6,7]",
                                                                 "[1,1,1]") "," UNNAMED("g/e", "[9]",
-                                                                                       "[1]") "]}";
+                                                                                       "[1]") ","
+        UNNAMED("g/h/f", "[5,6]", "[1,1]") "," UNNAMED("k/l", "[5,6,7,8]", "[1,1,1,1]") "]}";
 #undef UNNAMED
     static const char *const ROWS[][2] = {
         {"zarr3/s.zarr/a/zarr.json", "\"dimension_names\":[\"dim_0\"]"},
         {"zarr3/s.zarr/b/zarr.json", "\"dimension_names\":[\"dim_0\",\"dim_1\"]"},
-        {"zarr3/s.zarr/cc/zarr.json", "\"dimension_names\":[\"cc_dim_0\",\"cc_dim_1\"]"},
-        {"zarr2/s.zarr/cc/.zattrs", "[\"cc_dim_0\",\"cc_dim_1\"]"},
+        {"zarr3/s.zarr/cc/zarr.json", "\"dimension_names\":[\"dim_0_5\",\"dim_1_7\"]"},
+        {"zarr2/s.zarr/cc/.zattrs", "[\"dim_0_5\",\"dim_1_7\"]"},
         {"zarr3/s.zarr/d/zarr.json", "\"dimension_names\":[\"dim_0\",\"dim_1\",\"dim_2\"]"},
-        {"zarr3/s.zarr/g/e/zarr.json", "\"dimension_names\":[\"dim_0\"]"},
+        {"zarr3/s.zarr/g/e/zarr.json", "\"dimension_names\":[\"dim_0_9\"]"},
+        {"zarr3/s.zarr/g/h/f/zarr.json", "\"dimension_names\":[\"dim_0\",\"dim_1\"]"},
+        {"zarr3/s.zarr/k/l/zarr.json", "\"dimension_names\":[\"dim_0\",\"dim_1\",\"dim_2\",\"dim_3\"]"},
     };
     const struct lzr_manifest_text text = {"s", "s.py", JSON, strlen(JSON)};
     struct lzr_catalog *c = NULL;

@@ -81,6 +81,30 @@ static void check_fill(const struct fill_row *row)
     }
 }
 
+/* xarray's: what Python's base64 of struct.pack("<d", value) is. */
+static void test_fill_attribute(void **state)
+{
+    static const char *const ROWS[][3] = {
+        {"<f4", "NaN", "\"AAAAAAAA+H8=\""},    {">f4", "-9999", "\"AAAAAICHw8A=\""},
+        {"<f8", "0.1", "\"mpmZmZmZuT8=\""},    {">f8", "1e+20", "\"QIy1eB2vFUQ=\""},
+        {"<f2", "-Infinity", "\"AAAAAAAA8P8=\""}, {"<f8", "0", "\"AAAAAAAAAAA=\""},
+        {">i2", "-32768", "-32768"},           {"|u1", "255", "255"},
+        {"|b1", "true", "true"},               {"<u8", "18446744073709551615", "18446744073709551615"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
+        struct lzr_dtype d;
+        unsigned char fill[16];
+        struct lzr_buf b;
+        assert_int_equal(lzr_dtype_parse(ROWS[i][0], &d, NULL), LZR_OK);
+        assert_int_equal(lzr_fill_parse(d, ROWS[i][1], NULL, fill, NULL), LZR_OK);
+        lzr_buf_init(&b, 1000);
+        lzr_fill_attribute(&b, d, fill);
+        assert_string_equal(b.data, ROWS[i][2]);
+        lzr_buf_release(&b);
+    }
+}
+
 static void test_fill(void **state)
 {
     static const struct fill_row ROWS[] = {
@@ -207,6 +231,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse),      cmocka_unit_test(test_fill),
+        cmocka_unit_test(test_fill_attribute),
         cmocka_unit_test(test_zero),       cmocka_unit_test(test_every_half),
         cmocka_unit_test(test_texts_come_back),
     };

@@ -7,7 +7,7 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from . import _calls, _cancel, _check, _handover, _opened
+from . import _calls, _cancel, _check, _handover, _large, _opened, _slices
 from ._array import CURRENT, Array, Pending, label
 from ._block import Block
 from ._errors import CastError, StoreError
@@ -30,6 +30,8 @@ class _Source:
             _calls.refuse(thing)
         self._open: Optional[list] = None
         self._dtype = None if dtype is None else _check.dtype(dtype)  # what values are read as
+        self._kept: dict = {}
+        self.large: Optional[tuple] = None  # its own chunks, where they are larger than those served
         self.transpose = None if transpose is None else tuple(transpose)
         self.data: list = []  # of each level: where the server reads it, or None
         self.files: Optional[_opened.Files] = None  # that a worker reads, as the loader found them
@@ -65,6 +67,7 @@ class _Source:
             opened = self.open()
             self._check(opened)
             if asked is None:
+                _slices.check(opened[0], _dtype(opened[0]))
                 self.data = [None] * len(opened)
                 return opened
             return known  # as it was, whatever it is by now
@@ -76,14 +79,15 @@ class _Source:
         with _opened.watch() as paths:
             opened = self.open()
         self._check(opened)
+        _slices.check(opened[0], _dtype(opened[0]))
         # Also where the server has the values: a function that slices the array opens it once more.
         self.files = _opened.Files.of(started, paths, opened)
         told = current.tell(self.path, opened, self._by_function, self.files)
         self.data = told if told is not None else [None] * len(opened)
         if told is None:
             current.tell_files(self.path, [_handover.Facts(
-                tuple(a.shape), np.dtype(_dtype(a)), None, _regular_chunks(a), getattr(a, "dims", None)
-                if isinstance(getattr(a, "dims", None), tuple) else None) for a in opened], self.files)
+                tuple(a.shape), np.dtype(_dtype(a)), None, _regular_chunks(a), _slices.dims(a))
+                for a in opened], self.files)
         elif self._by_function:
             self._open = None  # the server has it
         return opened
@@ -126,8 +130,17 @@ class _Source:
         self.files.check(paths)
         return values
 
+    def _sliced(self, level: int) -> Any:
+        """The array-like of a level, as blocks are sliced from it."""
+        a = self.open()[level]
+        if self.large is None or isinstance(a, np.ndarray):
+            return a
+        if level not in self._kept:
+            self._kept = {level: _large.Kept(a, self.large)}  # one of them: they are large
+        return self._kept[level]
+
     def _read(self, block: Block) -> Any:
-        a = self.open()[block.level]
+        a = self._sliced(block.level)
         slices = block.slices
         if self.transpose is None:
             return _values(a[slices], block.array)
@@ -214,6 +227,8 @@ def _dtype(a: Any) -> Any:
     """An array-like's dtype as NumPy has it: tensorstore says it in its own way, and nibabel says that
     of the file where what it gives is scaled."""
     dt = getattr(a.dtype, "numpy_dtype", a.dtype)
+    if _slices.converts(a):
+        return _slices.dtype_of_one(a, np.dtype(dt))
     if type(a).__module__.split(".")[0] == "nibabel" and \
             (getattr(a, "slope", 1.0), getattr(a, "inter", 0.0)) != (1.0, 0.0):
         return np.dtype("float64")
@@ -222,8 +237,8 @@ def _dtype(a: Any) -> Any:
 
 def _dims(a: Any, src: "_Source") -> Optional[tuple]:
     """The names of the axes, where the array-like has them as xarray does."""
-    own = getattr(a, "dims", None)
-    if not isinstance(own, tuple) or len(own) != len(a.shape) \
+    own = _slices.dims(a)
+    if own is None or len(own) != len(a.shape) \
             or not all(isinstance(d, str) and d for d in own) or len(set(own)) != len(own):
         return None
     return src.order(own)
@@ -371,10 +386,14 @@ def _given(src: _Source, levels: list, parameters: dict) -> dict:
     """The parameters of a source's array, with what the array-like says itself."""
     a = levels[0]
     given = dict(parameters, shape=src.order(a.shape), dtype=_dtype(a))
+    if given.get("fill_value") is None:
+        given["fill_value"] = _slices.fill_of(a, np.dtype(given["dtype"]))
     if given.get("chunks") is None:
         own = _regular_chunks(a)
-        given["chunks"] = src.order(own) if own else \
-            default_chunks(given["shape"], given.get("axes"), _check.dtype(given["dtype"]).itemsize)
+        size = _check.dtype(given["dtype"]).itemsize
+        if own and _large.are(own, size):
+            src.large, own = own, _large.cut(own, size)
+        given["chunks"] = src.order(own) if own else default_chunks(given["shape"], given.get("axes"), size)
     if given.get("axes") is None and given.get("dims") is None:
         given["dims"] = _dims(a, src)
     if len(levels) > 1:

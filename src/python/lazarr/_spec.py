@@ -10,7 +10,7 @@ from typing import Any, Callable, Iterable, Optional
 
 import numpy as np
 
-from . import _calls, _check, _codecs, _images, _inputs, _levels, _takes_over
+from . import _calls, _check, _codecs, _images, _inputs, _levels, _masks, _takes_over
 from ._errors import StoreError
 from ._inputs import Input
 from ._levels import Level
@@ -251,7 +251,8 @@ def _plain_form(g: dict) -> dict:
                 raise StoreError(f"{name} needs axes")
     elif g.get("dims") is not None:
         raise StoreError("dims is for plain arrays; an image's axes are its dims")
-    fill = g.get("fill_value")
+    attributes = _check.attributes(g.get("attributes"))
+    fill = _masks.of_array(attributes if kind == "plain" else {}, g.get("fill_value"), dt)
     separator = "/" if axes else _check.choice("separator", g.get("separator", "."), (".", "/"))
     timeout = g.get("timeout")
     chunks = _check.chunks(g["chunks"], shape, dt)
@@ -270,7 +271,7 @@ def _plain_form(g: dict) -> dict:
                                                              axes),
         "channels": _images.channels(g.get("channels"), axes, shape, dt, kind),
         "labels_of": _images.labels_of(g.get("labels_of"), kind),
-        "attributes": _check.attributes(g.get("attributes")),
+        "attributes": attributes,
         "timeout": _check.seconds("timeout", DEFAULT_TIMEOUT if timeout is None else timeout),
         "first_timeout": DEFAULT_FIRST_TIMEOUT if timeout is None else float(timeout),
         "on_abandon": _check.choice("on_abandon", g.get("on_abandon", "interrupt"),

@@ -63,7 +63,7 @@ def named(value: Any, axis: str) -> Optional[str]:
     ('millisecond', 'megameter', 'millimeter', 'meter')
     >>> named("furlong", "x")
     Traceback (most recent call last):
-    lazarr._units.NoUnit: 'furlong' is no unit of axis x
+    lazarr._units.NoUnit: 'furlong' is not a unit of axis x
     """
     if value is None:
         return None
@@ -76,7 +76,7 @@ def named(value: Any, axis: str) -> Optional[str]:
         name = _name(text)
         if name in (SPATIAL if axis in "zyx" else TEMPORAL if axis == "t" else ()):
             return name
-    raise NoUnit(f"{value!r:.100} is no unit of axis {axis}")
+    raise NoUnit(f"{value!r:.100} is not a unit of axis {axis}")
 
 
 def _is_utf8(value: bytes) -> bool:

@@ -2,17 +2,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
 from .._errors import StoreError
-from . import hdf5_chunks, hdf5_links, trust
+from . import hdf5_chunks, hdf5_links, masks, netcdf4, trust
 from .file import File, need, shown, why
-
-#: Attributes that are HDF5's and netCDF's own.
-OWN = ("DIMENSION_LIST", "REFERENCE_LIST", "CLASS", "NAME", "_Netcdf4Dimid", "_Netcdf4Coordinates",
-       "_FillValue")
 
 
 def hdf5(f: File) -> None:
@@ -56,8 +52,7 @@ def _walk(f: File, h5py: Any, links: Any, root: Any) -> None:
     seen = {links.identity(root): top or "/"}
     todo: list = [(root, top, 0)]
     late: list = []  # links by name: what they lead to may have a name of its own
-    if root.attrs:
-        f.group(f.names.of(top) if top else "", dict_of(f, root, top))
+    _group(f, h5py, links, root, top)
     while todo or late:
         if not todo:
             todo, late = late[::-1], []
@@ -84,8 +79,7 @@ def _walk(f: File, h5py: Any, links: Any, root: Any) -> None:
                 f.left_out(name, f"it is the group that is served as '{first}'")
                 continue
             f.count()
-            if node.attrs:
-                f.group(f.names.of(name), dict_of(f, node, name))
+            _group(f, h5py, links, node, name)
         if depth >= trust.MAX_DEPTH:
             f.left_out(name, f"what is in it lies deeper than {trust.MAX_DEPTH} groups")
             continue
@@ -102,6 +96,12 @@ def _walk(f: File, h5py: Any, links: Any, root: Any) -> None:
         todo.extend(reversed(below))
 
 
+def _group(f: File, h5py: Any, links: Any, node: Any, name: str) -> None:
+    kept = links.conventions.attributes(dict_of(f, node, name), h5py)
+    if kept:
+        f.group(f.names.of(name) if name else "", kept)
+
+
 def dict_of(f: File, node: Any, name: str) -> dict:
     """A node's attributes; those that can't be read are left out, said."""
     made = {}
@@ -114,6 +114,10 @@ def dict_of(f: File, node: Any, name: str) -> dict:
 
 
 def _dataset(f: File, h5py: Any, links: Any, d: Any, name: str, one: bool) -> None:
+    if not one and links.conventions.is_dimension(d):
+        return  # its length is that of the axes that it names
+    folder, _, last = name.rpartition("/")
+    name = f"{folder}/{netcdf4.plain(last)}"
     try:
         parameters, load = _open(f, h5py, links, d, name)
     except Exception as e:
@@ -129,9 +133,11 @@ def _open(f: File, h5py: Any, links: Any, d: Any, name: str) -> tuple:
     if d.shape is None or d.dtype.kind not in "biufc":
         raise StoreError("it is empty" if d.shape is None else f"its type, {d.dtype}, is no number's")
     links.check_storage(d)
-    kept = {k: v for k, v in dict_of(f, d, name).items() if k not in OWN}
-    parameters: dict = {"attributes": f.attributes(name, kept), "dims": _dims(d)}
-    if d.fillvalue is not None and np.ndim(d.fillvalue) == 0 and np.any(d.fillvalue):
+    said = links.conventions
+    kept = f.attributes(name, said.attributes(dict_of(f, d, name), h5py))
+    parameters: dict = {"attributes": kept, "dims": said.dims(d, name), "fill_value": masks.attribute(f, name, kept, d.dtype)}
+    if not said.is_netcdf and "_FillValue" not in kept and d.fillvalue is not None \
+            and np.ndim(d.fillvalue) == 0 and np.any(d.fillvalue):
         parameters["fill_value"] = d.fillvalue
     path, where = links.place(d)
     segments = links.segments(d)
@@ -164,13 +170,3 @@ def _external(segments: list, shape: tuple, dtype: np.dtype) -> np.ndarray:
     parts = [np.memmap(path, np.uint8, "r", offset, (n,)) for path, offset, n in segments if n]
     return np.concatenate(parts).view(dtype).reshape(shape)
 
-
-def _dims(d: Any) -> Optional[tuple]:
-    """Names of the axes: their labels, or the names of the scales that are attached to them."""
-    names = []
-    for dim in d.dims:
-        name = dim.label
-        if not name and len(dim):
-            name = dim[0].name.rpartition("/")[2]
-        names.append(name)
-    return tuple(names) if names and all(names) and len(set(names)) == len(names) else None

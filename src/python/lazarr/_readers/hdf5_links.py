@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 from .._errors import StoreError
-from . import trust
+from . import netcdf4, trust
 from .file import File
 
 
@@ -18,6 +18,7 @@ class Links:
 
     def __init__(self, f: File, h5py: Any, file: Any) -> None:
         self.f, self.h5py, self.file = f, h5py, file
+        self.conventions = netcdf4.Conventions(f, file)
         self.files = {os.path.realpath(f.path): file}
         self.budget = trust.MAX_OBJECTS  # sources of virtual datasets that are looked at
 

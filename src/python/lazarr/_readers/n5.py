@@ -42,6 +42,15 @@ class N5Array(Blocks):
             raise StoreError(f"'{path or '/'}': its attributes.json is no dataset's: {e}") from None
         if len(self.chunks) != len(self.shape):
             raise StoreError(f"'{path or '/'}': blockSize and dimensions don't go together")
+        if self.compression == "lz4":
+            self._is_lz4()
+
+    def _is_lz4(self) -> None:
+        """StoreError where the first block is another lz4 than lz4-java's, which is N5's: there are several."""
+        at = 4 + 4 * len(self.shape)
+        head = self._tree.read(join(self._path, *("0" for _ in self.shape)), at + 8, 0, at + 8)
+        if head and head[:2] == b"\0\0" and len(head) == at + 8 and head[at:] != b"LZ4Block":
+            raise StoreError(f"'{self._path or '/'}': its blocks are no lz4 streams as lz4-java writes them")
 
     def block(self, pos: tuple) -> Optional[np.ndarray]:
         path = join(self._path, *(str(p) for p in reversed(pos)))

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _source
 from .._errors import StoreError
-from . import tiff_codecs, tiff_pages, tiff_places, trust
+from . import places, tiff_codecs, tiff_pages, tiff_places, tiff_samples, trust
 from .file import File, need, why
 
 
@@ -65,45 +65,61 @@ def how_opened(f: File, file: Any, root: Any) -> dict:
 def _series(f: File, tifffile: Any, file: Any, i: int, name: str, one: bool, how: dict,
             root: Any) -> None:
     series = file.series[i]
-    letters = series.axes.replace("S", "c").lower()
+    where = name or f"series {i}"
     missing = sum(page is None for page in series.pages)
     if missing:
         f.left_out(f"{missing} planes of series {i}", "they aren't in the file: their values are 0")
     add = f.add if one else f.try_add
     levels = [(k, level.shape, level.dataoffset, level.dtype, tiff_codecs.check(tifffile, level))
               for k, level in enumerate(series.levels)]
-    tiled = series.keyframe.is_tiled
+    shape = list(series.shape)
+    cut = tiff_samples.without_alpha(f, series, where)
+    if cut:
+        shape[cut[0]] = cut[1]
 
     def load() -> Any:
-        return [_level(tifffile, f.path, how, i, *level) for level in levels]
+        made = [_level(tifffile, f.path, how, i, *level) for level in levels]
+        made = [tiff_samples.first(a, *cut) for a in made] if cut else made
+        return made if len(made) > 1 else made[0]
 
-    order, parameters = _axes(letters)
-    if order is None:
-        add(name, lambda: load()[0], dims=tuple(letters) if len(set(letters)) == len(letters) else None)
-        return
+    order, axes = _axes(series.axes)
     try:
-        scale, units, channels, kept = tiff_places.places(f, file, i, root)
+        given = tiff_places.said(file, i, root)
     except Exception as e:
-        f.left_out(f"series {i}: scale, units and channels", why(e))
-        scale, units, channels, kept = {}, {}, [], {}
-    axes = parameters["axes"]
-    if not tiled:
-        shape = tuple(series.shape[j] for j in order)
-        parameters["chunks"] = _source.default_chunks(shape, axes)
-    if channels and "c" not in axes:
-        channels = channels[:1]
-    add(name, load if len(levels) > 1 else lambda: load()[0], transpose=order, attributes=kept,
-        scale=[scale.get(a, 1.0) for a in axes], units=[units.get(a) for a in axes],
-        channels=channels if len(channels) == (series.shape[letters.index("c")] if "c" in axes else 1)
-        else None, **parameters)
+        f.left_out(f"{where}: scale, units and channels", why(e))
+        given = tiff_places.Said({}, {}, [], {})
+    if order is None:
+        letters = series.axes.lower()
+        add(name, load if len(levels) == 1 else lambda: load()[0], attributes=given.attributes,
+            dims=tuple(letters) if len(set(letters)) == len(letters) else None)
+        return
+    parameters: dict = {} if series.keyframe.is_tiled else \
+        {"chunks": _source.default_chunks(tuple(shape[j] for j in order), axes)}
+    n = shape[order[axes.index("c")]] if "c" in axes else 1
+    described = tiff_samples.colours(series, n)
+    if described is None and given.channels:
+        described = given.channels[:1] if n == 1 else given.channels
+        if file.is_imagej and len(described) != n:
+            described = None  # labels of slices, not of channels
+    add(name, load, transpose=order, axes=axes, attributes=given.attributes,
+        scale=places.scale(f, where, given.scale, axes), units=places.units(f, where, given.units, axes),
+        channels=places.channels(f, where, described, n, series.dtype), **parameters)
 
 
 def _axes(letters: str) -> tuple:
-    """The order that makes axes out of t, c, z, y, x of a series' own; (None, {}): they aren't."""
-    known = [a for a in "tczyx" if a in letters]
-    if len(set(letters)) != len(letters) or len(known) != len(letters) or not {"y", "x"} <= set(known):
-        return None, {}
-    return tuple(letters.index(a) for a in known), {"axes": "".join(known)}
+    """(order, axes): how a series' axes become some of t, c, z, y, x. What has no name there (pages, a sequence)
+    is z, else c, else t, the last one first. (None, ""): they aren't an image's."""
+    free = [a for a in "tcz" if a not in letters.lower().replace("s", "c")]
+    named: list = []
+    for letter in reversed(letters):
+        axis = "c" if letter == "S" else letter.lower()
+        if axis not in "tczyx":
+            axis = free.pop() if letter in "QIR" and free else ""
+        named.insert(0, axis)
+    if not all(named) or len(set(named)) != len(named) or not {"y", "x"} <= set(named):
+        return None, ""
+    known = [a for a in "tczyx" if a in named]
+    return tuple(named.index(a) for a in known), "".join(known)
 
 
 def _level(tifffile: Any, path: str, how: dict, i: int, k: int, shape: tuple, offset: Any, dtype: Any,

@@ -1,15 +1,26 @@
-"""Where a TIFF's images lie and what their channels are called, as OME or ImageJ say it."""
+"""Where a TIFF's images lie: as OME, ImageJ or a microscope's own tags say it, else the plain tags."""
 from __future__ import annotations
 
-import math
 import re
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 from xml.etree import ElementTree
 
-from .. import _check
-from . import trust
+from . import places, trust
 from .attributes import attributes
 from .file import File
+
+#: Of ResolutionUnit: micrometers in one.
+MICROMETERS = {2: 25400.0, 3: 10000.0}
+
+
+class Said(NamedTuple):
+    """What a file says of a series, as it says it: by axis, and of the channels as OMERO has them."""
+
+    scale: dict
+    units: dict
+    channels: list
+    attributes: dict
+    translation: dict = {}
 
 
 def ome(f: File, text: Any) -> Optional[Any]:
@@ -28,57 +39,115 @@ def ome(f: File, text: Any) -> Optional[Any]:
         return None
 
 
-def places(f: File, file: Any, i: int, root: Any) -> tuple:
-    """(scale by axis, units by axis, channel names, attributes) as OME or ImageJ say them."""
+def said(file: Any, i: int, root: Any) -> Said:
+    """What the file says of its series i."""
     if root is not None:
-        return _ome_places(root, i)
-    meta = attributes(file.imagej_metadata or {}) if file.is_imagej else {}
-    scale, units = {}, {}
+        return _ome(root, i)
     if file.is_imagej:
-        unit = {"micron": "micrometer", "um": "micrometer", "\\u00B5m": "micrometer",
-                "\u00b5m": "micrometer"}.get(str(meta.get("unit")), meta.get("unit"))
-        unit = unit if unit in _check.SPATIAL_UNITS or unit in _check.UNIT_SHORT else None
-        for axis, tag in (("x", "XResolution"), ("y", "YResolution")):
-            value = file.pages[0].tags.get(tag)
-            if value is not None and value.value[0] > 0 and unit:
-                scale[axis] = value.value[1] / value.value[0]
-        if isinstance(meta.get("spacing"), (int, float)) and meta["spacing"] > 0:
-            scale["z"] = float(meta["spacing"])
-        if isinstance(meta.get("finterval"), (int, float)) and meta["finterval"] > 0:
-            scale["t"], units["t"] = float(meta["finterval"]), "second"
-        units.update({a: unit for a in "zyx"} if unit else {})
+        return _imagej(file)
+    if file.is_lsm:
+        return _lsm(file)
+    kept = attributes(file.shaped_metadata[0]) if file.shaped_metadata else {}
+    out = _aperio(file) if file.is_svs else _tags(file, i)
+    return out._replace(attributes={"tiff": kept} if kept else {})
+
+
+def _per_unit(page: Any, tag: str) -> Optional[Any]:
+    """A resolution: pixels in a unit. None: there is none, or it is 0."""
+    value = page.tags.get(tag)
+    value = getattr(value, "value", None)
+    if isinstance(value, (tuple, list)) and len(value) == 2:
+        value = value[0] / value[1] if value[1] else 0
+    return value or None
+
+
+def _imagej(file: Any) -> Said:
+    meta = attributes(file.imagej_metadata or {})
+    scale: dict = {}
+    for axis, tag in (("x", "XResolution"), ("y", "YResolution")):
+        value = _per_unit(file.pages[0], tag)
+        scale[axis] = 1 / value if value else 1.0
+    scale["z"] = meta.get("spacing", 1.0)
+    if "finterval" in meta:
+        scale["t"] = meta["finterval"]
+    elif places.number(meta.get("fps")):
+        scale["t"] = 1 / float(meta["fps"])
+    unit = meta.get("unit")
+    units = {"x": unit, "y": meta.get("yunit", unit), "z": meta.get("zunit", unit),
+             "t": meta.get("tunit", "second" if "t" in scale else None)}
     names = meta.get("Labels")
     kept = {k: v for k, v in meta.items() if k not in ("Overlays", "ROI", "LUTs", "IJMetadata")}
-    shaped = file.shaped_metadata
-    if shaped:
-        kept.update(attributes(shaped[0]))
-    return scale, units, names if isinstance(names, list) else [], {"tiff": kept} if kept else {}
+    if file.shaped_metadata:
+        kept.update(attributes(file.shaped_metadata[0]))
+    return Said(scale, units, names if isinstance(names, list) else [], {"tiff": kept} if kept else {})
 
 
-def _ome_places(root: Any, i: int) -> tuple:
+def _lsm(file: Any) -> Said:
+    meta = file.lsm_metadata or {}
+    scale = {a: float(meta.get(f"VoxelSize{a.upper()}", 0)) * 1e6 for a in "xyz"}  # it says meters
+    units = {a: "micrometer" for a in "xyz"}
+    if meta.get("TimeIntervall"):
+        scale["t"], units["t"] = meta["TimeIntervall"], "second"
+    given = meta.get("ChannelColors") or {}
+    names, colours = given.get("ColorNames") or [], given.get("Colors") or []
+    return Said(scale, units, [{"label": str(n), "color": list(colours[k][:3]) if k < len(colours) else None}
+                               for k, n in enumerate(names)], {})
+
+
+def _aperio(file: Any) -> Said:
+    found = re.search(r"MPP\s*=\s*([^|\s]+)", file.pages[0].description)
+    if not found:
+        return _tags(file, 0)
+    return Said({"x": found[1], "y": found[1]}, {"x": "micrometer", "y": "micrometer"}, [], {})
+
+
+def _tags(file: Any, i: int) -> Said:
+    """The plain tags: pixels in an inch or a centimeter; without a unit the ratio of the two is all they say."""
+    page = file.series[i].keyframe
+    x, y = _per_unit(page, "XResolution"), _per_unit(page, "YResolution")
+    if not x or not y:
+        return Said({}, {}, [], {})
+    unit = MICROMETERS.get(getattr(page.tags.get("ResolutionUnit"), "value", 2))
+    if unit is None and x == y:
+        return Said({}, {}, [], {})
+    size = unit or 1.0
+    return Said({"x": size / x, "y": size / y}, {a: "micrometer" if unit else None for a in "xy"}, [], {})
+
+
+def _ome(root: Any, i: int) -> Said:
+    try:
+        images = [e for e in root.iter() if str(e.tag).endswith("}Image")]
+        pixels = next(e for e in images[i] if str(e.tag).endswith("}Pixels"))
+    except (IndexError, StopIteration):
+        return Said({}, {}, [], {})
     scale: dict = {}
     units: dict = {}
-    names: list = []
-    try:
-        images = [e for e in root.iter() if e.tag.endswith("}Image")]
-        pixels = next(e for e in images[i] if e.tag.endswith("}Pixels"))
-    except (IndexError, StopIteration):
-        return scale, units, names, {}
     for axis in "XYZ":
-        size = pixels.get(f"PhysicalSize{axis}")
-        if size is not None and float(size) > 0:
-            scale[axis.lower()] = float(size)
-            unit = pixels.get(f"PhysicalSize{axis}Unit", "\u00b5m")
-            unit = _check.UNIT_SHORT.get(unit, unit)
-            if unit in _check.SPATIAL_UNITS:
-                units[axis.lower()] = unit
-    step = pixels.get("TimeIncrement")
-    if step is not None and float(step) > 0:
-        scale["t"] = float(step)
-        unit = _check.UNIT_SHORT.get(pixels.get("TimeIncrementUnit", "s"))
-        if unit in _check.TIME_UNITS:
-            units["t"] = unit
-    for n, e in enumerate(e for e in pixels if e.tag.endswith("}Channel")):
-        names.append(e.get("Name") or str(n))
+        if pixels.get(f"PhysicalSize{axis}") is not None:
+            scale[axis.lower()] = pixels.get(f"PhysicalSize{axis}")
+            units[axis.lower()] = pixels.get(f"PhysicalSize{axis}Unit", "\u00b5m")
+    if scale:
+        scale = {a: scale.get(a) if a != "z" or pixels.get("SizeZ", "1") != "1" else scale.get(a, 1.0)
+                 for a in "xyz"}
+    if pixels.get("TimeIncrement") is not None:
+        scale["t"] = pixels.get("TimeIncrement")
+        units["t"] = pixels.get("TimeIncrementUnit", "s")
+    described: list = []
+    for n, e in enumerate(e for e in pixels if str(e.tag).endswith("}Channel")):
+        one = {"label": e.get("Name") or str(n), "color": _rgba(e.get("Color"))}
+        described += [one] * max(1, min(8, int(e.get("SamplesPerPixel") or 1)
+                                        if (e.get("SamplesPerPixel") or "1").isdigit() else 1))
+    if all(c["color"] in (None, "FFFFFF") for c in described) and len(described) > 1:
+        described = [{"label": c["label"]} for c in described]  # OME's default, not a choice
     kept = {"ome_name": images[i].get("Name")} if images[i].get("Name") else {}
-    return scale, units, names, kept
+    return Said(scale, units, described, kept)
+
+
+def _rgba(text: Optional[str]) -> Optional[str]:
+    """OME's colour, a signed number of 32 bits: red, green, blue, alpha. What is none is given back as it is."""
+    if text is None:
+        return None
+    try:
+        return f"{int(text) % (1 << 32) >> 8:06X}"
+    except ValueError:
+        return text

@@ -10,7 +10,6 @@ import os
 import stat
 from typing import Optional
 
-from .. import _check
 from .._errors import StoreError
 
 #: Groups and arrays of one file that are looked at; more are left out, and that is said.
@@ -21,8 +20,8 @@ MAX_DEPTH = 256
 MAX_HOPS = 16
 #: Bytes of a JSON or XML document.
 MAX_DOCUMENT = 64 << 20
-#: Bytes of one chunk, unpacked.
-MAX_BLOCK = _check.MAX_CHUNK_BYTES
+#: Bytes of one chunk, unpacked: those above what lazarr serves as one are served in smaller ones.
+MAX_BLOCK = 1 << 30
 #: Bytes of one strip of a TIFF, unpacked: it may be a whole page.
 MAX_STRIP = 1 << 30
 #: Bytes of an image that can only be unpacked whole.

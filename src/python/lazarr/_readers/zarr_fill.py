@@ -48,12 +48,8 @@ def part(value: Any, dt: np.dtype) -> Any:
     raise StoreError(f"its fill value {value!r:.100} is no {dt.name}")
 
 
-def fill(meta: dict, version: int) -> Any:
-    """An array's fill value; None where it is 0 or isn't said. StoreError where it is no such number.
-
-    >>> fill({"data_type": "complex64", "fill_value": ["NaN", "0x3f800000"]}, 3)
-    (nan+1j)
-    """
+def given(meta: dict, version: int) -> Any:
+    """An array's fill value, None where it isn't said. StoreError where it is no such number."""
     value, dt = meta.get("fill_value"), dtype(meta, version)
     if value is None or value == "" and version == 2:
         return None
@@ -63,9 +59,17 @@ def fill(meta: dict, version: int) -> Any:
             value = [value, 0.0]
         if len(value) != 2:
             raise StoreError(f"its fill value {value!r:.100} is no {dt.name}")
-        made: Any = complex(*(part(v, half) for v in value))
-    elif dt.kind == "b" and value in ("true", "false"):
-        made = value == "true"
-    else:
-        made = part(value, dt)
-    return None if made == 0 else made
+        return complex(*(part(v, half) for v in value))
+    if dt.kind == "b" and value in ("true", "false"):
+        return value == "true"
+    return part(value, dt)
+
+
+def fill(meta: dict, version: int) -> Any:
+    """The same; None also for a 0, which is what isn't said anyway.
+
+    >>> fill({"data_type": "complex64", "fill_value": ["NaN", "0x3f800000"]}, 3)
+    (nan+1j)
+    """
+    made = given(meta, version)
+    return None if made is not None and made == 0 else made

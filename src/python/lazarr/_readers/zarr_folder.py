@@ -7,7 +7,7 @@ from typing import Any, Iterator, Optional
 import numpy as np
 
 from .._errors import StoreError
-from . import ngff, plates, trust, zarr_codec, zarr_fill, zarr_open
+from . import masks, ngff, plates, trust, zarr_codec, zarr_fill, zarr_open
 from .file import File
 from .tree import join
 
@@ -142,7 +142,7 @@ def _dims(f: File, node: Node, given: Any) -> Optional[tuple]:
 
 def _array(f: File, node: Node, one: bool) -> None:
     try:
-        fill = node.fill
+        fill = zarr_fill.given(node.meta, node.version)
     except StoreError as e:
         if one:
             raise
@@ -152,8 +152,11 @@ def _array(f: File, node: Node, one: bool) -> None:
     old = kept.pop("_ARRAY_DIMENSIONS", None)
     dims = _dims(f, node, node.meta.get("dimension_names") if node.version == 3 else None) or \
         _dims(f, node, old)
-    (f.add if one else f.try_add)(node.path, node.open, attributes=f.attributes(node.where, kept), dims=dims,
-                                  fill_value=fill, **node.compressor)
+    kept = f.attributes(node.where, kept)
+    fill = masks.zarr(f, node.where, dict(node.meta, zarr_format=node.version, fill_value=fill), kept,
+                      list(dims) if dims else None)
+    (f.add if one else f.try_add)(node.path, node.open, attributes=kept, dims=dims, fill_value=fill,
+                                  **node.compressor)
 
 
 def _group(f: File, node: Node, image: Optional[Any], levels: set) -> Iterator[tuple]:
