@@ -72,8 +72,6 @@ class Mirror:
 
     def array(self, a, labels):
         """An array or image, with its labels where the face has them in it."""
-        for depth in range(a["path"].count("/") + 1):
-            self.group("/".join(a["path"].split("/")[:depth]))
         if self.face == "precomputed":
             self.volume(a["path"])
         elif a["kind"] == "plain":
@@ -85,6 +83,10 @@ class Mirror:
                 for b in labels:
                     self.image(f"{a['path']}/labels/{b['path'].rpartition('/')[2]}", b)
 
+    def parents(self, path):
+        for depth in range(path.count("/") + 1):
+            self.group("/".join(path.split("/")[:depth]))
+
     def image(self, folder, a):
         self.group(folder)
         for k in range(len(a["levels"])):
@@ -92,9 +94,11 @@ class Mirror:
 
 
 def mirror(srv, face, store, folder, arrays):
-    """arrays: those of `describe` that the face has, by path."""
+    """arrays: those of `describe` that the face has, by path. Labels of an image, which the Zarr faces have twice,
+    are kept in the image's labels/."""
     m = Mirror(srv, face, store, folder)
     for a in arrays.values():
+        m.parents(a["path"])
         if face == "n5" or not a.get("labels_of"):
             m.array(a, [b for b in arrays.values() if b.get("labels_of") == a["path"]])
     m.http.close()
