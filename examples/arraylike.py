@@ -18,7 +18,7 @@ import lazarr
 
 FOLDER = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")),
                       "lazarr-arraylike-2")
-MICROMETER = dict(axes="zyx", units="micrometer")
+MICROMETER: dict = dict(axes="zyx", units="micrometer")
 
 
 def numbers():

@@ -30,11 +30,14 @@
 struct lzr_driver;
 
 struct lzr_driver_options {
-    const char *const
-        *stores; /* paths of .py or .json files, folders of them, data files; borrowed for open */
+    /* Paths of .py or .json files, folders of them, data files, each also as NAME=PATH, and names
+     * of modules that are stores ("package.store", NAME=...); borrowed for open. */
+    const char *const *stores;
     size_t nstores;
-    const char *const *ops; /* "module:function" of arrays computed beside data files; borrowed for
-                             * the driver's life */
+    const char *const *modules;
+    size_t nmodules;
+    const char *const *ops; /* "module:function" of arrays computed beside data files, and options
+                             * of those files, "--axes=zyx"; borrowed for the driver's life */
     size_t nops;
     bool follow; /* files that data files name may lie anywhere, not only below their folders */
     unsigned workers;          /* 0: as many as base/cores.h finds */
@@ -49,6 +52,7 @@ struct lzr_driver_options {
      */
     uint64_t worker_memory_soft, worker_memory_hard;
     uint64_t worker_jobs, worker_age_us;
+    uint64_t worker_nofile; /* their soft limit of descriptors; 0: as this process' own */
     unsigned order;            /* enum lzr_order of engine/queue.h: 0 unless it is measured */
     /* NULL, or an open driver that this one shall take the place of, of which all is kept but these
      * arrays ("STORE/PATH"), what is made of them, and what has become another meanwhile. Borrowed
@@ -245,6 +249,8 @@ void lzr_driver_array_stats(struct lzr_driver *d, uint32_t array_id, struct lzr_
 /* The last failures of each array (LZR_TROUBLES in all), in no order; returns how many. Takes no
  * lock that a chunk which doesn't fail needs. */
 uint32_t lzr_driver_troubles(struct lzr_driver *d, struct lzr_trouble out[LZR_TROUBLES]);
+/* Whether a worker can compute: at least one has loaded the stores. Any thread. */
+bool lzr_driver_ready(struct lzr_driver *d);
 /* Fills up to n; returns how many there are. */
 size_t lzr_driver_workers(struct lzr_driver *d, struct lzr_worker_info *out, size_t n);
 

@@ -10,7 +10,7 @@
  *   server  CONFIG         text: "name\0path\0" for each store; of a data file the path is
  *                          "data:FILE::PATH", of a file that was found in a folder
  *                          "found:PATH"; behind them "\0module:function\0" for each --op,
- *                          "\0--follow\0" if that is given.
+ *                          "\0--follow\0" if that is given, "\0--axes=zyx\0" and the like.
  *                          `total` bytes in all, of which this packet has the first
  *   worker  MORE           while it has fewer: `bytes` is how many it has
  *   server  CONFIG         ... and the server sends those from there on
@@ -38,8 +38,9 @@
  * needs to keep, and is told to QUIT; a fresh worker takes its place.
  *
  * Keeping. A loader with LZR_CONFIG_KEEP is sent, behind CONFIG, RENEW (text: "store/path\0" of
- * each array that is made new; flags 1: DATA follows), the FACTS of the edition before, and its
- * DATA, if it has any: all other sources are as these say, and aren't opened.
+ * each array that is made new; flags LZR_RENEW_*: DATA follows; more RENEW come before all else),
+ * the FACTS of the edition before, and its DATA, if it has any: all other sources are as these say,
+ * and aren't opened.
  *
  * Claiming: the 64-bit word at offset `capacity` of the slot's memfd holds the number of the job
  * that may run. The worker compares it with seq and sets it to 0 in one atomic step; if it held
@@ -56,6 +57,11 @@
  * server writes their regions behind the control page before it sends the job; the worker maps that
  * part privately and writably, so what user code writes there is its own, and forgets it
  * (MADV_DONTNEED) before it uses the slot for another job.
+ *
+ * Versions. The server starts a worker with --version, its own; one of another, or whose package is
+ * of another, answers with LOAD_FAILED and LZR_LOAD_VERSIONS (an upgrade underneath a server that
+ * runs). type, version, len and flags stay where they are for ever: a worker that is sent another
+ * LZR_PROTOCOL_VERSION says so and ends with LZR_EXIT_VERSIONS.
  *
  * Printing: stdout and stderr are one pipe. What Python's streams write says of which block it is:
  * each write is BEGIN '=' label END text BEGIN '.' END, at most PIPE_BUF bytes in all. An
@@ -76,6 +82,9 @@
 
 #define LZR_PROTOCOL_VERSION 3
 #define LZR_WORKER_FD 3
+#define LZR_EXIT_VERSIONS 76
+/* What a worker's line about it begins with. */
+#define LZR_VERSIONS_DIFFER "versions differ"
 /* Bytes behind a slot's capacity: its memfd is so much longer. The first eight are the claim word.
  */
 #define LZR_SLOT_CONTROL 4096
@@ -121,6 +130,11 @@ enum lzr_msg_type {
 #define LZR_CONFIG_FACTS 2u
 #define LZR_CONFIG_KEEP 4u  /* with LZR_CONFIG_LOADER: RENEW follows */
 #define LZR_CONFIG_KNOWN 8u /* with LZR_CONFIG_FACTS: those follow at once */
+/* Flags of LOAD_FAILED. */
+#define LZR_LOAD_VERSIONS 1u
+/* Flags of RENEW. */
+#define LZR_RENEW_DATA 1u
+#define LZR_RENEW_MORE 2u
 /* Flags of READY. */
 #define LZR_READY_END 1u
 

@@ -20,10 +20,10 @@ void lzr_day_text(char *out, size_t n, enum lzr_day_form form, uint64_t ago_us)
     if (clock_gettime(CLOCK_REALTIME, &ts) == 0) {
         time_t at = ts.tv_sec - (time_t)(ago_us / 1000000u);
         bool known = gmtime_r(&at, &tm) != NULL;
-        size_t len = !known ? 0
-                     : form == LZR_DAY_ISO
-                         ? strftime(out, n, "%Y-%m-%dT%H:%M:%SZ", &tm)
-                         : strftime(out, n, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+        size_t len = !known                ? 0
+                     : form == LZR_DAY_ISO ? strftime(out, n, "%Y-%m-%dT%H:%M:%SZ", &tm)
+                     : form == LZR_DAY_LOG ? strftime(out, n, "%d/%b/%Y:%H:%M:%S +0000", &tm)
+                                           : strftime(out, n, "%a, %d %b %Y %H:%M:%S GMT", &tm);
         out[len] = '\0';
     }
 }

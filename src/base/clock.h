@@ -10,7 +10,8 @@ uint64_t lzr_now_us(void); /* microseconds of CLOCK_MONOTONIC */
 
 enum lzr_day_form {
     LZR_DAY_ISO, /* 2026-12-01T04:37:00Z */
-    LZR_DAY_HTTP /* Tue, 01 Dec 2026 04:37:00 GMT */
+    LZR_DAY_HTTP, /* Tue, 01 Dec 2026 04:37:00 GMT */
+    LZR_DAY_LOG   /* 01/Dec/2026:04:37:00 +0000 */
 };
 
 /* Writes the day and time `ago_us` ago, in UTC: "" if it can't. */

@@ -36,7 +36,8 @@ struct lzr_err {
     char msg[512];
 };
 
-/* Writes a formatted text (cut to fit, always terminated) into err, if err is not NULL.
+/* Writes a formatted text into err, if err is not NULL. Of one that is too long the middle is left
+ * out, so that a long path takes no reason with it.
  * Returns code, so that `return lzr_err_set(err, LZR_E_INVAL, "...")` reads as one step. */
 enum lzr_code lzr_err_set(struct lzr_err *err, enum lzr_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

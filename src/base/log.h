@@ -32,6 +32,8 @@ struct lzr_ring;
 
 struct lzr_log {
     int fd;
+    const char *path; /* a file in its place, which is opened again (lzr_log_reopen); borrowed */
+    bool json;        /* lines are objects: log_json.h. As the others, from the start on */
     enum lzr_log_level level; /* immutable after start; lines above it are dropped */
     struct lzr_ring *ring;    /* NULL: not started */
 };
@@ -46,6 +48,8 @@ struct lzr_log_how {
 
 /* Starts the thread that writes; log stays where it is until it has ended. */
 enum lzr_code lzr_log_start(struct lzr_log *log, struct lzr_err *err);
+/* Opens its file again. False: it has none. Any thread; returns at once. */
+bool lzr_log_reopen(const struct lzr_log *log);
 /* Waits until all lines of now are written, for at most most_us, and not where no byte was taken
  * for still_us. Nothing to do for a log that wasn't started. */
 void lzr_log_flush(const struct lzr_log *log, uint64_t still_us, uint64_t most_us);
@@ -63,6 +67,10 @@ void lzr_log(const struct lzr_log *log, enum lzr_log_level level, const char *fm
     __attribute__((format(printf, 3, 4)));
 void lzr_log_as(const struct lzr_log *log, enum lzr_log_level level, struct lzr_log_how how,
                 const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* A line that is made already (the access log's), without a newline; LZR_RING_TIME in it is where
+ * the time of now is put. */
+void lzr_log_bare(const struct lzr_log *log, enum lzr_log_level level, uint64_t same,
+                  const char *text, size_t n);
 /* A block of n bytes that a worker wrote to its stdout or stderr, each line with "who: " before it.
  */
 void lzr_log_lines(const struct lzr_log *log, enum lzr_log_level level, const char *who,

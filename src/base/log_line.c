@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Bytes of the UTF-8 character that begins here and may be shown; 0: none. */
-static size_t character(const unsigned char *s, size_t n)
+size_t lzr_log_character(const char *text, size_t n)
 {
+    const unsigned char *s = (const unsigned char *)text;
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     size_t len = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
     uint32_t c = s[0] & (0xffu >> (len + 1));
@@ -36,7 +36,7 @@ size_t lzr_log_show(char out[LZR_LOG_LINE + 1], const char *text, size_t n, bool
         if (*c == '\n') {
             shown = i + 1 < n ? 5 : 0;
             memcpy(piece, "\n    ", 5);
-        } else if (*c >= 0x80 && !client && (used = character(c, n - i)) > 0) {
+        } else if (*c >= 0x80 && !client && (used = lzr_log_character(text + i, n - i)) > 0) {
             shown = used;
             memcpy(piece, c, used);
         } else if ((*c < 0x20 && *c != '\t') || *c >= 0x7f) {

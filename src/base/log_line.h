@@ -12,6 +12,8 @@
 
 #define LZR_LOG_LINE 16384 /* bytes of a line at most; more is cut */
 
+/* Bytes of the UTF-8 character that begins here and may be shown; 0: none. n: at least 1. */
+size_t lzr_log_character(const char *text, size_t n);
 /* Writes "lazarr: ", the text and a newline; returns how many bytes. */
 size_t lzr_log_show(char out[LZR_LOG_LINE + 1], const char *text, size_t n, bool client);
 

@@ -7,20 +7,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/log_line.h"
 #include "base/mem.h"
+#include "base/outlet.h"
 #include "base/repeats.h"
 
 enum {
     IN = 65536,       /* bytes of records that are taken at once */
-    OUT = 65536,      /* bytes that are written at once, to a file */
-    PIECE = 4096,     /* and to all else, of which a pipe that can be written takes so many */
     NAP_NS = 2000000, /* after lines were written: those of so long are written together */
     LOOK_MS = 50,     /* how often a thread that waits for its reader looks whether to give up */
     KEEP = 256 * 1024, /* bytes of the ring that stay in memory when it is empty */
@@ -31,11 +30,12 @@ struct record {
     uint32_t n;
     uint32_t flags;
     uint64_t same;
+    uint64_t put_us;
 };
 
 struct lzr_ring {
-    int fd;
-    size_t piece;
+    struct lzr_outlet to; /* the thread's own once it runs */
+    atomic_bool again;    /* the file is to be opened again */
     pthread_t thread;
     atomic_bool *here; /* in a page that is empty in a forked child */
     atomic_size_t left;
@@ -51,6 +51,8 @@ struct lzr_ring {
     uint64_t lost;  /* not said yet */
     uint64_t taken; /* how often the descriptor took something */
     bool stop, over;
+    bool opened;  /* the thread has its file, or open_error says why not */
+    int open_error;
     bool joined;  /* the thread is over, and was waited for */
     bool awaited; /* somebody waits for moved */
 
@@ -59,7 +61,7 @@ struct lzr_ring {
     int wrong; /* errno of the last write that failed since lost lines were said, or 0 */
     struct lzr_repeats repeats;
     unsigned char in[IN];
-    char out[OUT], line[LZR_LOG_LINE + 1];
+    char out[LZR_OUTLET_FILE];
 };
 
 static void until_us(uint64_t us, struct timespec *ts)
@@ -120,7 +122,8 @@ bool lzr_ring_put(struct lzr_ring *r, unsigned flags, uint64_t same, const char 
     }
     nhead = nhead < LZR_RING_RECORD ? nhead : LZR_RING_RECORD;
     n = n < LZR_RING_RECORD - nhead ? n : LZR_RING_RECORD - nhead;
-    const struct record rec = {.n = (uint32_t)(nhead + n), .flags = flags, .same = same};
+    const struct record rec = {
+        .n = (uint32_t)(nhead + n), .flags = flags, .same = same, .put_us = lzr_now_us()};
     pthread_mutex_lock(&r->mu);
     if (fits(r, sizeof rec + rec.n)) {
         append(r, &rec, head, nhead, text);
@@ -140,8 +143,10 @@ bool lzr_ring_put_text(struct lzr_ring *r, const char *text, size_t n)
     if (fits(r, n + parts * sizeof(struct record))) {
         for (size_t at = 0; at < n; at += LZR_RING_RECORD) {
             size_t more = n - at < LZR_RING_RECORD ? n - at : LZR_RING_RECORD;
-            append(r, &(struct record){.n = (uint32_t)more, .flags = LZR_RING_RAW}, text + at, more,
-                   "");
+            append(r,
+                   &(struct record){
+                       .n = (uint32_t)more, .flags = LZR_RING_RAW, .put_us = lzr_now_us()},
+                   text + at, more, "");
         }
         pthread_cond_signal(&r->news);
     }
@@ -181,22 +186,38 @@ static void pause_and_retry(struct lzr_ring *r)
 static size_t next_piece(const struct lzr_ring *r, size_t at)
 {
     size_t n = r->nout - at;
-    if (n <= r->piece) {
+    if (n <= r->to.piece) {
         return n;
     }
-    const char *end = memrchr(r->out + at, '\n', r->piece);
-    return end != NULL ? (size_t)(end + 1 - (r->out + at)) : r->piece;
+    const char *end = memrchr(r->out + at, '\n', r->to.piece);
+    return end != NULL ? (size_t)(end + 1 - (r->out + at)) : r->to.piece;
+}
+
+static void open_again(struct lzr_ring *r)
+{
+    char text[256];
+    atomic_store(&r->again, false);
+    if (lzr_outlet_open(&r->to)) {
+        return;
+    }
+    int n = snprintf(text, sizeof text,
+                     "--log-file '%.100s' can't be opened again, the old one goes on: %s",
+                     r->to.path, strerrordesc_np(errno));
+    (void)lzr_ring_put(r, LZR_LOG_ERROR * LZR_RING_LEVEL, 0, text, (size_t)n, "", 0);
 }
 
 static void write_out(struct lzr_ring *r)
 {
     const struct timespec moment = {.tv_nsec = 1000000};
     for (size_t at = 0; at < r->nout && !atomic_load(&r->quit);) {
-        struct pollfd p = {.fd = r->fd, .events = POLLOUT};
-        if (r->fd >= 0 && poll(&p, 1, LOOK_MS) == 0) { /* poll has no word on -1 */
+        if (atomic_load(&r->again) && (at == 0 || r->out[at - 1] == '\n')) {
+            open_again(r);
+        }
+        struct pollfd p = {.fd = r->to.fd, .events = POLLOUT};
+        if (r->to.fd >= 0 && poll(&p, 1, LOOK_MS) == 0) { /* poll has no word on -1 */
             continue;
         }
-        ssize_t n = write(r->fd, r->out + at, next_piece(r, at));
+        ssize_t n = write(r->to.fd, r->out + at, next_piece(r, at));
         if (n >= 0) {
             at += (size_t)n;
             tell_moved(r, true);
@@ -219,9 +240,9 @@ static void emit(struct lzr_ring *r, const char *text, size_t n)
     r->nout += n;
 }
 
-static void emit_line(struct lzr_ring *r, const char *text, size_t n, bool client)
+static void emit_line(struct lzr_ring *r, const struct record *rec, const char *text, size_t n)
 {
-    emit(r, r->line, lzr_log_show(r->line, text, n, client));
+    emit(r, r->to.line, lzr_outlet_line(&r->to, rec->flags, rec->put_us, text, n));
 }
 
 static void emit_sum(struct lzr_ring *r, const struct lzr_repeat *e, uint64_t now)
@@ -232,7 +253,13 @@ static void emit_sum(struct lzr_ring *r, const struct lzr_repeat *e, uint64_t no
                      (unsigned long long)e->count, e->count == 1 ? "" : "s",
                      (unsigned long long)((now - e->begun_us + 999999) / 1000000),
                      (int)(end != NULL ? end - e->text : (ptrdiff_t)e->n), e->text);
-    emit_line(r, text, (size_t)n, e->client);
+    for (int i = 0; i < n; i++) { /* when, of a line of requests */
+        text[i] = (char)(text[i] == LZR_RING_TIME ? '-' : text[i]);
+    }
+    const struct record rec = {.flags = (e->client ? LZR_RING_CLIENT : 0u) |
+                                        LZR_LOG_INFO * LZR_RING_LEVEL,
+                               .put_us = now};
+    emit_line(r, &rec, text, (size_t)n);
 }
 
 static void emit_sums(struct lzr_ring *r, uint64_t now, bool all)
@@ -247,7 +274,7 @@ static void emit_record(struct lzr_ring *r, const struct record *rec, const char
                         uint64_t now)
 {
     bool client = (rec->flags & LZR_RING_CLIENT) != 0;
-    if ((rec->flags & LZR_RING_RAW) != 0) {
+    if ((rec->flags & LZR_RING_RAW) != 0 && !r->to.json) {
         emit(r, text, rec->n);
         return;
     }
@@ -261,7 +288,7 @@ static void emit_record(struct lzr_ring *r, const struct record *rec, const char
             return;
         }
     }
-    emit_line(r, text, rec->n, client);
+    emit_line(r, rec, text, rec->n);
 }
 
 /* With mu: the count of lost lines takes their place once there is room. */
@@ -275,7 +302,9 @@ static void say_lost(struct lzr_ring *r)
                      (unsigned long long)r->lost,
                      r->wrong == 0 ? "wasn't read" : "couldn't be written: ",
                      r->wrong == 0 ? "" : strerrordesc_np(r->wrong));
-    const struct record rec = {.n = (uint32_t)n};
+    const struct record rec = {.n = (uint32_t)n,
+                               .flags = LZR_LOG_WARN * LZR_RING_LEVEL,
+                               .put_us = lzr_now_us()};
     if (sizeof rec + rec.n <= r->size - r->used) {
         r->lost = 0;
         r->wrong = 0;
@@ -316,13 +345,14 @@ static void await_news(struct lzr_ring *r)
     uint64_t next = lzr_repeats_next(&r->repeats);
     struct timespec at;
     if (next == UINT64_MAX) {
-        while (r->used == 0 && r->lost == 0 && !r->stop) {
+        while (r->used == 0 && r->lost == 0 && !r->stop && !atomic_load(&r->again)) {
             pthread_cond_wait(&r->news, &r->mu);
         }
         return;
     }
     until_us(next, &at);
-    while (r->used == 0 && r->lost == 0 && !r->stop && lzr_now_us() < next) {
+    while (r->used == 0 && r->lost == 0 && !r->stop && !atomic_load(&r->again) &&
+           lzr_now_us() < next) {
         (void)pthread_cond_timedwait(&r->news, &r->mu, &at);
     }
 }
@@ -331,6 +361,15 @@ static void *ring_main(void *arg)
 {
     struct lzr_ring *r = arg;
     const struct timespec nap = {.tv_nsec = NAP_NS};
+    if (r->to.path != NULL) {
+        int why = lzr_outlet_open(&r->to) ? 0 : errno;
+        pthread_mutex_lock(&r->mu);
+        r->open_error = why;
+        r->opened = true;
+        r->stop = r->stop || why != 0;
+        pthread_cond_broadcast(&r->moved);
+        pthread_mutex_unlock(&r->mu);
+    }
     for (bool last = false; !last;) {
         pthread_mutex_lock(&r->mu);
         await_news(r);
@@ -339,6 +378,9 @@ static void *ring_main(void *arg)
         last = r->stop && r->used == 0 && r->lost == 0;
         pthread_mutex_unlock(&r->mu);
         uint64_t now = lzr_now_us();
+        if (atomic_load(&r->again) && !last) {
+            open_again(r); /* nothing waits to be written */
+        }
         emit_sums(r, now, false);
         for (size_t at = 0; at < n;) {
             struct record rec;
@@ -403,16 +445,43 @@ static void unmap(struct lzr_ring *r)
     lzr_free(r);
 }
 
+/* Until the thread has its file. */
+static enum lzr_code await_file(struct lzr_ring **rp, struct lzr_err *err)
+{
+    struct lzr_ring *r = *rp;
+    struct timespec at;
+    uint64_t end = lzr_now_us() + LZR_RING_OPEN_US;
+    until_us(end, &at);
+    pthread_mutex_lock(&r->mu);
+    r->awaited = true;
+    while (!r->opened && lzr_now_us() < end) {
+        (void)pthread_cond_timedwait(&r->moved, &r->mu, &at);
+    }
+    int why = !r->opened ? ETIMEDOUT : r->open_error;
+    pthread_mutex_unlock(&r->mu);
+    if (why == 0) {
+        return LZR_OK;
+    }
+    errno = why;
+    enum lzr_code code = lzr_err_sys(err, "--log-file '%s' can't be opened", r->to.path);
+    lzr_ring_free(rp);
+    return code;
+}
+
 enum lzr_code lzr_ring_new(int fd, size_t bytes, struct lzr_ring **out, struct lzr_err *err)
 {
-    struct stat st;
+    return lzr_ring_new_as(NULL, fd, false, bytes, out, err);
+}
+
+enum lzr_code lzr_ring_new_as(const char *path, int fd, bool json, size_t bytes,
+                              struct lzr_ring **out, struct lzr_err *err)
+{
     struct lzr_ring *r = lzr_calloc(1, sizeof *r);
     if (r == NULL) {
         return lzr_err_set(err, LZR_E_NOMEM, "no memory for the log");
     }
-    r->fd = fd;
+    lzr_outlet_init(&r->to, path, fd, json);
     r->size = bytes;
-    r->piece = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? OUT : PIECE;
     r->data = map(bytes);
     r->here = map(sizeof *r->here);
     if (r->data == NULL || r->here == NULL) {
@@ -426,8 +495,23 @@ enum lzr_code lzr_ring_new(int fd, size_t bytes, struct lzr_ring **out, struct l
         unmap(r);
         return code;
     }
-    *out = r;
-    return LZR_OK;
+    code = path != NULL ? await_file(&r, err) : LZR_OK;
+    if (code == LZR_OK) {
+        *out = r;
+    }
+    return code;
+}
+
+bool lzr_ring_reopen(struct lzr_ring *r)
+{
+    if (r->to.path == NULL || !atomic_load(r->here)) {
+        return false;
+    }
+    pthread_mutex_lock(&r->mu);
+    atomic_store(&r->again, true);
+    pthread_cond_signal(&r->news);
+    pthread_mutex_unlock(&r->mu);
+    return true;
 }
 
 /* With mu: while it goes on, within the bounds. over: until the thread ends, else until all is
@@ -494,6 +578,7 @@ void lzr_ring_free(struct lzr_ring **rp)
     LZR_ZERO(pthread_cond_destroy(&r->moved));
     LZR_ZERO(pthread_cond_destroy(&r->news));
     LZR_ZERO(pthread_mutex_destroy(&r->mu));
+    lzr_outlet_close(&r->to);
     unmap(r);
 }
 

@@ -25,12 +25,25 @@
 enum {
     LZR_RING_RAW = 1,    /* written as it is */
     LZR_RING_CLIENT = 2, /* see struct lzr_log_how */
+    LZR_RING_BARE = 4,   /* a line that is made already, but for LZR_RING_TIME in it */
+    LZR_RING_LEVEL = 8,  /* times the level, for lines that say it */
 };
+/* In a bare line: here comes the time of the put. */
+#define LZR_RING_TIME '\1'
 
 struct lzr_ring;
 
 /* bytes: of records that wait. fd is borrowed until the end. */
 enum lzr_code lzr_ring_new(int fd, size_t bytes, struct lzr_ring **out, struct lzr_err *err);
+/* The same to a file, which the thread opens for appending (0640), whoever keeps it waiting; or,
+ * with path NULL, to fd. json: lines are objects (log_json.h). Fails where it can't be opened
+ * within LZR_RING_OPEN_US. path is borrowed until the end. */
+#define LZR_RING_OPEN_US (UINT64_C(10) * 1000000)
+enum lzr_code lzr_ring_new_as(const char *path, int fd, bool json, size_t bytes,
+                              struct lzr_ring **out, struct lzr_err *err);
+/* Opens the file again, which somebody has moved away: lines from then on go to the new one. Where
+ * that fails they go on to the old one, and a line says so. False: there is no file. Any thread. */
+bool lzr_ring_reopen(struct lzr_ring *r);
 /* One record of two parts, at most LZR_RING_RECORD bytes of them; same as in struct lzr_log_how.
  * False: this is a forked child, write it yourself. Any thread. */
 bool lzr_ring_put(struct lzr_ring *r, unsigned flags, uint64_t same, const char *head, size_t nhead,

@@ -13,8 +13,8 @@
  * worker starts; a worker never leaves one. */
 void lzr_caution_cores(bool wanted);
 
-/* How much of the machine the server is given, in lines of the log. loopback: it is bound to
- * addresses that only this machine has. */
-void lzr_caution_say(const struct lzr_options *o, bool loopback, const struct lzr_log *log);
+/* How much of the machine the server is given, in lines of the log. */
+void lzr_caution_say(const struct lzr_options *o, const struct lzr_server *server,
+                     const struct lzr_log *log);
 
 #endif

@@ -5,9 +5,10 @@
 #include <signal.h>
 
 #include "cli/options.h"
+#include "cli/service.h"
 
 /* signals: SIGTERM, SIGINT and SIGHUP, blocked already; serve waits for them. */
-int lzr_serve(const struct lzr_options *o, const sigset_t *signals);
+int lzr_serve(const struct lzr_options *o, const sigset_t *signals, struct lzr_service *service);
 int lzr_describe(const struct lzr_options *o);
 int lzr_get(const struct lzr_options *o);
 int lzr_bdv(const struct lzr_options *o);

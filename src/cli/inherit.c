@@ -9,26 +9,33 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/nothing.h"
+
 /* open() takes the lowest number that is free, so those before it are open by then. */
 static void open_standard(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0) {
-            (void)open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY);
+            int is = lzr_nothing_open(fd != STDIN_FILENO);
+            (void)(is == fd && fcntl(fd, F_SETFD, 0)); /* a child's standard descriptor, too */
         }
     }
 }
 
-static void raise_limit(int which, rlim_t most)
+/* What it was; 0: as it is still. */
+static rlim_t raise_limit(int which, rlim_t most)
 {
     struct rlimit lim;
+    rlim_t was = 0;
     if (getrlimit((__rlimit_resource_t)which, &lim) == 0 && lim.rlim_cur < lim.rlim_max) {
+        was = lim.rlim_cur;
         lim.rlim_cur = lim.rlim_max < most ? lim.rlim_max : most;
         (void)setrlimit((__rlimit_resource_t)which, &lim);
     }
+    return was;
 }
 
-void lzr_inherit(void)
+uint64_t lzr_inherit(void)
 {
     static const int timers[] = {ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF};
     static const int theirs[] = {SIGALRM, SIGVTALRM, SIGPROF};
@@ -42,11 +49,14 @@ void lzr_inherit(void)
     }
     (void)signal(SIGCHLD, SIG_DFL);
     (void)signal(SIGTERM, SIG_DFL);
+    (void)signal(SIGQUIT, SIG_DFL);
+    (void)signal(SIGUSR1, SIG_DFL); /* what is ignored can't be waited for */
+    (void)signal(SIGUSR2, SIG_DFL);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);
     sigemptyset(&empty);
     (void)pthread_sigmask(SIG_SETMASK, &empty, NULL);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* engine/orphans.h */
-    raise_limit(RLIMIT_NOFILE, 1048576);
-    raise_limit(RLIMIT_FSIZE, RLIM_INFINITY);
+    (void)raise_limit(RLIMIT_FSIZE, RLIM_INFINITY);
+    return raise_limit(RLIMIT_NOFILE, 1048576);
 }

@@ -5,15 +5,17 @@
 
 #include "cli/commands.h"
 #include "cli/inherit.h"
+#include "cli/service.h"
 
 int main(int argc, char **argv)
 {
     struct lzr_options o;
-    lzr_inherit();
+    uint64_t nofile = lzr_inherit();
     int rc = lzr_options_parse(argc, argv, &o);
     if (rc != 0) {
         return rc;
     }
+    o.driver.worker_nofile = nofile;
     if (o.command == LZR_HELP) {
         lzr_options_help();
         return 0;
@@ -43,6 +45,15 @@ int main(int argc, char **argv)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGQUIT);
+    sigaddset(&signals, SIGUSR1);
+    sigaddset(&signals, SIGUSR2);
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    return lzr_serve(&o, &signals);
+    static struct lzr_service service; /* its thread may hang, and then outlives this */
+    struct lzr_err err;
+    if (lzr_service_take(&service, &err) != LZR_OK) {
+        (void)fprintf(stderr, "lazarr: %s\n", err.msg);
+        return 1;
+    }
+    return lzr_serve(&o, &signals, &service);
 }

@@ -21,8 +21,10 @@ static const char help[] =
     "                                         the server's (http://127.0.0.1:8080)\n"
     "       lazarr --version | --help\n"
     "\n"
-    "STORE is a .py file, a .json manifest, a folder of them, or a data file that is served as\n"
-    "it is: FILE or FILE::PATH, a zarr or N5 folder, HDF5 (.h5), TIFF, NIfTI (.nii), .npy.\n"
+    "STORE is a .py file, a .json manifest, a folder of them, -m MODULE (package.store, found as\n"
+    "python -m finds it), or a data file that is served as it is: FILE or FILE::PATH, a zarr or\n"
+    "N5 folder, HDF5 (.h5), TIFF, NIfTI (.nii), .npy. Its name is its file's; NAME=STORE gives it\n"
+    "another.\n"
     "\n"
     "  --host HOST             where to listen (127.0.0.1)\n"
     "  --port PORT             (8080; 0 picks a free one)\n"
@@ -33,9 +35,13 @@ static const char help[] =
     "  --worker-age SECONDS    a worker is replaced at this age (never)\n"
     "  --op MODULE:FUNCTION    beside a data file's arrays, this function of each (block, data);\n"
     "                          may be repeated\n"
+    "  --axes zyx  --scale 2,.5,.5  --units um  --channels DAPI,GFP  --chunks 64,64,64\n"
+    "  --dtype float32         what a data file doesn't say, or says otherwise\n"
+    "  --raw                   --op gets a file's values as they are stored, and all its arrays\n"
     "  --follow                files that a data file names (links, external storage) are read\n"
     "                          wherever they lie, not only below its folder\n"
-    "  --cache SIZE            byte budget, e.g. 512MiB (1GiB; 0 keeps nothing)\n"
+    "  --cache SIZE            byte budget, e.g. 512MiB (1GiB, at most half of what a control\n"
+    "                          group allows; 0 keeps nothing)\n"
     "  --python PREFIX         environment that stores import from, or its bin/python3\n"
     "                          ($VIRTUAL_ENV, $CONDA_PREFIX, else the system's)\n"
     "  --allow-origin ORIGIN   a web page that may read, or *; may be repeated\n"
@@ -65,6 +71,9 @@ static const char help[] =
     "  --start-timeout SECONDS until a worker must have loaded the stores (300)\n"
     "  --core-dumps            a crash of the server may leave a core file (never)\n"
     "  --no-access-log         no line a request\n"
+    "  --log-file PATH         the log goes there, opened again on SIGUSR1 (stderr)\n"
+    "  --log-format FORMAT     text, requests as nginx's \"combined\", or json: an object a line\n"
+    "                          (text)\n"
     "  --quiet                 only warnings and errors\n";
 
 void lzr_options_help(void)
@@ -155,6 +164,7 @@ enum {
     ORIGIN,
     OP,
     FOLLOW,
+    DATA,
     ALLOW_HOST,
     TOKEN,
     TOKEN_FILE,
@@ -175,6 +185,8 @@ enum {
     WORKER_JOBS,
     WORKER_AGE,
     NO_ACCESS_LOG,
+    LOG_FILE,
+    LOG_FORMAT,
     QUIET,
     URL
 };
@@ -188,6 +200,13 @@ static const struct option serve_options[] = {
     {"allow-origin", required_argument, NULL, ORIGIN},
     {"op", required_argument, NULL, OP},
     {"follow", no_argument, NULL, FOLLOW},
+    {"axes", required_argument, NULL, DATA},
+    {"scale", required_argument, NULL, DATA},
+    {"units", required_argument, NULL, DATA},
+    {"channels", required_argument, NULL, DATA},
+    {"chunks", required_argument, NULL, DATA},
+    {"dtype", required_argument, NULL, DATA},
+    {"raw", no_argument, NULL, DATA},
     {"allow-host", required_argument, NULL, ALLOW_HOST},
     {"token", required_argument, NULL, TOKEN},
     {"token-file", required_argument, NULL, TOKEN_FILE},
@@ -208,6 +227,8 @@ static const struct option serve_options[] = {
     {"worker-jobs", required_argument, NULL, WORKER_JOBS},
     {"worker-age", required_argument, NULL, WORKER_AGE},
     {"no-access-log", no_argument, NULL, NO_ACCESS_LOG},
+    {"log-file", required_argument, NULL, LOG_FILE},
+    {"log-format", required_argument, NULL, LOG_FORMAT},
     {"quiet", no_argument, NULL, QUIET},
     {"help", no_argument, NULL, 'h'},
     {"url", required_argument, NULL, URL},
@@ -319,9 +340,17 @@ static int take_worker(struct lzr_options *o, int c)
     }
 }
 
-/* What is for data files: "module:function" beside them; what they name may lie anywhere. */
+/* Modules that are stores; and what is for data files: "module:function" beside them; what they
+ * name may lie anywhere. */
 static int take_data(struct lzr_options *o, int c)
 {
+    if (c == 'm') {
+        if (o->driver.nmodules == sizeof o->modules / sizeof o->modules[0]) {
+            return wrong("too many -m, at", optarg);
+        }
+        o->modules[o->driver.nmodules++] = optarg;
+        return 0;
+    }
     if (c == FOLLOW) {
         o->driver.follow = true;
         return 0;
@@ -330,7 +359,7 @@ static int take_data(struct lzr_options *o, int c)
     if (colon == NULL || colon == optarg || colon[1] == '\0' || strchr(colon + 1, ':') != NULL) {
         return wrong("--op must be module:function, got", optarg);
     }
-    if (o->driver.nops == sizeof o->ops / sizeof o->ops[0]) {
+    if (o->driver.nops == sizeof o->ops / sizeof o->ops[0] - LZR_DATA_OPTIONS) {
         return wrong("too many --op, at", optarg);
     }
     o->ops[o->driver.nops++] = optarg;
@@ -389,6 +418,25 @@ static int take_bdv(struct lzr_options *o, int c)
     return 0;
 }
 
+/* What is logged, where and how. */
+static int take_log(struct lzr_options *o, int c)
+{
+    switch (c) {
+    case LOG_FILE:
+        o->log_file = optarg;
+        return *optarg != '\0' ? 0 : wrong("--log-file must be a path, got", optarg);
+    case LOG_FORMAT:
+        o->log_json = strcmp(optarg, "json") == 0;
+        return o->log_json || strcmp(optarg, "text") == 0
+                   ? 0
+                   : wrong("--log-format must be text or json, got", optarg);
+    default:
+        o->quiet = o->quiet || c == QUIET;
+        o->server.access_log = false;
+        return 0;
+    }
+}
+
 /* One option; 0, or 2 for a value that makes no sense. */
 static int take(struct lzr_options *o, int c)
 {
@@ -410,12 +458,14 @@ static int take(struct lzr_options *o, int c)
         o->driver.workers = (unsigned)n;
         return 0;
     case CACHE:
+        o->cache_given = true;
         return lzr_size_parse(optarg, &o->driver.cache_bytes)
                    ? 0
                    : wrong("--cache must be a size such as 512MiB, got", optarg);
     case PYTHON:
         o->driver.python = optarg;
         return 0;
+    case 'm':
     case OP:
     case FOLLOW:
         return take_data(o, c);
@@ -446,12 +496,10 @@ static int take(struct lzr_options *o, int c)
         o->server.threads = (unsigned)n;
         return 0;
     case NO_ACCESS_LOG:
-        o->server.access_log = false;
-        return 0;
+    case LOG_FILE:
+    case LOG_FORMAT:
     case QUIET:
-        o->quiet = true;
-        o->server.access_log = false;
-        return 0;
+        return take_log(o, c);
     case PROXY:
         if (!lzr_proxy_range_ok(optarg)) {
             return wrong("--trusted-proxy must be an address or a range of them, got", optarg);
@@ -475,6 +523,7 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
 {
     *o = (struct lzr_options){.driver = LZR_DRIVER_DEFAULTS, .server = LZR_SERVER_DEFAULTS};
     o->driver.ops = o->ops;
+    o->driver.modules = o->modules;
     o->server.origins = o->origins;
     o->server.proxies = o->proxies;
     o->server.hosts = o->hosts;
@@ -497,11 +546,11 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
     if (o->command == LZR_SERVE && strcmp(command, "serve") != 0) {
         return wrong("unknown command", command);
     }
-    int c;
-    const char *letters = o->command == LZR_BDV ? ":ho:" : ":h";
+    int c, which = 0;
+    const char *letters = o->command == LZR_BDV ? ":hm:o:" : ":hm:";
     opterr = 0;
     optind = 2;
-    while ((c = getopt_long(argc, argv, letters, serve_options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, letters, serve_options, &which)) != -1) {
         if (c == '?') {
             return wrong("unknown option", argv[optind - 1]);
         }
@@ -512,23 +561,27 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
             o->command = LZR_HELP;
             return 0;
         }
-        int rc = take(o, c);
+        int rc = c == DATA
+                     ? lzr_data_option_take(&o->data, serve_options[which].name, optarg)
+                     : take(o, c);
         if (rc != 0) {
             return rc;
         }
     }
-    int left = argc - optind;
+    o->driver.nops = lzr_data_options_list(&o->data, o->ops, o->driver.nops,
+                                           sizeof o->ops / sizeof o->ops[0]);
+    int left = argc - optind, given = left + (int)o->driver.nmodules;
     if (o->command == LZR_GET || o->command == LZR_BDV) {
-        if (left != 2) {
+        if (left < 1 || given != 2) {
             return wrong(o->command == LZR_GET ? "expected a store and a key behind"
                                                : "expected a store and an array's path behind",
                          command);
         }
-        o->key = argv[optind + 1];
-        left = 1;
-    } else if (o->command == LZR_DESCRIBE && left != 1) {
+        o->key = argv[--argc];
+        left--;
+    } else if (o->command == LZR_DESCRIBE && given != 1) {
         return wrong("expected one store behind", command);
-    } else if (left < 1) {
+    } else if (given < 1) {
         return wrong("expected a store behind", command);
     }
     struct lzr_err err = {.code = LZR_OK};

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cli/data_options.h"
 #include "cli/token.h"
 #include "http/server.h"
 #include "lazarr/driver.h"
@@ -26,8 +27,13 @@ struct lzr_options {
     const char *url; /* of bdv: what the server's URLs begin with */
     const char *out; /* of bdv: the file; NULL is stdout */
     bool quiet;
+    bool cache_given; /* --cache */
+    const char *log_file; /* NULL: standard error */
+    bool log_json;
     const char *origins[64], *hosts[64], *proxies[64];
-    const char *ops[64];
+    const char *ops[64 + LZR_DATA_OPTIONS]; /* with the texts of data_options.h behind them */
+    struct lzr_data_options data;
+    const char *modules[64]; /* of -m */
     char viewer_origin[256]; /* of --neuroglancer: may read, too */
     struct lzr_token token;
     bool core_dumps;

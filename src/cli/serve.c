@@ -14,6 +14,8 @@
 #include "cli/caution.h"
 #include "cli/commands.h"
 #include "cli/crash.h"
+#include "cli/memory.h"
+#include "cli/service.h"
 #include "http/look.h"
 #include "http/viewer.h"
 
@@ -154,9 +156,23 @@ static bool hangs_up(const struct stopper *s)
     return s->had_terminal && !s->hup_ignored && !has_terminal();
 }
 
+/* SIGUSR1 opens the log's file again; a program that knows no better sends the other. */
+static void take_user_signal(const struct stopper *s, int sig)
+{
+    if (sig == SIGUSR2) {
+        lzr_log(s->log, LZR_LOG_INFO, "SIGUSR2 means nothing here and is ignored");
+    } else if (!lzr_log_reopen(s->log)) {
+        lzr_log(s->log, LZR_LOG_INFO, "SIGUSR1 opens --log-file again, and none was given");
+    }
+}
+
 /* One signal; true once it is time to stop. */
 static bool take_signal(struct stopper *s, int sig)
 {
+    if (sig == SIGUSR1 || sig == SIGUSR2) {
+        take_user_signal(s, sig);
+        return false;
+    }
     bool stop = sig != SIGHUP || hangs_up(s);
     pthread_mutex_lock(&s->mu);
     if (!stop && s->server != NULL) {
@@ -184,6 +200,8 @@ static void *wait_for_signals(void *arg)
     sigemptyset(&last);
     sigaddset(&last, SIGTERM);
     sigaddset(&last, SIGINT);
+    sigaddset(&last, SIGQUIT);
+    (void)signal(SIGQUIT, SIG_DFL);
     (void)signal(SIGTERM, SIG_DFL);
     (void)signal(SIGINT, SIG_DFL);
     (void)pthread_sigmask(SIG_UNBLOCK, &last, NULL);
@@ -219,6 +237,7 @@ static void serve_until_stopped(struct stopper *s, struct lzr_server *server)
 struct outlets {
     struct lzr_log *log;
     struct lzr_ring *out; /* NULL: nothing was said yet */
+    struct lzr_service *service;
 };
 
 /* As many workers as cores, unless the user has said how many. After what keeps it from serving,
@@ -273,14 +292,31 @@ static enum lzr_code announce(struct outlets *says, const struct lzr_options *o,
 }
 
 /* The line that says that requests are accepted. */
-static void announce_listening(struct outlets *says, const struct lzr_options *o, uint16_t port)
+static void announce_listening(struct outlets *says, const struct lzr_options *o,
+                               const struct lzr_server *server)
 {
     struct lzr_options plain = *o;
     char own[2048], text[2100];
     plain.server.public_url = NULL;
-    base_url(&plain, plain.server.host, port, own, sizeof own);
+    base_url(&plain, lzr_server_host(server), lzr_server_port(server), own, sizeof own);
     int n = snprintf(text, sizeof text, "lazarr: listening on %s/\n", own);
     (void)lzr_ring_put_text(says->out, text, (size_t)n);
+}
+
+/* A reload has begun or is over, for the service manager; the start is one, too. */
+static void tell_reloads(void *ctx, bool begins)
+{
+    if (begins) {
+        lzr_service_say(ctx, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=loading the stores",
+                        (unsigned long long)lzr_now_us());
+    } else {
+        lzr_service_say(ctx, "READY=1\nSTATUS=serving");
+    }
+}
+
+static bool is_alive(void *server)
+{
+    return lzr_server_alive(server);
 }
 
 /* Until it is told to stop; the exit status, and when it was told. */
@@ -295,8 +331,10 @@ static int serve(const struct lzr_options *o, struct stopper *stopper, struct ou
     if (own.driver.workers == 0) { /* in later loads, too */
         own.driver.workers = cores.n < LZR_MAX_WORKERS ? cores.n : LZR_MAX_WORKERS;
     }
-    if (pthread_create(&thread, NULL, wait_for_signals, stopper) != 0) {
-        lzr_log(says->log, LZR_LOG_ERROR, "cannot start a thread");
+    errno = pthread_create(&thread, NULL, wait_for_signals, stopper);
+    if (errno != 0) {
+        lzr_err_sys(&err, "cannot start a thread");
+        lzr_log(says->log, LZR_LOG_ERROR, "%s", err.msg);
         return 1;
     }
     if (lzr_server_new(&o->server, &server, &err) != LZR_OK) {
@@ -308,7 +346,7 @@ static int serve(const struct lzr_options *o, struct stopper *stopper, struct ou
         lzr_server_free(&server);
         return 1;
     }
-    lzr_caution_say(o, lzr_server_is_loopback(server), says->log);
+    lzr_caution_say(o, server, says->log);
     say_workers(says->log, &cores, own.driver.workers, o->driver.workers != 0);
     say_python(says->log, d);
     enum lzr_code code = announce(says, o, lzr_driver_catalog(d), server, &err);
@@ -322,15 +360,19 @@ static int serve(const struct lzr_options *o, struct stopper *stopper, struct ou
         lzr_driver_close(&d);
         return 1;
     }
-    announce_listening(says, o, lzr_server_port(server));
+    announce_listening(says, o, server);
+    lzr_service_alive(says->service, is_alive, server);
+    tell_reloads(says->service, false);
     serve_until_stopped(stopper, server);
     *stopped_us = lzr_now_us();
     lzr_log(says->log, LZR_LOG_INFO, "stopping");
+    lzr_service_say(says->service, "STOPPING=1\nSTATUS=stopping");
+    lzr_service_alive(says->service, NULL, NULL);
     lzr_server_free(&server);
     return 0;
 }
 
-int lzr_serve(const struct lzr_options *o, const sigset_t *signals)
+int lzr_serve(const struct lzr_options *o, const sigset_t *signals, struct lzr_service *service)
 {
     /* Its memory is there until the process ends: a thread that was given up may still log. */
     static struct lzr_log log;
@@ -342,10 +384,13 @@ int lzr_serve(const struct lzr_options *o, const sigset_t *signals)
                                   sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler == SIG_IGN,
                               .mu = PTHREAD_MUTEX_INITIALIZER,
                               .cond = PTHREAD_COND_INITIALIZER};
-    struct outlets says = {.log = &log};
+    struct outlets says = {.log = &log, .service = service};
     struct lzr_err err = {.code = LZR_OK};
     struct lzr_options own = *o;
-    log = (struct lzr_log){.fd = STDERR_FILENO, .level = o->quiet ? LZR_LOG_WARN : LZR_LOG_INFO};
+    log = (struct lzr_log){.fd = STDERR_FILENO,
+                           .path = o->log_file,
+                           .json = o->log_json,
+                           .level = o->quiet ? LZR_LOG_WARN : LZR_LOG_INFO};
     if (lzr_log_start(&log, &err) != LZR_OK) {
         lzr_log(&log, LZR_LOG_ERROR, "%s", err.msg);
         return 1;
@@ -353,8 +398,18 @@ int lzr_serve(const struct lzr_options *o, const sigset_t *signals)
     lzr_caution_cores(o->core_dumps);
     lzr_crash_waits(&log);
     own.server.log = own.driver.log = &log;
+    own.server.given = service->given;
+    own.server.ngiven = service->ngiven;
+    own.server.reloads = tell_reloads;
+    own.server.reloads_ctx = service;
+    if (lzr_service_start(service, &log, &err) != LZR_OK) {
+        lzr_log(&log, LZR_LOG_ERROR, "%s", err.msg);
+        return 1;
+    }
+    lzr_memory_settle(&own, &log);
     uint64_t began = lzr_now_us();
     int rc = serve(&own, &stopper, &says, &began);
+    lzr_service_end(service);
     /* An orderly stop ends within 15 s, also when nobody reads. */
     uint64_t until = (rc == 0 ? began : lzr_now_us()) + STOP_US, now = lzr_now_us();
     uint64_t most = until > now + FLUSH_US ? until - now : FLUSH_US;

@@ -6,9 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/random.h"
 
 #define RULE "16 to 256 of the letters, digits and -._~"
 #define RANDOM 24 /* bytes of a token that is made: 32 characters */
@@ -76,8 +77,8 @@ static enum lzr_code make_spare(struct lzr_token *t, struct lzr_err *err)
 {
     static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     unsigned char bytes[RANDOM];
-    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
-        return lzr_err_sys(err, "no random token can be made; --token-file names one");
+    if (lzr_random(bytes, sizeof bytes, err) != LZR_OK) {
+        return lzr_err_prefix(err, "no token can be made (--token-file names one)");
     }
     for (size_t i = 0; i < RANDOM / 3; i++) {
         uint32_t v = (uint32_t)bytes[3 * i] << 16 | (uint32_t)bytes[3 * i + 1] << 8 |

@@ -1,6 +1,8 @@
 #include "engine/channel.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -106,6 +108,29 @@ static int take_descriptor(struct msghdr *mh)
     return kept;
 }
 
+/* Why a packet of n bytes is no message; p->why stays "" where it is one. */
+static enum lzr_received judge(struct lzr_packet *p, size_t n, int flags)
+{
+    bool wanted =
+        n >= sizeof p->msg && (p->msg.type == LZR_MSG_DATA || p->msg.type == LZR_MSG_FACTS);
+    p->why[0] = '\0';
+    if (n < sizeof p->msg || (flags & MSG_TRUNC) != 0) {
+        (void)snprintf(p->why, sizeof p->why, "a message of %zu%s bytes", n,
+                       n < sizeof p->msg ? "" : " and more");
+    } else if (p->msg.version != LZR_PROTOCOL_VERSION) {
+        (void)snprintf(p->why, sizeof p->why, "the worker speaks protocol %u, the server %u",
+                       p->msg.version, LZR_PROTOCOL_VERSION);
+        return LZR_RECEIVED_VERSION;
+    } else if (p->msg.len != n - sizeof p->msg) {
+        (void)snprintf(p->why, sizeof p->why, "a message with %zu bytes of text that says %u",
+                       n - sizeof p->msg, p->msg.len);
+    } else if ((flags & MSG_CTRUNC) != 0 || wanted != (p->fd >= 0)) {
+        (void)snprintf(p->why, sizeof p->why, "a message of type %u with%s", p->msg.type,
+                       !wanted ? " descriptors" : "out its descriptor (are none left?)");
+    }
+    return p->why[0] != '\0' ? LZR_RECEIVED_GARBAGE : LZR_RECEIVED;
+}
+
 enum lzr_received lzr_channel_receive(struct lzr_channel *c, struct lzr_packet *p)
 {
     union {
@@ -134,13 +159,10 @@ enum lzr_received lzr_channel_receive(struct lzr_channel *c, struct lzr_packet *
         return LZR_RECEIVED_END;
     }
     p->fd = take_descriptor(&mh);
-    bool wanted =
-        (size_t)n >= sizeof p->msg && (p->msg.type == LZR_MSG_DATA || p->msg.type == LZR_MSG_FACTS);
-    if ((size_t)n < sizeof p->msg || (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
-        p->msg.version != LZR_PROTOCOL_VERSION || p->msg.len != (size_t)n - sizeof p->msg ||
-        wanted != (p->fd >= 0)) {
+    enum lzr_received what = judge(p, (size_t)n, mh.msg_flags);
+    if (what != LZR_RECEIVED) {
         lzr_packet_close(p);
-        return LZR_RECEIVED_GARBAGE;
+        return what;
     }
     p->text[p->msg.len] = '\0';
     return LZR_RECEIVED;

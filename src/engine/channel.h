@@ -17,10 +17,12 @@ struct lzr_channel {
     int fd;
 };
 
-/* A message as it was received: text has `msg.len` bytes and a NUL behind them. */
+/* A message as it was received: text has `msg.len` bytes and a NUL behind them. Of what is GARBAGE
+ * only why is set, and msg as far as it came. */
 struct lzr_packet {
     struct lzr_msg msg;
     int fd; /* that came along with a DATA or FACTS, or -1; the receiver's to close */
+    char why[96];
     char text[LZR_MAX_MESSAGE - sizeof(struct lzr_msg) + 1];
 };
 
@@ -34,7 +36,13 @@ void lzr_channel_unref(struct lzr_channel **c);
 enum lzr_code lzr_channel_send(struct lzr_channel *c, struct lzr_msg *msg, const void *text,
                                uint32_t len, int fd, struct lzr_err *err);
 
-enum lzr_received { LZR_RECEIVED, LZR_RECEIVED_NOTHING, LZR_RECEIVED_END, LZR_RECEIVED_GARBAGE };
+enum lzr_received {
+    LZR_RECEIVED,
+    LZR_RECEIVED_NOTHING,
+    LZR_RECEIVED_END,
+    LZR_RECEIVED_GARBAGE,
+    LZR_RECEIVED_VERSION /* garbage: one of another LZR_PROTOCOL_VERSION */
+};
 
 /* Takes one message, never blocking. GARBAGE is a packet of a wrong size, version or length, or one
  * with a descriptor where none belongs or without one where it does. */

@@ -121,6 +121,16 @@ void lzr_worker_refuse(struct lzr_driver *d, struct lzr_worker *w, const char *w
     pthread_cond_broadcast(&d->started);
 }
 
+void lzr_worker_outdated(struct lzr_driver *d, struct lzr_worker *w, const char *what)
+{
+    char why[512];
+    (void)snprintf(why, sizeof why, LZR_VERSIONS_DIFFER ": %.400s; restart the server", what);
+    if (d->opened && strcmp(d->code.why, why) != 0) {
+        lzr_log(d->log, LZR_LOG_ERROR, "%s", why);
+    }
+    lzr_worker_refuse(d, w, why);
+}
+
 /* A worker has loaded another text of a file than its edition has. */
 static void stray(struct lzr_driver *d, struct lzr_worker *w, struct lzr_code_file *f)
 {

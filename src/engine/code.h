@@ -59,6 +59,9 @@ bool lzr_code_take(struct lzr_driver *d, struct lzr_worker *w, const char *text,
 bool lzr_code_accept(struct lzr_driver *d, struct lzr_worker *w);
 /* Kills a starting worker for this reason, which is logged once and shown. */
 void lzr_worker_refuse(struct lzr_driver *d, struct lzr_worker *w, const char *why);
+/* The same of one whose program or package is of another version than the server (an upgrade
+ * underneath it): said once, however often it is tried again. With mu. */
+void lzr_worker_outdated(struct lzr_driver *d, struct lzr_worker *w, const char *what);
 /* No worker can compute, and none is expected to: why. NULL: there may be one. */
 const char *lzr_code_hopeless(const struct lzr_driver *d);
 /* Replaces workers that lack what has changed, and fails what waits for a worker in vain. */

@@ -375,6 +375,17 @@ bool lzr_driver_stale(struct lzr_driver *d, char *out, size_t n)
     return stale;
 }
 
+bool lzr_driver_ready(struct lzr_driver *d)
+{
+    bool ready = false;
+    pthread_mutex_lock(&d->mu);
+    for (unsigned i = 0; i < d->nworkers && !ready; i++) {
+        ready = d->workers[i].state == LZR_WORKER_READY;
+    }
+    pthread_mutex_unlock(&d->mu);
+    return ready;
+}
+
 size_t lzr_driver_workers(struct lzr_driver *d, struct lzr_worker_info *out, size_t n)
 {
     pthread_mutex_lock(&d->mu);

@@ -65,6 +65,7 @@
 #include "engine/pace.h"
 #include "engine/planner.h"
 #include "engine/pyenv.h"
+#include "engine/process.h"
 #include "engine/queue.h"
 #include "engine/slot.h"
 #include "engine/source.h"
@@ -124,7 +125,7 @@ struct lzr_worker {
     /* Guarded by the driver's mu. */
     enum lzr_worker_state state;
     pid_t pid;
-    int pidfd;
+    struct lzr_process process; /* the same, watched from when it is started */
     struct lzr_channel *channel;
     struct lzr_job jobs[LZR_PIPELINE]; /* in the order they were sent */
     unsigned njobs;
@@ -173,9 +174,10 @@ struct lzr_worker {
 
 struct lzr_named_store {
     char *name, *path;
-    char *told; /* what workers are told in place of the path: "data:FILE::PATH", or "found:PATH" of
-                 * a folder's file; NULL: the path */
+    char *told; /* what workers are told in place of the path: "data:FILE::PATH", "found:PATH" of a
+                 * folder's file, "module:NAME" of -m; NULL: the path */
     bool data;  /* it is a data file */
+    bool made;  /* its name isn't its file's, which can't be one or is another store's */
 };
 
 struct lzr_driver {
@@ -195,6 +197,7 @@ struct lzr_driver {
     struct lzr_pyenv pyenv;
     unsigned nworkers;
     uint64_t start_timeout_us;
+    uint64_t nofile; /* workers' soft limit of descriptors; 0: this process' own */
     uint64_t nonce;
     uint64_t *salts; /* by array id: part of ETags, the nonce of when it was made new last */
     uint64_t slot_bytes;               /* capacity of a slot: the largest block */
@@ -416,7 +419,7 @@ void lzr_wake_supervisor(struct lzr_driver *d);
 int lzr_watch_process(struct lzr_driver *d, struct lzr_worker *w); /* supervisor, after a start */
 
 /* stores.c */
-enum lzr_code lzr_stores_find(const char *const *paths, size_t n, struct lzr_named_store **out,
+enum lzr_code lzr_stores_find(const struct lzr_driver_options *o, struct lzr_named_store **out,
                               size_t *nout, struct lzr_err *err);
 void lzr_stores_free(struct lzr_named_store *stores, size_t n);
 

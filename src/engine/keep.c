@@ -38,21 +38,40 @@ enum lzr_code lzr_keep_begin(struct lzr_driver *d, struct lzr_err *err)
     return ok ? LZR_OK : lzr_err_set(err, LZR_E_NOMEM, "no memory to keep what is loaded");
 }
 
+/* What is made new, in as many messages as that needs; at least one. */
+static enum lzr_code tell_renewed(const struct lzr_driver *d, struct lzr_channel *c, bool data,
+                                  struct lzr_err *err)
+{
+    enum lzr_code code = LZR_OK;
+    struct lzr_buf b;
+    lzr_buf_init(&b, LZR_MAX_MESSAGE - sizeof(struct lzr_msg));
+    for (size_t i = 0, n = d->kept.nrenew; code == LZR_OK; i++) {
+        const char *name = i < n ? d->kept.renew[i] : "";
+        size_t len = strlen(name) + 1;
+        if (i == n || b.len + len >= LZR_MAX_MESSAGE - sizeof(struct lzr_msg)) {
+            const uint32_t more = i < n ? LZR_RENEW_MORE : 0;
+            struct lzr_msg m = {.type = LZR_MSG_RENEW,
+                                .flags = (data ? LZR_RENEW_DATA : 0) | more};
+            code = lzr_buf_failed(&b)
+                       ? lzr_err_set(err, LZR_E_NOMEM, "no memory to say what is made new")
+                       : lzr_channel_send(c, &m, b.data, (uint32_t)b.len, -1, err);
+            lzr_buf_clear(&b);
+        }
+        if (i == n) {
+            break;
+        }
+        lzr_buf_add(&b, name, len);
+    }
+    lzr_buf_release(&b);
+    return code;
+}
+
 enum lzr_code lzr_keep_tell(struct lzr_driver *d, struct lzr_channel *c, struct lzr_err *err)
 {
     const struct lzr_handover *h = &d->kept.old->handover;
-    struct lzr_msg renew = {.type = LZR_MSG_RENEW, .flags = h->data_fd >= 0};
     struct lzr_msg facts = {.type = LZR_MSG_FACTS, .bytes = h->facts_bytes};
     struct lzr_msg data = {.type = LZR_MSG_DATA, .bytes = h->bytes};
-    struct lzr_buf b;
-    lzr_buf_init(&b, LZR_MAX_MESSAGE - sizeof renew);
-    for (size_t i = 0; i < d->kept.nrenew; i++) {
-        lzr_buf_add(&b, d->kept.renew[i], strlen(d->kept.renew[i]) + 1);
-    }
-    enum lzr_code code = lzr_buf_failed(&b)
-                             ? lzr_err_set(err, LZR_E_LIMIT, "too many arrays to make new")
-                             : lzr_channel_send(c, &renew, b.data, (uint32_t)b.len, -1, err);
-    lzr_buf_release(&b);
+    enum lzr_code code = tell_renewed(d, c, h->data_fd >= 0, err);
     if (code == LZR_OK) {
         code = lzr_channel_send(c, &facts, NULL, 0, h->facts_fd, err);
     }

@@ -18,6 +18,7 @@ static bool apply_loaded(struct lzr_driver *d, struct lzr_worker *w, const struc
     for (size_t i = 0; i < d->nstores; i++) {
         d->manifests[i] = lzr_buf_detach(&w->manifests[i], &d->manifest_lens[i]);
         if (d->manifests[i] == NULL) {
+            (void)snprintf(w->killed_why, sizeof w->killed_why, "no memory for the manifests");
             return false;
         }
     }
@@ -28,6 +29,13 @@ static bool apply_loaded(struct lzr_driver *d, struct lzr_worker *w, const struc
         w->retire = "it has opened the sources for all";
     }
     return true;
+}
+
+/* Why a message is refused, for who kills its worker; false. */
+static bool refuse(struct lzr_worker *w, const char *why)
+{
+    (void)snprintf(w->killed_why, sizeof w->killed_why, "%.200s", why);
+    return false;
 }
 
 /* False and w->killed_why: it is too large, or there is no memory for it. */
@@ -62,8 +70,9 @@ bool lzr_load_take(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet
         return false;
     }
     if (p->msg.type == LZR_MSG_DATA || p->msg.type == LZR_MSG_FACTS) {
-        if (!w->loader || !lzr_handover_take(&d->handover, p)) {
-            return false;
+        struct lzr_err err = {.code = LZR_OK};
+        if (!w->loader || lzr_handover_take(&d->handover, p, &err) != LZR_OK) {
+            return w->loader ? refuse(w, err.msg) : false;
         }
         lzr_send_facts(d);
         return true;
@@ -76,6 +85,10 @@ bool lzr_load_take(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet
     }
     if (p->msg.type == LZR_MSG_LOAD_FAILED) {
         size_t line = strnlen(p->text, p->msg.len);
+        if ((p->msg.flags & LZR_LOAD_VERSIONS) != 0) {
+            lzr_worker_outdated(d, w, p->text);
+            return true;
+        }
         lzr_worker_forget_why(w);
         w->said_why = true;
         w->load_error = lzr_strndup(p->text, line);

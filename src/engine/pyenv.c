@@ -150,6 +150,23 @@ static bool take_line(char **text, char *out, size_t n)
     return true;
 }
 
+/* Why nothing came of asking an interpreter: it couldn't be started (rc, an error number), said
+ * nothing in time, or ended like that. */
+static void why_not(char *out, size_t n, int rc, bool late, int status)
+{
+    if (rc != 0) {
+        (void)snprintf(out, n, "%s", strerrordesc_np(rc) != NULL ? strerrordesc_np(rc) : "?");
+    } else if (late) {
+        (void)snprintf(out, n, "it took longer than %d s", ASK_TIMEOUT_MS / 1000);
+    } else if (WIFSIGNALED(status)) {
+        (void)snprintf(out, n, "it was ended by signal %d", WTERMSIG(status));
+    } else if (WEXITSTATUS(status) != 0) {
+        (void)snprintf(out, n, "it ended with status %d", WEXITSTATUS(status));
+    } else {
+        (void)snprintf(out, n, "its answer makes no sense");
+    }
+}
+
 static enum lzr_code ask(const char *source, const char *python, const atomic_bool *cancel,
                          struct answer *a, struct lzr_err *err)
 {
@@ -185,8 +202,10 @@ static enum lzr_code ask(const char *source, const char *python, const atomic_bo
         !take_line(&text, a->numpy, sizeof a->numpy) ||
         !take_line(&text, a->prefix, sizeof a->prefix) ||
         !take_line(&text, a->executable, sizeof a->executable)) {
-        return lzr_err_set(err, LZR_E_INVAL, "%s: '%s' can't be run to ask for its version", source,
-                           python);
+        char why[96];
+        why_not(why, sizeof why, rc, rc == 0 && n < 0, status);
+        return lzr_err_set(err, LZR_E_INVAL, "%s: '%s' can't be run to ask for its version: %s",
+                           source, python, why);
     }
     return LZR_OK;
 }

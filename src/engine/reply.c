@@ -406,6 +406,23 @@ static void finish(struct lzr_driver *d, struct finished *fin)
     lzr_slot_unref(&fin->slot);
 }
 
+/* A worker that said something that makes no sense, or whose socket is closed, ends. With mu. */
+static void end_liar(struct lzr_driver *d, struct lzr_worker *w, const struct lzr_packet *p,
+                     enum lzr_received got)
+{
+    char why[sizeof w->killed_why];
+    if (got == LZR_RECEIVED_END) {
+        lzr_worker_kill(d, w);
+    } else if (got == LZR_RECEIVED_VERSION && w->state == LZR_WORKER_STARTING) {
+        lzr_worker_outdated(d, w, p->why);
+    } else if (w->killed_why[0] != '\0') { /* whoever refused the message knows better */
+        (void)snprintf(why, sizeof why, "%s", w->killed_why);
+        lzr_worker_give_up(d, w, "%s", why);
+    } else {
+        lzr_worker_give_up(d, w, "it broke the protocol: %s", p->why);
+    }
+}
+
 /* One message taken and applied in order; the lasting part of its consequences in *fin. */
 static enum lzr_received read_one(struct lzr_driver *d, struct lzr_worker *w, struct lzr_packet *p,
                                   struct finished *fin)
@@ -425,6 +442,8 @@ static enum lzr_received read_one(struct lzr_driver *d, struct lzr_worker *w, st
     if (got == LZR_RECEIVED) {
         pthread_mutex_lock(&d->mu);
         if (!apply(d, w, p, fin, &list)) {
+            (void)snprintf(p->why, sizeof p->why, "a message of type %u that makes no sense",
+                           p->msg.type);
             got = LZR_RECEIVED_GARBAGE;
         }
         lzr_packet_close(p);
@@ -433,19 +452,12 @@ static enum lzr_received read_one(struct lzr_driver *d, struct lzr_worker *w, st
         lzr_dispatch(d, &list);
         pthread_mutex_unlock(&d->mu);
     }
-    if (got == LZR_RECEIVED_GARBAGE || got == LZR_RECEIVED_END) {
+    if (got != LZR_RECEIVED && got != LZR_RECEIVED_NOTHING) {
         /* Without its socket it is of no use. The channel tells whether it is still the same
          * process: a new one may have taken its place. */
         pthread_mutex_lock(&d->mu);
         if (w->channel == c) {
-            if (got == LZR_RECEIVED_GARBAGE) {
-                char why[sizeof w->killed_why];
-                (void)snprintf(why, sizeof why, "%s",
-                               w->killed_why[0] != '\0' ? w->killed_why : "it broke the protocol");
-                lzr_worker_give_up(d, w, "%s", why);
-            } else {
-                lzr_worker_kill(d, w);
-            }
+            end_liar(d, w, p, got);
         }
         pthread_mutex_unlock(&d->mu);
     }

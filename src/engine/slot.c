@@ -1,5 +1,6 @@
 #include "engine/slot.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -7,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/memory_file.h"
 #include "lazarr/protocol.h"
 
 static uint64_t whole_pages(uint64_t n)
@@ -49,13 +51,16 @@ enum lzr_code lzr_slot_new(uint32_t id, uint64_t capacity, uint64_t inputs_capac
         return lzr_err_set(err, LZR_E_NOMEM, "no memory for a slot");
     }
     size(s, capacity, inputs_capacity);
-    s->fd = memfd_create("lazarr-slot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    s->fd = lzr_memory_file("lazarr-slot", err);
     if (s->fd < 0) {
-        lzr_err_sys(err, "cannot make shared memory");
         goto fail;
     }
-    if (ftruncate(s->fd, (off_t)length(s)) != 0 ||
-        fcntl(s->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+    s->file = lzr_memory_unsealable(s->fd);
+    /* A file that its file system has no room for would be a signal when it is written. */
+    int rc = s->file ? posix_fallocate(s->fd, 0, (off_t)length(s)) : 0;
+    errno = rc != 0 ? rc : errno;
+    if (rc != 0 || ftruncate(s->fd, (off_t)length(s)) != 0 ||
+        !lzr_memory_seal(s->fd, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
         lzr_err_sys(err, "cannot size shared memory of %llu bytes", (unsigned long long)length(s));
         goto fail;
     }
@@ -148,8 +153,9 @@ bool lzr_slot_withdraw(struct lzr_slot *s, uint64_t seq)
 /* Gives the memory of a part back if it is large. */
 static void trim(struct lzr_slot *s, uint64_t offset, uint64_t n, uint64_t *touched)
 {
-    if (*touched > LZR_SLOT_KEEP && fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                                              (off_t)offset, (off_t)n) == 0) {
+    if (*touched > LZR_SLOT_KEEP && !s->file &&
+        fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)n) ==
+            0) {
         lzr_budget_sub(s->budget, *touched);
         *touched = 0;
     }

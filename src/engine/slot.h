@@ -1,8 +1,9 @@
 /* slot.h: a piece of shared memory that one worker writes one block into.
  *
  * A sealed memfd, mapped here and in its worker: neither side can shrink it, so reading it can't
- * fault. Only the server makes slots. Its memory is what jobs have touched, charged to the budget,
- * and given back (hole punched) after a large job.
+ * fault (where there is no memfd_create it can: base/memory_file.h). Only the server makes slots.
+ * Its memory is what jobs have touched, charged to the budget, and given back (hole punched) after
+ * a large job.
  *
  * Refcounted: the worker that owns it holds one reference, a codec thread that reads it another, so
  * a slot outlives its worker's death while it is being encoded. The fields are guarded by the
@@ -24,6 +25,7 @@ struct lzr_slot {
     _Atomic uint32_t refs;
     uint32_t id;        /* unique in its worker's life */
     int fd;             /* the memfd */
+    bool file;          /* there is no memfd here: it is a file, which isn't sealed */
     unsigned char *map; /* capacity bytes, the page with the claim word, the inputs */
     uint64_t capacity;
     unsigned char *inputs; /* in map: what the block is computed from; only the server writes it */

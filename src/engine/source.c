@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/memory_file.h"
 #include "engine/engine.h"
 #include "engine/recipe.h"
 #include "store/codec.h"
@@ -42,30 +43,61 @@ static bool sealed(int fd, uint64_t bytes)
            (uint64_t)st.st_size == bytes;
 }
 
-bool lzr_handover_take(struct lzr_handover *h, struct lzr_packet *p)
+/* Where there is no memfd here, a worker's file can't be sealed: its bytes are copied into one that
+ * only the server has. */
+static enum lzr_code copy_file(struct lzr_packet *p, struct lzr_err *err)
 {
-    if (!sealed(p->fd, p->msg.bytes)) {
-        return false;
+    unsigned char piece[65536];
+    int fd = lzr_memory_file("lazarr-sources", err);
+    bool ok = fd >= 0 && lzr_memory_unsealable(fd);
+    if (fd >= 0 && !ok) {
+        (void)lzr_err_set(err, LZR_E_PROTO, "what it hands over isn't sealed");
+    }
+    for (uint64_t at = 0; ok && at < p->msg.bytes;) {
+        size_t most = p->msg.bytes - at < sizeof piece ? (size_t)(p->msg.bytes - at) : sizeof piece;
+        ssize_t n = pread(p->fd, piece, most, (off_t)at);
+        ok = n > 0 && pwrite(fd, piece, (size_t)n, (off_t)at) == n;
+        at += ok ? (uint64_t)n : 0;
+        if (!ok) {
+            errno = n == 0 ? EIO : errno;
+            lzr_err_sys(err, "what a source handed over can't be copied");
+        }
+    }
+    if (!ok) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        return LZR_E_SYS;
+    }
+    lzr_packet_close(p);
+    p->fd = fd;
+    return LZR_OK;
+}
+
+enum lzr_code lzr_handover_take(struct lzr_handover *h, struct lzr_packet *p, struct lzr_err *err)
+{
+    if ((p->msg.type == LZR_MSG_FACTS ? h->facts_fd >= 0 : h->data != NULL)) {
+        return lzr_err_set(err, LZR_E_PROTO, "it handed its sources over twice");
+    }
+    if (!sealed(p->fd, p->msg.bytes) && copy_file(p, err) != LZR_OK) {
+        return LZR_E_SYS;
     }
     if (p->msg.type == LZR_MSG_FACTS) {
-        if (h->facts_fd >= 0) {
-            return false;
-        }
         h->facts_fd = p->fd;
         h->facts_bytes = p->msg.bytes;
         p->fd = -1;
-        return true;
+        return LZR_OK;
     }
-    void *map = h->data != NULL ? MAP_FAILED
-                                : mmap(NULL, (size_t)p->msg.bytes, PROT_READ, MAP_SHARED, p->fd, 0);
+    void *map = mmap(NULL, (size_t)p->msg.bytes, PROT_READ, MAP_SHARED, p->fd, 0);
     if (map == MAP_FAILED) {
-        return false;
+        return lzr_err_sys(err, "cannot map the arrays of its sources (%llu bytes)",
+                           (unsigned long long)p->msg.bytes);
     }
     h->data = map;
     h->bytes = p->msg.bytes;
     h->data_fd = p->fd;
     p->fd = -1;
-    return true;
+    return LZR_OK;
 }
 
 enum lzr_code lzr_handover_check(const struct lzr_driver *d, struct lzr_err *err)

@@ -33,8 +33,8 @@ struct lzr_handover {
 
 void lzr_handover_init(struct lzr_handover *h);
 void lzr_handover_release(struct lzr_handover *h);
-/* A DATA or FACTS message: takes its descriptor. False: it makes no sense. With mu. */
-bool lzr_handover_take(struct lzr_handover *h, struct lzr_packet *p);
+/* A DATA or FACTS message: takes its descriptor, or, where it makes no sense, says why. With mu. */
+enum lzr_code lzr_handover_take(struct lzr_handover *h, struct lzr_packet *p, struct lzr_err *err);
 /* Reads a box of a level that has data: from voxel start[i] on, extent[i] of them, each step[i] (1,
  * -1 or 0) from the one before. They go to dst with these strides in bytes, in the byte
  * order that they are stored in. Blocks on the disk; any thread, without mu. */

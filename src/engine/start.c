@@ -1,11 +1,9 @@
 /* Opening and closing a driver: threads, the first workers, their manifests, the catalog. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,9 +12,11 @@
 #include "base/cores.h"
 #include "base/mem.h"
 #include "base/pages.h"
+#include "base/random.h"
 #include "engine/config.h"
 #include "engine/engine.h"
 #include "engine/inputs.h"
+#include "engine/system.h"
 #include "engine/unloaded.h"
 #include "store/codec.h"
 #include "store/cost.h"
@@ -26,29 +26,6 @@
 #define LZR_PAGES_KEPT ((size_t)16 << 20) /* bytes that chunks left and the next ones are given */
 /* Bytes for plans beside a block a worker, however small the budget. */
 #define SMALL_PLANS (UINT64_C(16) << 20)
-
-/* 0, 1 and 2 are a worker's standard descriptors and 3 its socket: what the server opens for it
- * must lie above, even when the server itself was started with them closed. */
-static void occupy_low_descriptors(void)
-{
-    int fd;
-    do {
-        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    } while (fd >= 0 && fd <= LZR_WORKER_FD);
-    if (fd >= 0) {
-        close(fd);
-    }
-}
-
-static void exe_folder(char *out, size_t n)
-{
-    ssize_t len = readlink("/proc/self/exe", out, n - 1);
-    out[len > 0 ? len : 0] = '\0';
-    char *slash = strrchr(out, '/');
-    if (slash != NULL) {
-        *slash = '\0';
-    }
-}
 
 static enum lzr_code make_epolls(struct lzr_driver *d, struct lzr_err *err)
 {
@@ -84,9 +61,11 @@ static enum lzr_code make_tables(struct lzr_driver *d, const struct lzr_driver_o
     }
     d->codecs = lzr_calloc(d->ncodecs, sizeof *d->codecs);
     d->cache = lzr_cache_new(&d->budget, o->cache_bytes);
-    if (d->workers == NULL || d->codecs == NULL || d->cache == NULL ||
-        getrandom(&d->nonce, sizeof d->nonce, 0) != (ssize_t)sizeof d->nonce) {
+    if (d->workers == NULL || d->codecs == NULL || d->cache == NULL) {
         return lzr_err_set(err, LZR_E_NOMEM, "no memory to start");
+    }
+    if (lzr_random(&d->nonce, sizeof d->nonce, err) != LZR_OK) {
+        return LZR_E_SYS;
     }
     for (unsigned i = 0; i < d->nworkers; i++) {
         struct lzr_worker *w = &d->workers[i];
@@ -344,6 +323,9 @@ static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options 
     if (code == LZR_OK) {
         lzr_keep_chunks(d);
         say_costs(d);
+        if (o->before == NULL) { /* not again at each reload */
+            lzr_system_say(d->log, (d->memory_soft | d->memory_hard) != 0);
+        }
         lzr_unloaded_say(d);
     }
     return code;
@@ -363,7 +345,7 @@ static struct lzr_pages *make_pages(void)
 enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_driver **out,
                               char **traceback, struct lzr_err *err)
 {
-    char exe[4096];
+    char exe[4096] = "";
     struct lzr_driver *d = lzr_calloc(1, sizeof *d);
     if (traceback != NULL) {
         *traceback = NULL;
@@ -371,10 +353,9 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     if (d == NULL) {
         return lzr_err_set(err, LZR_E_NOMEM, "no memory to start");
     }
-    occupy_low_descriptors();
-    exe_folder(exe, sizeof exe);
     d->log = o->log;
     d->start_timeout_us = o->start_timeout_us;
+    d->nofile = o->worker_nofile;
     d->keep = o->cache_bytes > 0;
     d->memory_soft = o->worker_memory_soft;
     d->memory_hard = o->worker_memory_hard;
@@ -393,7 +374,10 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     d->nops = o->nops;
     d->follow = o->follow;
     d->kept = (struct lzr_keep){.old = o->keep, .renew = o->renew, .nrenew = o->nrenew};
-    enum lzr_code code = lzr_stores_find(o->stores, o->nstores, &d->stores, &d->nstores, err);
+    enum lzr_code code = lzr_system_occupy(err);
+    if (code == LZR_OK) {
+        code = lzr_stores_find(o, &d->stores, &d->nstores, err);
+    }
     bool data = o->nops == 0;
     for (size_t i = 0; i < d->nstores; i++) {
         data = data || d->stores[i].data;
@@ -406,7 +390,11 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
         code = lzr_config_make(d, err);
     }
     if (code == LZR_OK) {
-        code = lzr_pyenv_choose(o->python, exe, o->cancel, &d->pyenv, err);
+        code = lzr_system_folder(exe, sizeof exe)
+                   ? lzr_pyenv_choose(o->python, exe, o->cancel, &d->pyenv, err)
+                   : lzr_err_set(err, LZR_E_SYS,
+                                 "where this program is can't be known: /proc isn't there, and it "
+                                 "wasn't started by a path");
     }
     if (code == LZR_OK) {
         d->manifests = lzr_calloc(d->nstores, sizeof *d->manifests);

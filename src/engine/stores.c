@@ -1,6 +1,7 @@
 /* Which files are stores, and their names. */
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "engine/store_path.h"
 
 void lzr_stores_free(struct lzr_named_store *stores, size_t n)
 {
@@ -47,9 +49,11 @@ static size_t stem_length(const char *file)
 static size_t data_stem_length(const char *file)
 {
     static const char *const ends[] = {
-        ".ome.zarr.zip", ".zarr.zip", ".zip",  ".ozx",  ".ome.zarr", ".zarr",    ".n5",
-        ".npy",          ".nii.gz",   ".nii",  ".h5",   ".hdf",      ".hdf5",    ".he5",
-        ".nc",           ".ome.tif",  ".ome.tiff", ".tif", ".tiff"};
+        ".ome.zarr.zip", ".zarr.zip", ".zip",     ".ozx",     ".ome.zarr", ".zarr", ".n5",
+        ".npy",          ".nii.gz",   ".nii",     ".h5",      ".hdf",      ".hdf5", ".he5",
+        ".nxs",          ".mat",      ".h5ad",    ".ims",     ".nc",       ".nc4",  ".cdf",
+        ".svs",          ".btf",      ".tf8",     ".ndpi",    ".lsm",      ".ome.tif",
+        ".ome.tiff",     ".ome.btf",  ".tif",     ".tiff"};
     return before_end(file, ends, sizeof ends / sizeof ends[0]);
 }
 
@@ -78,21 +82,6 @@ static bool is_url(const char *given)
         }
     }
     return false;
-}
-
-static bool good_name(const char *s, size_t n)
-{
-    if (n == 0 || n > LZR_MAX_NAME || s[0] == '.' || s[0] == '~') {
-        return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        char c = s[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '.' || c == '_' || c == '-')) {
-            return false;
-        }
-    }
-    return true;
 }
 
 struct found {
@@ -127,22 +116,43 @@ static char *make_told(const char *before, const char *real, const char *inner)
     return told;
 }
 
+/* Absolute, so that a worker may change its folder. */
+static char *real_path(const char *path)
+{
+    char *real = realpath(path, NULL);
+    char *own = real != NULL ? lzr_strdup(real) : NULL;
+    free(real); /* realpath's own allocation */
+    return own;
+}
+
 /* How a store came to be one. */
 struct origin {
     const char *before; /* NULL: it was named itself, and is no data file */
     const char *inner;  /* of a data file: what of it */
+    const char *module; /* of -m: what is to be imported */
+    bool made;          /* its file's name can't be a store's: it has one made of that */
 };
+
+static const struct lzr_named_store *of_name(const struct found *all, const char *name, size_t n)
+{
+    for (size_t i = 0; i < all->n; i++) {
+        if (strlen(all->items[i].name) == n && strncmp(all->items[i].name, name, n) == 0) {
+            return &all->items[i];
+        }
+    }
+    return NULL;
+}
 
 /* The stores keep path and inner; name is the store's. */
 static enum lzr_code append(struct found *all, const char *path, struct origin from,
                             const char *name, size_t stem, struct lzr_err *err)
 {
-    for (size_t i = 0; i < all->n; i++) {
-        if (strlen(all->items[i].name) == stem && strncmp(all->items[i].name, name, stem) == 0) {
-            return lzr_err_set(err, LZR_E_INVAL,
-                               "%s: the store's name '%.*s' is already that of %s", path, (int)stem,
-                               name, all->items[i].path);
-        }
+    const struct lzr_named_store *other = of_name(all, name, stem);
+    if (other != NULL) {
+        return lzr_err_set(err, LZR_E_INVAL,
+                           "%s: the store's name '%.*s' is already that of %s; NAME=%s gives it "
+                           "another",
+                           path, (int)stem, name, other->path, path);
     }
     if (all->n == LZR_MAX_STORES) {
         return lzr_err_set(err, LZR_E_LIMIT, "more than %d stores", LZR_MAX_STORES);
@@ -154,16 +164,15 @@ static enum lzr_code append(struct found *all, const char *path, struct origin f
     all->items = more;
     struct lzr_named_store *s = &more[all->n];
     *s = (struct lzr_named_store){0};
-    /* Absolute, so that a worker may change its folder; a URL stays as it is. */
-    char *real = is_url(path) ? NULL : realpath(path, NULL);
-    const char *place = is_url(path) ? path : real;
     s->data = from.inner != NULL;
+    s->made = from.made;
     s->name = lzr_strndup(name, stem);
-    s->path = place != NULL ? lzr_strdup(place) : NULL;
-    if (from.before != NULL && place != NULL) {
-        s->told = make_told(from.before, place, from.inner);
+    s->path = is_url(path) ? lzr_strdup(path)
+              : s->data    ? real_path(path)
+                           : lzr_path_absolute(path);
+    if (from.before != NULL && s->path != NULL) {
+        s->told = make_told(from.before, from.module != NULL ? from.module : s->path, from.inner);
     }
-    free(real); /* realpath's own allocation */
     if (s->name == NULL || s->path == NULL || (from.before != NULL && s->told == NULL)) {
         lzr_free(s->name);
         lzr_free(s->path);
@@ -174,32 +183,62 @@ static enum lzr_code append(struct found *all, const char *path, struct origin f
     return LZR_OK;
 }
 
-static enum lzr_code add(struct found *all, const char *path, struct origin from,
+/* The name that a store's file gives it: its stem, or that of the folder for __init__.py. */
+static size_t file_name(const char *path, char *out, size_t n)
+{
+    char *whole = NULL;
+    if (!last_name(path, out, n)) {
+        return 0;
+    }
+    size_t stem = stem_length(out);
+    bool own = stem == 8 && strncmp(out, "__init__", stem) == 0;
+    if (own && (whole = lzr_path_absolute(path)) != NULL) {
+        whole[strlen(whole) - strlen("/__init__.py")] = '\0';
+        stem = last_name(whole, out, n) ? strlen(out) : 0;
+    }
+    lzr_free(whole);
+    return stem;
+}
+
+/* name: what it was given; NULL: it has its file's. */
+static enum lzr_code add(struct found *all, const char *path, struct origin from, const char *name,
                          struct lzr_err *err)
 {
+    char file[NAME_MAX + 1], made[LZR_MAX_NAME + 1];
+    bool found = from.before != NULL && from.module == NULL;
     const char *slash = strrchr(path, '/');
-    const char *file = slash != NULL ? slash + 1 : path;
-    size_t stem = stem_length(file);
-    if (stem == 0) {
+    if (stem_length(slash != NULL ? slash + 1 : path) == 0) {
         return lzr_err_set(err, LZR_E_INVAL,
                            "%s: not a store: expected a .py or .json file, a folder of them, or a "
                            "zarr, N5, HDF5 (.h5), TIFF, NIfTI (.nii) or .npy file",
                            path);
     }
-    if (!good_name(file, stem)) {
-        return lzr_err_set(err, LZR_E_INVAL,
-                           "%s: a store's file name may hold only A-Z, a-z, 0-9, '.', '_' and '-' "
-                           "and begin with neither '.' nor '~'",
-                           path);
+    size_t stem = file_name(path, file, sizeof file);
+    if (name != NULL) {
+        return append(all, path, from, name, strlen(name), err);
     }
-    return append(all, path, from, file, stem, err);
+    from.made = !lzr_store_name_ok(file, stem) || (found && of_name(all, file, stem) != NULL);
+    if (!from.made) {
+        return append(all, path, from, file, stem, err);
+    }
+    lzr_store_name_make(file, stem, made);
+    size_t n = strlen(made);
+    n = n < LZR_MAX_NAME - 8 ? n : LZR_MAX_NAME - 8;
+    for (unsigned k = 2; of_name(all, made, strlen(made)) != NULL && k < 100000; k++) {
+        (void)snprintf(made + n, sizeof made - n, "-%u", k);
+    }
+    return append(all, path, from, made, strlen(made), err);
 }
 
 /* A data file, and what of it. Its name may be anything: what a store's can't hold becomes '_'. */
 static enum lzr_code add_data(struct found *all, const char *path, const char *inner,
-                              struct lzr_err *err)
+                              const char *given, struct lzr_err *err)
 {
+    struct origin from = {.before = "data", .inner = inner};
     char name[LZR_MAX_NAME + 1];
+    if (given != NULL) {
+        return append(all, path, from, given, strlen(given), err);
+    }
     if (!last_name(path, name, sizeof name)) {
         return lzr_err_set(err, LZR_E_INVAL, "%s: no name for the store", path);
     }
@@ -207,14 +246,26 @@ static enum lzr_code add_data(struct found *all, const char *path, const char *i
     stem = stem > 0 ? stem : strlen(name);
     for (size_t i = 0; i < stem; i++) {
         bool inside = i > 0 && name[i] == '.'; /* which a name may not begin with */
-        name[i] = (char)(inside || good_name(&name[i], 1) ? name[i] : '_');
+        name[i] = (char)(inside || lzr_store_name_ok(&name[i], 1) ? name[i] : '_');
     }
-    return append(all, path, (struct origin){"data", inner}, name, stem, err);
+    return append(all, path, from, name, stem, err);
 }
 
 static int store_files_only(const struct dirent *e)
 {
     return e->d_name[0] != '.' && e->d_name[0] != '_' && stem_length(e->d_name) > 0;
+}
+
+/* Whether a package's own file may be a store: it says so much as "lazarr" in its first part. */
+static bool speaks_of_lazarr(const char *path)
+{
+    char text[65536];
+    FILE *f = fopen(path, "re");
+    size_t n = f != NULL ? fread(text, 1, sizeof text, f) : 0;
+    if (f != NULL) {
+        (void)fclose(f);
+    }
+    return n > 0 && memmem(text, n, "lazarr", 6) != NULL;
 }
 
 static enum lzr_code add_folder(struct found *all, const char *folder, struct lzr_err *err)
@@ -225,15 +276,21 @@ static enum lzr_code add_folder(struct found *all, const char *folder, struct lz
     if (n < 0) {
         return lzr_err_sys(err, "%s: cannot read the folder", folder);
     }
-    if (n == 0) {
+    char own[4096];
+    int len = snprintf(own, sizeof own, "%s/__init__.py", folder);
+    bool has_own = len > 0 && (size_t)len < sizeof own && speaks_of_lazarr(own);
+    if (n == 0 && !has_own) {
         code = lzr_err_set(err, LZR_E_INVAL, "%s: no .py or .json file in this folder", folder);
+    }
+    if (has_own) {
+        code = add(all, own, (struct origin){.before = "found"}, NULL, err);
     }
     for (int i = 0; i < n; i++) {
         char path[4096];
         if (code == LZR_OK) {
-            int len = snprintf(path, sizeof path, "%s/%s", folder, names[i]->d_name);
+            len = snprintf(path, sizeof path, "%s/%s", folder, names[i]->d_name);
             code = len > 0 && (size_t)len < sizeof path
-                       ? add(all, path, (struct origin){"found", NULL}, err)
+                       ? add(all, path, (struct origin){.before = "found"}, NULL, err)
                        : lzr_err_set(err, LZR_E_LIMIT, "%s: the path is too long", folder);
         }
         free(names[i]); /* scandir's own allocations */
@@ -253,15 +310,44 @@ static const char *split(const char *given, char *file, size_t n)
     return len > 0 && (size_t)len < n ? at + 2 : NULL;
 }
 
+/* A given path, or "NAME=STORE" where there is no such file, of which *given becomes the STORE. The
+ * name, in room, or NULL: none was given. */
+static enum lzr_code take_name(const char **given, char *room, const char **name,
+                               struct lzr_err *err)
+{
+    struct stat st;
+    const char *equals = strchr(*given, '=');
+    *name = NULL;
+    if (equals == NULL || equals == *given || stat(*given, &st) == 0 ||
+        memchr(*given, '/', (size_t)(equals - *given)) != NULL) {
+        return LZR_OK;
+    }
+    if (!lzr_store_name_ok(*given, (size_t)(equals - *given))) {
+        return lzr_err_set(err, LZR_E_INVAL,
+                           "%s: a store's name may hold only A-Z, a-z, 0-9, '.', '_' and '-' "
+                           "and begin with neither '.' nor '~'",
+                           *given);
+    }
+    (void)snprintf(room, LZR_MAX_NAME + 1, "%.*s", (int)(equals - *given), *given);
+    *name = room;
+    *given = equals + 1;
+    return LZR_OK;
+}
+
 static enum lzr_code add_given(struct found *all, const char *given, struct lzr_err *err)
 {
-    char file[4096], name[LZR_MAX_NAME + 1];
-    const char *inner = "";
+    char file[4096], last[LZR_MAX_NAME + 1], room[LZR_MAX_NAME + 1];
+    const char *inner = "", *name;
     struct stat st;
+    enum lzr_code code = take_name(&given, room, &name, err);
     const char *path = given;
+    if (code != LZR_OK) {
+        return code;
+    }
     if (is_url(given)) {
         inner = split(given, file, sizeof file);
-        return add_data(all, inner != NULL ? file : given, inner != NULL ? inner : "", err);
+        return inner != NULL ? add_data(all, file, inner, name, err)
+                             : add_data(all, given, "", name, err);
     }
     if (stat(given, &st) != 0) {
         int missing = errno;
@@ -272,28 +358,70 @@ static enum lzr_code add_given(struct found *all, const char *given, struct lzr_
             return lzr_err_sys(err, "%s: cannot open the store", given);
         }
     }
-    bool data = last_name(path, name, sizeof name) && data_stem_length(name) > 0;
+    bool data = last_name(path, last, sizeof last) && data_stem_length(last) > 0;
     if (S_ISDIR(st.st_mode) && !data) {
         data = is_container(path);
     }
     if (data) {
-        return add_data(all, path, inner, err);
+        return add_data(all, path, inner, name, err);
     }
     if (path != given) {
         return lzr_err_set(err, LZR_E_INVAL, "%s: '::' is for data files, and %s is none", given,
                            path);
     }
-    return S_ISDIR(st.st_mode) ? add_folder(all, path, err)
-                               : add(all, path, (struct origin){NULL, NULL}, err);
+    if (!S_ISDIR(st.st_mode)) {
+        return add(all, path, (struct origin){0}, name, err);
+    }
+    return name == NULL
+               ? add_folder(all, path, err)
+               : lzr_err_set(err, LZR_E_INVAL,
+                             "%s=%s: a name is for one store, and this is a folder of them", name,
+                             path);
 }
 
-enum lzr_code lzr_stores_find(const char *const *paths, size_t n, struct lzr_named_store **out,
+/* "pkg.store" or "NAME=pkg.store" of -m. The worker finds the file, as Python would; here it is
+ * only guessed, for what is said of it. */
+static enum lzr_code add_module(struct found *all, const char *given, struct lzr_err *err)
+{
+    char room[LZR_MAX_NAME + 1], path[4096], tail[1024];
+    const char *name;
+    enum lzr_code code = take_name(&given, room, &name, err);
+    if (code != LZR_OK) {
+        return code;
+    }
+    const char *dot = strrchr(given, '.');
+    int n = snprintf(tail, sizeof tail, "%s", given);
+    if (n <= 0 || (size_t)n >= sizeof tail || given[strspn(given, ".")] == '\0' ||
+        strchr(given, '/') != NULL) {
+        return lzr_err_set(err, LZR_E_INVAL,
+                           "-m %s: expected a module's name, such as package.store", given);
+    }
+    for (char *c = tail; *c != '\0'; c++) {
+        *c = (char)(*c == '.' ? '/' : *c);
+    }
+    (void)snprintf(path, sizeof path, "%s/__init__.py", tail);
+    if (access(path, F_OK) != 0) {
+        (void)snprintf(path, sizeof path, "%s.py", tail);
+    }
+    if (name == NULL) {
+        const char *last = dot != NULL ? dot + 1 : given;
+        lzr_store_name_make(last, strlen(last), room);
+        name = room;
+    }
+    return append(all, path, (struct origin){.before = "module", .module = given}, name,
+                  strlen(name), err);
+}
+
+enum lzr_code lzr_stores_find(const struct lzr_driver_options *o, struct lzr_named_store **out,
                               size_t *nout, struct lzr_err *err)
 {
     struct found all = {0};
     enum lzr_code code = LZR_OK;
-    for (size_t i = 0; i < n && code == LZR_OK; i++) {
-        code = add_given(&all, paths[i], err);
+    for (size_t i = 0; i < o->nstores && code == LZR_OK; i++) {
+        code = add_given(&all, o->stores[i], err);
+    }
+    for (size_t i = 0; i < o->nmodules && code == LZR_OK; i++) {
+        code = add_module(&all, o->modules[i], err);
     }
     if (code == LZR_OK && all.n == 0) {
         code = lzr_err_set(err, LZR_E_INVAL, "no store given");
@@ -301,6 +429,13 @@ enum lzr_code lzr_stores_find(const char *const *paths, size_t n, struct lzr_nam
     if (code != LZR_OK) {
         lzr_stores_free(all.items, all.n);
         return code;
+    }
+    for (size_t i = 0; i < all.n; i++) {
+        if (all.items[i].made) {
+            lzr_log(o->log, LZR_LOG_INFO,
+                    "%s: the store is called '%s'; NAME=STORE gives another name",
+                    all.items[i].path, all.items[i].name);
+        }
     }
     *out = all.items;
     *nout = all.n;

@@ -37,12 +37,27 @@ int lzr_watch_process(struct lzr_driver *d, struct lzr_worker *w)
     struct epoll_event says = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = w};
     /* Its messages last: until they are read it isn't READY, and can be given up without a trace.
      */
-    if (w->pidfd < 0 || epoll_ctl(d->supervisor_epoll, EPOLL_CTL_ADD, w->pidfd, &p) != 0 ||
+    if (w->process.fd < 0 ||
+        epoll_ctl(d->supervisor_epoll, EPOLL_CTL_ADD, w->process.fd, &p) != 0 ||
         epoll_ctl(d->supervisor_epoll, EPOLL_CTL_ADD, w->output_fd, &o) != 0 ||
         epoll_ctl(d->codec_epoll, EPOLL_CTL_ADD, w->channel->fd, &says) != 0) {
         return -1;
     }
     return 0;
+}
+
+/* A worker of another version says so at each start, the server once for all (code.h). */
+static bool said_already(struct lzr_driver *d, const struct lzr_worker *w, const char *text,
+                         size_t n)
+{
+    static const char line[] = "lazarr-worker: " LZR_VERSIONS_DIFFER;
+    if (n < sizeof line || memcmp(text, line, sizeof line - 1) != 0) {
+        return false;
+    }
+    pthread_mutex_lock(&d->mu);
+    bool known = w->refused;
+    pthread_mutex_unlock(&d->mu);
+    return known;
 }
 
 /* The block that a worker computes, as a line of the log has it; "" if there is none. */
@@ -71,7 +86,9 @@ static void read_output(struct lzr_driver *d, struct lzr_worker *w, bool last)
             }
             break;
         }
-        lzr_output_add(&w->output, chunk, (size_t)n);
+        if (!said_already(d, w, chunk, (size_t)n)) {
+            lzr_output_add(&w->output, chunk, (size_t)n);
+        }
     }
     describe_running(d, w, running, sizeof running);
     lzr_output_settle(&w->output, running, last);
@@ -119,11 +136,11 @@ static void bury_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_job 
 /* Waits for a process that has ended, and ends all that it started. False: it hasn't ended. */
 static bool end_family(struct lzr_driver *d, const struct lzr_worker *w, siginfo_t *si)
 {
-    if (waitid(P_PIDFD, (id_t)w->pidfd, si, WEXITED | WNOHANG | WNOWAIT) != 0 || si->si_pid == 0) {
+    if (!lzr_process_ended(&w->process, si)) {
         return false;
     }
     (void)kill(-w->pid, SIGKILL); /* before it is waited for: its number is still its group's */
-    (void)waitid(P_PIDFD, (id_t)w->pidfd, si, WEXITED | WNOHANG);
+    (void)lzr_process_reap(&w->process, si);
     lzr_orphans_seek(&d->orphans, w->mark, w->pid, lzr_now_us());
     return true;
 }
@@ -172,6 +189,9 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     } else if (d->opened && !d->closing && !starting && w->killed == LZR_KILLED_NOT &&
                w->retire == NULL) {
         lzr_log(d->log, LZR_LOG_WARN, "worker %u ended while idle: %s", w->number, how);
+    }
+    if (starting && si.si_code == CLD_EXITED && si.si_status == LZR_EXIT_VERSIONS) {
+        lzr_worker_outdated(d, w, "the worker program was replaced by one of another version");
     }
     if (starting) {
         w->failed_starts++;
@@ -272,16 +292,19 @@ void lzr_check_holds(struct lzr_driver *d, uint64_t now)
 }
 
 /* A process that can't be watched (no descriptor left) is ended here and tried again later. */
-static void give_up(struct lzr_driver *d, struct lzr_worker *w)
+static void give_up(struct lzr_driver *d, struct lzr_worker *w, int sys)
 {
-    lzr_log(d->log, LZR_LOG_ERROR, "worker %u can't be watched and is killed", w->number);
+    struct lzr_err why;
+    errno = sys;
+    lzr_err_sys(&why, "a worker's process can't be watched");
+    lzr_log(d->log, LZR_LOG_ERROR, "worker %u is killed: %s", w->number, why.msg);
     (void)kill(-w->pid, SIGKILL); /* it leads a group */
     while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR) {
     }
     pthread_mutex_lock(&w->read_mu);
     pthread_mutex_lock(&d->mu);
     lzr_worker_reset(w);
-    w->load_error = lzr_strdup("a worker's process can't be watched"); /* ends opening */
+    w->load_error = lzr_strdup(why.msg); /* ends opening */
     w->failed_starts++;
     w->restart_us = lzr_now_us() + 1000000;
     pthread_cond_broadcast(&d->started);
@@ -323,7 +346,7 @@ static void tick(struct lzr_driver *d)
         if (start) {
             lzr_worker_start(d, w);
             if (w->pid > 0 && lzr_watch_process(d, w) != 0) {
-                give_up(d, w);
+                give_up(d, w, errno);
             }
         }
     }

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -17,12 +16,9 @@
 #define FULL_US 10000000 /* what an idle worker may take to read its messages */
 #define DUMP_US 200000   /* what a worker may take to write its stacks before it is killed */
 
-/* By its pidfd: the number may be another process's once the supervisor has waited for it. */
 static void signal_worker(const struct lzr_worker *w, int sig)
 {
-    if (w->pidfd >= 0) {
-        (void)syscall(SYS_pidfd_send_signal, w->pidfd, sig, NULL, 0);
-    }
+    (void)lzr_process_signal(&w->process, sig); /* one that is gone needn't know */
 }
 
 static uint64_t began_us(const struct lzr_job *j)

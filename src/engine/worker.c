@@ -8,13 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/nothing.h"
 #include "base/spawn.h"
 #include "engine/config.h"
 #include "engine/engine.h"
@@ -23,7 +24,8 @@ extern char **environ;
 
 void lzr_worker_init(struct lzr_worker *w, unsigned number)
 {
-    *w = (struct lzr_worker){.number = number, .pid = -1, .pidfd = -1, .output_fd = -1};
+    *w = (struct lzr_worker){
+        .number = number, .pid = -1, .process = LZR_PROCESS_NONE, .output_fd = -1};
     LZR_ZERO(pthread_mutex_init(&w->read_mu, NULL));
     lzr_output_init(&w->output, number);
 }
@@ -60,13 +62,11 @@ void lzr_worker_reset(struct lzr_worker *w)
     }
     w->npinned = 0;
     lzr_channel_unref(&w->channel);
-    if (w->pidfd >= 0) {
-        close(w->pidfd);
-    }
+    lzr_process_leave(&w->process);
     if (w->output_fd >= 0) {
         close(w->output_fd);
     }
-    w->pidfd = w->output_fd = -1;
+    w->output_fd = -1;
     w->pid = -1;
     w->state = LZR_WORKER_DOWN;
     w->killed = LZR_KILLED_NOT;
@@ -101,9 +101,7 @@ void lzr_worker_note_done(const struct lzr_driver *d, struct lzr_worker *w,
 void lzr_worker_kill(struct lzr_driver *d, struct lzr_worker *w)
 {
     if (w->pid > 0) {
-        /* By its pidfd: the number may be another process's once the supervisor has waited for it.
-         */
-        if (w->pidfd < 0 || syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0) != 0) {
+        if (!lzr_process_signal(&w->process, SIGKILL)) {
             lzr_log(d->log, LZR_LOG_DEBUG, "worker %u is gone already", w->number);
         }
         w->state = LZR_WORKER_ENDING;
@@ -289,21 +287,29 @@ static int lead_group(posix_spawnattr_t *attr)
 
 /* fork + exec with the socket as descriptor 3, the pipe as stdout and stderr, nothing else open. */
 static int spawn(const struct lzr_driver *d, const char *mark, int socket_fd, int output_fd,
-                 pid_t *pid)
+                 int input_fd, pid_t *pid)
 {
     posix_spawn_file_actions_t fa;
     posix_spawnattr_t attr;
     const char *old = getenv("LD_LIBRARY_PATH");
-    const char *args[10];
+    const char *args[14];
+    char nofile[24];
     size_t n = 0;
     args[n++] = d->pyenv.worker;
     args[n++] = "--program";
     args[n++] = d->pyenv.program;
     args[n++] = "--package";
     args[n++] = d->pyenv.package;
+    args[n++] = "--version";
+    args[n++] = LZR_VERSION;
     if (d->pyenv.ld_library_path[0] != '\0') {
         args[n++] = "--restore-ld-library-path";
         args[n++] = old != NULL ? old : "";
+    }
+    if (d->nofile > 0) {
+        (void)snprintf(nofile, sizeof nofile, "%llu", (unsigned long long)d->nofile);
+        args[n++] = "--nofile";
+        args[n++] = nofile;
     }
     args[n] = NULL;
     char **env = make_environment(d, mark);
@@ -315,7 +321,7 @@ static int spawn(const struct lzr_driver *d, const char *mark, int socket_fd, in
     int rc = posix_spawn_file_actions_adddup2(&fa, output_fd, 1) |
              posix_spawn_file_actions_adddup2(&fa, output_fd, 2) |
              posix_spawn_file_actions_adddup2(&fa, socket_fd, LZR_WORKER_FD) |
-             posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0) |
+             posix_spawn_file_actions_adddup2(&fa, input_fd, 0) |
              posix_spawn_file_actions_addclosefrom_np(&fa, LZR_WORKER_FD + 1) |
              lzr_spawn_clean(&attr) | lead_group(&attr);
     if (rc == 0) {
@@ -365,7 +371,12 @@ bool lzr_send_more(struct lzr_driver *d, struct lzr_worker *w, uint64_t at)
     }
     enum lzr_code code = send_config(d, w->channel, w->loader, at, &w->configured, &err);
     send_facts(d, w);
-    return code == LZR_OK || code == LZR_E_WORKER;
+    if (code != LZR_OK && code != LZR_E_WORKER) {
+        (void)snprintf(w->killed_why, sizeof w->killed_why,
+                       "it could not be told of its stores: %.200s", err.msg);
+        return false;
+    }
+    return true;
 }
 
 void lzr_send_facts(struct lzr_driver *d)
@@ -373,6 +384,33 @@ void lzr_send_facts(struct lzr_driver *d)
     for (unsigned i = 0; i < d->nworkers; i++) {
         send_facts(d, &d->workers[i]);
     }
+}
+
+/* Starts the process and watches it: its pid, or -1. */
+static pid_t start_process(const struct lzr_driver *d, const char *mark, int socket_fd,
+                           int output_fd, struct lzr_process *process, struct lzr_err *err)
+{
+    pid_t pid = -1;
+    int input_fd = lzr_nothing_open(false);
+    if (input_fd < 0) {
+        lzr_err_sys(err, "cannot open /dev/null, nor make a pipe in its place");
+        return -1;
+    }
+    int rc = spawn(d, mark, socket_fd, output_fd, input_fd, &pid);
+    close(input_fd);
+    if (rc != 0) {
+        errno = rc;
+        lzr_err_sys(err, "cannot start '%s'", d->pyenv.worker);
+        return -1;
+    }
+    if (!lzr_process_watch(process, pid)) {
+        lzr_err_sys(err, "a worker's process can't be watched");
+        (void)kill(-pid, SIGKILL); /* it leads a group */
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+        }
+        return -1;
+    }
+    return pid;
 }
 
 static void start_failed(struct lzr_driver *d, struct lzr_worker *w, const char *text)
@@ -401,6 +439,7 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
     struct lzr_err err = {.code = LZR_OK};
     int theirs = -1, output[2] = {-1, -1};
     pid_t pid = -1;
+    struct lzr_process process = LZR_PROCESS_NONE;
     release_manifests(d, w);
     pthread_mutex_lock(&d->mu);
     bool loader = w->number == 0 && d->handover.facts_fd < 0;
@@ -413,11 +452,7 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
         lzr_err_sys(&err, "cannot make a pipe");
     } else {
         lzr_orphans_mark(w->mark, d->nonce, w->number, lzr_now_us());
-        int rc = spawn(d, w->mark, theirs, output[1], &pid);
-        if (rc != 0) {
-            errno = rc;
-            lzr_err_sys(&err, "cannot start '%s'", d->pyenv.worker);
-        }
+        pid = start_process(d, w->mark, theirs, output[1], &process, &err);
         close(output[1]);
     }
     close(theirs);
@@ -435,7 +470,7 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
     (void)fcntl(output[0], F_SETFL, O_NONBLOCK);
     pthread_mutex_lock(&d->mu);
     w->pid = pid;
-    w->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    w->process = process;
     w->output_fd = output[0];
     w->channel = c;
     w->state = LZR_WORKER_STARTING;

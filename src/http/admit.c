@@ -256,6 +256,15 @@ static void names_of(const struct lzr_http_req *r, struct name out[2])
     }
 }
 
+/* What asks whether the server lives (/healthz) or can compute (/readyz): kubelets and balancers
+ * come by whatever name or address, with no token, and learn nothing else. */
+static bool is_probe(const struct lzr_http_req *r)
+{
+    size_t n = strcspn(r->path, "?");
+    return (n == 8 && memcmp(r->path, "/healthz", n) == 0) ||
+           (n == 7 && memcmp(r->path, "/readyz", n) == 0);
+}
+
 /* False: *out is the refusal. */
 static bool admit_host(struct lzr_http_req *r, enum MHD_Result *out)
 {
@@ -269,7 +278,7 @@ static bool admit_host(struct lzr_http_req *r, enum MHD_Result *out)
             *out = lzr_respond_text(r, 400, "the Host makes no sense\n");
             return false;
         }
-        if (!lzr_access_host(&r->server->access, names[i].text, names[i].n)) {
+        if (!is_probe(r) && !lzr_access_host(&r->server->access, names[i].text, names[i].n)) {
             *out = refuse_host(r, names[i].text, names[i].n);
             return false;
         }
@@ -328,7 +337,7 @@ bool lzr_admit(struct lzr_http_req *r, enum MHD_Result *out)
         return false;
     }
     r->trusted = r->trusted || lzr_access_bearer(a, lzr_header(r, "Authorization"));
-    if (a->token != NULL && !r->trusted && strcmp(r->path, "/healthz") != 0) {
+    if (a->token != NULL && !r->trusted && !is_probe(r)) {
         *out = refuse_token(r);
         return false;
     }

@@ -38,6 +38,17 @@ static void set_port(struct sockaddr_storage *a, uint16_t port)
     }
 }
 
+/* Two programs may bind one address as long as neither listens, so that one which has the port
+ * could lose it while it loads. To listen for a moment tells whether somebody else has it; not to
+ * allow that it is shared, from then on, keeps it. (A port that the system picked would be let go
+ * by that, and nobody was told of it.) */
+static bool claim(int fd)
+{
+    int zero = 0;
+    return listen(fd, 1) == 0 && shutdown(fd, SHUT_RD) == 0 &&
+           setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &zero, sizeof zero) == 0;
+}
+
 /* -1: errno says why. several: this is one of several addresses, of which each has its own socket.
  */
 static int bind_one(const struct addrinfo *a, uint16_t port, bool several)
@@ -47,13 +58,16 @@ static int bind_one(const struct addrinfo *a, uint16_t port, bool several)
     if (fd < 0) {
         return -1;
     }
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (port != 0) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    }
     if (several && a->ai_family == AF_INET6) {
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
     }
     memcpy(&at, a->ai_addr, a->ai_addrlen);
     set_port(&at, port);
-    if (bind(fd, (const struct sockaddr *)&at, a->ai_addrlen) != 0) {
+    if (bind(fd, (const struct sockaddr *)&at, a->ai_addrlen) != 0 ||
+        (port != 0 && !claim(fd))) {
         int e = errno;
         close(fd);
         errno = e;
@@ -149,9 +163,73 @@ enum lzr_code lzr_doors_open(struct lzr_doors *d, const char *host, uint16_t por
     return LZR_OK;
 }
 
+static int option(int fd, int which)
+{
+    int value = -1;
+    socklen_t n = sizeof value;
+    return getsockopt(fd, SOL_SOCKET, which, &value, &n) == 0 ? value : -1;
+}
+
+static enum lzr_code take_given(struct lzr_doors *d, int fd, struct lzr_err *err)
+{
+    struct sockaddr_storage at = {0};
+    socklen_t n = sizeof at;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0) {
+        return lzr_err_sys(err, "LISTEN_FDS: descriptor %d isn't open", fd);
+    }
+    d->fds[d->n++] = fd;
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    int family = getsockname(fd, (struct sockaddr *)&at, &n) == 0 ? at.ss_family : -1;
+    if ((family != AF_INET && family != AF_INET6) || option(fd, SO_TYPE) != SOCK_STREAM ||
+        option(fd, SO_ACCEPTCONN) != 1) {
+        return lzr_err_set(err, LZR_E_INVAL,
+                           "LISTEN_FDS: descriptor %d is no TCP socket that listens (in a .socket "
+                           "unit: ListenStream=ADDRESS:PORT, Accept=no)",
+                           fd);
+    }
+    if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+        return lzr_err_sys(err, "LISTEN_FDS: descriptor %d", fd);
+    }
+    d->loopback = d->loopback && lzr_is_loopback((struct sockaddr *)&at);
+    d->any = d->any || is_any((struct sockaddr *)&at);
+    if (d->name[0] == '\0') {
+        (void)getnameinfo((struct sockaddr *)&at, n, d->name, sizeof d->name, NULL, 0,
+                          NI_NUMERICHOST);
+    }
+    return LZR_OK;
+}
+
+enum lzr_code lzr_doors_given(struct lzr_doors *d, const int *fds, size_t n, struct lzr_err *err)
+{
+    enum lzr_code code = LZR_OK;
+    *d = (struct lzr_doors){.stop = {-1, -1}, .given = true, .loopback = true};
+    if (n > LZR_DOORS_MAX) {
+        code = lzr_err_set(err, LZR_E_LIMIT, "LISTEN_FDS: %zu sockets; at most %d can be taken", n,
+                           LZR_DOORS_MAX);
+    }
+    for (size_t i = 0; i < n && code == LZR_OK; i++) {
+        code = take_given(d, fds[i], err);
+    }
+    if (code != LZR_OK) {
+        close_all(d);
+        return code;
+    }
+    d->port = port_of(d->fds[0]);
+    return LZR_OK;
+}
+
+int lzr_doors_first(const struct lzr_doors *d)
+{
+    return d->given ? -1 : d->fds[0];
+}
+
 enum lzr_code lzr_doors_listen(struct lzr_doors *d, const char *host, struct lzr_err *err)
 {
-    for (size_t i = 0; i < d->n; i++) {
+    int one = 1;
+    for (size_t i = 0; i < d->n && !d->given; i++) {
+        /* What is left of its connections must not keep a successor from the port. */
+        (void)setsockopt(d->fds[i], SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
         if (listen(d->fds[i], 1024) != 0) { /* the port may have been taken since it was bound */
             return lzr_err_sys(err, "cannot listen on %s port %u", host, d->port);
         }
@@ -177,20 +255,21 @@ static void *doors_main(void *arg)
 {
     const struct lzr_doors *d = arg;
     const struct timespec pause = {.tv_nsec = 50000000};
-    struct pollfd p[LZR_DOORS_MAX];
-    for (size_t i = 0; i < d->n; i++) { /* the pipe in the place of the library's own */
-        p[i] = (struct pollfd){.fd = i == 0 ? d->stop[0] : d->fds[i], .events = POLLIN};
+    struct pollfd p[LZR_DOORS_MAX + 1] = {{.fd = d->stop[0], .events = POLLIN}};
+    nfds_t n = 1;
+    for (size_t i = d->given ? 0 : 1; i < d->n; i++) { /* not the library's own */
+        p[n++] = (struct pollfd){.fd = d->fds[i], .events = POLLIN};
     }
     for (;;) {
         bool ok = true;
-        if (poll(p, d->n, -1) < 0 && errno != EINTR) {
+        if (poll(p, n, -1) < 0 && errno != EINTR) {
             return NULL;
         }
         if (p[0].revents != 0) {
             return NULL;
         }
-        for (size_t i = 1; i < d->n; i++) {
-            ok = (p[i].revents == 0 || take_in(d, d->fds[i])) && ok;
+        for (nfds_t i = 1; i < n; i++) {
+            ok = (p[i].revents == 0 || take_in(d, p[i].fd)) && ok;
         }
         if (!ok) {
             (void)nanosleep(&pause, NULL); /* no descriptors: others have to leave first */
@@ -201,11 +280,16 @@ static void *doors_main(void *arg)
 enum lzr_code lzr_doors_attend(struct lzr_doors *d, struct MHD_Daemon *daemon, struct lzr_err *err)
 {
     d->daemon = daemon;
-    if (d->n < 2) {
+    if (d->n < 2 && !d->given) {
         return LZR_OK;
     }
-    if (pipe2(d->stop, O_CLOEXEC) != 0 || pthread_create(&d->thread, NULL, doors_main, d) != 0) {
-        return lzr_err_set(err, LZR_E_SYS, "the HTTP server can't start");
+    if (pipe2(d->stop, O_CLOEXEC) != 0) {
+        return lzr_err_sys(err, "the HTTP server can't start: cannot make a pipe");
+    }
+    int rc = pthread_create(&d->thread, NULL, doors_main, d);
+    if (rc != 0) {
+        errno = rc;
+        return lzr_err_sys(err, "the HTTP server can't start a thread");
     }
     d->attended = true;
     return LZR_OK;

@@ -23,6 +23,8 @@ struct lzr_editions {
     struct lzr_reload *wishes;   /* of those who wait for it */
     struct lzr_stats gone;       /* sums of editions that are closed */
     uint64_t ok, failed;
+    void (*reloads)(void *ctx, bool begins); /* or NULL */
+    void *reloads_ctx;
 };
 
 /* dst += src, counters only. */
@@ -131,6 +133,8 @@ static void complete(struct lzr_reload *list, const struct lzr_reload *outcome)
     }
 }
 
+#define WISHES_LOOKED 4096 /* of more, some may stand twice */
+
 /* The arrays that are wished for, borrowed; NULL: no memory. The caller's, lzr_free. */
 static const char **wished(const struct lzr_reload *list, size_t *n)
 {
@@ -141,7 +145,12 @@ static const char **wished(const struct lzr_reload *list, size_t *n)
     const char **names = lzr_calloc(*n > 0 ? *n : 1, sizeof *names);
     *n = 0;
     for (const struct lzr_reload *r = list; names != NULL && r != NULL; r = r->next) {
-        names[(*n)++] = r->array;
+        size_t i = *n < WISHES_LOOKED ? 0 : *n;
+        while (i < *n && strcmp(names[i], r->array) != 0) {
+            i++;
+        }
+        names[i] = r->array; /* each once, however often it is wished for */
+        *n += i == *n;
     }
     return names;
 }
@@ -262,6 +271,8 @@ static void serve_wishes(struct lzr_editions *all)
     struct lzr_reload *list = all->wishes;
     bool full = all->n >= LZR_EDITIONS_MAX;
     bool wanted = all->wanted && !all->stop, whole = all->whole;
+    void (*tell)(void *ctx, bool begins) = all->reloads;
+    void *ctx = all->reloads_ctx;
     all->wishes = NULL;
     all->wanted = all->whole = false;
     pthread_mutex_unlock(&all->mu);
@@ -273,7 +284,13 @@ static void serve_wishes(struct lzr_editions *all)
                                    "try again later");
         lzr_log(all->log, LZR_LOG_ERROR, "no reload: %s", outcome.err.msg);
     } else {
+        if (tell != NULL) {
+            tell(ctx, true);
+        }
         reload(all, list, whole, &outcome);
+        if (tell != NULL) {
+            tell(ctx, false);
+        }
     }
     pthread_mutex_lock(&all->mu);
     all->ok += outcome.code == LZR_OK;
@@ -281,6 +298,15 @@ static void serve_wishes(struct lzr_editions *all)
     pthread_mutex_unlock(&all->mu);
     complete(list, &outcome);
     lzr_free(outcome.traceback);
+}
+
+void lzr_editions_tell(struct lzr_editions *all, void (*reloads)(void *ctx, bool begins),
+                       void *ctx)
+{
+    pthread_mutex_lock(&all->mu);
+    all->reloads = reloads;
+    all->reloads_ctx = ctx;
+    pthread_mutex_unlock(&all->mu);
 }
 
 static void *edition_main(void *arg)

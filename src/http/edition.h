@@ -65,6 +65,9 @@ struct lzr_reload_counts {
  * more, borrowed; NULL: never. */
 enum lzr_code lzr_editions_new(struct lzr_driver **first, const struct lzr_driver_options *again,
                                struct lzr_editions **out, struct lzr_err *err);
+/* Whom to tell of reloads, as in struct lzr_server_options. Before the first one. */
+void lzr_editions_tell(struct lzr_editions *all, void (*reloads)(void *ctx, bool begins),
+                       void *ctx);
 /* From now on every request that waits ends with E_CANCELLED, and a reload under way is given up.
  */
 void lzr_editions_drain(struct lzr_editions *all);

@@ -11,6 +11,10 @@ bool lzr_serve_page(struct lzr_http_req *r, const struct lzr_target *t, enum MHD
         *out = lzr_serve_view(r, t);
     } else if (strcmp(t->key, "healthz") == 0) {
         *out = lzr_respond_text(r, 200, "ok\n");
+    } else if (strcmp(t->key, "readyz") == 0) {
+        *out = lzr_driver_ready(r->edition->driver)
+                   ? lzr_respond_text(r, 200, "ready\n")
+                   : lzr_respond_text(r, 503, "no worker can compute now\n");
     } else if (strcmp(t->key, "metrics") == 0) {
         *out = lzr_serve_metrics(r);
     } else if (strcmp(t->key, "api/stats") == 0) {

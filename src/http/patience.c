@@ -1,5 +1,6 @@
 #include "http/patience.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,11 +190,13 @@ enum lzr_code lzr_patience_new(struct lzr_patience **out, struct lzr_err *err)
     LZR_ZERO(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
     LZR_ZERO(pthread_cond_init(&p->cond, &attr));
     LZR_ZERO(pthread_condattr_destroy(&attr));
-    if (pthread_create(&p->thread, NULL, patience_main, p) != 0) {
+    int rc = pthread_create(&p->thread, NULL, patience_main, p);
+    if (rc != 0) {
         LZR_ZERO(pthread_cond_destroy(&p->cond));
         LZR_ZERO(pthread_mutex_destroy(&p->mu));
         lzr_free(p);
-        return lzr_err_set(err, LZR_E_SYS, "cannot start a thread");
+        errno = rc;
+        return lzr_err_sys(err, "cannot start a thread");
     }
     *out = p;
     return LZR_OK;

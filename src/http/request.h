@@ -42,9 +42,13 @@ struct lzr_server {
     struct lzr_once crowded;       /* addresses, likewise */
     struct lzr_once unread;        /* likewise, that held too much */
     struct lzr_once strange_heads;
+    atomic_bool starting; /* the library, which has said nothing yet */
+    char why[256];        /* what it said then */
     uint16_t port;
     bool loopback; /* bound to a loopback address only: tracebacks may be shown to local peers */
     atomic_bool stopping;
+    atomic_bool leaving; /* every answer is the last of its connection */
+    _Atomic uint64_t answered_us; /* ... when it ended */
     _Atomic uint64_t suspended, connections, active; /* active: requests whose
                                                       * headers came before it was to stop,
                                                       * not yet completed */
@@ -79,7 +83,9 @@ struct lzr_http_req {
     bool head;
     bool refused;      /* before a handler saw it: it has its answer (badhead.h) */
     bool counted;      /* in the server's "active" */
-    char method[16];   /* for the log, cut to fit */
+    bool head_seen;    /* ... by a handler: its headers can be looked up */
+    char method[16];   /* for the log, cut to fit; so is the next */
+    char protocol[16];
     _Atomic int state; /* enum lzr_req_state */
     struct lzr_chunk chunk;
     enum lzr_face face; /* that the chunk was asked for in */
@@ -118,7 +124,8 @@ struct lzr_answer {
 enum MHD_Result lzr_respond(struct lzr_http_req *r, struct lzr_answer *a);
 /* What an answer says to browsers and caches of who may read it (cors.h), whatever its status. */
 void lzr_respond_origin(const struct lzr_http_req *r, struct MHD_Response *resp, bool preflight);
-/* Gives an answer to the library, which it takes over. */
+/* Gives an answer to the library, which it takes over; where the server is leaving, or the head was
+ * taken over, it says that its connection ends with it. */
 enum MHD_Result lzr_respond_queue(struct lzr_http_req *r, unsigned status,
                                   struct MHD_Response *resp);
 /* A short text, copied. */

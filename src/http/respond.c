@@ -208,7 +208,8 @@ static struct lzr_answer busy(void)
 enum MHD_Result lzr_respond_queue(struct lzr_http_req *r, unsigned status,
                                   struct MHD_Response *resp)
 {
-    if (r->own != NULL && r->own->close) { /* the library doesn't know */
+    const bool close = r->own != NULL && r->own->close; /* the library doesn't know */
+    if (close || atomic_load_explicit(&r->server->leaving, memory_order_relaxed)) {
         add(resp, "Connection", "close");
     }
     enum MHD_Result ok = MHD_queue_response(r->conn, status, resp);

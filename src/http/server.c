@@ -13,9 +13,9 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "http/access_log.h"
 #include "http/badhead.h"
 #include "http/headroom.h"
-#include "http/mask.h"
 #include "http/request.h"
 #include "http/unloaded.h"
 
@@ -80,17 +80,6 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *conn, char *text)
     return strlen(text);
 }
 
-static void log_access(const struct lzr_http_req *r)
-{
-    char target[1024]; /* without the token */
-    /* What fails is asked for again and again, by viewers that know no other way. */
-    const struct lzr_log_how how = {.client = true, .same = r->status >= 500 ? r->status : 0};
-    lzr_target_mask(r->raw, r->nraw, r->server->access.token, target, sizeof target);
-    lzr_log_as(r->server->o.log, LZR_LOG_INFO, how, "%s %s %u %llu %.3f ms%s", r->method, target,
-               r->status, (unsigned long long)r->sent, (double)(lzr_now_us() - r->begun_us) / 1e3,
-               r->hit ? " hit" : "");
-}
-
 /* Numeric; false: none that can be written. */
 static bool name_of(const struct sockaddr *peer, char *name, size_t n)
 {
@@ -140,7 +129,7 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
     }
     atomic_fetch_add_explicit(&s->bytes, r->sent, memory_order_relaxed);
     if (s->o.access_log && r->status != 0) {
-        log_access(r);
+        lzr_access_log(r);
     }
     /* A result that came when the client had left is given back here. */
     lzr_blob_unref(&r->wish.result.blob);
@@ -157,6 +146,9 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
     lzr_free(r->raw);
     lzr_free(r);
     if (counted) {
+        if (atomic_load_explicit(&s->leaving, memory_order_relaxed)) {
+            atomic_store_explicit(&s->answered_us, lzr_now_us(), memory_order_relaxed);
+        }
         atomic_fetch_sub_explicit(&s->active, 1, memory_order_relaxed);
     }
 }
@@ -294,7 +286,9 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn, const char
             atomic_fetch_add(&r->server->active, 1);
         }
         r->head = strcmp(method, "HEAD") == 0;
+        r->head_seen = true;
         (void)snprintf(r->method, sizeof r->method, "%s", method);
+        (void)snprintf(r->protocol, sizeof r->protocol, "%s", version);
         /* An answer queued in this first call would close the connection. */
         return lzr_refuse_early(r, method, url, version, &out) ? out : MHD_YES;
     case LZR_REQ_SEEN:
@@ -332,6 +326,9 @@ static void log_mhd(void *cls, const char *fmt, va_list ap)
     va_end(again);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     text[strcspn(text, "\n")] = '\0';
+    if (atomic_exchange(&s->starting, false)) { /* it may not */
+        (void)snprintf(s->why, sizeof s->why, "%.255s", text);
+    }
     lzr_log_as(s->o.log, LZR_LOG_DEBUG, (struct lzr_log_how){.client = true}, "http: %s", text);
 }
 
@@ -403,9 +400,13 @@ enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_serv
         return lzr_err_set(err, LZR_E_NOMEM, "no memory to start");
     }
     s->o = *o;
-    if (lzr_doors_open(&s->doors, o->host, o->port, err) != LZR_OK) {
+    if ((o->ngiven > 0 ? lzr_doors_given(&s->doors, o->given, o->ngiven, err)
+                       : lzr_doors_open(&s->doors, o->host, o->port, err)) != LZR_OK) {
         lzr_free(s);
         return LZR_E_SYS;
+    }
+    if (o->ngiven > 0) {
+        s->o.host = s->doors.name;
     }
     s->port = s->doors.port;
     s->loopback = s->doors.loopback;
@@ -433,14 +434,17 @@ enum lzr_code lzr_server_new(const struct lzr_server_options *o, struct lzr_serv
 
 static struct MHD_Daemon *start_daemon(struct lzr_server *s)
 {
+    int first = lzr_doors_first(&s->doors);
+    unsigned alone = first < 0 ? MHD_USE_NO_LISTEN_SOCKET : 0;
     /* MHD_OPTION_EXTERNAL_LOGGER must come first. Not strict: what that adds is checked in admit.c,
      * while the library's own refusal of a request without a Host sends its head twice. Nor with
      * the library's timeout for what is idle: patience.h has one for every step that is a client's,
      * as long as the options say, and doesn't count time in which the process was stopped. */
     return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC |
-                                MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+                                MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | alone,
                             0, NULL, NULL, handle, s, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, s,
-                            MHD_OPTION_LISTEN_SOCKET, s->doors.fds[0], MHD_OPTION_THREAD_POOL_SIZE,
+                            first < 0 ? MHD_OPTION_CONNECTION_TIMEOUT : MHD_OPTION_LISTEN_SOCKET,
+                            first < 0 ? 0 : first, MHD_OPTION_THREAD_POOL_SIZE,
                             s->o.threads < 2 ? 2u : s->o.threads, MHD_OPTION_CONNECTION_LIMIT,
                             connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, 0u,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LZR_CONNECTION_POOL,
@@ -456,12 +460,16 @@ enum lzr_code lzr_server_start(struct lzr_server *s, struct lzr_driver **d,
     if (lzr_editions_new(d, again, &s->editions, err) != LZR_OK) {
         return LZR_E_SYS;
     }
+    lzr_editions_tell(s->editions, s->o.reloads, s->o.reloads_ctx);
     if (lzr_doors_listen(&s->doors, s->o.host, err) != LZR_OK) {
         return LZR_E_SYS;
     }
+    atomic_store(&s->starting, true);
     s->daemon = start_daemon(s);
+    bool said = !atomic_exchange(&s->starting, false);
     if (s->daemon == NULL) {
-        return lzr_err_set(err, LZR_E_SYS, "the HTTP server can't start");
+        return lzr_err_set(err, LZR_E_SYS, "the HTTP server can't start%s%s",
+                           said ? ": " : "", said ? s->why : "");
     }
     return lzr_doors_attend(&s->doors, s->daemon, err);
 }
@@ -469,6 +477,19 @@ enum lzr_code lzr_server_start(struct lzr_server *s, struct lzr_driver **d,
 uint16_t lzr_server_port(const struct lzr_server *s)
 {
     return s->port;
+}
+
+const char *lzr_server_host(const struct lzr_server *s)
+{
+    return s->o.host;
+}
+
+bool lzr_server_alive(struct lzr_server *s)
+{
+    struct lzr_edition *e = lzr_edition_take(s->editions);
+    (void)lzr_driver_ready(e->driver);
+    lzr_edition_drop(&e);
+    return true;
 }
 
 void lzr_server_reload(struct lzr_server *s)
@@ -483,11 +504,38 @@ static void end_connections(struct lzr_server *s)
 {
     uint64_t until = lzr_now_us() + LZR_END_US;
     const struct timespec pause = {.tv_nsec = 2000000};
-    (void)shutdown(s->doors.fds[0], SHUT_RD); /* the system refuses connections */
+    if (!s->doors.given) {
+        (void)shutdown(s->doors.fds[0], SHUT_RD); /* the system refuses connections */
+    }
     do {
         lzr_patience_end_all(s->patience);
         (void)nanosleep(&pause, NULL);
     } while (atomic_load(&s->connections) > 0 && lzr_now_us() < until);
+}
+
+/* Whether somebody who was taken in may want more. Who was last isn't counted at once. */
+static bool wants_more(struct lzr_server *s, uint64_t now, uint64_t began)
+{
+    return now < began + LZR_LEAVE_LEAST_US ||
+           (atomic_load(&s->connections) > 0 &&
+            (atomic_load(&s->active) > 0 ||
+             now < atomic_load(&s->answered_us) + LZR_LEAVE_IDLE_US));
+}
+
+/* Sockets that a service manager has given go on to whoever is started next: what waits there is
+ * theirs, nothing is refused. What was taken in is answered as ever, and told to come again by
+ * another connection; one that has asked for nothing since may do so for a moment. */
+static void leave_to_successor(struct lzr_server *s)
+{
+    const struct timespec pause = {.tv_nsec = 5000000};
+    uint64_t began = lzr_now_us(), now = began, until = now + LZR_LEAVE_US;
+    atomic_store(&s->answered_us, now);
+    atomic_store(&s->leaving, true);
+    lzr_doors_leave(&s->doors);
+    while (now < until && wants_more(s, now, began)) {
+        (void)nanosleep(&pause, NULL);
+        now = lzr_now_us();
+    }
 }
 
 /* New requests get 503; waiting ones are ended; what is being sent goes on. Stopping the library
@@ -499,6 +547,9 @@ static void stop_daemon(struct lzr_server *s)
 {
     uint64_t until = lzr_now_us() + LZR_STOP_US;
     const struct timespec pause = {.tv_nsec = 5000000};
+    if (s->doors.given) {
+        leave_to_successor(s);
+    }
     atomic_store(&s->stopping, true);
     lzr_headroom_stop(s);
     lzr_editions_drain(s->editions);

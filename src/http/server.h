@@ -24,6 +24,9 @@ struct lzr_server;
 struct lzr_server_options {
     const char *host;           /* a name or an address */
     uint16_t port;              /* 0: any free one */
+    const int *given;           /* sockets that listen already, in the place of these; borrowed
+                                 * for new, which takes them over */
+    size_t ngiven;
     unsigned threads;           /* that answer; at least 2 */
     const char *const *origins; /* --allow-origin; borrowed for the server's life */
     size_t norigins;
@@ -43,6 +46,10 @@ struct lzr_server_options {
     bool client_connections_set; /* if not: half of all, and of loopback and proxies any number */
     uint64_t send_us; /* an answer must be read by then; more for long ones (patience.h) */
     bool access_log;
+    /* Called when a reload begins and when it is over, on the thread that does it; NULL: nobody
+     * wants to know. */
+    void (*reloads)(void *ctx, bool begins);
+    void *reloads_ctx; /* borrowed */
     const struct lzr_log *log; /* borrowed */
 };
 
@@ -58,6 +65,11 @@ struct lzr_server_options {
 #define LZR_FIRST_BYTE_RETRIERS_US (UINT64_C(25) * 1000000)
 /* What stopping may take: answers that are being sent have so long. */
 #define LZR_STOP_US (UINT64_C(10) * 1000000)
+/* Of it, where a successor has the sockets: what was taken in is served for so long, each answer
+ * the last of its connection; or until nobody has asked for anything for so long. */
+#define LZR_LEAVE_US (UINT64_C(7) * 1000000)
+#define LZR_LEAVE_IDLE_US (UINT64_C(1) * 1000000)
+#define LZR_LEAVE_LEAST_US UINT64_C(200000)
 /* ... and whoever is there without an answer so long. */
 #define LZR_END_US (UINT64_C(2) * 1000000)
 /* A query of more parameters ends its connection. */
@@ -83,6 +95,10 @@ bool lzr_server_is_loopback(const struct lzr_server *s);
 const char *lzr_server_token(const struct lzr_server *s);
 /* The host of its URLs: --host, or the machine's name where that is all of its addresses. */
 const char *lzr_server_name(const struct lzr_server *s);
+/* What it is bound to: --host, or the address of a socket that was given. */
+const char *lzr_server_host(const struct lzr_server *s);
+/* Returns, if nobody holds a lock for ever that answers need: for watchdogs. After start. */
+bool lzr_server_alive(struct lzr_server *s);
 /* Returns at once; the outcome is logged and counted. Only between start and free. */
 void lzr_server_reload(struct lzr_server *s);
 /* NULL is fine. */

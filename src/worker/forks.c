@@ -87,7 +87,8 @@ static bool maps(int pid, uint64_t inode)
     bool found = false;
     while (!found && getline(&line, &room, f) > 0) {
         unsigned long long at = 0;
-        found = strstr(line, "memfd:") != NULL &&
+        /* A memfd, or the file in its place, has no name any more. */
+        found = strstr(line, "(deleted)") != NULL &&
                 sscanf(line, "%*s %*s %*s %*s %llu", &at) == 1 && at == inode;
     }
     free(line);

@@ -2,8 +2,9 @@
 
 #include <fcntl.h>
 #include <link.h>
-#include <sys/mman.h>
 #include <unistd.h>
+
+#include "base/memory_file.h"
 
 static const char facts_name[] = "lazarr.facts";
 
@@ -36,8 +37,13 @@ static PyObject *make_memfd(PyObject *self, PyObject *unused)
 {
     (void)self;
     (void)unused;
-    int fd = memfd_create("lazarr-sources", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    return fd >= 0 ? PyLong_FromLong(fd) : PyErr_SetFromErrno(PyExc_OSError);
+    struct lzr_err err;
+    int fd = lzr_memory_file("lazarr-sources", &err);
+    if (fd < 0) {
+        PyErr_SetString(PyExc_OSError, err.msg);
+        return NULL;
+    }
+    return PyLong_FromLong(fd);
 }
 
 static PyMethodDef make_memfd_def = {"make_memfd", make_memfd, METH_NOARGS, NULL};
@@ -111,7 +117,7 @@ PyObject *lzr_call_load(const struct lzr_interp *in, struct lzr_wire_packet *p, 
 static int send_memfd(int socket_fd, uint32_t type, int fd, uint64_t bytes)
 {
     struct lzr_msg m = {.type = type, .bytes = bytes};
-    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0) {
+    if (!lzr_memory_seal(fd, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)) {
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
     }

@@ -205,13 +205,31 @@ static PyObject *attribute(const char *module, const char *name)
     return a;
 }
 
-static bool import_lazarr(struct lzr_interp *in, const char *package)
+/* The package may have been upgraded underneath a server that runs. False: line, or a Python error.
+ */
+static bool is_ours(struct lzr_interp *in, const char *package, char *line, size_t nline)
+{
+    char text[64];
+    PyObject *version = attribute("lazarr", "__version__");
+    if (version == NULL) {
+        return false;
+    }
+    copy_object(text, sizeof text, version);
+    Py_DECREF(version);
+    in->versions = strcmp(text, LZR_VERSION) != 0;
+    (void)snprintf(line, nline, "the server is lazarr %s, the package in '%s' %s", LZR_VERSION,
+                   package, text);
+    return !in->versions;
+}
+
+static bool import_lazarr(struct lzr_interp *in, const char *package, char *line, size_t nline)
 {
     PyObject *path = PySys_GetObject("path"); /* borrowed */
     PyObject *dir = PyUnicode_DecodeFSDefault(package);
     bool ok = path != NULL && dir != NULL && PyList_Insert(path, 0, dir) == 0;
     Py_XDECREF(dir);
-    return ok && (in->describe = attribute("lazarr._host", "describe_exception")) != NULL &&
+    return ok && is_ours(in, package, line, nline) &&
+           (in->describe = attribute("lazarr._host", "describe_exception")) != NULL &&
            (in->compute = attribute("lazarr._host", "compute")) != NULL &&
            (in->flush = attribute("lazarr._host", "flush")) != NULL &&
            (in->dtype = attribute("lazarr._host", "dtype")) != NULL &&
@@ -246,7 +264,10 @@ bool lzr_interp_start(struct lzr_interp *in, const char *program, const char *pa
         !import_numpy(program, line, nline)) {
         return false;
     }
-    if (!import_lazarr(in, package) || !print_lines()) {
+    if (!import_lazarr(in, package, line, nline) || !print_lines()) {
+        if (in->versions) {
+            return false;
+        }
         lzr_interp_error(in, line, nline, trace, ntrace);
         return false;
     }

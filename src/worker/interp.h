@@ -16,6 +16,7 @@ struct lzr_interp {
     PyObject *gc_collect;
     PyObject *label; /* of lazarr._output: who has printed, in words */
     PyObject *leave; /* of lazarr._leave */
+    bool versions;   /* it can't start as the package is of another version */
 };
 
 /* Starts CPython as `program` would and imports NumPy and lazarr from `package`. False: line holds

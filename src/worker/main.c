@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "worker/cast.h"
+#include "worker/complain.h"
 #include "worker/forks.h"
 #include "worker/settle.h"
 #include "worker/handover.h"
@@ -45,11 +46,6 @@ struct worker {
     char line[MAX_LINE], trace[MAX_TEXT];
     struct lzr_wire_packet packet;
 };
-
-static void complain(const char *what)
-{
-    (void)fprintf(stderr, "lazarr-worker: %s\n", what);
-}
 
 /* A message of two texts, line and traceback, cut to fit. */
 static bool send_texts(struct worker *w, struct lzr_msg *m)
@@ -224,7 +220,9 @@ static bool accept_job(struct worker *w, const struct lzr_wire_packet *p)
         !lzr_extent_bytes(m->rank, m->extent, (uint64_t)PyDataType_ELSIZE((PyArray_Descr *)descr),
                           &bytes) ||
         bytes != m->bytes || (w->inputs = lzr_inputs_of(&w->in, p, s)) == NULL) {
-        PyErr_Clear();
+        if (PyErr_Occurred() != NULL) {
+            PyErr_Print(); /* into the log: why the worker ends */
+        }
         Py_XDECREF(descr);
         return false;
     }
@@ -370,6 +368,7 @@ static enum next load(struct worker *w)
     PyObject *list = text != NULL ? read_config(text, n, &sensible) : NULL;
     free(text);
     if (!sensible) {
+        lzr_complain("the configuration came only in part, or there is no memory for it");
         return BROKEN;
     }
     PyObject *manifests = list != NULL ? lzr_call_load(&w->in, &w->packet, list, flags) : NULL;
@@ -404,6 +403,7 @@ static enum next add_slot(struct worker *w)
     struct lzr_wslot *s =
         p->fd >= 0 ? lzr_wslot_new(p->msg.slot, p->fd, p->msg.bytes, p->msg.total, w->fd) : NULL;
     if (s == NULL) {
+        lzr_complain_sys("the memory of a slot can't be mapped");
         return BROKEN;
     }
     s->next = w->slots;
@@ -475,22 +475,8 @@ static void collect_pins(struct worker *w)
     }
 }
 
-/* A message that the server should never have sent: named, with what it said. */
-static void complain_of(const struct lzr_msg *m)
-{
-    static const char *const names[] = {[LZR_MSG_CONFIG] = "configuration",
-                                        [LZR_MSG_SLOT] = "slot",
-                                        [LZR_MSG_DROP_SLOT] = "drop of a slot",
-                                        [LZR_MSG_JOB] = "job"};
-    const char *name = m->type < sizeof names / sizeof names[0] ? names[m->type] : NULL;
-    (void)fprintf(stderr,
-                  "lazarr-worker: a %s that makes no sense (type %u, store %u, array %u, slot %u, "
-                  "%llu bytes)\n",
-                  name != NULL ? name : "message", m->type, m->store, m->array, m->slot,
-                  (unsigned long long)m->bytes);
-}
-
-/* Until the server goes, says so (0), or says something that makes no sense (1). */
+/* Until the server goes, says so (0), or says something that makes no sense (1, or
+ * LZR_EXIT_VERSIONS). */
 static int serve(struct worker *w)
 {
     for (;;) {
@@ -500,12 +486,16 @@ static int serve(struct worker *w)
         got = lzr_wire_receive(w->fd, &w->packet);
         Py_END_ALLOW_THREADS;
         enum next next = got > 0 ? handle(w) : END;
+        if (got == -2) {
+            lzr_complain_of_version(w->packet.msg.version);
+            return LZR_EXIT_VERSIONS;
+        }
         if (got < 0) {
-            complain("a message that isn't one");
+            lzr_complain("a message that isn't one");
             return 1;
         }
         if (next == BROKEN) {
-            complain_of(&w->packet.msg);
+            lzr_complain_of(&w->packet.msg);
             return 1;
         }
         if (next == END) {
@@ -531,8 +521,10 @@ int main(int argc, char **argv)
                                             {"package", required_argument, NULL, 'k'},
                                             {"restore-ld-library-path", required_argument, NULL,
                                              'l'},
+                                            {"version", required_argument, NULL, 'v'},
+                                            {"nofile", required_argument, NULL, 'n'},
                                             {NULL, 0, NULL, 0}};
-    const char *program = "/usr/bin/python3", *package = NULL;
+    const char *program = "/usr/bin/python3", *package = NULL, *version = LZR_VERSION;
     int c;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (c == 'p') {
@@ -543,10 +535,14 @@ int main(int argc, char **argv)
             /* It was for this process's libpython; user code's own processes shouldn't see it. */
             (void)(*optarg != '\0' ? setenv("LD_LIBRARY_PATH", optarg, 1)
                                    : unsetenv("LD_LIBRARY_PATH"));
+        } else if (c == 'v') {
+            version = optarg;
+        } else if (c == 'n') {
+            lzr_settle_descriptors(strtoull(optarg, NULL, 10));
         }
     }
     if (package == NULL || fcntl(LZR_WORKER_FD, F_GETFD) < 0) {
-        complain("is started by lazarr, not by hand");
+        lzr_complain("is started by lazarr, not by hand");
         return 2;
     }
     lzr_settle();
@@ -554,14 +550,24 @@ int main(int argc, char **argv)
     (void)lzr_forks_install(); /* without memory for it nothing else would go on either */
     struct worker *w = calloc(1, sizeof *w);
     if (w == NULL) {
+        lzr_complain("no memory to start");
         return 1;
     }
     w->fd = LZR_WORKER_FD;
     w->printed = printed;
-    if (!lzr_interp_start(&w->in, program, package, w->line, sizeof w->line, w->trace,
-                          sizeof w->trace)) {
-        struct lzr_msg m = {.type = LZR_MSG_LOAD_FAILED};
-        (void)send_texts(w, &m);
+    struct lzr_msg failed = {.type = LZR_MSG_LOAD_FAILED};
+    if (strcmp(version, LZR_VERSION) != 0) {
+        failed.flags = LZR_LOAD_VERSIONS;
+        (void)snprintf(w->line, sizeof w->line, "the server is lazarr %s, its worker program %s",
+                       version, LZR_VERSION);
+    } else if (!lzr_interp_start(&w->in, program, package, w->line, sizeof w->line, w->trace,
+                                 sizeof w->trace)) {
+        failed.flags = w->in.versions ? LZR_LOAD_VERSIONS : 0;
+    } else {
+        failed.type = 0;
+    }
+    if (failed.type != 0) {
+        (void)send_texts(w, &failed);
         drop_pending(w);
         _exit(1);
     }

@@ -7,5 +7,7 @@
 
 /* Ends the process if the server is gone already. */
 void lzr_settle(void);
+/* The soft limit of descriptors that the server was started with; it has raised its own. */
+void lzr_settle_descriptors(unsigned long long most);
 
 #endif

@@ -1,5 +1,6 @@
 #include "worker/slots.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -32,12 +33,16 @@ struct lzr_wslot *lzr_wslot_new(uint32_t id, int fd, uint64_t capacity, uint64_t
         inputs = mmap(NULL, inputs_capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE,
                       fd, (off_t)before);
     }
+    int kept = errno;
     close(fd);
+    errno = kept;
     if (map == MAP_FAILED || inputs == MAP_FAILED) {
+        int why = sensible ? errno : s == NULL ? ENOMEM : EINVAL;
         if (map != MAP_FAILED) {
             munmap(map, before);
         }
         free(s);
+        errno = why;
         return NULL;
     }
     s->id = id;

@@ -79,7 +79,7 @@ int lzr_wire_receive(int socket_fd, struct lzr_wire_packet *p)
             close(p->fd);
             p->fd = -1;
         }
-        return -1;
+        return (size_t)n >= sizeof p->msg && p->msg.version != LZR_PROTOCOL_VERSION ? -2 : -1;
     }
     p->text[p->msg.len] = '\0';
     return 1;

@@ -18,7 +18,8 @@ struct lzr_wire_packet {
 bool lzr_wire_send(int socket_fd, struct lzr_msg *m, const char *text, size_t len);
 /* A message without text that a descriptor goes along with, which stays the caller's. */
 bool lzr_wire_send_fd(int socket_fd, struct lzr_msg *m, int fd);
-/* Waits for a message. 1: one came; 0: the server is gone; -1: it makes no sense. */
+/* Waits for a message. 1: one came; 0: the server is gone; -1: it makes no sense; -2: it is one of
+ * another LZR_PROTOCOL_VERSION, which is in p->msg.version. */
 int lzr_wire_receive(int socket_fd, struct lzr_wire_packet *p);
 /* The whole text of a CONFIG that has come, the rest of which is asked for and waited for; p is
  * used for that. n bytes and a NUL, to be freed by the caller. NULL: the server is gone, what it

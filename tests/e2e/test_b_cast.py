@@ -2,6 +2,7 @@
 import sys
 
 import numpy as np
+import pytest
 
 import lzr
 
@@ -12,16 +13,19 @@ HEAD = "import lazarr, numpy as np\n"
 ONE = """
 @lazarr.array("a{i}", shape={shape}, chunks={chunks}, dtype={dtype!r}, compressor=None)
 def a{i}(block):
-    return {result}
+    return R{i}
+R{i} = {result}
 """
 
 
-def test_cases(serve):
-    """Python and C agree on every case: the same values, the same words."""
+@pytest.mark.parametrize("end", ["", "np.seterr(all='raise')\n"], ids=["", "seterr"])
+def test_cases(serve, end):
+    """Python and C agree on every case: the same values, the same words, also in a store for which every
+    floating-point event raises: that is for what its functions compute, not for lazarr's cast."""
     served = [(i, c) for i, c in enumerate(CASES) if 0 not in c[1]]
     text = HEAD + "".join(
         ONE.format(i=i, shape=shape, chunks=tuple(max(n, 1) for n in shape), dtype=dtype, result=result)
-        for i, (dtype, shape, result, want) in served)
+        for i, (dtype, shape, result, want) in served) + end
     srv = serve(text, "--workers", "1")
     good = 0
     for i, (dtype, shape, result, want) in served:

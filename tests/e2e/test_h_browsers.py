@@ -117,9 +117,9 @@ def test_a_foreign_page_reads_nothing(srv, browser):
     assert got["read"] == {} and got["tried"] == len(KEYS) * 3 * 3 * 6 + 3
     # It did ask; and the page that it put into a frame never ran: its script asks for the live figures.
     srv.get("/end")
-    srv.wait_log("GET /end 404")
+    srv.wait_log('GET /end HTTP/1.1" 404')
     assert "no-cors-force-cache" in srv.log and f"{KEYS[0]}?default" in srv.log
-    assert "GET /api/stats 200" not in srv.log
+    assert 'GET /api/stats HTTP/1.1" 200' not in srv.log
 
 
 @pytest.mark.limit(180)

@@ -249,3 +249,36 @@ def test_under_load(serve, tmp_path):
             t.join()
     assert not wrong, wrong
     assert values(srv)[0]["of_both"] == 25
+
+
+def test_more_of_them_than_fit_one_message(serve, gate, tmp_path):
+    """Wishes that come while one is granted: hundreds of arrays with long names, some twice."""
+    n, name = 600, "long" * 20
+    with open(tmp_path / "s.py", "w") as f:
+        f.write(f"""
+import os, lazarr
+{gate.code}
+if os.path.exists({str(tmp_path / "slow")!r}):
+    gate("load")
+for i in range({n}):
+    lazarr.array(f"{name}{{i}}", shape=(4,), chunks=(4,), dtype="u1", compressor=None)(lambda block: 7)
+""")
+    srv = serve(tmp_path / "s.py", "--workers", "1", "--no-access-log")
+
+    def etag(i):
+        return srv.get(f"/zarr2/s.zarr/{name}{i}/0")["ETag"]
+    before = {i: etag(i) for i in (0, 1, n // 2, n - 2, n - 1)}
+    open(tmp_path / "slow", "w").close()
+    first = srv.begin("/api/reload", method="POST")
+    call = gate.next()
+    wishes = [srv.begin(f"/api/reload?array=s/{name}{i % n}", method="POST") for i in range(1, n + 50) if i != n - 1]
+    srv.wait_metric("http_suspended", len(wishes) + 1)
+    os.unlink(tmp_path / "slow")
+    call.go()
+    gate.close()
+    assert first.result().status == 200
+    for w in wishes:
+        r = w.result()
+        assert r.status == 200, r
+    assert all(etag(i) != tag for i, tag in before.items())
+    assert "killed" not in srv.log

@@ -3,6 +3,7 @@ import os
 import resource
 import signal
 import socket
+import struct
 import subprocess
 
 import pytest
@@ -175,3 +176,56 @@ def test_more_workers_than_cores_if_told(inherits):
     srv = inherits(lambda: os.sched_setaffinity(0, {core}), "--workers", "3")
     assert len(srv.worker_pids()) == 3
     assert srv.wait_log(r"^lazarr: 3 workers \(--workers\): this process may use 1 core ")
+
+
+@pytest.mark.parametrize("args, version, limit, line, budget", [
+    ((), 2, 600 << 20, r"--cache is 300 MiB: half of the 600 MiB", 300 << 20),
+    ((), 1, 1 << 30, r"--cache is 512 MiB: half of the 1024 MiB", 512 << 20),
+    ((), 2, 4 << 30, None, 1 << 30),
+    (("--cache", "500MiB"), 2, 600 << 20, r"--cache of 500 MiB is more than half of the 600 MiB", 500 << 20),
+    (("--cache", "200MiB"), 1, 600 << 20, None, 200 << 20)])
+def test_the_memory_of_its_control_group(inherits, tmp_path, args, version, limit, line, budget):
+    """Half of it at most, unless told; the limit is that of a group above its own."""
+    where = tmp_path / "cg"
+    (where / "pod/c").mkdir(parents=True)
+    (where / "pod" / ("memory.max" if version == 2 else "memory.limit_in_bytes")).write_text(f"{limit}\n")
+    (where / "pod/c" / ("memory.max" if version == 2 else "memory.limit_in_bytes")).write_text(
+        "max\n" if version == 2 else "9223372036854771712\n")
+    (tmp_path / "cgroup").write_text("0::/pod/c\n" if version == 2 else "3:memory:/pod/c\n0::/\n")
+    kind = "cgroup2 cgroup2 rw" if version == 2 else "cgroup cgroup rw,memory"
+    (tmp_path / "mountinfo").write_text(f"32 22 0:28 / {where} rw - {kind}\n")
+    lzr.need(subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0, "namespaces of mounts (root)")
+    script = 'mount -t tmpfs none /proc && mkdir /proc/self && cp "$0"/cgroup "$0"/mountinfo /proc/self && exec "$@"'
+    srv = inherits(lambda: None, "--workers", "1", *args, wrap=["unshare", "-m", "sh", "-c", script, tmp_path])
+    assert srv.metric("budget_limit_bytes") == budget
+    said = [text for text in srv.log.splitlines() if "control group allows" in text]
+    assert len(said) == (line is not None) and (line is None or line in said[0]), said
+
+
+def test_workers_go_before_the_server_when_memory_is_short(inherits):
+    """oom_score_adj: above the server's, whatever that is below 1000."""
+    for mine in (0, 300, 900, 950, 999):
+        def before():
+            with open("/proc/self/oom_score_adj", "w") as f:
+                f.write(str(mine))
+        srv = inherits(before, "--workers", "1")
+        score = int(open(f"/proc/{srv.worker_pids()[0]}/oom_score_adj").read())
+        assert int(open(f"/proc/{srv.process.pid}/oom_score_adj").read()) == mine < score <= 1000
+        assert mine > 0 or score == 500
+        srv.kill()
+
+
+@pytest.mark.parametrize("soft, hard", [(1024, 4096), (256, 4096), (4096, 4096), (5000, 5000)])
+def test_the_limit_of_descriptors_of_stores(inherits, tmp_path, soft, hard):
+    """The server raises its own; stores' code has what it was started with."""
+    (tmp_path / "s.py").write_text(STORE + """
+import resource, subprocess
+@lazarr.array("limit", shape=(3,), chunks=(3,), dtype="uint64", compressor=None)
+def limit(block):
+    child = subprocess.run(["sh", "-c", "ulimit -Sn"], stdout=subprocess.PIPE)
+    block.data[...] = [*resource.getrlimit(resource.RLIMIT_NOFILE), int(child.stdout)]
+""")
+    srv = inherits(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)), "--workers", "1")
+    assert struct.unpack("<3Q", srv.chunk("/zarr2/s.zarr/limit/0")) == (soft, hard, soft)
+    text = open(f"/proc/{srv.process.pid}/limits").read()
+    assert f"{hard}" in next(x for x in text.splitlines() if x.startswith("Max open files")).split()[3]

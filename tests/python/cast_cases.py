@@ -47,6 +47,15 @@ CASES = [
     ("float16", (2,), "np.array([1000, 2], 'i4')", "np.array([1000, 2])"),
     ("complex64", (1,), "np.array([1+1j], 'c16')", "np.array([1+1j])"),
     ("bool", (2,), "np.array([0, 1])", "np.array([0, 1])"),
+    # values that round to 0 or to a subnormal, signed zeros
+    ("float32", (4,), "np.full(4, 1e-50)", "np.full(4, 0.0)"),
+    ("float16", (4,), "np.full(4, 1e-9)", "np.full(4, 0.0)"),
+    ("float16", (2,), "np.array([6e-8, -1e-9], 'f4')", "np.array([6e-8, -0.0]).astype('f2')"),
+    ("float32", (2,), "1e-50", "np.full(2, 0.0)"),
+    ("float32", (2,), "np.array([1e-42, 5e-324])", "np.array([1e-42, 0]).astype('f4')"),
+    (">f4", (2,), "np.array([1e-42, 1e-50], '>f8')", "np.array([1e-42, 0]).astype('f4')"),
+    ("complex64", (2,), "np.array([1e-50 + 1e-42j, 1])", "np.array([1e-42j, 1]).astype('c8')"),
+    ("complex64", (2,), "np.array([1e-50, 1])", "np.array([0, 1])"),
     # values that don't
     ("uint8", (3,), "np.array([1, 300, 2])", "value 300 at [1] does not fit uint8"),
     ("uint8", (2, 2), "np.array([[1, 2], [-1, 2]])", "value -1 at [1, 0] does not fit uint8"),

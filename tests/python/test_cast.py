@@ -22,6 +22,21 @@ def test_result(dtype, shape, result, want):
         assert want in str(e.value)
 
 
+@pytest.mark.parametrize("dtype,shape,result,want", CASES)
+def test_whatever_seterr_says(dtype, shape, result, want):
+    """Values and errors are the same where every floating-point event raises."""
+    values = eval(result)
+    expected = np.broadcast_to(eval(want), shape).astype(dtype) if want.startswith("np.") else None
+    a = lazarr.array("a", shape=shape, chunks=tuple(max(n, 1) for n in shape), dtype=dtype)(lambda block: values)
+    with np.errstate(all="raise"):
+        if expected is None:
+            with pytest.raises(lazarr.CastError) as e:
+                a.compute((0,) * len(shape))
+            assert want in str(e.value)
+        else:
+            assert np.array_equal(a[...], expected, equal_nan=np.dtype(dtype).kind in "fc")
+
+
 @pytest.mark.parametrize("dtype,shape,result,want",
                          [c for c in CASES if c[2] != "None" and "shape" not in c[3]])
 def test_assignment(dtype, shape, result, want):

@@ -1,5 +1,6 @@
 """Arrays made of arrays, without a server: what is taken over, what is refused, what a block sees."""
 import functools
+import itertools
 import json
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import lazarr
 from lazarr import _array, _host, _levels, _local, _manifest
 
+NUMBERS = itertools.count()
 V = np.random.default_rng(5).integers(0, 250, (20, 31, 17)).astype("uint8")
 
 
@@ -17,8 +19,10 @@ def source(**more):
 
 
 def store(tmp_path, text, name="s"):
-    """The manifest of a store's file."""
-    path = tmp_path / f"{name}.py"
+    """The manifest of a store's file: another file each time, as one that has run doesn't run again."""
+    folder = tmp_path / f"n{next(NUMBERS)}"
+    folder.mkdir()
+    path = folder / f"{name}.py"
     path.write_text("import lazarr, numpy as np\n" + text)
     return json.loads(_host._load(name, str(path)))
 
@@ -406,15 +410,19 @@ def test_refused_at_the_end_of_the_file(tmp_path, text, reason):
     assert _host.describe_exception(e.value)[0] == f"s.py: {reason}"
 
 
-def test_an_array_of_another_store(tmp_path):
+def test_an_array_of_another_store(tmp_path, monkeypatch):
+    """Each store that imports it has it, whichever was the first; what isn't imported stays refused."""
+    monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "shared_arrays.py").write_text("""
 import lazarr
 a = lazarr.array("a", shape=9, chunks=3, dtype="u1")(lambda b: 1)
 """)
     text = ONE + 'import shared_arrays\nlazarr.array("b", inputs=[shared_arrays.a])(one)'
     assert [a["path"] for a in store(tmp_path, text, "first")["arrays"]] == ["a", "b"]
+    assert [a["path"] for a in store(tmp_path, text, "second")["arrays"]] == ["a", "b"]
+    text = ONE + 'import sys\nlazarr.array("b", inputs=[sys.modules["shared_arrays"].a])(one)'
     with pytest.raises(lazarr.StoreError, match='array "b": input "a" is not an array of this store'):
-        store(tmp_path, text, "second")  # the module was imported for the first
+        store(tmp_path, text, "third")
 
 
 def test_deep_chains(tmp_path):

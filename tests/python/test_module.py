@@ -41,8 +41,8 @@ def test_indexing_is_numpys(key):
     assert np.asarray(got).dtype == want.dtype
 
 
-@pytest.mark.parametrize("key", [np.s_[10], np.s_[-11], np.s_[0, 0, 0, 0], np.s_["x"], np.s_[[1, 2]],
-                                 np.s_[..., ...], np.s_[True], np.s_[None]])
+@pytest.mark.parametrize("key", [np.s_[10], np.s_[-11], np.s_[0, 0, 0, 0], np.s_["x"], np.s_[1.5],
+                                 np.s_[..., ...]])
 def test_other_indices_are_refused(key):
     a = lazarr.source("a", np.zeros((10, 3, 3)))
     with pytest.raises(IndexError):

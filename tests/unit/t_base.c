@@ -37,6 +37,29 @@ static void errors(void **state)
     char big[2000];
     memset(big, 'x', sizeof big - 1);
     big[sizeof big - 1] = '\0';
+    /* Of a path that is too long the middle goes, and the reason stays, whichever is first. */
+    char path[4096];
+    memset(path, 'p', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    for (int utf8 = 0; utf8 < 3; utf8++) {
+        for (size_t i = 100; utf8 > 0 && i + 2 < sizeof path; i += 2) {
+            memcpy(path + i + utf8 - 1, "\u00e9", 2);
+        }
+        lzr_err_set(&e, LZR_E_INVAL, "%s: it is no store", path);
+        assert_non_null(strstr(e.msg, "…"));
+        assert_string_equal(e.msg + strlen(e.msg) - 16, ": it is no store");
+        lzr_err_set(&e, LZR_E_INVAL, "no store: %s", path);
+        assert_memory_equal(e.msg, "no store: pp", 12);
+        errno = ENOENT;
+        lzr_err_sys(&e, "%s", path);
+        assert_non_null(strstr(e.msg, ": No such file or directory"));
+        lzr_err_set(&e, LZR_E_INVAL, "the reason");
+        lzr_err_prefix(&e, "%s", path);
+        assert_string_equal(e.msg + strlen(e.msg) - 12, ": the reason");
+        assert_true(strlen(e.msg) < sizeof e.msg);
+        const char *gap = strstr(e.msg, "…"); /* between characters */
+        assert_true((gap[-1] & 0xc0) != 0xc0 && (gap[3] & 0xc0) != 0x80);
+    }
     lzr_err_set(&e, LZR_E_INVAL, "%s", big);
     assert_int_equal(strlen(e.msg), sizeof e.msg - 1);
     assert_string_equal(lzr_code_text(LZR_E_TIMEOUT), "timed out");

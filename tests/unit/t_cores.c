@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/cores.h"
+#include "base/memory_limit.h"
 
 static char root[128];
 static int trees;
@@ -95,6 +96,50 @@ static void test_v2(void **state)
     v2("/../../other", "/");
     put("/sys/fs/cgroup/cpu.max", "300000 100000\n");
     quota(3);
+}
+
+/* Half a GiB somewhere above it counts as much as its own. */
+static void memory(uint64_t wanted)
+{
+    uint64_t got = lzr_memory_limit(root);
+    if (got != wanted) {
+        fail_msg("%s: a limit of %llu, wanted %llu", root, (unsigned long long)got,
+                 (unsigned long long)wanted);
+    }
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    v2("/kubepods/pod1/c", "/");
+    memory(0); /* no controller */
+    put("/sys/fs/cgroup/kubepods/pod1/c/memory.max", "max\n");
+    memory(0);
+    put("/sys/fs/cgroup/kubepods/memory.max", "8589934592\n");
+    memory(UINT64_C(8) << 30);
+    put("/sys/fs/cgroup/kubepods/pod1/memory.max", "536870912\n");
+    memory(UINT64_C(512) << 20);
+    put("/sys/fs/cgroup/kubepods/pod1/c/memory.max", "1073741824\n");
+    memory(UINT64_C(512) << 20);
+    put("/sys/fs/cgroup/kubepods/pod1/c/memory.max", "0\n"); /* nobody would run */
+    put("/sys/fs/cgroup/kubepods/pod1/memory.max", "nonsense\n");
+    memory(UINT64_C(8) << 30);
+    v2("/docker/0123", "/docker/0123");
+    put("/sys/fs/cgroup/memory.max", "268435456\n");
+    memory(UINT64_C(256) << 20);
+    /* Version 1, whose "no limit" is a number; another controller's limit is none of memory. */
+    new_tree();
+    put("/proc/self/cgroup", "4:cpu:/docker/01\n3:memory:/docker/01/x\n0::/\n");
+    put("/proc/self/mountinfo", "32 22 0:28 /docker/01 /cg/mem rw - cgroup cgroup rw,memory\n"
+                                "33 22 0:29 /docker/01 /cg/cpu rw - cgroup cgroup rw,cpu\n");
+    put("/cg/cpu/memory.limit_in_bytes", "1000\n");
+    memory(0);
+    put("/cg/mem/x/memory.limit_in_bytes", "9223372036854771712\n");
+    memory(0);
+    put("/cg/mem/memory.limit_in_bytes", "402653184\n");
+    memory(UINT64_C(384) << 20);
+    put("/cg/mem/x/memory.limit_in_bytes", "104857600\n");
+    memory(UINT64_C(100) << 20);
 }
 
 static void test_v1(void **state)
@@ -198,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_v2),
         cmocka_unit_test(test_v1),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_nothing_there),
         cmocka_unit_test(test_least),
     };

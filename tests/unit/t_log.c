@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/log_json.h"
 #include "base/log_line.h"
 #include "base/mem.h"
 #include "base/repeats.h"
@@ -399,10 +400,46 @@ static void test_summed_up(void **state)
     close_piped(&p);
 }
 
+/* Whatever the text is, an object is whole, one line, and no longer than a line may be. */
+static void objects(void **state)
+{
+    static const struct {
+        const char *text, *shown;
+        bool client;
+    } texts[] = {
+        {"plain", "plain", false},
+        {"a \"b\" \\ c\td\n", "a \\\"b\\\" \\\\ c\\td", false},
+        {"two\nlines\r", "two\\nlines\\r", false},
+        {"\x1b[31m\x7f", "\\\\x1b[31m\\\\x7f", false},
+        {"h\u00f6\xff\xc2\x9b", "h\u00f6\\\\xff\\\\xc2\\\\x9b", false},
+        {"h\u00f6", "h\\\\xc3\\\\xb6", true},
+        {"", "", false},
+    };
+    static char out[LZR_LOG_LINE + 1], wanted[512], many[2 * LZR_LOG_LINE];
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        size_t n = lzr_log_json(out, "T", "info", texts[i].text, strlen(texts[i].text),
+                                texts[i].client);
+        (void)snprintf(wanted, sizeof wanted, "%s%s\"}\n",
+                       "{\"time\":\"T\",\"level\":\"info\",\"message\":\"", texts[i].shown);
+        assert_int_equal(n, strlen(wanted));
+        assert_memory_equal(out, wanted, n);
+    }
+    for (int byte = 0; byte < 256; byte++) {
+        memset(many, byte, sizeof many);
+        size_t n = lzr_log_json(out, "T", "info", many, sizeof many, byte % 2 != 0);
+        assert_true(n <= LZR_LOG_LINE && n > 30);
+        assert_memory_equal(out + n - 3, "\"}\n", 3);
+        for (size_t i = 0; i < n - 1; i++) {
+            assert_true((unsigned char)out[i] >= 0x20 && (unsigned char)out[i] < 0x7f);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lines),
+        cmocka_unit_test(objects), cmocka_unit_test(test_lines),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_stuck),
         cmocka_unit_test(test_stuck_nonblocking),

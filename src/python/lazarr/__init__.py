@@ -12,7 +12,7 @@
 """
 from __future__ import annotations
 
-from ._array import Array, ArrayLevel, array, group
+from ._array import Array, ArrayLevel, array, clear, group
 from ._block import Block
 from ._codecs import Blosc, Gzip, Lz4, Zstd
 from ._errors import Cancelled, CastError, StoreError
@@ -22,4 +22,4 @@ from ._readers.opened import open_file as open
 
 __version__ = "0.1.0"
 __all__ = ["Array", "ArrayLevel", "Block", "Blosc", "Cancelled", "CastError", "Gzip", "Input", "Lz4",
-           "StoreError", "Zstd", "array", "group", "open", "source"]
+           "StoreError", "Zstd", "array", "clear", "group", "open", "source"]

@@ -1,98 +1,28 @@
 """Arrays and groups: what a store is made of."""
 from __future__ import annotations
 
-import itertools
-import math
+import functools
 import os
 import sys
+import threading
 import weakref
-from collections import OrderedDict
-from typing import Any, Callable, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Union, cast
 
 import numpy as np
 
-from . import _block, _cast, _check, _inputs, _levels, _local, _spec
+from . import _block, _cast, _check, _inputs, _levels, _local, _spec, _typed
 from ._block import Block
+from ._blocks import Blocks
+from ._codecs import Codec
 from ._errors import StoreError
+from ._indexed import Indexed
+from ._inputs import Placed
 from ._levels import Level
+from ._typed import ArrayParameters
+from ._registry import Registry, label
 
-LOCAL_CACHE_BYTES = 64 << 20  # of one array's `array[...]`
-
-
-def label(kind: str, name: Any) -> str:
-    """'array "edges"' for an error's one line, whatever the name is."""
-    text = name if isinstance(name, str) else repr(name)
-    shown = text if text.isprintable() else ascii(text)[1:-1]
-    return f'{kind} "{shown if len(shown) <= 80 else shown[:77] + "..."}"'
-
-
-def _above(path: str) -> "list[str]":
-    """The groups that a path lies in, the outermost first, the root not: "a/b/c" in "a", "a/b"."""
-    names = path.split("/")
-    return ["/".join(names[:k]) for k in range(1, len(names))]
-
-
-class Registry:
-    """What one store's file has defined so far."""
-
-    def __init__(self) -> None:
-        self.arrays: list["Array"] = []
-        self.by_path: dict[str, "Array"] = {}
-        self.groups: dict[str, dict] = {}
-        # A path that something lies in: the first array, and the first group, that was put there.
-        self._outer: dict[str, str] = {}
-        self._outer_of_groups: dict[str, str] = {}
-        self.pending: dict[object, str] = {}  # decorators that were made and not applied yet
-
-    def find(self, path: str) -> Optional["Array"]:
-        return self.by_path.get(path)
-
-    def finish(self) -> None:
-        """After the file ran: every input must be there, of this store, no array its own, and every
-        decorator applied."""
-        for what in self.pending.values():
-            raise StoreError(f"{what} was never given a function: put @ before it, or call what it "
-                             "returns with the function")
-        for a in self.arrays:
-            settle(a)
-            for p in a.inputs:
-                if self.find(p.array.path) is not p.array:
-                    raise StoreError(f'{label("array", a.path)}: input "{p.array.path}" is not an '
-                                     "array of this store")
-
-    def add(self, a: "Array") -> None:
-        if a.path in self.by_path:
-            raise StoreError(f'array "{a.path}": the path is already that of another array')
-        above = _above(a.path)
-        inner, outer = self._outer.get(a.path), a.path
-        for name in above:
-            if name in self.by_path:
-                inner, outer = a.path, name
-        if inner is not None:
-            raise StoreError(f'array "{inner}": its path lies inside the array "{outer}"')
-        group = a.path if a.path in self.groups else self._outer_of_groups.get(a.path)
-        if group is not None:
-            self._group_clash(group, a.path)
-        self.arrays.append(a)
-        self.by_path[a.path] = a
-        for name in above:
-            self._outer.setdefault(name, a.path)
-
-    def add_group(self, path: str, attributes: dict) -> None:
-        if path in self.groups:
-            raise StoreError(f'group "{path}": the path is already that of another group')
-        above = _above(path)
-        for name in [*above, path]:
-            if name in self.by_path:
-                self._group_clash(path, name)
-        self.groups[path] = attributes
-        for name in above:
-            self._outer_of_groups.setdefault(name, path)
-
-    @staticmethod
-    def _group_clash(group: str, array: str) -> None:
-        raise StoreError(f'group "{group}": its path is that of, or lies inside, the array '
-                         f'"{array}"')
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class _Current:
@@ -101,14 +31,32 @@ class _Current:
 
     def __init__(self) -> None:
         self.registry: Optional[Registry] = None
+        #: Which module defines what is defined now: None for the store's file itself (see _imports).
+        self.defines: Callable[[object], Optional[str]] = lambda what: None
         # Arrays made while there is none, by path, the latest: what paths as inputs mean there.
         self.loose: "weakref.WeakValueDictionary[str, Array]" = weakref.WeakValueDictionary()
+        self._lock = threading.Lock()
+        self._alive: "weakref.WeakSet[Array]" = weakref.WeakSet()
+
+    def made(self, a: "Array") -> None:
+        """An array is there, of whatever store."""
+        with self._lock:
+            self._alive.add(a)
+
+    def alive(self) -> "list[Array]":
+        """All arrays that somebody still has."""
+        with self._lock:
+            return list(self._alive)
 
     def add(self, a: "Array") -> None:
         if self.registry is not None:
-            self.registry.add(a)
+            self.registry.add(a, self.defines(a))
         else:
             self.loose[a.path] = a
+
+    def add_group(self, path: str, attributes: dict) -> None:
+        if self.registry is not None:
+            self.registry.add_group(path, attributes, self.defines((path, attributes)))
 
 
 CURRENT = _Current()
@@ -123,8 +71,9 @@ def _next_unsettled(a: "Array") -> Optional["Array"]:
                 raise StoreError(f'{label("array", a.path)}: inputs: there is no array '
                                  f'"{one.array}"' + (" in this store" if a._registry else ""))
             one.array = found
-        if not one.array._settled:
-            return one.array
+        b: Array = one.found
+        if not b._settled:
+            return b
     return None
 
 
@@ -176,96 +125,7 @@ def _try_settle(a: "Array") -> None:
     settle(a)
 
 
-class _Indexed:
-    """NumPy's basic indexing over something that has blocks."""
-
-    path: str
-    shape: tuple
-    chunks: tuple
-    dtype: np.dtype
-
-    def _block_at(self, pos: tuple) -> np.ndarray:
-        raise NotImplementedError
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def counts(self) -> tuple:
-        """Chunks along each axis."""
-        return tuple(-(-n // c) for n, c in zip(self.shape, self.chunks))
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("an array without axes has no length")
-        return self.shape[0]
-
-    def __getitem__(self, key: Any) -> Any:
-        ranges, drop = self._resolve(key)
-        out = np.empty([len(r) for r in ranges], self.dtype)
-        if out.size:
-            spans = [self._spans(r, c) for r, c in zip(ranges, self.chunks)]
-            for combo in itertools.product(*spans):
-                block = self._block_at(tuple(p for p, _, _ in combo))
-                out[tuple(o for _, _, o in combo)] = block[tuple(s for _, s, _ in combo)]
-        out = out[tuple(0 if d else slice(None) for d in drop)]
-        return out[()] if out.ndim == 0 else out
-
-    def _resolve(self, key: Any) -> tuple:
-        """Basic indexing to one range per axis, and which axes an integer drops."""
-        key = key if isinstance(key, tuple) else (key,)
-        if sum(k is Ellipsis for k in key) > 1:
-            raise IndexError("an index can only have a single ellipsis ('...')")
-        if Ellipsis in [k for k in key if k is Ellipsis]:
-            at = next(i for i, k in enumerate(key) if k is Ellipsis)
-            key = key[:at] + (slice(None),) * (self.ndim - len(key) + 1) + key[at + 1:]
-        if len(key) > self.ndim:
-            raise IndexError(f"too many indices: {self.path!r} has {self.ndim} axes")
-        key = key + (slice(None),) * (self.ndim - len(key))
-        ranges, drop = [], []
-        for axis, (k, n) in enumerate(zip(key, self.shape)):
-            if isinstance(k, slice):
-                ranges.append(range(*k.indices(n)))
-                drop.append(False)
-            elif isinstance(k, (int, np.integer)) and not isinstance(k, (bool, np.bool_)):
-                i = int(k) + (n if k < 0 else 0)
-                if not 0 <= i < n:
-                    raise IndexError(f"index {k} is out of bounds for axis {axis} with size {n}")
-                ranges.append(range(i, i + 1))
-                drop.append(True)
-            else:
-                raise IndexError("only integers, slices and '...' are valid indices, "
-                                 f"got {type(k).__name__}")
-        return ranges, drop
-
-    @staticmethod
-    def _spans(r: range, chunk: int) -> list:
-        """(chunk position, slice within the block, slice of the output) for each chunk touched."""
-        out, i = [], 0
-        while i < len(r):
-            pos = r[i] // chunk
-            if r.step > 0:
-                last = min(len(r), i + ((pos + 1) * chunk - 1 - r[i]) // r.step + 1)
-            else:
-                last = min(len(r), i + (r[i] - pos * chunk) // -r.step + 1)
-            lo, hi = r[i] - pos * chunk, r[last - 1] - pos * chunk
-            stop: Optional[int] = hi + (1 if r.step > 0 else -1)
-            out.append((pos, slice(lo, None if stop is not None and stop < 0 else stop, r.step),
-                        slice(i, last)))
-            i = last
-        return out
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        a = np.asarray(self[...])
-        return a if dtype is None else a.astype(dtype)
-
-
-class ArrayLevel(_Indexed):
+class ArrayLevel(Indexed):
     """One resolution level of an array: shape, chunks, scale, translation, factor and ``[...]``.
 
     >>> import lazarr, numpy as np
@@ -282,23 +142,27 @@ class ArrayLevel(_Indexed):
         """The block at a chunk grid position of this level."""
         return self.array.compute(chunk, self.level)
 
-    def bounds(self, pos: Sequence[int]) -> tuple:
+    def bounds(self, pos: Sequence[int]) -> tuple[Any, ...]:
         """Where a chunk's block begins and where it ends, cut to the array."""
         start = tuple(p * c for p, c in zip(pos, self.chunks))
         return start, tuple(min(s + c, n) for s, c, n in zip(start, self.chunks, self.shape))
 
-    def _block_at(self, pos: tuple) -> np.ndarray:
+    def _block_at(self, pos: tuple[Any, ...]) -> np.ndarray:
         return self.array._cached(self.level, pos)
+
+    def __dask_tokenize__(self) -> Any:
+        return (*self.array.__dask_tokenize__(), self.level)
 
     def __repr__(self) -> str:
         return f"<lazarr.ArrayLevel {self.path!r} shape={self.shape} chunks={self.chunks}>"
 
 
-class Array(_Indexed):
+class Array(Indexed):
     """An array that is computed block by block. Made by `lazarr.array` and `lazarr.source`.
 
-    ``a[...]`` computes what it needs here and now, without a server, with NumPy's basic indexing
-    (integers, slices with steps, ``...``); the values are those a server would send.
+    ``a[...]`` computes what it needs here and now, without a server, with NumPy's indexing; the values are
+    those a server would send. ``a + 1``, ``a.max()`` and ``np.asarray(a)`` compute all of it. ``a(...)`` calls
+    the function that was decorated, which is ``a.function``; signature, docstring and module are its own.
 
     path, shape, chunks, dtype, fill_value, dims, axes, units, scale, translation, kind, compressor,
     attributes: what was declared, in normal form.
@@ -312,31 +176,46 @@ class Array(_Indexed):
     """
 
     # Known once the inputs are: see __getattr__.
+    fill_given: bool
     fill_value: np.generic
-    dims: Optional[tuple]
-    axes: Optional[tuple]
-    units: Optional[tuple]
-    scale: tuple
-    translation: tuple
-    levels: "tuple[Level, ...]"
+    dims: Optional[tuple[str, ...]]
+    axes: Optional[tuple[str, ...]]
+    units: Optional[tuple[Optional[str], ...]]
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+    kind: str
+    separator: str
+    compressor: Optional[Codec]
+    n5_compressor: Optional[Codec]
+    precomputed_encoding: Optional[str]
+    channels: Optional[list[Any]]
+    labels_of: Optional[str]
+    attributes: dict[str, Any]
+    timeout: float
+    first_timeout: float
+    on_abandon: str
+    version: Optional[str]
+    depends: tuple[Any, ...]
+    deterministic: bool
+    levels: tuple[Level, ...]
     pyramid: Optional[str]
-    inputs: tuple
+    inputs: tuple[Placed, ...]
+    slots: Optional[int]
 
-    def __init__(self, function: Callable[..., Any], path: str, given: dict, *, inputs: Sequence[Any] = (),
+    def __init__(self, function: Callable[..., Any], path: str, given: dict[Any, Any], *, inputs: Sequence[Any] = (),
                  source: Any = None):
         self.function = function
         self.path = path
         self.source = source
         self.is_source = source is not None
-        self.__name__ = getattr(function, "__name__", path)
-        self.__doc__ = getattr(function, "__doc__", None) or type(self).__doc__
+        self._look_like(function if source is None else source.opener)
         self._given = given
         self._wanted = list(inputs)
         self._registry = CURRENT.registry
         self._settled = False
         self._missing: Optional[str] = None  # while an input isn't there yet: a path it waits for
-        self._blocks: "OrderedDict[tuple, np.ndarray]" = OrderedDict()
-        self._bytes = 0
+        self._blocks = Blocks()
+        self._identity: Optional[str] = None  # of its values, for dask
         try:
             _spec.check_names(given)
         except StoreError as e:
@@ -346,20 +225,36 @@ class Array(_Indexed):
             self._takes_inputs = _spec.takes(function, len(inputs))
         except StoreError as e:
             raise StoreError(f"{label('array', path)}: {e}") from None
+        CURRENT.made(self)
+
+    def _look_like(self, function: Optional[Callable[..., Any]]) -> None:
+        """Signature, docstring, name and module are the function's: for help, editors, doctest, pickle."""
+        self.__name__ = self.__qualname__ = self.path
+        if function is not None:
+            functools.update_wrapper(self, function, updated=())
+            self.__doc__ = getattr(function, "__doc__", None)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """By its name where it has one in its module, as functions are: for processes, dask and joblib."""
+        found: Any = sys.modules.get(self.__module__)
+        for name in self.__qualname__.split("."):
+            found = getattr(found, name, None)
+        return self.__qualname__ if found is self else super().__reduce_ex__(protocol)
 
     def _settle(self) -> None:
         try:
-            self.__dict__.update(_spec.normal_form(self._given, self._wanted, self.is_source))
+            vars(self).update(_spec.normal_form(self._given, self._wanted, self.is_source))
         except StoreError as e:
             raise StoreError(f"{label('array', self.path)}: {e}") from None
         self._settled = True
 
-    def __getattr__(self, name: str) -> Any:
-        # An input that is defined further down is looked for when something depends on it.
-        if name in _spec.SETTLED and not self.__dict__.get("_settled", True):
-            settle(self)
-            return self.__dict__[name]
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    if not TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Any:
+            # An input that is defined further down is looked for when something depends on it.
+            if name in _spec.SETTLED and not self.__dict__.get("_settled", True):
+                settle(self)
+                return self.__dict__[name]
+            return super().__getattr__(name)
 
     def level(self, k: int) -> ArrayLevel:
         """Resolution level k, 0 being the finest: an array-like with ``[...]``."""
@@ -374,8 +269,37 @@ class Array(_Indexed):
                 f"dtype={self.dtype}>")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The decorated function itself."""
-        return self.function(*args, **kwargs)
+        """The decorated function itself: what it returns for a block, or what a source's function opens."""
+        function = getattr(self, "__wrapped__", None)
+        if function is None:
+            raise TypeError(f"{label('array', self.path)} is a source without a function: its values are "
+                            f"{self._word}[...]")
+        return function(*args, **kwargs)
+
+    def clear(self) -> None:
+        """Forgets the blocks that ``a[...]`` has computed, and what a source's function has opened: what is
+        asked for next is computed with the globals and files of then. Blocks of arrays that are made of
+        this one stay; `lazarr.clear` forgets those of all. A server has nothing to do with it.
+
+        >>> import lazarr
+        >>> sigma = [1.0]
+        >>> @lazarr.array(shape=2, chunks=2, dtype="float32")
+        ... def a(block):
+        ...     return sigma[0]
+        >>> before = a[0]; sigma[0] = 2.0
+        >>> kept = a[0]; a.clear()
+        >>> float(before), float(kept), float(a[0])
+        (1.0, 1.0, 2.0)
+        """
+        if self.is_source:
+            self.source.forget()
+        self._blocks.clear()
+        self._identity = None
+
+    def __dask_tokenize__(self) -> Any:
+        if self._identity is None:
+            self._identity = os.urandom(16).hex()
+        return "lazarr", self.path, self._identity
 
     def compute(self, chunk: Sequence[int], level: int = 0) -> np.ndarray:
         """The block at a chunk grid position, cut to the array, as an ndarray of the declared dtype.
@@ -407,31 +331,29 @@ class Array(_Indexed):
             _cast.assign(out, result, start)
         return out
 
-    def _block_at(self, pos: tuple) -> np.ndarray:
+    def _block_at(self, pos: tuple[Any, ...]) -> np.ndarray:
         return self._cached(0, pos)
 
-    def holds(self, level: int, pos: tuple) -> bool:
+    def holds(self, level: int, pos: tuple[Any, ...]) -> bool:
         """Whether the local cache has a block."""
         return (level, pos) in self._blocks
 
-    def _cached(self, level: int, pos: tuple) -> np.ndarray:
-        if (level, pos) not in self._blocks:
-            for a, k, at in _local.in_order(self, level, pos):
-                got = a.compute(at, k)
-                if a is self and (k, at) == (level, pos):
-                    return self._keep(level, pos, got)
-                a._keep(k, at, got)
-        got = self._blocks.pop((level, pos))
-        self._blocks[level, pos] = got
-        return got
+    def _cached(self, level: int, pos: tuple[Any, ...]) -> np.ndarray:
+        got = self._blocks.get((level, pos))
+        if got is not None:
+            return got
+        for a, k, at in _local.in_order(self, level, pos):
+            made: np.ndarray = a._made(k, at)
+            if a is self and (k, at) == (level, pos):
+                return made
+        got = self._blocks.get((level, pos))  # another thread has made it meanwhile
+        return got if got is not None else self._made(level, pos)
 
-    def _keep(self, level: int, pos: tuple, got: np.ndarray) -> np.ndarray:
-        """Puts a block into the local cache; the least recently used ones leave it."""
-        if (level, pos) not in self._blocks:
-            self._bytes += got.nbytes
-        self._blocks[level, pos] = got
-        while self._bytes > LOCAL_CACHE_BYTES and len(self._blocks) > 1:
-            self._bytes -= self._blocks.popitem(last=False)[1].nbytes
+    def _made(self, level: int, pos: tuple[Any, ...]) -> np.ndarray:
+        """A block, computed now, and kept."""
+        age = self._blocks.age
+        got = self.compute(pos, level)
+        self._blocks.put((level, pos), got, age)
         return got
 
 
@@ -456,7 +378,16 @@ class Pending:
         return self._make(thing)
 
 
-def array(path: Union[str, Callable[..., Any], None] = None, **parameters: Any) -> Any:
+if TYPE_CHECKING:
+    class ArrayMaker(Array):
+        """What `array` and `source` return, as type checkers see it: a decorator that makes an Array of a
+        function, or, where the function or array-like was given with it, the Array. One type for both:
+        of overloads a checker doesn't say which parameter is wrong."""
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Array: ...
+
+
+def array(path: Union[str, Callable[..., Any], None] = None, **parameters: Unpack[ArrayParameters]) -> ArrayMaker:
     """Makes an array of a function that computes one block of it.
 
     The function gets a `Block` and returns the block's values (an ndarray of ``block.shape``, where
@@ -513,7 +444,7 @@ def array(path: Union[str, Callable[..., Any], None] = None, **parameters: Any) 
     """
     if callable(path) and not isinstance(path, str):
         # @lazarr.array without parentheses, or lazarr.array(f, shape=...) as a call.
-        return array(**parameters)(path)
+        return cast("ArrayMaker", array(**parameters)(path))
 
     def decorate(function: Callable[..., Any]) -> Array:
         name = path if path is not None else getattr(function, "__name__", None)
@@ -532,10 +463,14 @@ def array(path: Union[str, Callable[..., Any], None] = None, **parameters: Any) 
                   inputs=wanted)
         CURRENT.add(a)
         return a
-    return Pending("lazarr.array", decorate)
+    return cast("ArrayMaker", Pending("lazarr.array", decorate))
 
 
-def group(path: str, attributes: Optional[dict] = None) -> None:
+array.__signature__ = _typed.signature(  # type: ignore[attr-defined]
+    array, ArrayParameters, _spec.DEFAULTS)
+
+
+def group(path: str, attributes: Optional[dict[Any, Any]] = None) -> None:
     """Adds a group, or attributes to one that arrays make; "" is the store's root.
 
     >>> import lazarr
@@ -544,9 +479,29 @@ def group(path: str, attributes: Optional[dict] = None) -> None:
     try:
         checked = "" if path == "" else _check.path(path)
         checked_attributes = _check.attributes(attributes)
-        if CURRENT.registry is not None:
-            CURRENT.registry.add_group(checked, checked_attributes)
+        CURRENT.add_group(checked, checked_attributes)
     except StoreError as e:
         text = str(e)
         raise StoreError(text if text.startswith("group") else
                          f"{label('group', path)}: {text}") from None
+
+
+def clear() -> None:
+    """Forgets what all arrays' ``[...]`` have computed, and what sources' functions have opened: for a test
+    that changes a global of a store's module. `lazarr.testing` has a fixture of it. A server has nothing to
+    do with it.
+
+    >>> import lazarr
+    >>> half = [0.5]
+    >>> @lazarr.array(shape=2, chunks=2, dtype="float32")
+    ... def a(block):
+    ...     return half[0]
+    >>> @lazarr.array(inputs=[a])
+    ... def b(block, a):
+    ...     return 2 * a
+    >>> before = b[0]; half[0] = 1.5; lazarr.clear()
+    >>> float(before), float(b[0])
+    (1.0, 3.0)
+    """
+    for a in CURRENT.alive():
+        a.clear()

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
 import numpy as np
 
 from . import _cast
+from ._errors import CastError
+from ._errors import CastError
 
 if TYPE_CHECKING:
     from ._array import Array
@@ -35,7 +37,7 @@ class BlockData(np.ndarray):
         if len(self._start) == 0 or self.size > MOST_PLACED:
             return None
 
-        def find(place: list) -> list:
+        def find(place: list[Any]) -> list[Any]:
             voxels = np.arange(self.size).reshape(self.shape)[key]
             value = np.arange(int(np.prod(shape))).reshape(shape)
             same = np.broadcast_to(value, voxels.shape) == value[tuple(place)]
@@ -118,16 +120,16 @@ class Block:
         _cast.assign(np.asarray(self.data), value, self.start)
 
     @property
-    def stop(self) -> tuple:
+    def stop(self) -> tuple[int, ...]:
         """First voxel behind the block, per axis."""
         return tuple(a + n for a, n in zip(self.start, self.shape))
 
     @property
-    def slices(self) -> tuple:
+    def slices(self) -> tuple[slice, ...]:
         """The block's part of an array of the same shape: ``volume[block.slices]``."""
         return tuple(slice(a, a + n) for a, n in zip(self.start, self.shape))
 
-    def coords(self) -> tuple:
+    def coords(self) -> tuple[np.ndarray, ...]:
         """One int64 array per axis with the voxels' indices, shaped to broadcast.
 
         >>> b = Block(None, (2, 0), (2, 3), (1, 0), 1, make_data=lambda: None)
@@ -139,19 +141,19 @@ class Block:
                      for i, (a, n) in enumerate(zip(self.start, self.shape)))
 
     @property
-    def crop(self) -> tuple:
+    def crop(self) -> tuple[slice, ...]:
         """Cuts the halo off the first input, ``t1[block.crop]``: without inputs the whole block."""
         crops = self.crops
         return crops[0] if crops else tuple(slice(0, n) for n in self.shape)
 
     @property
-    def crops(self) -> list:
+    def crops(self) -> list[tuple[slice, ...]]:
         """`crop` for each input."""
         placed = self.array.inputs if self.array is not None else ()
         return [p.crop(self.shape, self.level) for p in placed]
 
     @property
-    def scale(self) -> tuple:
+    def scale(self) -> tuple[int, ...]:
         """Level-0 voxels per voxel, per axis."""
         if self.array is None:
             return (1,) * len(self.shape)
@@ -163,22 +165,22 @@ class Block:
         return is_cancelled()
 
     @property
-    def min(self) -> tuple:
+    def min(self) -> tuple[int, ...]:
         """First voxel, per axis (imglib2-cache-python's name for start)."""
         return self.start
 
     @property
-    def max(self) -> tuple:
+    def max(self) -> tuple[int, ...]:
         """Last voxel, inclusive, per axis."""
         return tuple(a + n - 1 for a, n in zip(self.start, self.shape))
 
     @property
-    def dim(self) -> tuple:
+    def dim(self) -> tuple[int, ...]:
         """Voxels per axis (imglib2-cache-python's name for shape)."""
         return self.shape
 
     @property
-    def halo(self) -> tuple:
+    def halo(self) -> tuple[slice, ...]:
         """Slices that cut the halo off the first input: without one, all of it."""
         return self.crop
 
@@ -196,7 +198,7 @@ def run(function: Callable[..., Any], block: Block) -> Any:
         result = function(block)
     if result is None:
         if block._data is None:
-            raise _cast.CastError("the function returned None and never wrote block.data")
+            raise CastError("the function returned None and never wrote block.data")
         return None
     if block._data is not None and result is block._data:
         return None

@@ -12,7 +12,7 @@ import numpy as np
 from ._errors import CastError
 
 #: From a place in what is checked to the place that an error names.
-Where = Optional[Callable[[list], list]]
+Where = Optional[Callable[[list[Any]], list[Any]]]
 
 _NAMES = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
 
@@ -65,7 +65,7 @@ def _refuse(a: np.ndarray, bad: np.ndarray, dt: np.dtype, where: Where) -> None:
     raise CastError(f"value {value}{place} does not fit {dtype_name(dt)}")
 
 
-def _first(a: np.ndarray, bad: np.ndarray, where: Where) -> tuple:
+def _first(a: np.ndarray, bad: np.ndarray, where: Where) -> tuple[Any, ...]:
     """The first element where bad is True, as text, and " at [its place]": "" of a scalar."""
     flat = int(np.argmax(bad.reshape(-1)))
     place = [int(i) for i in np.unravel_index(flat, a.shape)] if a.ndim else []
@@ -74,7 +74,7 @@ def _first(a: np.ndarray, bad: np.ndarray, where: Where) -> tuple:
     return _value_text(a.reshape(-1)[flat]), f" at {place}" if place else ""
 
 
-def check_values(a: np.ndarray, dt: np.dtype, where: Where = None) -> None:
+def check_values(a: Any, dt: np.dtype, where: Where = None) -> None:
     """CastError unless every value of `a` can be a `dt` without becoming another number."""
     src, dst = a.dtype, dt
     if np.can_cast(src, dst, "safe") or a.size == 0 and src.kind == dst.kind:
@@ -99,7 +99,7 @@ def check_values(a: np.ndarray, dt: np.dtype, where: Where = None) -> None:
             _refuse(a, bad, dst, where)
         return
     if src.kind == dst.kind and src.kind in "fc":
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             narrow = a.astype(dst)
         parts = ((a.real, narrow.real), (a.imag, narrow.imag)) if src.kind == "c" else ((a, narrow),)
         bad = np.zeros(a.shape, bool)
@@ -111,13 +111,13 @@ def check_values(a: np.ndarray, dt: np.dtype, where: Where = None) -> None:
         _refuse(a, (a != 0) & (a != 1), dst, where)  # 0 and 1 are what a bool is; anything else isn't
         return
     if src.kind == "f" and dst.kind == "c":
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             _refuse(a, np.isfinite(a) & ~np.isfinite(a.astype(dst).real), dst, where)
         return
     _refuse_kind(a, dst, where)
 
 
-def _refuse_kind(a: np.ndarray, dt: np.dtype, where: Where) -> None:
+def _refuse_kind(a: Any, dt: np.dtype, where: Where) -> None:
     """No value of this kind is accepted: a float for integers, a complex for reals, a number for bool."""
     name = dtype_name(dt)
     ways = f"return x > 0 or another comparison, or declare dtype={a.dtype.name!r}" if dt.kind == "b" else \

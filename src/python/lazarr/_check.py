@@ -51,7 +51,7 @@ def _integer(name: str, v: Any) -> int:
     return int(v)
 
 
-def shape(value: Any) -> tuple:
+def shape(value: Any) -> tuple[Any, ...]:
     if isinstance(value, numbers.Integral) and not isinstance(value, bool):
         value = (value,)
     if isinstance(value, str) or not isinstance(value, (tuple, list, np.ndarray)):
@@ -66,7 +66,7 @@ def shape(value: Any) -> tuple:
     return out
 
 
-def chunks(value: Any, array_shape: tuple, dt: np.dtype) -> tuple:
+def chunks(value: Any, array_shape: tuple[Any, ...], dt: np.dtype) -> tuple[Any, ...]:
     if isinstance(value, numbers.Integral) and not isinstance(value, bool):
         value = (value,) * len(array_shape)
     if isinstance(value, str) or not isinstance(value, (tuple, list, np.ndarray)):
@@ -87,7 +87,7 @@ def chunks(value: Any, array_shape: tuple, dt: np.dtype) -> tuple:
 
 def dtype(value: Any) -> np.dtype:
     try:
-        dt = np.dtype(value)
+        dt: np.dtype[Any] = np.dtype(value)
     except Exception:
         raise StoreError(f"unknown dtype {value!r}") from None
     ok = (dt.kind in "biu" and dt.itemsize <= 8 or dt.kind == "f" and dt.itemsize in (2, 4, 8)
@@ -110,7 +110,8 @@ def fill_value(value: Any, dt: np.dtype) -> np.generic:
         _cast.assign(out, value)
     except Exception as e:
         raise StoreError(f"fill_value: {e}") from None
-    return out[()]
+    made: np.generic = out[()]  # type: ignore[assignment]  # a scalar: it has no axes
+    return made
 
 
 def _fill_text(value: str, dt: np.dtype) -> Any:
@@ -124,7 +125,7 @@ def _fill_text(value: str, dt: np.dtype) -> Any:
         raise StoreError(f"fill_value {value!r} is not a {dt.name}") from None
 
 
-def dims(value: Any, rank: int) -> Optional[tuple]:
+def dims(value: Any, rank: int) -> Optional[tuple[Any, ...]]:
     if value is None:
         return None
     out = (value,) if isinstance(value, str) else tuple(value)
@@ -135,7 +136,7 @@ def dims(value: Any, rank: int) -> Optional[tuple]:
     return out
 
 
-def axes(value: Any, rank: int) -> Optional[tuple]:
+def axes(value: Any, rank: int) -> Optional[tuple[Any, ...]]:
     if value is None:
         return None
     out = tuple(value)
@@ -152,7 +153,7 @@ def axes(value: Any, rank: int) -> Optional[tuple]:
     return out
 
 
-def units(value: Any, names: tuple) -> tuple:
+def units(value: Any, names: tuple[Any, ...]) -> tuple[Any, ...]:
     """One unit for the spatial axes, or one (or None) for each axis."""
     if value is None:
         return (None,) * len(names)
@@ -168,7 +169,7 @@ def units(value: Any, names: tuple) -> tuple:
         raise StoreError(f"units: {e} (say micrometer, second …, as UDUNITS spells them)") from None
 
 
-def reals(name: str, value: Any, rank: int, default: float, positive: bool) -> tuple:
+def reals(name: str, value: Any, rank: int, default: float, positive: bool) -> tuple[Any, ...]:
     if value is None:
         return (default,) * rank
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
@@ -185,7 +186,7 @@ def reals(name: str, value: Any, rank: int, default: float, positive: bool) -> t
 
 
 def seconds(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not value > 0 \
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not float(value) > 0 \
             or not math.isfinite(value):
         raise StoreError(f"{name} must be a number of seconds > 0, got {value!r}")
     return float(value)
@@ -197,7 +198,7 @@ def choice(name: str, value: Any, allowed: Iterable[Any]) -> Any:
     return value
 
 
-def attributes(value: Any) -> dict:
+def attributes(value: Any) -> dict[Any, Any]:
     """A dict that JSON can say: no NaN, no objects."""
     if value is None:
         return {}

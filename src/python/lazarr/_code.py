@@ -32,30 +32,32 @@ def digest(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def digest_of(path: str) -> str:
-    """Digest of a file's content: of all of it up to WHOLE bytes, else of its size and PIECES pieces at
-    equal distances, the first and the last bytes among them. Raises OSError."""
+def digest_of(path: str, pieces: int = PIECES, length: int = PIECE, whole: int = WHOLE) -> str:
+    """Digest of a file's content: of all of it up to `whole` bytes, else of its size and of so many pieces
+    of `length` bytes at equal distances, the first and the last bytes among them. pieces: 0 for all of
+    it, however large. Raises OSError."""
     h = hashlib.blake2b(digest_size=16)
     with open(path, "rb", buffering=0) as f:
         size = os.fstat(f.fileno()).st_size
         h.update(size.to_bytes(8, "little"))
-        if size <= WHOLE:
+        if pieces == 0 or size <= whole:
             while True:
                 piece = f.read(1 << 20)
                 if not piece:
                     break
                 h.update(piece)
         else:
-            for i in range(PIECES):
-                h.update(os.pread(f.fileno(), PIECE, (size - PIECE) * i // (PIECES - 1)))
+            for i in range(pieces):
+                h.update(os.pread(f.fileno(), length, (size - length) * i // (pieces - 1)))
     return h.hexdigest()
 
 
-def _libraries() -> list:
+def _libraries() -> list[Any]:
     """Folders of what isn't local."""
     found = {_HERE}
     found.update(sysconfig.get_paths().get(k, "") for k in ("stdlib", "platstdlib", "purelib", "platlib"))
-    for more in (site.getsitepackages, lambda: [site.getusersitepackages()]):
+    ways: tuple[Callable[[], list[str]], ...] = (site.getsitepackages, lambda: [site.getusersitepackages()])
+    for more in ways:
         try:
             found.update(more())
         except Exception:  # a Python without a home, or an own site module
@@ -67,9 +69,9 @@ class Record:
     """What this process has loaded of local code."""
 
     def __init__(self) -> None:
-        self.files: dict = {}  # digests by path
-        self._fresh: list = []
-        self._folders: list = []  # of stores: what is in them is local wherever they are
+        self.files: dict[Any, Any] = {}  # digests by path
+        self._fresh: list[Any] = []
+        self._folders: list[Any] = []  # of stores: what is in them is local wherever they are
         self._apart = _libraries()
         #: Of shared libraries also what the system has.
         self._apart_shared = self._apart + [sys.prefix, sys.base_prefix, "/usr", "/lib", "/lib64",
@@ -126,7 +128,7 @@ class Record:
                 self._adds, paths = answer
                 self._look_at_libraries(paths)
 
-    def _look_at_libraries(self, paths: list) -> None:
+    def _look_at_libraries(self, paths: list[Any]) -> None:
         new = [p for p in paths if p.startswith("/") and p not in self.files and self.is_local(p, True)]
         if not new:
             return
@@ -145,7 +147,7 @@ class Record:
             except OSError:
                 pass
 
-    def take(self) -> Optional[list]:
+    def take(self) -> Optional[list[Any]]:
         """What is new since the last call, as messages of "path\\0digest\\0"; None: nothing."""
         self.look()
         if not self._fresh:
@@ -178,23 +180,24 @@ def _bytecode_is_right(path: str) -> bool:
         return False
 
 
-def _source_code(original: Callable, loader: Any, name: str) -> Any:
+def _source_code(original: Callable[..., Any], loader: Any, name: str) -> Any:
     path = loader.get_filename(name)
     if not RECORD.is_local(path):
         return original(loader, name)
+    content = loader.get_data(path)
     for _ in range(3):
-        content = loader.get_data(path)
         if not _bytecode_is_right(path):
             break
         code = original(loader, name)
-        if loader.get_data(path) == content:
+        before, content = content, loader.get_data(path)
+        if before == content:
             RECORD.note(path, digest(content))
             return code
     RECORD.note(path, digest(content))
     return loader.source_to_code(content, path)
 
 
-def _bytecode(original: Callable, loader: Any, name: str) -> Any:
+def _bytecode(original: Callable[..., Any], loader: Any, name: str) -> Any:
     path = loader.get_filename(name)
     code = original(loader, name)
     if RECORD.is_local(path):
@@ -202,7 +205,7 @@ def _bytecode(original: Callable, loader: Any, name: str) -> Any:
     return code
 
 
-def _extension(original: Callable, loader: Any, spec: Any) -> Any:
+def _extension(original: Callable[..., Any], loader: Any, spec: Any) -> Any:
     path = spec.origin
     if not isinstance(path, str) or not RECORD.is_local(path):
         return original(loader, spec)

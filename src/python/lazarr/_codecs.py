@@ -1,7 +1,7 @@
 """How chunks are compressed. Plain descriptions: the compressing is done by the server, in C."""
 from __future__ import annotations
 
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from ._errors import StoreError
 
@@ -19,7 +19,7 @@ class Codec:
     """What Blosc, Zstd and Gzip have in common: ``config``, a dict for the manifest."""
 
     __slots__ = ("config",)
-    config: dict
+    config: dict[Any, Any]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Codec) and self.config == other.config
@@ -99,8 +99,8 @@ def from_config(value: Any, n5: bool = False) -> Optional[Codec]:
     if value is None or isinstance(value, Codec):
         return value
     if isinstance(value, dict):
-        kinds = {"blosc": Blosc, "zstd": Zstd, "gzip": Gzip, **({"lz4": Lz4} if n5 else {})}
-        kind = kinds.get(value.get("id"))
+        kinds: dict[Any, Callable[..., Codec]] = {"blosc": Blosc, "zstd": Zstd, "gzip": Gzip}
+        kind = Lz4 if n5 and value.get("id") == "lz4" else kinds.get(value.get("id"))
         if kind is None:
             raise StoreError(f"unknown codec {value.get('id')!r}: expected blosc, zstd or gzip")
         try:
@@ -112,4 +112,4 @@ def from_config(value: Any, n5: bool = False) -> Optional[Codec]:
                      f"lazarr.Gzip(...){', lazarr.Lz4()' if n5 else ''} or None, got {value!r}")
 
 
-Compressor = Union[Codec, dict, None]
+Compressor = Union[Codec, dict[Any, Any], None]

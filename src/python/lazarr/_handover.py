@@ -20,6 +20,7 @@ from . import _opened
 OPEN, LOADER, FACTS, KEEP, KNOWN = 0, 1, 2, 4, 8  # the flags of CONFIG
 
 FACTS_CAME, DATA_CAME, RENEW_CAME = 12, 13, 15  # messages, as protocol.h numbers them
+RENEW_DATA, RENEW_MORE = 1, 2  # flags of RENEW_CAME
 
 #: A store that makes an array of so many bytes while its file runs is told of the function form.
 LARGE = 64 << 20
@@ -31,11 +32,11 @@ PIECE = 16 << 20     # bytes that are copied at once
 class Facts(NamedTuple):
     """A source that another worker has opened: what a store may ask of an array without its values."""
 
-    shape: tuple
+    shape: tuple[Any, ...]
     dtype: np.dtype
-    data: Optional[dict]  # where the server reads it; None: workers do
-    chunks: Optional[tuple] = None
-    dims: Optional[tuple] = None
+    data: Optional[dict[Any, Any]]  # where the server reads it; None: workers do
+    chunks: Optional[tuple[Any, ...]] = None
+    dims: Optional[tuple[Any, ...]] = None
 
     def __getitem__(self, key: Any) -> Any:  # an array-like has it; the source opens itself instead
         raise TypeError("the values are the server's")
@@ -46,7 +47,7 @@ class Place(NamedTuple):
 
     dtype: str
     offset: int
-    strides: tuple
+    strides: tuple[Any, ...]
     file: Optional[str]
     size: int
     mtime_ns: int
@@ -126,9 +127,11 @@ class Pool:
         """Copies an array's values, in the order in which they lie in memory."""
         if self.fd < 0:
             self.fd = self._make()
-        once = a[(*[slice(0, 1) if s == 0 else slice(None) for s in a.strides], ...)]  # broadcast axes
+        one: Any = (*[slice(0, 1) if s == 0 else slice(None) for s in a.strides], ...)  # of broadcast axes
+        once: np.ndarray = a[one]
         order = sorted(range(a.ndim), key=lambda i: -abs(once.strides[i]))
-        flipped = once[(*[slice(None, None, -1 if s < 0 else 1) for s in once.strides], ...)]
+        forward: Any = (*[slice(None, None, -1 if s < 0 else 1) for s in once.strides], ...)
+        flipped: np.ndarray = once[forward]
         flat = flipped.transpose(order)
         offset = first = -(-self.size // ALIGN) * ALIGN
         strides, step = [0] * a.ndim, a.dtype.itemsize
@@ -149,7 +152,7 @@ class Pool:
             for i in range(0, len(a), step):
                 at = self._write(a[i:i + step], at)
             return at
-        view = memoryview(np.ascontiguousarray(a).reshape(-1).view(np.uint8))
+        view = np.ascontiguousarray(a).reshape(-1).view(np.uint8).data
         while len(view):
             n = os.pwrite(self.fd, view, at)
             view, at = view[n:], at + n
@@ -164,7 +167,7 @@ class Pool:
             os.close(self.fd)
             self.fd = -1
 
-    def take(self) -> tuple:
+    def take(self) -> tuple[Any, ...]:
         """The descriptor, which is the caller's from now on, and its bytes; or (-1, 0)."""
         return self.fd, self.size
 
@@ -174,19 +177,20 @@ class Handover:
 
     def __init__(self) -> None:
         self.mode = OPEN
-        self.receive: Optional[Callable[[], tuple]] = None
+        self.receive: Optional[Callable[[], tuple[Any, ...]]] = None
         self.make: Callable[[], int] = lambda: -1
         #: What the loader knows: of sources by "store/path", of stores that are data files by name.
-        self.known: Optional[dict] = None
+        self.known: Optional[dict[Any, Any]] = None
         self.pool = Pool(self.make)
         #: What an edition before knew, of what isn't to be opened again; and its arrays in memory.
-        self.kept: Optional[dict] = None
+        self.kept: Optional[dict[Any, Any]] = None
         self._kept_data: Any = None
-        self._renewed: set = set()
+        self._renewed: set[Any] = set()
         self.end = False  # the loader opened what nobody needs to keep
         self.loaded = False  # another worker, the loader, has loaded: what it knows is on its way
         self._store = ""
         self._pool_before = 0  # bytes of the pool when the store's load began
+        self._others: set = set()  # keys of sources that other stores may have, too
 
     @property
     def store(self) -> str:
@@ -197,7 +201,7 @@ class Handover:
     def store(self, name: str) -> None:
         self._store, self._pool_before = name, self.pool.size
 
-    def start(self, mode: int, receive: Optional[Callable[[], tuple]], make: Callable[[], int]) -> None:
+    def start(self, mode: int, receive: Optional[Callable[[], tuple[Any, ...]]], make: Callable[[], int]) -> None:
         """receive: waits for a message of the server, (type, descriptor, bytes, flags, text). make: a new
         memfd."""
         keeps, known, mode = mode & KEEP, mode & KNOWN, mode & ~(KEEP | KNOWN)
@@ -208,7 +212,7 @@ class Handover:
         if keeps:
             self._keep()
 
-    def _wait(self, kind: int) -> tuple:
+    def _wait(self, kind: int) -> tuple[Any, ...]:
         """The next message, which must be of this kind: (descriptor, bytes, flags, text)."""
         assert self.receive is not None
         got, *rest = self.receive()
@@ -216,30 +220,33 @@ class Handover:
             raise RuntimeError(f"the server said {got}, not {kind}")
         return tuple(rest)
 
-    def _facts(self) -> dict:
+    def _facts(self) -> dict[Any, Any]:
         fd, size, _, _ = self._wait(FACTS_CAME)
         try:
-            return json.loads(_read(fd, size))
+            facts: dict[Any, Any] = json.loads(_read(fd, size))
+            return facts
         finally:
             os.close(fd)
 
     def _keep(self) -> None:
         """Takes what the edition before knew."""
-        _, _, more, names = self._wait(RENEW_CAME)
-        self._renewed = set(os.fsdecode(names).split("\0")[:-1])
+        flags, self._renewed = RENEW_MORE, set()
+        while flags & RENEW_MORE:
+            _, _, flags, names = self._wait(RENEW_CAME)
+            self._renewed.update(os.fsdecode(names).split("\0")[:-1])
         self.kept = self._facts()
-        if more:
+        if flags & RENEW_DATA:
             fd, size, _, _ = self._wait(DATA_CAME)
             self._kept_data = mmap.mmap(fd, size, prot=mmap.PROT_READ)
             os.close(fd)
 
-    def _receive(self) -> dict:
+    def _receive(self) -> dict[Any, Any]:
         """What the loader knows; waits for it."""
         if self.known is None:
             self.known = self._facts()
         return self.known
 
-    def ask(self, path: str) -> Optional[tuple]:
+    def ask(self, path: str) -> Optional[tuple[Any, ...]]:
         """(Facts of a source's levels, its Files or None), as the loader opened it. None: it is for this
         worker to open first."""
         key = self._key(path)
@@ -265,19 +272,21 @@ class Handover:
         a: np.ndarray = np.ndarray(f.shape, f.dtype, self._kept_data, f.data["offset"], f.data["strides"])
         return f._replace(data=self.pool.add(a)._asdict())
 
-    def ask_store(self) -> Optional[dict]:
+    def ask_store(self) -> Optional[dict[Any, Any]]:
         """What the loader knows of a store that is a data file: its manifest and its files."""
         if self.mode == FACTS:
-            return self._receive()["stores"].get(self.store)
+            known: Optional[dict[Any, Any]] = self._receive()["stores"].get(self.store)
+            return known
         mine = self.store + "/"
         if self.kept is None or any(r.startswith(mine) for r in self._renewed):
             return None
         if any(f["data"] and f["data"]["file"] is None for key, s in self.kept["sources"].items()
                if key.startswith(mine) for f in s["levels"]):
             return None  # its manifest says where in memory they were
-        return self.kept["stores"].get(self.store)
+        kept: Optional[dict[Any, Any]] = self.kept["stores"].get(self.store)
+        return kept
 
-    def keep_store(self, known: dict) -> None:
+    def keep_store(self, known: dict[Any, Any]) -> None:
         """A store that is a data file which has changed: what the edition before knew of it goes on."""
         if self.mode == LOADER:
             assert self.known is not None and self.kept is not None
@@ -291,7 +300,8 @@ class Handover:
         None: it has loaded this one, or isn't waited for."""
         if self.mode != FACTS or not (wait or self.loaded):
             return None
-        return self._receive()["unloaded"].get(name)
+        manifest: Optional[str] = self._receive()["unloaded"].get(name)
+        return manifest
 
     def drop_store(self, name: str, manifest: str) -> None:
         """The store whose load began last has not loaded: what it has opened is given back."""
@@ -300,16 +310,33 @@ class Handover:
             assert self.known is not None
             self.known["stores"].pop(name, None)
             self.known["unloaded"][name] = manifest
-            for key in [k for k in self.known["sources"] if k.startswith(name + "/")]:
+            for key in [k for k in self.known["sources"] if k.startswith(name + "/") and k not in self._others]:
                 del self.known["sources"][key]
+
+    def keep_pool(self) -> None:
+        """What is known by now stays, whether or not this store loads: others may have it, too."""
+        self._pool_before = self.pool.size
+        if self.mode == LOADER:
+            assert self.known is not None
+            self._others.update(k for k in self.known["sources"] if k.startswith(self.store + "/"))
+
+    def told(self, path: str) -> Optional[dict]:
+        """What is known of a source of this store."""
+        return self.known["sources"].get(self._key(path)) if self.mode == LOADER and self.known else None
+
+    def share(self, path: str, told: Optional[dict]) -> None:
+        """A source of another store is one of this store, too."""
+        if self.mode == LOADER and told is not None:
+            assert self.known is not None
+            self.known["sources"][self._key(path)] = told
 
     def tell_store(self, manifest: str, files: Optional["_opened.Files"]) -> None:
         if self.mode == LOADER and files is not None:
             assert self.known is not None
             self.known["stores"][self.store] = {"manifest": manifest, "files": files.to_json()}
 
-    def tell(self, path: str, levels: list, opened: bool,
-             files: Optional["_opened.Files"]) -> Optional[list]:
+    def tell(self, path: str, levels: list[Any], opened: bool,
+             files: Optional["_opened.Files"]) -> Optional[list[Any]]:
         """The loader opened a source (opened: by a function): the "data" of each level if the server
         can read all of them, else None. files: what it opened for it."""
         if self.mode != LOADER or not all(_served(a) for a in levels):
@@ -323,18 +350,18 @@ class Handover:
         self.end = self.end or opened
         return [p._asdict() for p in places if p is not None]
 
-    def tell_files(self, path: str, levels: list, files: Optional["_opened.Files"]) -> None:
+    def tell_files(self, path: str, levels: list[Any], files: Optional["_opened.Files"]) -> None:
         """The loader opened a source that workers read. levels: Facts."""
         if self.mode == LOADER:
             self._note(path, levels, files)
 
-    def _note(self, path: str, levels: list, files: Optional["_opened.Files"]) -> None:
+    def _note(self, path: str, levels: list[Any], files: Optional["_opened.Files"]) -> None:
         assert self.known is not None
         self.known["sources"][self._key(path)] = {
             "levels": [dict(f._asdict(), dtype=f.dtype.str) for f in levels],
             "files": files and files.to_json()}
 
-    def finish(self) -> tuple:
+    def finish(self) -> tuple[Any, ...]:
         """((descriptor, bytes) of the arrays, the same of the facts, whether the worker is done)."""
         facts = Pool(self.make)
         facts.add(np.frombuffer(json.dumps(self.known).encode(), np.uint8))
@@ -359,7 +386,7 @@ def _read(fd: int, size: int) -> bytes:
 CURRENT = Handover()
 
 
-def manifest(data: Optional[dict], transpose: Optional[Sequence[int]]) -> Optional[dict]:
+def manifest(data: Optional[dict[Any, Any]], transpose: Optional[Sequence[int]]) -> Optional[dict[Any, Any]]:
     """A level's "data" in the manifest: the strides in the order of the served axes."""
     if data is None:
         return None
@@ -377,12 +404,12 @@ def manifest(data: Optional[dict], transpose: Optional[Sequence[int]]) -> Option
     return out
 
 
-def warn_of_large(file: str, names: dict, arrays: list) -> None:
+def warn_of_large(file: str, names: dict[Any, Any], arrays: list[Any]) -> None:
     """Says which large arrays a store's file made while it ran: each worker has a copy of them."""
     found = {f'array "{a.path}"': v for a in arrays if a.is_source for v in a.source.held()}
     found.update({f"'{name}'": v for name, v in names.items()
                   if isinstance(v, np.ndarray) and not any(v is w for w in found.values())})
-    seen: set = set()
+    seen: set[Any] = set()
     for what, a in found.items():
         if a.nbytes >= LARGE and not _is_mapped(a) and _address(a) not in seen:
             seen.add(_address(a))

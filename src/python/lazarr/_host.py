@@ -13,7 +13,8 @@ from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from . import _array, _block, _cast, _code, _handover, _manifest, _notes, _opened, _output, _tell, _unloaded
+from . import (_array, _block, _cast, _code, _handover, _imports, _manifest, _modules, _notes, _opened, _output,
+               _tell, _unloaded)
 from ._array import Array, Registry
 from ._block import Block
 from ._errors import NoArray, StoreError
@@ -21,32 +22,44 @@ from ._errors import NoArray, StoreError
 #: What people are told of an exception.
 describe_exception = _tell.describe
 
-#: What the names of the stores' modules begin with.
-MODULE = "_lazarr_store_"
-
 #: Returned by `compute` when the function wrote block.data itself.
 WRITTEN = object()
 
-_stores: list = []  # the arrays of each, or a _Stale; none of one that didn't load
+_stores: list[Any] = []  # the arrays of each, or a _Stale; none of one that didn't load
+_told: set[Any] = set()  # arrays of which everything was said: several stores may have one
 _start: Sequence[int] = ()  # of the block that is being computed; jobs come one after another
 
 
-def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any = None,
+def load(stores: Sequence[tuple[Any, ...]], mode: int = _handover.OPEN, receive_facts: Any = None,
          make_memfd: Any = None, libraries: Any = None) -> list[str]:
     """Runs each store's file once and returns the manifests, in order. A path "data:FILE::PATH" is that of
-    a data file, "found:PATH" a file of a folder; one without a name is an --op for data files. Of several
+    a data file, "found:PATH" a file of a folder, "module:NAME" what -m names; one without a name is an
+    --op for data files. Of several
     stores those that fail are reported by a manifest of their own kind (_unloaded). mode and what follows
     it: _handover.Handover.start. libraries: _code.Record's."""
     _handover.CURRENT.start(mode, receive_facts, make_memfd)
     _code.RECORD.libraries = libraries
     _code.install()
     given = [path for name, path in stores if not name]
-    ops = [path for path in given if not path.startswith("--")]
+    ops = [path for path in given if path != "--follow"]
     follow = "--follow" in given
     named = [s for s in stores if s[0]]
     _output.names[:] = [name for name, _ in named]
     unloaded = _unloaded.Unloaded(len(named))
-    manifests = []
+    files = [path[len(_unloaded.FOUND):] if path.startswith(_unloaded.FOUND) else path for _, path in named]
+    _modules.MODULES.assign([p for p in files if p.endswith(".py") and not p.startswith("data:")])
+    sys.meta_path.insert(0, _modules.MODULES)
+    manifests = _load_all(named, ops, follow, unloaded)
+    unloaded.settle()
+    if len(named) > 1 and mode & _handover.FACTS:
+        for i, (name, _) in enumerate(named):  # of what loads only here the server knows nothing
+            manifests[i] = _handover.CURRENT.unloaded(name) or manifests[i]
+    return manifests
+
+
+def _load_all(named: Sequence[tuple], ops: Sequence[str], follow: bool,
+              unloaded: _unloaded.Unloaded) -> list[str]:
+    manifests: list[str] = []
     for name, path in named:
         _handover.CURRENT.store = name
         text = unloaded.known(name)
@@ -55,10 +68,6 @@ def load(stores: Sequence[tuple], mode: int = _handover.OPEN, receive_facts: Any
         manifests.append(text)
         if len(_stores) < len(manifests):
             _stores.append([])
-    unloaded.settle()
-    if len(named) > 1 and mode & _handover.FACTS:
-        for i, (name, _) in enumerate(named):  # of what loads only here the server knows nothing
-            manifests[i] = _handover.CURRENT.unloaded(name) or manifests[i]
     return manifests
 
 
@@ -67,47 +76,82 @@ def _load_or_not(name: str, path: str, ops: Sequence[str], follow: bool,
     """The manifest of a store, also of one that fails and is to be left out."""
     found = path.startswith(_unloaded.FOUND)
     path = path[len(_unloaded.FOUND):] if found else path
-    modules = set(sys.modules)
     try:
-        return _load_data(name, path, ops, follow) if path.startswith("data:") else _load(name, path)
+        return _load_data(name, path, ops, follow) if path.startswith("data:") else _load(name, path, found)
     except BaseException as e:
-        text = unloaded.note(name, path, found, e)
-        for module in set(sys.modules) - modules:
-            if module.startswith(MODULE):
-                del sys.modules[module]
-        return text
+        return unloaded.note(name, path, found, e)
 
 
-def handover() -> tuple:
+def handover() -> tuple[Any, ...]:
     """What the loader has for the server, once all stores are loaded."""
     return _handover.CURRENT.finish()
 
 
-def _load(name: str, path: str) -> str:
+def _load(name: str, path: str, found: bool = False) -> str:
+    """Runs a store's file and returns its manifest. found: in a folder, it may be no store."""
     registry = Registry()
+    previous, _array.CURRENT.registry = _array.CURRENT.registry, registry
     try:
+        if path.startswith(_modules.PREFIX):
+            path = path[len(_modules.PREFIX):]
+            with _imports.followed():
+                path = _modules.MODULES.find(path)
         with open(path, "rb") as f:
             content = f.read()
-        folder = os.path.dirname(os.path.abspath(path))
-        _code.RECORD.add_folder(folder)
         _code.RECORD.note(path, _code.digest(content))
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
-        if path.endswith(".json"):
-            _manifest.load_json(content, registry)
-        else:
-            _run(name, path, content, registry)
-        if not registry.arrays and not registry.pending:
+        with _imports.followed():
+            names = _run(path, content, registry)
+        if not registry.pending and not _has_arrays(registry, names, found):
             raise NoArray("the store defines no array: put @lazarr.array or @lazarr.source above a function")
         registry.finish()
         text = _manifest.build(registry, name, path, content)
     except BaseException as e:
         _tell.failed(e, path)
         raise
+    finally:
+        _array.CURRENT.registry = previous
     if _handover.CURRENT.mode != _handover.FACTS:
-        _notes.of_generators(path, registry.arrays)
+        _say(path, names, registry)
     _stores.append(registry.arrays)
     return text
+
+
+def _has_arrays(registry: Registry, names: dict, found: bool) -> bool:
+    """A file of a folder that defines none, and has none by name, only uses other stores: a test of them."""
+    return bool(registry.arrays) or bool(registry.imported) and \
+        (not found or any(isinstance(v, Array) for v in list(names.values())))
+
+
+def _run(path: str, content: bytes, registry: Registry) -> dict:
+    """Runs a store's file, or reads a manifest. The names that it has made."""
+    if not path.endswith(".py"):
+        folders = [os.path.dirname(p) for p in (os.path.abspath(path), os.path.realpath(path))]
+        for folder in dict.fromkeys(folders):
+            _code.RECORD.add_folder(folder)
+            if folder not in sys.path:
+                sys.path.insert(folders.index(folder), folder)
+        _manifest.load_json(content, registry)
+        return {}
+    _modules.MODULES.enter(path)
+    registry.module = _modules.MODULES.places[path].name
+    module = _modules.MODULES.run(path, content)
+    _imports.finished(module, registry)
+    return vars(module)
+
+
+def _say(path: str, names: dict, registry: Registry) -> None:
+    """What may surprise in a store that has loaded."""
+    file = os.path.basename(path)
+    place = _modules.MODULES.places.get(path)
+    if place is not None and place.whose:
+        print(f"{file}: its module is called {place.name} here: {place.whose} "
+              f"{os.path.splitext(file)[0]}", file=sys.stderr)
+    for text in registry.notes:
+        print(f"{file}: {text}", file=sys.stderr)
+    new = [a for a in registry.arrays if a not in _told]
+    _told.update(new)
+    _handover.warn_of_large(path, names, new)
+    _notes.of_generators(path, new)
 
 
 def _load_data(name: str, spec: str, ops: Sequence[str], follow: bool) -> str:
@@ -118,7 +162,7 @@ def _load_data(name: str, spec: str, ops: Sequence[str], follow: bool) -> str:
         if changed is not None:
             _handover.CURRENT.keep_store(known)
             _stores.append(_Stale(known["manifest"], f"{changed}: {_opened.RELOAD}"))
-            return known["manifest"]
+            return str(known["manifest"])
     registry, started = Registry(), _opened.now_ns()
     with _opened.watch() as opened:
         path, content = _readers.build(name, spec, ops, registry, follow)
@@ -149,33 +193,18 @@ class _Stale:
         return self._arrays[i]
 
 
-def _run(name: str, path: str, content: bytes, registry: Registry) -> None:
-    """The file as a module of its own, so that stores don't see each other's names; functions can be
-    pickled as long as their module is in sys.modules."""
-    module = types.ModuleType(f"{MODULE}{len(_stores)}_{name}")
-    module.__file__ = path
-    sys.modules[module.__name__] = module
-    code = compile(content, path, "exec", dont_inherit=True)
-    previous, _array.CURRENT.registry = _array.CURRENT.registry, registry
-    try:
-        exec(code, module.__dict__)
-    finally:
-        _array.CURRENT.registry = previous
-    if _handover.CURRENT.mode != _handover.FACTS:
-        _handover.warn_of_large(path, module.__dict__, registry.arrays)
-
-
 def dtype(store: int, array: int) -> np.dtype:
     """The declared dtype, byte order included."""
-    return _stores[store][array].dtype
+    made: np.dtype[Any] = _stores[store][array].dtype
+    return made
 
 
-def input_dtypes(store: int, array: int) -> list:
+def input_dtypes(store: int, array: int) -> list[Any]:
     """For each input the dtype in which its region comes: the input's, in the machine's byte order."""
     return [p.array.dtype.newbyteorder("=") for p in _stores[store][array].inputs]
 
 
-def compute(store: int, array: int, level: int, index: int, start: tuple, extent: tuple,
+def compute(store: int, array: int, level: int, index: int, start: tuple[Any, ...], extent: tuple[Any, ...],
             make_data: Callable[[], np.ndarray], inputs: Sequence[np.ndarray] = ()) -> Any:
     """Runs an array's function for one block. inputs: each input's region, writable. Returns its
     result, or WRITTEN."""

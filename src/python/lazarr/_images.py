@@ -20,7 +20,7 @@ def _number(where: str, value: Any) -> float:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _window(given: Any, dt: np.dtype, where: str) -> dict:
+def _window(given: Any, dt: np.dtype, where: str) -> dict[Any, Any]:
     """min, max, start, end, all of which readers need: what isn't given is the dtype's range, of
     floats 0 to 1."""
     if given is None:
@@ -38,7 +38,7 @@ def _window(given: Any, dt: np.dtype, where: str) -> dict:
     return {"min": least, "max": most, "start": start, "end": end}
 
 
-def for_dtype(given: Sequence[dict], theirs: np.dtype, own: np.dtype) -> list:
+def for_dtype(given: Sequence[dict[Any, Any]], theirs: np.dtype, own: np.dtype) -> list[Any]:
     """An input's channels as those of an array of another dtype: a window that was all its dtype has,
     or that the own dtype can't have, isn't taken over.
 
@@ -59,7 +59,7 @@ def for_dtype(given: Sequence[dict], theirs: np.dtype, own: np.dtype) -> list:
     return out
 
 
-def _range(dt: np.dtype) -> tuple:
+def _range(dt: np.dtype) -> tuple[Any, ...]:
     """The smallest and largest value that a dtype holds."""
     if dt.kind == "b":
         return 0, 1
@@ -68,8 +68,8 @@ def _range(dt: np.dtype) -> tuple:
     return float(np.finfo(dt).min), float(np.finfo(dt).max)
 
 
-def channels(value: Any, axes: Optional[tuple], shape: Sequence[int], dt: np.dtype,
-             kind: str) -> Optional[list]:
+def channels(value: Any, axes: Optional[tuple[Any, ...]], shape: Sequence[int], dt: np.dtype,
+             kind: str) -> Optional[list[Any]]:
     """A list of names or of OMERO dicts to complete OMERO channels: label, color, active, window."""
     if value is None:
         return None
@@ -116,10 +116,10 @@ def labels_of(value: Any, kind: str) -> Optional[str]:
 
 
 def precomputed_encoding(value: Any, dt: np.dtype, chunks: Sequence[int],
-                         axes: Optional[tuple]) -> Optional[str]:
+                         axes: Optional[tuple[Any, ...]]) -> Optional[str]:
     """None leaves the choice: compressed_segmentation for labels of 32 and 64 bits, else raw."""
-    if value in (None, "raw"):
-        return value
+    if value is None or value == "raw":
+        return None if value is None else "raw"
     if value != "compressed_segmentation":
         raise StoreError(
             f"precomputed_encoding must be 'raw' or 'compressed_segmentation', got {value!r}")
@@ -133,4 +133,4 @@ def precomputed_encoding(value: Any, dt: np.dtype, chunks: Sequence[int],
     if boxes * (2 + BOX**3 // 2 + 2 * BOX**3) >= 2**24:
         raise StoreError("precomputed_encoding 'compressed_segmentation' needs smaller chunks (up to "
                          f"184³ voxels), got {tuple(chunks)}")
-    return value
+    return str(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import copy
 import numbers
 import types
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Sequence, SupportsIndex, Union
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ._errors import StoreError
 
 if TYPE_CHECKING:
     from ._array import Array
+    from ._typed import Boundary, Halo, Select
 
 MAX_INPUTS = 256
 MAX_HALO = 2 ** 31 - 1
@@ -47,20 +48,26 @@ class Input:
 
     __slots__ = ("array", "halo", "boundary", "level", "select", "placed")
 
-    def __init__(self, array: Union["Array", str], *, halo: Any = None, boundary: Optional[str] = None,
-                 level: int = 0, select: Any = None):
+    def __init__(self, array: Union[Array, str], *, halo: Optional[Halo] = None,
+                 boundary: Optional[Boundary] = None, level: SupportsIndex = 0, select: Optional[Select] = None):
         self.array = array
         self.halo = halo
         self.boundary = boundary
         self.level = level
         self.select = select
-        self.placed: Optional[dict] = None  # as a manifest says it: axes, fixed, drop, levels
+        self.placed: Optional[dict[Any, Any]] = None  # as a manifest says it: axes, fixed, drop, levels
+
+    @property
+    def found(self) -> Array:
+        """The array, once the one that a path means has been looked up."""
+        assert not isinstance(self.array, str)
+        return self.array
 
     def __repr__(self) -> str:
         return f"lazarr.Input({getattr(self.array, 'path', self.array)!r})"
 
 
-def listed(value: Any) -> list:
+def listed(value: Any) -> list[Any]:
     """The parameter inputs: a list of Input whose array is an Array or a path."""
     from ._array import Array
     if value is None:
@@ -84,7 +91,7 @@ def listed(value: Any) -> list:
     return out
 
 
-def _from_dict(d: dict) -> Input:
+def _from_dict(d: dict[Any, Any]) -> Input:
     """An input of a JSON manifest: the arguments of Input, or what `lazarr describe` prints."""
     for name in d:
         if name not in ("array", "halo", "boundary", "level", "select", "levels", "axes", "fixed",
@@ -103,7 +110,7 @@ def _from_dict(d: dict) -> Input:
                 if isinstance(halo, list) else halo)
     if "axes" in d:
         axes, drop = d["axes"], d.get("drop") or [False] * len(d["axes"])
-        fixed = d.get("fixed") or [None] * len(axes)
+        fixed: list[Any] = d.get("fixed") or [None] * len(axes)
         one.select = tuple(str(a) if a is not None else int(f[0][0]) if dropped
                            else slice(int(f[0][0]), int(f[0][1]))
                            for a, f, dropped in zip(axes, fixed, drop))
@@ -120,14 +127,14 @@ class Placed(NamedTuple):
     """
 
     array: "Array"
-    axes: tuple
-    fixed: tuple
-    drop: tuple
-    halo: tuple
+    axes: tuple[Any, ...]
+    fixed: tuple[Any, ...]
+    drop: tuple[Any, ...]
+    halo: tuple[Any, ...]
     boundary: str
-    levels: tuple
+    levels: tuple[Any, ...]
 
-    def region(self, start: Sequence[int], stop: Sequence[int], k: int) -> list:
+    def region(self, start: Sequence[int], stop: Sequence[int], k: int) -> list[Any]:
         """(start, stop) per axis of the input for a block of own level k; may lie outside of it."""
         out = []
         for i, (low, high) in enumerate(self.halo):
@@ -136,7 +143,7 @@ class Placed(NamedTuple):
             out.append((first - low, last + high))
         return out
 
-    def crop(self, shape: Sequence[int], k: int) -> tuple:
+    def crop(self, shape: Sequence[int], k: int) -> tuple[slice, ...]:
         """Cuts the halo off what the function sees of this input."""
         out = []
         for i, (low, _) in enumerate(self.halo):
@@ -155,7 +162,7 @@ def _integer(name: str, v: Any) -> int:
     return int(v)
 
 
-def check_halo(value: Any, follows: Optional[Sequence[bool]] = None) -> tuple:
+def check_halo(value: Any, follows: Optional[Sequence[bool]] = None) -> tuple[Any, ...]:
     """The parameter halo as (lower, upper) per axis of an input; an integer is for the axes that
     follow. Without `follows` only the numbers are checked.
 
@@ -168,7 +175,7 @@ def check_halo(value: Any, follows: Optional[Sequence[bool]] = None) -> tuple:
             raise StoreError(f"halo must be ≥ 0, got {v}")
         if v > MAX_HALO:
             raise StoreError(f"halo must be ≤ {MAX_HALO}, got {v}")
-        return v
+        return int(v)
 
     if not isinstance(value, (tuple, list, np.ndarray)):
         h = one(value)
@@ -190,13 +197,13 @@ def check_halo(value: Any, follows: Optional[Sequence[bool]] = None) -> tuple:
 def check_boundary(value: Any) -> str:
     if value not in BOUNDARIES:
         raise StoreError(f"boundary must be one of {', '.join(map(repr, BOUNDARIES))}, got {value!r}")
-    return value
+    return str(value)
 
 
 def check_level(value: Any, a: "Array") -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise StoreError(f"level must be an integer, got {value!r}")
-    if not 0 <= value < len(a.levels):
+    if not 0 <= int(value) < len(a.levels):
         raise StoreError(f"level must be from 0 to {len(a.levels) - 1}, got {value}")
     return int(value)
 
@@ -205,12 +212,12 @@ class _Follow(NamedTuple):
     name: Optional[str]  # of the own axis; None: the one of the same name, or the next
 
 
-def _entries(select: Any, names: Optional[tuple], rank: int) -> list:
+def _entries(select: Any, names: Optional[tuple[Any, ...]], rank: int) -> list[Any]:
     """select as one _Follow, slice or integer per axis of the input."""
     if select is None:
         return [_Follow(None)] * rank
     if isinstance(select, dict):
-        out: list = [_Follow(None)] * rank
+        out: list[Any] = [_Follow(None)] * rank
         for key, v in select.items():
             if isinstance(key, str) and names and key in names:
                 i = names.index(key)
@@ -253,11 +260,11 @@ def _entry(v: Any) -> Any:
                      f"got {'None' if v is None else type(v).__name__}")
 
 
-def own_axes(one: Input, a: "Array") -> list:
+def own_axes(one: Input, a: "Array") -> list[Any]:
     """The axes that an array gets from its first input where it names none itself: for each the
     input's axis that follows it, and its name or None."""
     entries = _entries(one.select, a.dims, a.ndim)
-    found: dict = {}
+    found: dict[Any, Any] = {}
     for i, e in enumerate(entries):
         if isinstance(e, _Follow):
             name = e.name if e.name is not None else a.dims[i] if a.dims else None
@@ -275,10 +282,10 @@ def own_axes(one: Input, a: "Array") -> list:
     return out
 
 
-def follow(one: Input, a: "Array", names: Optional[tuple], rank: int) -> tuple:
+def follow(one: Input, a: "Array", names: Optional[tuple[Any, ...]], rank: int) -> tuple[Any, ...]:
     """Per axis of the input: the own axis it follows, or None; and the fixed part, or None."""
     entries = _entries(one.select, a.dims, a.ndim)
-    axes: list = [None] * a.ndim
+    axes: list[Any] = [None] * a.ndim
     for i, e in enumerate(entries):
         if isinstance(e, _Follow) and e.name is not None:
             if names and e.name in names:
@@ -302,7 +309,7 @@ def follow(one: Input, a: "Array", names: Optional[tuple], rank: int) -> tuple:
     return tuple(axes), tuple(None if isinstance(e, _Follow) else e for e in entries)
 
 
-def _fixed(e: Any, a: "Array", i: int, levels: Sequence[int]) -> tuple:
+def _fixed(e: Any, a: "Array", i: int, levels: Sequence[int]) -> tuple[Any, ...]:
     """The (start, stop) read of a fixed axis, for each level: whole stays whole, parts are scaled."""
     base = a.levels[levels[0]]
     n = base.shape[i]
@@ -326,7 +333,7 @@ def _fixed(e: Any, a: "Array", i: int, levels: Sequence[int]) -> tuple:
     return tuple(out)
 
 
-def place(one: Input, a: "Array", names: Optional[tuple], own_levels: Sequence[Any], runs: int,
+def place(one: Input, a: "Array", names: Optional[tuple[Any, ...]], own_levels: Sequence[Any], runs: int,
           halo: Any, boundary: Any) -> Placed:
     """An input as blocks of the first `runs` levels read it. Raises StoreError where they can't."""
     shape = own_levels[0].shape

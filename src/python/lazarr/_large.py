@@ -17,7 +17,7 @@ def are(chunks: Sequence[int], itemsize: int) -> bool:
     return math.prod(chunks) * itemsize > _check.MAX_CHUNK_BYTES
 
 
-def cut(chunks: Sequence[int], itemsize: int) -> tuple:
+def cut(chunks: Sequence[int], itemsize: int) -> tuple[Any, ...]:
     """Smaller chunks, so many of which make one that none lies in two: the slowest axes are cut first.
 
     >>> cut((300, 1024, 1024), 1), cut((1, 40000, 20000), 2), cut((7, 9), 1)
@@ -35,19 +35,19 @@ class Kept:
     """An array-like of large chunks that keeps the one that was read last."""
 
     def __init__(self, a: Any, chunks: Sequence[int]):
-        self._a, self._own = a, tuple(chunks)
-        self._at: Optional[tuple] = None
+        self.of, self._own = a, tuple(chunks)
+        self._at: Optional[tuple[Any, ...]] = None
         self._values: Any = None
 
-    def __getitem__(self, key: tuple) -> Any:
+    def __getitem__(self, key: tuple[Any, ...]) -> Any:
         """Slices without steps that lie in one chunk are of that, the others of the array."""
         at = tuple(k.start // c for k, c in zip(key, self._own))
         if any(k.stop > (p + 1) * c or k.stop <= k.start for k, p, c in zip(key, at, self._own)):
-            return self._a[key]
+            return self.of[key]
         if at != self._at:
             self._at = self._values = None
-            self._values = self._a[tuple(slice(p * c, min((p + 1) * c, int(n)))
-                                         for p, c, n in zip(at, self._own, self._a.shape))]
+            self._values = self.of[tuple(slice(p * c, min((p + 1) * c, int(n)))
+                                         for p, c, n in zip(at, self._own, self.of.shape))]
             self._at = at
         part = self._values[tuple(slice(k.start - p * c, k.stop - p * c)
                                   for k, p, c in zip(key, at, self._own))]

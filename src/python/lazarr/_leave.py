@@ -43,5 +43,5 @@ def leave() -> None:
     for step in (_join, atexit._run_exitfuncs, _output.flush):
         try:
             step()
-        except BaseException:  # also SystemExit, which ends nothing any more
-            sys.excepthook(*sys.exc_info())
+        except BaseException as e:  # also SystemExit, which ends nothing any more
+            sys.excepthook(type(e), e, e.__traceback__)

@@ -17,40 +17,40 @@ class Level(NamedTuple):
     """Where one level is: `factor` level-0 voxels make one voxel, per axis; `translation` is the
     centre of voxel 0 and `scale` a voxel's size, both in units."""
 
-    shape: tuple
-    chunks: tuple
-    scale: tuple
-    translation: tuple
-    factor: tuple
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+    factor: tuple[int, ...]
 
 
 def count(value: Any) -> int:
     """The parameter levels."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) \
-            or not 1 <= value <= MAX_LEVELS:
+            or not 1 <= int(value) <= MAX_LEVELS:
         raise StoreError(f"levels must be an integer from 1 to {MAX_LEVELS}, got {value!r}")
     return int(value)
 
 
-def default_step(axes: Optional[tuple], shape: Sequence[int]) -> tuple:
+def default_step(axes: Optional[tuple[Any, ...]], shape: Sequence[int]) -> tuple[Any, ...]:
     """2 on the spatial axes, 1 elsewhere and where nothing is left to halve."""
     return tuple(2 if axes and axes[i] in "zyx" and n > 1 else 1 for i, n in enumerate(shape))
 
 
-def _step(value: Any, axes: Optional[tuple], rank: int) -> tuple:
+def _step(value: Any, axes: Optional[tuple[Any, ...]], rank: int) -> tuple[Any, ...]:
     if isinstance(value, numbers.Integral) and not isinstance(value, bool):
         value = tuple(int(value) if axes and axes[i] in "zyx" else 1 for i in range(rank))
     if not isinstance(value, (tuple, list)) or len(value) != rank:
         raise StoreError(f"factors must be an integer, {rank} integers, or a list of those, one for "
                          f"each level but the first, got {value!r}")
     for v in value:
-        if isinstance(v, bool) or not isinstance(v, numbers.Integral) or not 1 <= v <= MAX_FACTOR:
+        if isinstance(v, bool) or not isinstance(v, numbers.Integral) or not 1 <= int(v) <= MAX_FACTOR:
             raise StoreError(f"factors must be integers from 1 to {MAX_FACTOR}, got {v!r}")
     return tuple(int(v) for v in value)
 
 
-def steps(levels: Any, factors: Any, axes: Optional[tuple], shape: Sequence[int],
-          inherited: Sequence[tuple] = ()) -> list:
+def steps(levels: Any, factors: Any, axes: Optional[tuple[Any, ...]], shape: Sequence[int],
+          inherited: Sequence[tuple[Any, ...]] = ()) -> list[Any]:
     """The factors from each level to the next, one tuple per level but the first.
 
     factors: None, an integer (of the spatial axes), one per axis, or a list of those, per step; shape:
@@ -62,9 +62,10 @@ def steps(levels: Any, factors: Any, axes: Optional[tuple], shape: Sequence[int]
     [(1, 2, 2), (2, 2, 2)]
     """
     rank = len(shape)
-    per_step = isinstance(factors, (tuple, list)) and any(isinstance(f, (tuple, list)) for f in factors)
+    per_step: Sequence[Any] = factors if isinstance(factors, (tuple, list)) and any(
+        isinstance(f, (tuple, list)) for f in factors) else ()
     if levels is None:
-        n = len(factors) + 1 if per_step else len(inherited) + 1
+        n = len(per_step) + 1 if per_step else len(inherited) + 1
         if factors is not None and n == 1:
             raise StoreError("factors needs levels")
     else:
@@ -74,9 +75,9 @@ def steps(levels: Any, factors: Any, axes: Optional[tuple], shape: Sequence[int]
     if n > 1 and not axes:
         raise StoreError(f"levels > 1 needs axes, got levels={n}")
     if per_step:
-        if len(factors) != n - 1:
-            raise StoreError(f"factors has {len(factors)} steps, {n} levels have {n - 1}")
-        return [_step(f, axes, rank) for f in factors]
+        if len(per_step) != n - 1:
+            raise StoreError(f"factors has {len(per_step)} steps, {n} levels have {n - 1}")
+        return [_step(f, axes, rank) for f in per_step]
     if factors is not None:
         return [_step(factors, axes, rank)] * (n - 1)
     out = list(inherited[: n - 1])
@@ -88,8 +89,8 @@ def steps(levels: Any, factors: Any, axes: Optional[tuple], shape: Sequence[int]
     return out
 
 
-def make(shape: tuple, chunks: tuple, scale: tuple, translation: tuple, step_list: Sequence[tuple],
-         shifted: bool) -> tuple:
+def make(shape: tuple[int, ...], chunks: tuple[int, ...], scale: tuple[float, ...],
+         translation: tuple[float, ...], step_list: Sequence[tuple[int, ...]], shifted: bool) -> tuple[Any, ...]:
     """All levels, finest first. A level's shape is rounded up, its chunks are level 0's. shifted: its
     voxel 0 lies in the middle of the level-0 voxels it stands for (of "stride" on the first of them).
 
@@ -121,7 +122,7 @@ def check_pyramid(value: Any, dt: np.dtype, is_source: bool, kind: str) -> Optio
                          "'max', 'min', 'stride' or 'each'; for other integers say kind='image'")
     if value in ("mode", "max", "min") and dt.kind == "c":
         raise StoreError(f"pyramid {value!r} needs real numbers, got {dt.name}")
-    return value
+    return str(value)
 
 
 def downsample(fine: np.ndarray, step: Sequence[int], method: str) -> np.ndarray:
@@ -151,7 +152,7 @@ def downsample(fine: np.ndarray, step: Sequence[int], method: str) -> np.ndarray
     return out
 
 
-def _windows(fine: np.ndarray, step: Sequence[int]) -> list:
+def _windows(fine: np.ndarray, step: Sequence[int]) -> list[Any]:
     """For each place in a window, in C order: the outputs that have it, and its voxels."""
     out = []
     for place in np.ndindex(*step):
@@ -161,7 +162,7 @@ def _windows(fine: np.ndarray, step: Sequence[int]) -> list:
     return out
 
 
-def _mean(fine: np.ndarray, windows: list) -> np.ndarray:
+def _mean(fine: np.ndarray, windows: list[Any]) -> np.ndarray:
     shape = windows[0][1].shape if windows else tuple(0 for _ in fine.shape)
     n = np.zeros(shape, np.int64)
     for to, _ in windows:
@@ -185,10 +186,11 @@ def _mean(fine: np.ndarray, windows: list) -> np.ndarray:
         q = a // m
         whole[to] += q
         rest[to] += (a - q * m).astype(np.int64)
-    return (whole + ((2 * rest + n) // (2 * n)).astype(kind)).astype(fine.dtype)
+    made: np.ndarray = (whole + ((2 * rest + n) // (2 * n)).astype(kind)).astype(fine.dtype)
+    return made
 
 
-def _mode(fine: np.ndarray, windows: list) -> np.ndarray:
+def _mode(fine: np.ndarray, windows: list[Any]) -> np.ndarray:
     """Counts each window's values against each other: windows are small."""
     shape = windows[0][1].shape if windows else tuple(0 for _ in fine.shape)
     best = np.zeros(shape, fine.dtype.newbyteorder("="))

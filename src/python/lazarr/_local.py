@@ -3,7 +3,7 @@ boundary. tests/e2e/test_b_dags.py holds the two to the same values."""
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Iterator
+from typing import Any, TYPE_CHECKING, Iterator
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def outside(start: int, stop: int, n: int, boundary: str) -> np.ndarray:
     return np.where(i < n, i, 2 * n - 2 - i)
 
 
-def _places(p: "Placed", start: tuple, stop: tuple, k: int) -> tuple:
+def _places(p: "Placed", start: tuple[Any, ...], stop: tuple[Any, ...], k: int) -> tuple[Any, ...]:
     """The input's level that is read, the place of each voxel of the region (see `outside`) per axis,
     and from the first to the last place inside."""
     level = p.array.level(p.levels[k])
@@ -44,10 +44,10 @@ def _places(p: "Placed", start: tuple, stop: tuple, k: int) -> tuple:
     return level, places, inside, spans
 
 
-def below(a: "Array", level: int, pos: tuple) -> list:
+def below(a: "Array", level: int, pos: tuple[Any, ...]) -> list[Any]:
     """(array, level, chunk position) of each chunk that a block is computed from."""
     start, stop = a.level(level).bounds(pos)
-    wanted: list = []
+    wanted: list[Any] = []
     if level > 0 and a.pyramid != "each":
         view = a.level(level - 1)
         step = [x // y for x, y in zip(a.levels[level].factor, view.factor)]
@@ -61,7 +61,7 @@ def below(a: "Array", level: int, pos: tuple) -> list:
         *(range(s.start // c, -(-s.stop // c)) for s, c in zip(spans, view.chunks)))]
 
 
-def in_order(a: "Array", level: int, pos: tuple) -> Iterator[tuple]:
+def in_order(a: "Array", level: int, pos: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
     """All blocks that one depends on and that aren't there, before those that need them, itself last:
     chains may be deeper than Python's stack."""
     todo, opened = [(a, level, pos)], set()
@@ -79,7 +79,7 @@ def in_order(a: "Array", level: int, pos: tuple) -> Iterator[tuple]:
             yield top
 
 
-def gather(p: "Placed", start: tuple, stop: tuple, k: int) -> np.ndarray:
+def gather(p: "Placed", start: tuple[Any, ...], stop: tuple[Any, ...], k: int) -> np.ndarray:
     """An input's region for a block [start, stop) of own level k: what the function is given, an array
     of its own in the machine's byte order."""
     a = p.array

@@ -55,7 +55,7 @@ def _codec(c: Any) -> Any:
     return None if c is None else dict(c.config)
 
 
-def entry(a: Array) -> dict:
+def entry(a: Array) -> dict[Any, Any]:
     """An array's part of the manifest, but for its digest."""
     out = {
         "path": a.path, "kind": a.kind, "source": a.is_source, "dtype": a.dtype.str,
@@ -78,7 +78,7 @@ def entry(a: Array) -> dict:
     return out
 
 
-def _input(p: Placed) -> dict:
+def _input(p: Placed) -> dict[Any, Any]:
     return {"array": p.array.path, "levels": list(p.levels), "axes": list(p.axes),
             "fixed": [None if f is None else [[_int(n) for n in pair] for pair in f] for f in p.fixed],
             "drop": list(p.drop), "halo": [list(h) for h in p.halo], "boundary": p.boundary}
@@ -92,15 +92,16 @@ def _digest(*parts: bytes) -> str:
     return h.hexdigest()
 
 
-def _dependency(d: Any, folder: str) -> bytes:
-    """The bytes that stand for a file or a callable."""
+def _dependency(d: Any, folders: Sequence[str]) -> bytes:
+    """The bytes that stand for a file, of the first folder that has it, or a callable."""
     if callable(d):
         try:
             return inspect.getsource(d).encode()
         except (OSError, TypeError):
             raise StoreError(f"depends: the source of {d!r} can't be found") from None
     try:
-        path = os.path.join(folder, os.fspath(d))
+        paths = [os.path.join(folder, os.fspath(d)) for folder in folders]
+        path = next((p for p in paths if os.path.exists(p)), paths[0])
         with open(path, "rb") as f:
             content = f.read()
         _code.RECORD.note(path, _code.digest(content))
@@ -109,7 +110,7 @@ def _dependency(d: Any, folder: str) -> bytes:
         raise StoreError(f"depends: {d!r} can't be read: {e}") from None
 
 
-def _own(a: Array, e: dict, text: str) -> str:
+def _own(a: Array, e: dict[Any, Any], text: str) -> str:
     """What an array's digest takes in of its entry, whose text is given."""
     if a.is_source:
         # Files with their size and mtime; arrays in memory only for being there: their place depends
@@ -121,11 +122,11 @@ def _own(a: Array, e: dict, text: str) -> str:
     return _SORTED.encode(e)  # however a user's own members are ordered
 
 
-def array_digest(a: Array, own: str, store_digest: str, folder: str, inputs: Sequence[str]) -> str:
+def array_digest(a: Array, own: str, store_digest: str, folders: Sequence[str], inputs: Sequence[str]) -> str:
     """Digest of what makes an array's chunks, its inputs' digests included. With version= only that
     and what it depends on count, so that an edit elsewhere in the file changes nothing."""
     try:
-        depends = [_dependency(d, folder) for d in a.depends]
+        depends = [_dependency(d, folders) for d in a.depends]
     except StoreError as err:
         raise StoreError(f'array "{a.path}": {err}') from None
     if a.version is not None:
@@ -135,12 +136,12 @@ def array_digest(a: Array, own: str, store_digest: str, folder: str, inputs: Seq
     return _digest(VERSION.encode(), own.encode(), tag.encode(), *(d.encode() for d in inputs), *depends)
 
 
-def _texts(registry: Registry, store_digest: str, folder: str) -> "list[str]":
+def _texts(registry: Registry, store_digest: str, folders: Sequence[str]) -> "list[str]":
     """Each array's part of the manifest, in order. An array's digest takes in those of its inputs, so
     theirs are made first. A text is kept, not the dict that it is made of, which is ten times as
     large."""
-    digests: dict = {}
-    texts: dict = {}
+    digests: dict[Any, Any] = {}
+    texts: dict[Any, Any] = {}
     for first in registry.arrays:
         todo = [first]
         while todo:
@@ -153,7 +154,7 @@ def _texts(registry: Registry, store_digest: str, folder: str) -> "list[str]":
             if a.path not in digests:
                 e = entry(a)
                 text = _TEXT.encode(e)
-                digests[a.path] = array_digest(a, _own(a, e, text), store_digest, folder,
+                digests[a.path] = array_digest(a, _own(a, e, text), store_digest, folders,
                                                [digests[p.array.path] for p in a.inputs])
                 texts[a.path] = f'{text[:-1]},"digest":"{digests[a.path]}"}}'
     return [texts[a.path] for a in registry.arrays]
@@ -163,8 +164,9 @@ def build(registry: Registry, name: str, file: str, content: bytes) -> str:
     """The manifest's JSON text, an array a line. Deterministic: two processes that see the same store
     write the same. StoreError for one that is larger than the server takes."""
     store_digest = _digest(VERSION.encode(), content)
-    folder = os.path.dirname(os.path.abspath(file))
-    arrays = ",\n".join(_texts(registry, store_digest, folder))
+    # Of a link: beside it, then beside what it leads to.
+    folders = [os.path.dirname(p) for p in (os.path.abspath(file), os.path.realpath(file))]
+    arrays = ",\n".join(_texts(registry, store_digest, folders))
     head = _TEXT.encode({
         "lazarr": 1, "store": name, "file": os.path.basename(file), "digest": store_digest,
         "groups": [{"path": p, "attributes": at} for p, at in sorted(registry.groups.items())]})
@@ -211,7 +213,7 @@ def load_json(content: bytes, registry: Registry) -> None:
         for g in doc.get("groups") or []:
             if not isinstance(g, dict):
                 raise StoreError(f"groups must be objects, got {g!r}")
-            _array.group(g.get("path"), g.get("attributes"))
+            _array.group(g.get("path"), g.get("attributes"))  # type: ignore[arg-type]  # it refuses what is none  # type: ignore[arg-type]  # it refuses what is none
         for a in doc["arrays"]:
             if not isinstance(a, dict):
                 raise StoreError(f"arrays must be objects, got {a!r}")
@@ -220,7 +222,7 @@ def load_json(content: bytes, registry: Registry) -> None:
         _array.CURRENT.registry = previous
 
 
-def _load_levels(name: Any, a: dict, levels: list) -> None:
+def _load_levels(name: Any, a: dict[Any, Any], levels: list[Any]) -> None:
     """The levels that `lazarr describe` prints, as parameters."""
     if not levels or not all(isinstance(v, dict) for v in levels):
         raise StoreError(f'array "{name}": levels must be an integer or a list of objects')
@@ -236,11 +238,11 @@ def _load_levels(name: Any, a: dict, levels: list) -> None:
         a["levels"] = len(levels)
 
 
-def _load_array(a: dict) -> None:
+def _load_array(a: dict[Any, Any]) -> None:
     name = a.pop("path", None)
     function = a.pop("function", None)
     source = a.get("source") if isinstance(a.get("source"), str) else None
-    levels: Optional[list] = a.get("levels") if isinstance(a.get("levels"), list) else None
+    levels: Optional[list[Any]] = a.get("levels") if isinstance(a.get("levels"), list) else None
     if levels is not None:
         a.pop("levels")
         _load_levels(name, a, levels)

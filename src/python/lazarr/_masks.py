@@ -35,7 +35,7 @@ def fill_attribute(value: Any, dt: np.dtype) -> np.generic:
     return _check.fill_value(value, dt)
 
 
-def _numbers(value: Any) -> list:
+def _numbers(value: Any) -> list[Any]:
     """The numbers that an attribute holds, in whatever form."""
     out = []
     for v in value if isinstance(value, (list, tuple)) else [value]:
@@ -46,7 +46,7 @@ def _numbers(value: Any) -> list:
     return out
 
 
-def _unsigned(attributes: dict, dt: np.dtype) -> Optional[np.dtype]:
+def _unsigned(attributes: dict[Any, Any], dt: np.dtype) -> Optional[np.dtype]:
     """The dtype that _Unsigned means: netCDF-3 has no unsigned integers."""
     if dt.kind in "iu" and str(attributes.get("_Unsigned", "")).lower() in ("true", "false"):
         kind = "u" if str(attributes["_Unsigned"]).lower() == "true" else "i"
@@ -55,7 +55,7 @@ def _unsigned(attributes: dict, dt: np.dtype) -> Optional[np.dtype]:
     return None
 
 
-def decoded_dtype(attributes: dict, dt: np.dtype) -> np.dtype:
+def decoded_dtype(attributes: dict[Any, Any], dt: np.dtype) -> np.dtype:
     """The dtype of the decoded values: float32 of 8- and 16-bit integers, as xarray has it unless their offset
     is given, else float64."""
     if dt.kind == "f" and not any(k in attributes for k in PACKED):
@@ -65,7 +65,7 @@ def decoded_dtype(attributes: dict, dt: np.dtype) -> np.dtype:
     return np.dtype("float64")
 
 
-def decoder(attributes: dict, dt: np.dtype, fill: Optional[Any]) -> Optional[Callable[[np.ndarray], np.ndarray]]:
+def decoder(attributes: dict[Any, Any], dt: np.dtype, fill: Optional[Any]) -> Optional[Callable[[np.ndarray], np.ndarray]]:
     """A function that makes what the attributes say of values of this dtype: NaN where one is missing or not
     in the valid range, unpacked by scale_factor and add_offset. None: nothing is to be done. fill: the value
     that is missing, besides missing_value.
@@ -116,7 +116,7 @@ def _fits(value: Any, dt: np.dtype) -> bool:
     return bool(info.min <= value <= info.max) and value == int(value)
 
 
-def of_array(attributes: dict, given: Any, dt: np.dtype) -> Any:
+def of_array(attributes: dict[Any, Any], given: Any, dt: np.dtype) -> Any:
     """The fill value of a plain array: what is given, else what its attribute _FillValue says."""
     if given is not None or FILL not in attributes or attributes[FILL] is None:
         return given

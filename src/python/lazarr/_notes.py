@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 
 
-def _reached(function: Any, seen: set) -> Iterator[tuple]:
+def _reached(function: Any, seen: set[Any]) -> Iterator[tuple[Any, ...]]:
     """(name, value) of the globals and closed-over variables that a function's code names, and that of
     the functions of its file that it names."""
     function = getattr(function, "func", function)  # functools.partial

@@ -10,7 +10,6 @@ of its content decides (see `_digest`).
 """
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
@@ -52,26 +51,15 @@ class Identity(NamedTuple):
 
 
 def _digest(path: str, pieces: int, length: int) -> Optional[str]:
-    """Digest of a file's content: whole where pieces is 0 or the file isn't larger than they are."""
-    h = hashlib.blake2b(digest_size=16)
+    """Digest of a file's content (`_code.digest_of`): whole where pieces is 0 or the file isn't larger than
+    they are. None: it can't be read."""
     try:
-        with open(path, "rb", buffering=0) as f:
-            size = os.fstat(f.fileno()).st_size
-            if pieces == 0 or size <= pieces * length:
-                while True:
-                    piece = f.read(1 << 20)
-                    if not piece:
-                        break
-                    h.update(piece)
-            else:
-                for i in range(pieces):
-                    h.update(os.pread(f.fileno(), length, (size - length) * i // (pieces - 1)))
+        return _code.digest_of(path, pieces, length, pieces * length)
     except OSError:
         return None
-    return h.hexdigest()
 
 
-def _pieces(size: int, left: int) -> tuple:
+def _pieces(size: int, left: int) -> tuple[Any, ...]:
     """(pieces, bytes of each) that stand for a file of so many bytes."""
     if left <= 0:
         return 16, 4 << 10
@@ -112,7 +100,7 @@ class Recorder:
     """Paths that Python opens for reading while somebody wants to know, on any thread."""
 
     def __init__(self) -> None:
-        self._wanted: list = []  # sets
+        self._wanted: list[Any] = []  # sets
         self._installed = False
 
     def install(self) -> None:
@@ -121,7 +109,7 @@ class Recorder:
             self._installed = True
             sys.addaudithook(self._hook)
 
-    def _hook(self, event: str, args: tuple) -> None:
+    def _hook(self, event: str, args: tuple[Any, ...]) -> None:
         if event == "open" and self._wanted:
             path, mode, flags = args
             if isinstance(path, (str, bytes)) and not (isinstance(flags, int) and flags & os.O_ACCMODE):
@@ -129,23 +117,23 @@ class Recorder:
                 for wanted in self._wanted:
                     wanted.add(path)
 
-    def begin(self) -> set:
+    def begin(self) -> set[Any]:
         """A set that is added to until `end`."""
         self.install()
-        opened: set = set()
+        opened: set[Any] = set()
         self._wanted = self._wanted + [opened]
         return opened
 
-    def end(self, opened: set) -> None:
+    def end(self, opened: set[Any]) -> None:
         self._wanted = [w for w in self._wanted if w is not opened]
 
 
 RECORDER = Recorder()
 
 
-def _descriptors() -> set:
+def _descriptors() -> set[Any]:
     """The files that are open now."""
-    found = set()
+    found: set[Any] = set()
     try:
         names = os.listdir("/proc/self/fd")
     except OSError:
@@ -164,7 +152,7 @@ class watch:
     """What is opened meanwhile, and what is open afterwards that wasn't before. (A class for the reason that
     `_cancel.shield` is one.)"""
 
-    def __enter__(self) -> set:
+    def __enter__(self) -> set[Any]:
         self._before = _descriptors()
         self._opened = RECORDER.begin()
         return self._opened
@@ -194,7 +182,7 @@ def _local_path(text: Any) -> Optional[str]:
         if url.scheme != "file":
             return None
         text = unquote(url.path)
-    return os.path.abspath(text)
+    return os.path.abspath(str(text))
 
 
 def _of_h5py(a: Any) -> Iterator[str]:
@@ -237,9 +225,9 @@ def _of_tensorstore(a: Any) -> Iterator[str]:
         yield store.get("path", "")
 
 
-def said(a: Any) -> set:
+def said(a: Any) -> set[Any]:
     """The files and folders that an array-like says it is in."""
-    found: set = set()
+    found: set[Any] = set()
     module = type(a).__module__.split(".")[0]
     ways = {"h5py": _of_h5py, "zarr": _of_zarr, "tensorstore": _of_tensorstore}
     try:
@@ -274,14 +262,14 @@ class Files:
 
     def __init__(self) -> None:
         self.opened_ns = now_ns()
-        self.near: dict = {}     # identities of files that are looked at every time, by path
-        self.far: dict = {}      # of files in the folders
-        self.folders: dict = {}  # ctime_ns of folders, by path
-        self.roots: list = []    # what is opened below these folders belongs to it
-        self.beside: list = []   # (folder, suffix): and so do files of this name in this one
+        self.near: dict[Any, Any] = {}     # identities of files that are looked at every time, by path
+        self.far: dict[Any, Any] = {}      # of files in the folders
+        self.folders: dict[Any, Any] = {}  # ctime_ns of folders, by path
+        self.roots: list[Any] = []    # what is opened below these folders belongs to it
+        self.beside: list[Any] = []   # (folder, suffix): and so do files of this name in this one
 
     @classmethod
-    def of(cls, started_ns: int, opened: set, arrays: list) -> Optional["Files"]:
+    def of(cls, started_ns: int, opened: set[Any], arrays: list[Any]) -> Optional["Files"]:
         """What was opened while a source was; None: nothing."""
         self = cls()
         self.opened_ns = started_ns
@@ -325,12 +313,12 @@ class Files:
             if one is not None:
                 (self.near if os.path.basename(p) in _METADATA else self.far)[p] = one
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[Any, Any]:
         return {"opened_ns": self.opened_ns, "near": self.near, "far": self.far,
                 "folders": self.folders, "roots": self.roots, "beside": self.beside}
 
     @classmethod
-    def from_json(cls, doc: dict) -> "Files":
+    def from_json(cls, doc: dict[Any, Any]) -> "Files":
         self = cls()
         for name in ("opened_ns", "folders", "roots", "beside"):
             setattr(self, name, doc[name])
@@ -340,7 +328,7 @@ class Files:
 
     def changed(self, opened: Any = ()) -> Optional[str]:
         """What has changed, in words, or None. opened: paths that were opened since it was asked last."""
-        for known in (self.near, self.far if len(self.far) < MOST_NEAR else ()):
+        for known in (self.near, self.far if len(self.far) < MOST_NEAR else {}):
             for p in known:
                 why = self._differs(known, p)
                 if why:
@@ -366,7 +354,7 @@ class Files:
             raise StoreError(f"{why}: {RELOAD}")
 
     @staticmethod
-    def _differs(known: dict, path: str) -> Optional[str]:
+    def _differs(known: dict[Any, Any], path: str) -> Optional[str]:
         was: Identity = known[path]
         try:
             st = os.stat(path)

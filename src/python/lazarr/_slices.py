@@ -32,7 +32,7 @@ def one(a: Any) -> Optional[Any]:
     return part if isinstance(part, (np.ndarray, np.generic)) else None
 
 
-def dims(a: Any) -> Optional[tuple]:
+def dims(a: Any) -> Optional[tuple[Any, ...]]:
     """The names of an array-like's axes, as xarray or netCDF4 has them."""
     own = getattr(a, "dims", None) if _library(a) != "netCDF4" else getattr(a, "dimensions", None)
     return own if isinstance(own, tuple) else None

@@ -3,16 +3,22 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, cast
 
 import numpy as np
 
-from . import _calls, _cancel, _check, _handover, _large, _opened, _slices
+from . import _calls, _cancel, _check, _handover, _large, _opened, _slices, _spec, _typed
 from ._array import CURRENT, Array, Pending, label
 from ._block import Block
 from ._errors import CastError, StoreError
 from ._levels import Level
 from ._beside import beside
+from ._typed import Parameters
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._array import ArrayMaker
 
 
 MAX_PLAIN_CHUNK = 1 << 20  # bytes, where a plain array's chunks aren't said
@@ -28,36 +34,64 @@ class _Source:
         self._by_function = callable(thing) and not hasattr(thing, "shape")
         if self._by_function:
             _calls.refuse(thing)
-        self._open: Optional[list] = None
+        self._open: Optional[list[Any]] = None
         self._dtype = None if dtype is None else _check.dtype(dtype)  # what values are read as
-        self._kept: dict = {}
-        self.large: Optional[tuple] = None  # its own chunks, where they are larger than those served
+        self._kept: dict[int, Any] = {}
+        self.large: Optional[tuple[int, ...]] = None  # its own chunks, where they are larger than those served
         self.transpose = None if transpose is None else tuple(transpose)
-        self.data: list = []  # of each level: where the server reads it, or None
+        self.data: list[Any] = []  # of each level: where the server reads it, or None
         self.files: Optional[_opened.Files] = None  # that a worker reads, as the loader found them
+        self._told: Optional[dict[Any, Any]] = None  # what the loader knows of it
         self.__name__ = getattr(thing, "__name__", type(thing).__name__)
+        self._was: Optional[list[Any]] = None  # shape and dtype of each level, when they were first opened
 
-    def open(self) -> list:
-        if self._open is None:
+    @property
+    def opener(self) -> Optional[Callable[..., Any]]:
+        """The author's function that opens it, where there is one."""
+        return self._thing if self._by_function else None
+
+    def open(self) -> list[Any]:
+        opened = self._open  # another thread may forget it meanwhile
+        if opened is None:
             with _cancel.shield():  # a file must not be left half open
-                opened = self._thing() if self._by_function else self._thing
-            self._open = [self._as(_unmasked(a)) for a in (
-                opened if isinstance(opened, (list, tuple)) else [opened])]
-        return self._open
+                things = self._thing() if self._by_function else self._thing
+            opened = [self._as(_unmasked(a)) for a in (
+                things if isinstance(things, (list, tuple)) else [things])]
+            self._same_as_before(opened)
+            self._open = opened
+        return opened
 
     def _as(self, a: Any) -> Any:
         if self._dtype is None or not hasattr(a, "dtype") or _dtype(a) == self._dtype:
             return a
-        from ._readers.opened import Cast
+        from ._readers.cast import Cast
         return Cast(a, self._dtype)
 
-    def held(self) -> list:
+    def forget(self) -> None:
+        """What a function has opened is opened anew when it is next needed."""
+        if self._by_function:
+            self._open, self._kept = None, {}
+
+    def _same_as_before(self, opened: list[Any]) -> None:
+        """StoreError for another shape or dtype than those that were declared. What is no array-like is
+        told later."""
+        if not all(hasattr(a, "shape") and hasattr(a, "dtype") for a in opened):
+            return
+        now = [(tuple(a.shape), _dtype(a)) for a in opened]
+        if self._was is not None and now != self._was:
+            said = [" and ".join(f"{list(shape)} of {dt}" for shape, dt in one) for one in (now, self._was)]
+            raise StoreError(f"{label('array', self.path)}: the source gives {said[0]} now, it gave {said[1]} when "
+                             "the file was loaded: load the file anew")
+        self._was = now
+
+    def held(self) -> list[Any]:
         """The NumPy arrays that it was given as they are, not by a function."""
         return [] if self._by_function else [a for a in self.open() if isinstance(a, np.ndarray)]
 
-    def levels(self) -> list:
+    def levels(self) -> list[Any]:
         """The array-likes, or what another worker knows of them (see _handover): shape and dtype."""
         asked = _handover.CURRENT.ask(self.path)
+        known: list[Any] = []
         if asked is not None:
             known, self.files = asked
             self.data = [k.data for k in known]
@@ -73,7 +107,14 @@ class _Source:
             return known  # as it was, whatever it is by now
         return self._open_for_all()
 
-    def _open_for_all(self) -> list:
+    def remember(self) -> None:
+        self._told = _handover.CURRENT.told(self.path)
+
+    def share(self) -> None:
+        """It is also a source of the store that is being loaded."""
+        _handover.CURRENT.share(self.path, self._told)
+
+    def _open_for_all(self) -> list[Any]:
         """What the loader does: it opens the source, and says what it has found."""
         current, started = _handover.CURRENT, _opened.now_ns()
         with _opened.watch() as paths:
@@ -96,7 +137,7 @@ class _Source:
         """Its files aren't any more what the loader opened: they are left alone, blocks say why."""
         return self.files is not None and self.files.changed() is not None
 
-    def _check(self, opened: list) -> None:
+    def _check(self, opened: list[Any]) -> None:
         if not opened:
             raise StoreError("a source must be an array-like or a list of them, got none")
         for a in opened:
@@ -112,7 +153,7 @@ class _Source:
             raise StoreError(f"transpose must name each of the {rank} axes once, "
                              f"got {self.transpose!r}")
 
-    def order(self, values: Sequence[Any]) -> tuple:
+    def order(self, values: Sequence[Any]) -> tuple[Any, ...]:
         values = tuple(values)
         return values if self.transpose is None else tuple(values[i] for i in self.transpose)
 
@@ -135,16 +176,18 @@ class _Source:
         a = self.open()[level]
         if self.large is None or isinstance(a, np.ndarray):
             return a
-        if level not in self._kept:
-            self._kept = {level: _large.Kept(a, self.large)}  # one of them: they are large
-        return self._kept[level]
+        kept = self._kept.get(level)
+        if kept is None or kept.of is not a:
+            kept = _large.Kept(a, self.large)
+            self._kept = {level: kept}  # one of them: they are large
+        return kept
 
     def _read(self, block: Block) -> Any:
         a = self._sliced(block.level)
         slices = block.slices
         if self.transpose is None:
             return _values(a[slices], block.array)
-        inner: list = [None] * len(slices)
+        inner: list[Any] = [None] * len(slices)
         for outer, i in enumerate(self.transpose):
             inner[i] = slices[outer]
         return _values(a[tuple(inner)], block.array).transpose(self.transpose)
@@ -193,7 +236,7 @@ def _factor(n: int, below: int, first: int, step: int) -> int:
     return max(1, round(first / n)) if n else step
 
 
-def _own_levels(made: Array, shapes: list, scales: Optional[list], translations: Optional[list]) -> tuple:
+def _own_levels(made: Array, shapes: list[Any], scales: Optional[list[Any]], translations: Optional[list[Any]]) -> tuple[Any, ...]:
     """Where the levels of a source lie that has them itself. What isn't said follows from the shapes
     (see _factor); voxels are centred on those of level 0 that they stand for."""
     first = made.levels[0]
@@ -214,7 +257,7 @@ def _own_levels(made: Array, shapes: list, scales: Optional[list], translations:
     return tuple(out)
 
 
-def _per_level(name: str, value: Any, n: int) -> Optional[list]:
+def _per_level(name: str, value: Any, n: int) -> Optional[list[Any]]:
     """scale and translation may be lists with one entry a level."""
     if not isinstance(value, (list, tuple)) or not any(isinstance(v, (list, tuple)) for v in value):
         return None
@@ -235,7 +278,7 @@ def _dtype(a: Any) -> Any:
     return dt
 
 
-def _dims(a: Any, src: "_Source") -> Optional[tuple]:
+def _dims(a: Any, src: "_Source") -> Optional[tuple[Any, ...]]:
     """The names of the axes, where the array-like has them as xarray does."""
     own = _slices.dims(a)
     if own is None or len(own) != len(a.shape) \
@@ -244,7 +287,7 @@ def _dims(a: Any, src: "_Source") -> Optional[tuple]:
     return src.order(own)
 
 
-def _regular_chunks(a: Any) -> Optional[tuple]:
+def _regular_chunks(a: Any) -> Optional[tuple[Any, ...]]:
     """An array-like's own chunks, where they are one size per axis (h5py, zarr, regular dask,
     tensorstore)."""
     own = getattr(a, "chunks", None)
@@ -264,7 +307,7 @@ def _regular_chunks(a: Any) -> Optional[tuple]:
     return tuple(out)
 
 
-def default_chunks(shape: Sequence[int], axes: Any = None, itemsize: int = 1) -> tuple:
+def default_chunks(shape: Sequence[int], axes: Any = None, itemsize: int = 1) -> tuple[Any, ...]:
     """Of images 64 per spatial axis in 3-D, 512 in 2-D, 1 elsewhere. Of plain arrays 0.25 to 1 MiB a
     chunk (less where the array has less): short axes whole, the others in powers of two, as equal as
     can be and the last ones longer. itemsize: bytes of an element.
@@ -292,7 +335,8 @@ def default_chunks(shape: Sequence[int], axes: Any = None, itemsize: int = 1) ->
 
 
 def source(path: Any = None, thing: Any = None, *,
-           transpose: Optional[Sequence[int]] = None, **parameters: Any) -> Any:
+           transpose: Optional[Sequence[int]] = None, dtype: Any = None,
+           **parameters: Unpack[Parameters]) -> ArrayMaker:
     """Serves an array-like (shape, dtype, ``__getitem__``), or what a function opens.
 
     ``lazarr.source("name", thing)`` with an array, an h5py or zarr dataset, a memory map …, or as a
@@ -338,11 +382,13 @@ def source(path: Any = None, thing: Any = None, *,
             for wrong in ("inputs", "halo", "boundary"):
                 if parameters.get(wrong):
                     raise StoreError(f"{wrong} is for arrays, a source has none")
-            said, order = dict(parameters), transpose
+            said: dict[str, Any] = dict(parameters)
+            order = transpose
             if isinstance(what, (str, os.PathLike)):
-                what, said, order = _of_file(os.fspath(what), said, transpose, folder)
-            src = _Source(checked, what, order, said.pop("dtype", None))
+                what, said, order = _of_file(os.fspath(what), said, transpose, folder, dtype)
+            src = _Source(checked, what, order, dtype)
             levels = src.levels()
+            src.remember()
             given = _given(src, levels, said)
             scales, translations = (_per_level(k, given.get(k), len(levels))
                                     for k in ("scale", "translation"))
@@ -360,18 +406,22 @@ def source(path: Any = None, thing: Any = None, *,
         CURRENT.add(made)
         return made
     if bare:
-        return make(path)  # @lazarr.source without parentheses
-    return Pending("lazarr.source", make) if thing is None else make(thing)
+        return cast("ArrayMaker", make(path))  # @lazarr.source without parentheses
+    return cast("ArrayMaker", Pending("lazarr.source", make) if thing is None else make(thing))
 
 
 #: What a file says of its image, which doesn't go with other axes.
 _OF_AXES = ("axes", "units", "scale", "translation", "channels", "kind", "dims")
 
 
-def _of_file(text: str, said: dict, transpose: Optional[Sequence[int]], folder: str) -> tuple:
+def _of_file(text: str, said: dict[str, Any], transpose: Optional[Sequence[int]], folder: str,
+             dtype: Any) -> tuple[Any, ...]:
     """(what opens a file, the parameters, the order of axes): the file's own where nothing else is said."""
+    from ._readers.given import Given
     from ._readers.opened import find
     opener, found, _ = find(text, folder)
+    if dtype is not None:
+        opener, found = Given([f"--dtype={_check.dtype(dtype).str}"]).applied(opener, found)
     theirs = found.pop("transpose", None)
     axes = said.get("axes")
     if transpose is not None or said.get("dims") is not None or \
@@ -382,7 +432,11 @@ def _of_file(text: str, said: dict, transpose: Optional[Sequence[int]], folder: 
                                 if v is not None or k in ("compressor", "n5_compressor")}}, theirs
 
 
-def _given(src: _Source, levels: list, parameters: dict) -> dict:
+source.__signature__ = _typed.signature(  # type: ignore[attr-defined]
+    source, Parameters, _spec.DEFAULTS)
+
+
+def _given(src: _Source, levels: list[Any], parameters: dict[Any, Any]) -> dict[Any, Any]:
     """The parameters of a source's array, with what the array-like says itself."""
     a = levels[0]
     given = dict(parameters, shape=src.order(a.shape), dtype=_dtype(a))

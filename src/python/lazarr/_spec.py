@@ -25,6 +25,10 @@ KNOWN = ("shape", "chunks", "dtype", "fill_value", "dims", "axes", "units", "sca
          "attributes", "timeout", "on_abandon", "version", "depends", "deterministic", "separator",
          "levels", "factors", "pyramid", "halo", "boundary", "slots")
 
+#: Of parameters that aren't given, where it isn't that something follows from others.
+DEFAULTS = {"compressor": DEFAULT_COMPRESSOR, "n5_compressor": DEFAULT_N5_COMPRESSOR, "timeout": DEFAULT_TIMEOUT,
+            "on_abandon": "interrupt", "deterministic": True}
+
 #: What an Array has once its inputs are known.
 SETTLED = ("dtype", "shape", "chunks", "fill_given", "fill_value", "dims", "axes", "units", "scale",
            "translation", "kind", "separator", "compressor", "n5_compressor", "precomputed_encoding",
@@ -49,7 +53,7 @@ def unknown(name: str, known: Iterable[str]) -> str:
     return f"unknown parameter {name!r}" + (f": did you mean {near[0]!r}?" if near else "")
 
 
-def check_names(g: dict) -> None:
+def check_names(g: dict[Any, Any]) -> None:
     """What can be refused before the inputs are known."""
     for name in g:
         if name not in KNOWN:
@@ -72,6 +76,7 @@ def takes(function: Callable[..., Any], inputs: int) -> bool:
     said = _calls.signatures(function)
     if not said:
         return True  # built in: it says nothing
+    signature, needed = said[0], 0
     for signature in said:
         kinds = [p.kind for p in signature.parameters.values() if p.default is p.empty]
         needed = sum(k in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -90,7 +95,7 @@ def takes(function: Callable[..., Any], inputs: int) -> bool:
     raise StoreError(f"the function must take {what}, its arguments are {signature}")
 
 
-def _plain_arguments(function: Callable[..., Any]) -> Optional[tuple]:
+def _plain_arguments(function: Callable[..., Any]) -> Optional[tuple[int, int]]:
     """How many positional arguments a function needs and takes; None where that takes more to say.
     What inspect.signature would find, at a tenth of its time: stores may have ten thousands."""
     if type(function) is not types.FunctionType or function.__dict__ or function.__kwdefaults__:
@@ -104,7 +109,7 @@ def _plain_arguments(function: Callable[..., Any]) -> Optional[tuple]:
 def slots(value: Any) -> Optional[int]:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 1 <= value <= 256:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 1 <= int(value) <= 256:
         raise StoreError(f"slots must be an integer from 1 to 256, got {value!r}")
     return int(value)
 
@@ -122,11 +127,11 @@ def _key(v: Any) -> Any:
     raise TypeError
 
 
-_FORMS: dict = {}  # normal forms by what was given: arrays are often made in loops
+_FORMS: dict[Any, Any] = {}  # normal forms by what was given: arrays are often made in loops
 MOST_FORMS = 64
 
 
-def normal_form(given: dict, inputs: list, is_source: bool) -> dict:
+def normal_form(given: dict[Any, Any], inputs: list[Any], is_source: bool) -> dict[Any, Any]:
     """Every attribute of an Array. inputs: list of Input whose array is a settled Array."""
     if inputs or is_source or "attributes" in given or "channels" in given:
         return _normal_form(given, inputs, is_source)
@@ -143,9 +148,9 @@ def normal_form(given: dict, inputs: list, is_source: bool) -> dict:
     return dict(form, attributes={})  # which its owner may add to
 
 
-def _normal_form(given: dict, inputs: list, is_source: bool) -> dict:
+def _normal_form(given: dict[Any, Any], inputs: list[Any], is_source: bool) -> dict[Any, Any]:
     g = {k: v for k, v in given.items() if v is not None or k in ("compressor", "n5_compressor")}
-    above: list = []  # levels of the first input
+    above: list[Any] = []  # levels of the first input
     if inputs:
         try:
             above = _inherit(g, inputs[0])
@@ -165,20 +170,20 @@ def _normal_form(given: dict, inputs: list, is_source: bool) -> dict:
     return out
 
 
-def _flat(halo: Any) -> tuple:
+def _flat(halo: Any) -> tuple[Any, ...]:
     return _inputs.check_halo(halo if isinstance(halo, (tuple, list)) else (halo,))
 
 
 def _named(one: Input, e: StoreError) -> StoreError:
     """The error with the input's name, where it doesn't speak of the parameter of the array."""
     text = str(e)
-    return e if text.startswith(("shape", "chunks")) else StoreError(f'input "{one.array.path}": {text}')
+    return e if text.startswith(("shape", "chunks")) else StoreError(f'input "{one.found.path}": {text}')
 
 
-def _inherit(g: dict, first: Input) -> list:
+def _inherit(g: dict[Any, Any], first: Input) -> list[Any]:
     """Completes g with what the first input has; returns the levels that it takes over, but for their
     chunks: where they lie as the input has them, in its units, factors from the level that is read."""
-    a = first.array
+    a = first.found
     above = a.levels[_inputs.check_level(first.level, a):]
     level = above[0]
     names = g.get("axes") or g.get("dims")
@@ -209,7 +214,7 @@ def _inherit(g: dict, first: Input) -> list:
     g.setdefault("dtype", a.dtype)
     if not a.axes or "axes" not in g:
         return []
-    units = tuple(None if i is None else a.units[i] for i in source)
+    units = tuple(None if i is None or a.units is None else a.units[i] for i in source)
     if any(units):
         g.setdefault("units", units)
     g.setdefault("scale", tuple(1.0 if i is None else level.scale[i] for i in source))
@@ -221,7 +226,7 @@ def _inherit(g: dict, first: Input) -> list:
             for v in above]
 
 
-def _inherit_names(g: dict, a: Any, names: tuple) -> None:
+def _inherit_names(g: dict[Any, Any], a: Any, names: tuple[Any, ...]) -> None:
     """The names of the axes: an image's stay an image's where that can be."""
     if g.get("kind") != "plain" and a.axes:
         try:
@@ -233,7 +238,7 @@ def _inherit_names(g: dict, a: Any, names: tuple) -> None:
         g["dims"] = names
 
 
-def _plain_form(g: dict) -> dict:
+def _plain_form(g: dict[Any, Any]) -> dict[Any, Any]:
     """What has nothing to do with inputs and levels."""
     dt = _check.dtype(g["dtype"])
     shape = _check.shape(g["shape"])
@@ -283,14 +288,14 @@ def _plain_form(g: dict) -> dict:
     }
 
 
-def _place(out: dict, g: dict, inputs: list, is_source: bool, inherited: list) -> None:
+def _place(out: dict[Any, Any], g: dict[Any, Any], inputs: list[Any], is_source: bool, inherited: list[Any]) -> None:
     """levels, pyramid and inputs: which depend on each other."""
     steps = _levels.steps(g.get("levels"), g.get("factors"), out["axes"], out["shape"], [
         tuple(max(1, b // a) for a, b in zip(fine.factor, coarse.factor))
         for fine, coarse in zip(inherited, inherited[1:])])
     pyramid = _levels.check_pyramid(g.get("pyramid"), out["dtype"], is_source, out["kind"])
 
-    def levels(method: Any) -> tuple:
+    def levels(method: Any) -> tuple[Any, ...]:
         made = _levels.make(out["shape"], out["chunks"], out["scale"], out["translation"], steps,
                             method != "stride")
         theirs = inherited[:len(made)]
@@ -300,7 +305,7 @@ def _place(out: dict, g: dict, inputs: list, is_source: bool, inherited: list) -
             return tuple(_moved(v, theirs[0], out) for v in theirs)
         return made
 
-    def placed(runs: int) -> tuple:
+    def placed(runs: int) -> tuple[Any, ...]:
         own = levels("each" if runs > 1 else None)
         made = []
         for one in inputs:
@@ -330,7 +335,7 @@ def _place(out: dict, g: dict, inputs: list, is_source: bool, inherited: list) -
     _check_bytes(out)
 
 
-def _moved(v: Level, first: Level, out: dict) -> Level:
+def _moved(v: Level, first: Level, out: dict[Any, Any]) -> Level:
     """An input's level as the array's own: where it has another scale or place, that goes for all."""
     if (first.scale, first.translation) == (out["scale"], out["translation"]):
         return v._replace(chunks=out["chunks"])
@@ -341,7 +346,7 @@ def _moved(v: Level, first: Level, out: dict) -> Level:
                           zip(out["translation"], v.translation, first.translation, sizes)))
 
 
-def _check_bytes(out: dict) -> None:
+def _check_bytes(out: dict[Any, Any]) -> None:
     """A block and its inputs must fit into a worker's slot."""
     for k, level in enumerate(out["levels"] if out["pyramid"] == "each" else out["levels"][:1]):
         extent = level.chunks if not out["inputs"] else \

@@ -11,13 +11,13 @@ from ._errors import CastError, StoreError
 from ._inputs import Input
 
 
-def complete(g: dict, inputs: Sequence[Input]) -> None:
+def complete(g: dict[Any, Any], inputs: Sequence[Input]) -> None:
     """Completes the parameters g, whose shape, dtype and axes are known, with the kind that the inputs
     make and the first input's fill value and channels. Raises StoreError for a dtype that is none."""
     dt = _check.dtype(g["dtype"])
     if _made_of_labels(g, inputs, dt):
         g["kind"] = "labels"
-    first = inputs[0].array
+    first = inputs[0].found
     if "fill_value" not in g and first.fill_given:
         fill = held(first.fill_value, dt)
         if fill is not None:
@@ -27,10 +27,10 @@ def complete(g: dict, inputs: Sequence[Input]) -> None:
         g["channels"] = _images.for_dtype(first.channels, first.dtype, dt)
 
 
-def _made_of_labels(g: dict, inputs: Sequence[Input], dt: np.dtype) -> bool:
+def _made_of_labels(g: dict[Any, Any], inputs: Sequence[Input], dt: np.dtype) -> bool:
     """Whether nothing is said and everything is ids: means of them would be ids of nothing."""
     return "kind" not in g and "channels" not in g and bool(g.get("axes")) and dt.kind in "iu" \
-        and all(one.array.kind == "labels" for one in inputs)
+        and all(one.found.kind == "labels" for one in inputs)
 
 
 def held(value: Any, dt: np.dtype) -> Optional[Any]:
@@ -53,9 +53,9 @@ def held(value: Any, dt: np.dtype) -> Optional[Any]:
     return made.item()
 
 
-def _same_channels(g: dict, one: Input) -> bool:
+def _same_channels(g: dict[Any, Any], one: Input) -> bool:
     """Whether the channels are the input's: its channel axis is followed whole, or neither has one."""
-    a = one.array
+    a = one.found
     axes = tuple(g["axes"])
     if not a.axes or ("c" in axes) != ("c" in a.axes):
         return False
@@ -67,4 +67,5 @@ def _same_channels(g: dict, one: Input) -> bool:
     except StoreError:
         return False
     theirs, own = a.axes.index("c"), axes.index("c")
-    return follows[theirs] == own and a.levels[one.level].shape[theirs] == shape[own] == len(a.channels)
+    return bool(follows[theirs] == own and
+                a.levels[int(one.level)].shape[theirs] == shape[own] == len(a.channels or ()))

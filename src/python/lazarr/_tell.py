@@ -16,7 +16,7 @@ _LIBRARIES = tuple({os.path.abspath(p) + os.sep for k, p in sysconfig.get_paths(
 
 #: The exception that ended the load of a file, and the file. Kept here and not in the exception, which
 #: may be frozen; the last one only.
-_failed: Optional[tuple] = None
+_failed: Optional[tuple[Any, ...]] = None
 
 
 def failed(e: BaseException, path: str) -> None:
@@ -59,7 +59,8 @@ def _first_line(e: BaseException) -> str:
 
 def _chain(t: traceback.TracebackException) -> Iterator[traceback.TracebackException]:
     """An exception, its causes and contexts, and the members of groups."""
-    todo, seen = [t], set()
+    todo: list[Optional[traceback.TracebackException]] = [t]
+    seen = set()
     while todo:
         one = todo.pop()
         if one is None or id(one) in seen:
@@ -69,7 +70,7 @@ def _chain(t: traceback.TracebackException) -> Iterator[traceback.TracebackExcep
         todo += [one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ())]
 
 
-def _traceback(e: BaseException) -> tuple:
+def _traceback(e: BaseException) -> tuple[Any, ...]:
     """The whole text without lazarr's own frames, and the frames of the exception itself."""
     whole = traceback.TracebackException(type(e), e, e.__traceback__)
     for one in _chain(whole):
@@ -84,7 +85,7 @@ def _is_of_a_file(e: Any) -> bool:
         and not _is_library(e.filename)
 
 
-def describe(e: BaseException) -> tuple:
+def describe(e: BaseException) -> tuple[Any, ...]:
     """(one line for people, the traceback without lazarr's own frames).
 
     The line is the type and the first line of the message; of an exception that a store's file ended

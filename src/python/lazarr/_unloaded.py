@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Optional
+from typing import Any, Optional
 
 from . import _handover, _tell
 from ._errors import NoArray, StoreError
@@ -26,8 +26,8 @@ class Unloaded:
 
     def __init__(self, n: int) -> None:
         self.n = n  # stores in all
-        self.failed: list = []  # (exception, path)
-        self.skipped: list = []  # paths
+        self.failed: list[Any] = []  # (exception, path)
+        self.skipped: list[Any] = []  # paths
 
     def known(self, name: str) -> Optional[str]:
         """The manifest of a store that the loader is known not to have loaded."""

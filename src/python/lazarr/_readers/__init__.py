@@ -11,27 +11,33 @@ import hashlib
 import json
 import os
 import sys
-from typing import Callable, Sequence
+from typing import Any, Callable, Sequence
 
 from .. import _array, _manifest, _tell
 from .._array import Array, Registry
 from .._errors import StoreError
-from . import remote, trust
+from . import decoded, given, remote, trust
 from .file import Enough, File, why
 
 
-def build(name: str, spec: str, ops: Sequence[str], registry: Registry, follow: bool = False) -> tuple:
+#: How a TIFF begins, whatever it is called: classic and Big, in both byte orders.
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def build(name: str, spec: str, ops: Sequence[str], registry: Registry, follow: bool = False) -> tuple[Any, ...]:
     """Makes the store of "data:FILE::PATH" in the registry. follow: files that it names may lie anywhere.
     Returns (the file's path, bytes that stand for it in digests)."""
     path, _, inner = spec[len("data:"):].rpartition("::")
-    f = File(path, inner, follow)
+    said = given.Given([op for op in ops if op.startswith("--")])
+    f = File(path, inner, follow, said)
     previous, _array.CURRENT.registry = _array.CURRENT.registry, registry
     try:
         _read(f)
         if not f.made:
             raise StoreError(f"no array that lazarr can serve{f' in {inner!r}' if inner else ''}")
         for op in ops:
-            _add_op(f, op)
+            if not op.startswith("--"):
+                _add_op(f, op)
     except BaseException as e:
         _tell.failed(e, path)
         raise
@@ -40,7 +46,7 @@ def build(name: str, spec: str, ops: Sequence[str], registry: Registry, follow: 
     return path, json.dumps([spec, list(ops), *_identity(f)]).encode()
 
 
-def _identity(f: File) -> list:
+def _identity(f: File) -> list[Any]:
     """What stands for a file's content as long as it isn't known to change."""
     if remote.is_url(f.path):
         return [hashlib.sha256(f.tree.read(name, trust.MAX_DOCUMENT) or b"").hexdigest()
@@ -73,9 +79,14 @@ def _reader(f: File) -> Callable[[File], None]:
     if f.lower.endswith((".nii", ".nii.gz")):
         from .nifti import nifti
         return nifti
-    if f.lower.endswith((".tif", ".tiff")):
+    with open(f.path, "rb") as file:
+        magic = file.read(8)
+    if f.lower.endswith((".tif", ".tiff", ".btf", ".tf8", ".lsm")) or magic[:4] in TIFF:
         from .tiff import tiff
         return tiff
+    if magic[:4] in (b"CDF\x01", b"CDF\x02", b"CDF\x05"):
+        from .netcdf3 import netcdf3
+        return netcdf3
     from .hdf5 import hdf5
     return hdf5
 
@@ -91,11 +102,13 @@ def _add_op(f: File, op: str) -> None:
     function = _manifest._resolve(op, "--op")
     if isinstance(function, Array):
         raise StoreError(f"--op {op}: it must be a function of (block, data), not an array")
-    given = getattr(function, "lazarr", {})
-    if not callable(function) or not isinstance(given, dict):
+    parameters = getattr(function, "lazarr", {})
+    if not callable(function) or not isinstance(parameters, dict):
         raise StoreError(f"--op {op}: it must be a function of (block, data), and its attribute lazarr, "
                          "if it has one, a dict")
     own = op.rpartition(".")[2].rpartition(":")[2]
-    for a in list(f.made):
-        path = f.names.of(own if len(f.made) == 1 else f"{a.path}_{own}")
-        _array.array(path, **{"inputs": [a], **given})(function)
+    of = list(f.made) if f.given.raw else decoded.variables(f.made)
+    for a in of:
+        path = f.names.of(own if len(of) == 1 else f"{a.path}_{own}")
+        wrapped, more = (function, {}) if f.given.raw else decoded.taking(function, a)
+        _array.array(path, **{"inputs": [a], **more, **parameters})(wrapped)

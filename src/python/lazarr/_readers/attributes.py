@@ -59,7 +59,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     raise Unfit(f"JSON has no {type(value).__name__}")
 
 
-def attributes(items: Any, say: Any = None) -> dict:
+def attributes(items: Any, say: Any = None) -> dict[Any, Any]:
     """All attributes that JSON can have. say(name, why): called for each that is left out."""
     made = {}
     for k, v in dict(items).items():
@@ -77,7 +77,7 @@ def _integer(digits: str) -> Any:
     return int(digits) if len(digits) <= MAX_DIGITS + 1 else Long()
 
 
-def document(data: bytes, place: str) -> dict:
+def document(data: bytes, place: str) -> dict[Any, Any]:
     """A JSON object out of a file's bytes. place: its name in errors."""
     try:
         doc = json.loads(data, parse_int=_integer)

@@ -11,12 +11,12 @@ class Blocks:
     """An array-like of blocks on a regular grid. What derives from it says shape, chunks and dtype, and how
     one block is read."""
 
-    shape: tuple
-    chunks: tuple
+    shape: tuple[Any, ...]
+    chunks: tuple[Any, ...]
     dtype: np.dtype
     fill: Any = 0
 
-    def block(self, pos: tuple) -> Optional[np.ndarray]:
+    def block(self, pos: tuple[Any, ...]) -> Optional[np.ndarray]:
         """The block at a grid position; at the upper ends it may be larger or smaller than what the array
         holds of it. None: nothing is stored there."""
         raise NotImplementedError

@@ -40,19 +40,19 @@ class Bounded(NamedTuple):
     """A compressor and what it may unpack to."""
 
     kind: str
-    config: dict
+    config: dict[Any, Any]
     limit: int
 
 
 class Plan(NamedTuple):
     """How a Zarr v2 array is read: its metadata without the compressors, and those, the last one first."""
 
-    meta: dict
-    packers: list
+    meta: dict[Any, Any]
+    packers: list[Any]
     most: int  # bytes of a chunk's file
 
 
-def integers(what: str, value: Any) -> tuple:
+def integers(what: str, value: Any) -> tuple[Any, ...]:
     if not isinstance(value, list) or any(isinstance(v, bool) or not isinstance(v, int) or v < 0
                                           for v in value):
         raise StoreError(f"its {what} is no list of integers: {value!r:.100}")
@@ -69,10 +69,10 @@ def number(dtype: Any) -> int:
 def _id(codec: Any, what: str) -> str:
     if not isinstance(codec, dict) or not isinstance(codec.get("id"), str):
         raise refused(what, codec)
-    return codec["id"]
+    return str(codec["id"])
 
 
-def _after(name: str, config: dict, size: int, elements: int) -> int:
+def _after(name: str, config: dict[Any, Any], size: int, elements: int) -> int:
     """The most bytes that a filter makes out of so many."""
     for key in ("dtype", "astype", "encode_dtype", "decode_dtype"):
         if config.get(key) is not None:
@@ -87,7 +87,7 @@ def _after(name: str, config: dict, size: int, elements: int) -> int:
     return max(size, elements * number(wanted)) if wanted else size
 
 
-def v2(meta: dict) -> Plan:
+def v2(meta: dict[Any, Any]) -> Plan:
     """What Zarr v2 metadata name, checked; StoreError says what isn't taken.
 
     >>> v2({"dtype": "<i4", "shape": [9], "chunks": [4], "compressor": {"id": "gzip", "level": 1}}).packers
@@ -122,11 +122,11 @@ def v2(meta: dict) -> Plan:
 class Plan3(NamedTuple):
     """How a Zarr v3 array is read: its metadata with bounded compressors, and the bytes of a chunk's file."""
 
-    meta: dict
+    meta: dict[Any, Any]
     most: int
 
 
-def v3(meta: dict) -> Plan3:
+def v3(meta: dict[Any, Any]) -> Plan3:
     """The same for Zarr v3 metadata; what is inside shards, too."""
     itemsize = NUMBERS3.get(meta["data_type"]) if isinstance(meta.get("data_type"), str) else None
     if itemsize is None:
@@ -143,12 +143,12 @@ def v3(meta: dict) -> Plan3:
     return Plan3(dict(meta, codecs=made, attributes={}), most)
 
 
-def _ranks(what: str, shape: tuple, chunks: tuple) -> None:
+def _ranks(what: str, shape: tuple[Any, ...], chunks: tuple[Any, ...]) -> None:
     if len(shape) != len(chunks):
         raise StoreError(f"its {what} of {len(shape)} axes and its chunks of {len(chunks)} don't go together")
 
 
-def _named(codec: Any, what: str = "codec") -> tuple:
+def _named(codec: Any, what: str = "codec") -> tuple[Any, ...]:
     """(name, configuration) of a v3 codec."""
     if isinstance(codec, str):
         return codec, {}
@@ -158,7 +158,7 @@ def _named(codec: Any, what: str = "codec") -> tuple:
     raise refused(what, codec)
 
 
-def _chain(codecs: Any, shape: tuple, itemsize: int, outer: bool) -> tuple:
+def _chain(codecs: Any, shape: tuple[Any, ...], itemsize: int, outer: bool) -> tuple[Any, ...]:
     """(a v3 chain with bounded compressors, the bytes of what it makes of a block)."""
     if not isinstance(codecs, list):
         raise refused("codecs", codecs)
@@ -196,7 +196,7 @@ def _chain(codecs: Any, shape: tuple, itemsize: int, outer: bool) -> tuple:
     return made, size
 
 
-def n5(meta: dict) -> str:
+def n5(meta: dict[Any, Any]) -> str:
     """The name of the compression of an N5 dataset."""
     c: Optional[Any] = meta.get("compression", meta.get("compressionType", "raw"))
     kind = c.get("type") if isinstance(c, dict) else c

@@ -9,7 +9,7 @@ import numpy as np
 BITS = (0, 1, 2, 4, 8, 16, 32)
 
 
-def decode(data: Any, shape: tuple, dtype: np.dtype, box: tuple) -> np.ndarray:
+def decode(data: Any, shape: tuple[Any, ...], dtype: np.dtype, box: tuple[Any, ...]) -> np.ndarray:
     """The values of a chunk; shape: channel, z, y, x, box: z, y, x. ValueError where it isn't such a chunk.
 
     A channel begins with two words for each box: where its table begins (24 bits) and the bits of an index,
@@ -30,7 +30,7 @@ def _word(words: np.ndarray, i: int) -> int:
     return int(words[i])
 
 
-def _channel(words: np.ndarray, out: np.ndarray, box: tuple) -> None:
+def _channel(words: np.ndarray, out: np.ndarray, box: tuple[Any, ...]) -> None:
     grid = [-(-n // b) for n, b in zip(out.shape, box)]
     voxels = box[0] * box[1] * box[2]
     wide = out.dtype.itemsize // 4

@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional
 from .. import _array, _check, _handover, _source
 from .._array import Array
 from .._errors import StoreError, whose_python
-from . import attributes, tree, trust
+from . import attributes, given, tree, trust
 
 #: What each library is for, and the Debian package that has it.
 LIBRARIES = {"h5py": ("HDF5", "python3-h5py"), "tifffile": ("TIFF", "python3-tifffile"),
@@ -48,9 +48,9 @@ class Names:
     """Paths in a store for names in a file, which may hold anything; no two are one."""
 
     def __init__(self) -> None:
-        self.given: dict = {}
-        self.taken: set = set()
-        self.next: dict = {}
+        self.given: dict[Any, Any] = {}
+        self.taken: set[Any] = set()
+        self.next: dict[Any, Any] = {}
 
     def of(self, name: str, key: Optional[str] = None) -> str:
         """The path for a name; key: what it is called in the file, where that is something else.
@@ -62,7 +62,7 @@ class Names:
         name = name.strip("/")
         key = name if key is None else key.strip("/")
         if key in self.given:
-            return self.given[key]
+            return str(self.given[key])
         made = self._plain(name)
         if made in self.taken:
             stem = made[:-1] if made.endswith("_") else made
@@ -97,10 +97,11 @@ class Enough(Exception):
 class File:
     """One data file that is being made a store. follow: files that it names may lie anywhere."""
 
-    def __init__(self, path: str, inner: str, follow: bool = False):
+    def __init__(self, path: str, inner: str, follow: bool = False, said: Any = None):
+        self.given = said or given.Given([])
         self.path, self.inner, self.follow = path, inner.strip("/"), follow
         self.names = Names()
-        self.made: list = []  # the arrays
+        self.made: list[Any] = []  # the arrays
         self.seen = 0
         self._tree: Any = None
 
@@ -121,7 +122,7 @@ class File:
                 self._tree = tree.Folder(self.path, self.follow)
         return self._tree
 
-    def document(self, key: str) -> Optional[dict]:
+    def document(self, key: str) -> Optional[dict[Any, Any]]:
         """A JSON object in the container; None: there is no such file."""
         data = self.tree.read(key, trust.MAX_DOCUMENT)
         return None if data is None else attributes.document(data, self.tree.place(key))
@@ -136,16 +137,16 @@ class File:
 
     def add(self, name: str, opener: Callable[[], Any], **parameters: Any) -> Array:
         """A source; StoreError when lazarr can't hold it."""
-        given = {k: v for k, v in parameters.items()
-                 if v is not None or k in ("compressor", "n5_compressor")}
-        channels, path = given.get("channels"), self.names.of(name, given.pop("key", None))
+        path = self.names.of(name, parameters.pop("key", None))
+        opener, parameters = self.given.applied(opener, parameters)
+        own = {k: v for k, v in parameters.items() if v is not None or k in ("compressor", "n5_compressor")}
         try:
-            a = _source.source(path, opener, **given)
+            a = _source.source(path, opener, **own)
         except StoreError as e:
-            if channels is None:
+            if own.get("channels") is None or self.given.channels:
                 raise
-            given.pop("channels")  # they are for looks: a file's odd ones are no reason to refuse it
-            a = _source.source(path, opener, **given)
+            own.pop("channels")  # they are for looks: a file's odd ones are no reason to refuse it
+            a = _source.source(path, opener, **own)
             self.left_out(f"{name or '/'}: channels", why(e))
         self.made.append(a)
         return a
@@ -166,7 +167,7 @@ class File:
         except StoreError as e:
             self.left_out(f"attributes of {path}", str(e))
 
-    def attributes(self, where: str, items: Any) -> dict:
+    def attributes(self, where: str, items: Any) -> dict[Any, Any]:
         """All attributes of `where` that JSON can have; each that is left out is said."""
         return attributes.attributes(items, lambda name, e: self.left_out(f"{where}: attribute {name}", e))
 

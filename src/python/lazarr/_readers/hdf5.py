@@ -50,8 +50,8 @@ def _walk(f: File, h5py: Any, links: Any, root: Any) -> None:
     name if it has one here."""
     top = f"/{f.inner}" if f.inner else ""
     seen = {links.identity(root): top or "/"}
-    todo: list = [(root, top, 0)]
-    late: list = []  # links by name: what they lead to may have a name of its own
+    todo: list[Any] = [(root, top, 0)]
+    late: list[Any] = []  # links by name: what they lead to may have a name of its own
     _group(f, h5py, links, root, top)
     while todo or late:
         if not todo:
@@ -102,7 +102,7 @@ def _group(f: File, h5py: Any, links: Any, node: Any, name: str) -> None:
         f.group(f.names.of(name) if name else "", kept)
 
 
-def dict_of(f: File, node: Any, name: str) -> dict:
+def dict_of(f: File, node: Any, name: str) -> dict[Any, Any]:
     """A node's attributes; those that can't be read are left out, said."""
     made = {}
     for key in sorted(node.attrs):
@@ -128,14 +128,14 @@ def _dataset(f: File, h5py: Any, links: Any, d: Any, name: str, one: bool) -> No
     (f.add if one else f.try_add)(name, load, **parameters)
 
 
-def _open(f: File, h5py: Any, links: Any, d: Any, name: str) -> tuple:
+def _open(f: File, h5py: Any, links: Any, d: Any, name: str) -> tuple[Any, ...]:
     """(the parameters of a dataset's array, the function that opens it); StoreError says why there is none."""
     if d.shape is None or d.dtype.kind not in "biufc":
         raise StoreError("it is empty" if d.shape is None else f"its type, {d.dtype}, is no number's")
     links.check_storage(d)
     said = links.conventions
     kept = f.attributes(name, said.attributes(dict_of(f, d, name), h5py))
-    parameters: dict = {"attributes": kept, "dims": said.dims(d, name), "fill_value": masks.attribute(f, name, kept, d.dtype)}
+    parameters: dict[Any, Any] = {"attributes": kept, "dims": said.dims(d, name), "fill_value": masks.attribute(f, name, kept, d.dtype)}
     if not said.is_netcdf and "_FillValue" not in kept and d.fillvalue is not None \
             and np.ndim(d.fillvalue) == 0 and np.any(d.fillvalue):
         parameters["fill_value"] = d.fillvalue
@@ -155,17 +155,17 @@ def _open(f: File, h5py: Any, links: Any, d: Any, name: str) -> tuple:
         if segments:
             return _external(segments, shape, dtype)
         if mapped:  # contiguous: the server reads it
-            return np.memmap(path, dtype, "r", offset, shape or (1,)).reshape(shape)
+            return np.memmap(path, dtype, "r", offset or 0, shape or (1,)).reshape(shape)
         return hdf5_chunks.opened(h5py, path, where)
 
     return parameters, load
 
 
-def _external(segments: list, shape: tuple, dtype: np.dtype) -> np.ndarray:
+def _external(segments: list[Any], shape: tuple[Any, ...], dtype: np.dtype) -> np.ndarray:
     """Values in other files: a map of one, or, of several, all in memory."""
     if len(segments) == 1:
         path, offset, _ = segments[0]
-        return np.memmap(path, dtype, "r", offset, shape or (1,)).reshape(shape)
+        return np.memmap(path, dtype, "r", offset or 0, shape or (1,)).reshape(shape)
     trust.block((sum(n for _, _, n in segments),), 1, trust.MAX_WHOLE)
     parts = [np.memmap(path, np.uint8, "r", offset, (n,)) for path, offset, n in segments if n]
     return np.concatenate(parts).view(dtype).reshape(shape)

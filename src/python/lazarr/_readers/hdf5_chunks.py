@@ -21,7 +21,7 @@ PLUGINS = {BZIP2: "bzip2", BLOSC: "blosc", LZ4: "lz4", BITSHUFFLE: "bitshuffle",
            BLOSC2: "blosc2"}
 
 
-def filters(d: Any) -> list:
+def filters(d: Any) -> list[Any]:
     """The numbers of a dataset's filters, in the order in which they pack."""
     plist = d.id.get_create_plist()
     return [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
@@ -62,12 +62,12 @@ def opened(h5py: Any, path: str, where: str) -> Any:
 class Deflated(Blocks):
     """A dataset of shuffled and deflated chunks."""
 
-    def __init__(self, d: Any, packed: list) -> None:
+    def __init__(self, d: Any, packed: list[Any]) -> None:
         self.d, self.packed, self.filename = d, packed, d.file.filename
         self.shape, self.chunks, self.dtype, self.fill = d.shape, d.chunks, d.dtype, d.fillvalue
         self.bytes = trust.block(tuple(int(c) for c in d.chunks), d.dtype.itemsize)
 
-    def block(self, pos: tuple) -> Optional[np.ndarray]:
+    def block(self, pos: tuple[Any, ...]) -> Optional[np.ndarray]:
         start = tuple(p * c for p, c in zip(pos, self.chunks))
         try:
             skipped, data = self.d.id.read_direct_chunk(start)
@@ -87,7 +87,7 @@ class Deflated(Blocks):
             raise ValueError(f"the chunk at {start} has {len(data)} bytes, not {self.bytes}")
         return np.frombuffer(data, self.dtype).reshape(self.chunks)
 
-    def _by_hdf5(self, start: tuple) -> np.ndarray:
+    def _by_hdf5(self, start: tuple[Any, ...]) -> np.ndarray:
         return np.asarray(self.d[tuple(slice(s, s + c) for s, c in zip(start, self.chunks))])
 
 
@@ -101,13 +101,13 @@ def _unshuffled(data: Any, size: int) -> Any:
     for i in range(size):  # which NumPy does faster than a transposed copy
         out[i:n * size:size] = a[i * n:(i + 1) * n]
     out[n * size:] = a[n * size:]
-    return memoryview(out)
+    return out.data
 
 
 class Checked:
     """A dataset of chunks that HDF5 unpacks, once what they say of their size has been compared."""
 
-    def __init__(self, d: Any, packed: list) -> None:
+    def __init__(self, d: Any, packed: list[Any]) -> None:
         self.d, self.packed, self.filename = d, packed, d.file.filename
         self.shape, self.chunks, self.dtype = d.shape, d.chunks, d.dtype
         self.bytes = trust.block(tuple(int(c) for c in d.chunks), d.dtype.itemsize)
@@ -132,7 +132,7 @@ class Checked:
         last = [n for i, n in enumerate(self.packed) if not skipped >> i & 1]
         if last and last[-1] == FLETCHER32:
             data, last = data[:-4], last[:-1]
-        n = last[-1] if last else None
+        n = last[-1] if last else -1
         if n in (DEFLATE, BZIP2):
             unpack.count("zlib" if n == DEFLATE else "bz2", data, limit)
             return

@@ -33,13 +33,13 @@ class Links:
         """The real path of the file that a node lies in."""
         return os.path.realpath(os.fsdecode(node.file.filename))
 
-    def place(self, d: Any) -> tuple:
+    def place(self, d: Any) -> tuple[Any, ...]:
         """(path of the file that a dataset lies in, its name there), which lead to it without a link."""
         if d.name is None:
             raise StoreError("it has no name in its file")
         return self.path(d), d.name
 
-    def identity(self, node: Any) -> tuple:
+    def identity(self, node: Any) -> tuple[Any, ...]:
         info = self.h5py.h5o.get_info(node.id)
         return info.fileno, info.addr
 
@@ -101,7 +101,7 @@ class Links:
                 raise StoreError("it has more sources than are looked at")
             self._check_source(d, *key, depth)
 
-    def segments(self, d: Any) -> list:
+    def segments(self, d: Any) -> list[Any]:
         """Where the values of a dataset lie that are stored externally, (path, offset, bytes) one behind the
         other; HDF5 would look for the files where lazarr was started."""
         found = []

@@ -10,7 +10,7 @@ from .._errors import StoreError
 from .file import File
 
 
-def attribute(f: File, where: str, kept: dict, dtype: Any) -> Any:
+def attribute(f: File, where: str, kept: dict[Any, Any], dtype: Any) -> Any:
     """The value that is missing, as the attribute _FillValue says; one that is none of the dtype is taken
     out of the attributes, which is said. None: nothing is."""
     try:
@@ -21,7 +21,7 @@ def attribute(f: File, where: str, kept: dict, dtype: Any) -> Any:
         return None
 
 
-def zarr(f: File, where: str, meta: dict, kept: dict, dims: Optional[list]) -> Any:
+def zarr(f: File, where: str, meta: dict[Any, Any], kept: dict[Any, Any], dims: Optional[list[Any]]) -> Any:
     """Of a Zarr array: its attribute _FillValue (xarray's, in Zarr v3), else its fill_value. A 0 that stands in
     every v3 array, and in the v2 arrays of writers that don't think of masks, is none: those that do name the
     axes, and write null where nothing is missing."""

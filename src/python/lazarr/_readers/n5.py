@@ -27,7 +27,7 @@ def is_n5(f: File) -> bool:
 class N5Array(Blocks):
     """An N5 dataset as an array-like, axes in C order (N5 names the fastest first)."""
 
-    def __init__(self, tree: Any, path: str, meta: dict):
+    def __init__(self, tree: Any, path: str, meta: dict[Any, Any]):
         self._tree, self._path = tree, path
         vars(self).update(tree.said(path))
         try:
@@ -52,7 +52,7 @@ class N5Array(Blocks):
         if head and head[:2] == b"\0\0" and len(head) == at + 8 and head[at:] != b"LZ4Block":
             raise StoreError(f"'{self._path or '/'}': its blocks are no lz4 streams as lz4-java writes them")
 
-    def block(self, pos: tuple) -> Optional[np.ndarray]:
+    def block(self, pos: tuple[Any, ...]) -> Optional[np.ndarray]:
         path = join(self._path, *(str(p) for p in reversed(pos)))
         data = self._tree.read(path, unpack.packed_limit(self.bytes))
         if data is None:
@@ -102,7 +102,7 @@ def n5(f: File) -> None:
     if f.tree.leads_out(f.inner):
         raise StoreError(f"there is no '{f.inner}' in it")
     # Each folder once, whatever leads to it.
-    seen: dict = {}
+    seen: dict[Any, Any] = {}
     todo = [(f.inner, True, 0)]
     while todo:
         path, one, depth = todo.pop()
@@ -127,11 +127,11 @@ def n5(f: File) -> None:
         todo.extend((join(path, name), False, depth + 1) for name in reversed(names))
 
 
-def _document(f: File, path: str) -> dict:
+def _document(f: File, path: str) -> dict[Any, Any]:
     return f.document(join(path, "attributes.json")) or {}
 
 
-def _node(f: File, path: str, one: bool) -> list:
+def _node(f: File, path: str, one: bool) -> list[Any]:
     """Serves what a folder itself is; the names of the folders in it that are left."""
     meta, where = _document(f, path), path or "/"
     if "dimensions" in meta:
@@ -153,7 +153,7 @@ def _node(f: File, path: str, one: bool) -> list:
     return names
 
 
-def levels(f: File, path: str, meta: dict, names: list) -> bool:
+def levels(f: File, path: str, meta: dict[Any, Any], names: list[Any]) -> bool:
     """s0, s1 … as the levels of an image; those that don't go with s0 are said."""
     where, metas, kept = path or "/", [], []
     for n in names:

@@ -19,7 +19,7 @@ OWN = ("transform", "pixelResolution", "resolution", "units", "axes", "scales", 
 LOOKS = ("omero", "image-label")
 
 
-def _reversed(f: File, where: str, name: str, given: Any, rank: int) -> Optional[list]:
+def _reversed(f: File, where: str, name: str, given: Any, rank: int) -> Optional[list[Any]]:
     """A list of N5 in C order; None where there is none of so many, which is said."""
     if given is None:
         return None
@@ -29,14 +29,14 @@ def _reversed(f: File, where: str, name: str, given: Any, rank: int) -> Optional
     return given[::-1]
 
 
-def _transform(f: File, where: str, given: Any, rank: int) -> dict:
+def _transform(f: File, where: str, given: Any, rank: int) -> dict[Any, Any]:
     """COSEM's transform, each list in C order: axes, units, scale, translate."""
     if given is None:
         return {}
     if not isinstance(given, dict):
         f.left_out(f"{where}: transform", f"{given!r:.100} is no object")
         return {}
-    out: dict = {}
+    out: dict[Any, Any] = {}
     for name in ("axes", "units", "scale", "translate"):
         if given.get(name) is None:
             continue
@@ -52,7 +52,7 @@ def _transform(f: File, where: str, given: Any, rank: int) -> dict:
     return out
 
 
-def _letters(f: File, where: str, given: Optional[list], rank: int) -> Optional[list]:
+def _letters(f: File, where: str, given: Optional[list[Any]], rank: int) -> Optional[list[Any]]:
     """Letters of the axes in C order; None where they are no image's, which is said."""
     if given is None:
         if rank not in DEFAULT:
@@ -66,7 +66,7 @@ def _letters(f: File, where: str, given: Optional[list], rank: int) -> Optional[
     return names
 
 
-def _size(f: File, where: str, metas: list, rank: int) -> tuple:
+def _size(f: File, where: str, metas: list[Any], rank: int) -> tuple[Any, ...]:
     """(sizes, units, of which each may be None) as pixelResolution or resolution say them, in C order; metas:
     where to look, the first that says something."""
     for meta in metas:
@@ -83,7 +83,7 @@ def _size(f: File, where: str, metas: list, rank: int) -> tuple:
     return None, None
 
 
-def _units(f: File, where: str, metas: list, rank: int) -> Any:
+def _units(f: File, where: str, metas: list[Any], rank: int) -> Any:
     for meta in metas:
         given = meta.get("units")
         if isinstance(given, list):
@@ -93,7 +93,7 @@ def _units(f: File, where: str, metas: list, rank: int) -> Any:
     return None
 
 
-def _one(f: File, where: str, metas: list, rank: int) -> dict:
+def _one(f: File, where: str, metas: list[Any], rank: int) -> dict[Any, Any]:
     """axes, units, scale and translation that a dataset is given, in C order and the file's order of axes;
     {} where it isn't an image. metas: the dataset's attributes, then its group's."""
     t = _transform(f, where, metas[0].get("transform"), rank)
@@ -117,7 +117,7 @@ def _one(f: File, where: str, metas: list, rank: int) -> dict:
     return out
 
 
-def ordered(place: dict) -> dict:
+def ordered(place: dict[Any, Any]) -> dict[Any, Any]:
     """The place with its axes in the order t, c, z, y, x, as lazarr.source takes it."""
     order = sorted(range(len(place["axes"])), key=lambda i: "tczyx".index(place["axes"][i]))
 
@@ -132,7 +132,7 @@ def ordered(place: dict) -> dict:
     return out
 
 
-def of_dataset(f: File, where: str, meta: dict, rank: int) -> dict:
+def of_dataset(f: File, where: str, meta: dict[Any, Any], rank: int) -> dict[Any, Any]:
     """The parameters that make a dataset of its own an image, or name the axes of a plain array."""
     if meta.get("isLabelMultiset") is True:
         raise StoreError("its voxels are sets of labels (Paintera), which lazarr doesn't read")
@@ -146,7 +146,7 @@ def of_dataset(f: File, where: str, meta: dict, rank: int) -> dict:
     return {}
 
 
-def _factors(f: File, where: str, group: dict, meta: dict, k: int, rank: int) -> Optional[list]:
+def _factors(f: File, where: str, group: dict[Any, Any], meta: dict[Any, Any], k: int, rank: int) -> Optional[list[Any]]:
     """Level-0 voxels per voxel of level k, in C order; None where nothing that makes sense is said."""
     given = meta.get("downsamplingFactors")
     if given is None:
@@ -169,7 +169,7 @@ def _factors(f: File, where: str, group: dict, meta: dict, k: int, rank: int) ->
     return numbers
 
 
-def _listed(group: dict, k: int) -> Any:
+def _listed(group: dict[Any, Any], k: int) -> Any:
     """The transform that a group's multiscales (COSEM) give s<k>."""
     scales = group.get("multiscales")
     first = scales[0] if isinstance(scales, list) and scales else None
@@ -179,7 +179,7 @@ def _listed(group: dict, k: int) -> Any:
     return None
 
 
-def of_levels(f: File, where: str, group: dict, metas: list, rank: int, numbers: list) -> dict:
+def of_levels(f: File, where: str, group: dict[Any, Any], metas: list[Any], rank: int, numbers: list[Any]) -> dict[Any, Any]:
     """The same of s0, s1 …: scale and translation of each, or None where the shapes tell. numbers: the k of
     each s<k>. {} where they are no image's."""
     if any(m.get("isLabelMultiset") is True for m in (group, *metas)):
@@ -212,14 +212,14 @@ def of_levels(f: File, where: str, group: dict, metas: list, rank: int, numbers:
     return ordered(dict(first, scale=scales, translation=shifts))
 
 
-def _centred(first: dict, scale: list) -> list:
+def _centred(first: dict[Any, Any], scale: list[Any]) -> list[Any]:
     """The place of voxels that stand for those of the first level that they cover."""
     return [t + (s - s0) / 2 for t, s, s0 in zip(first["translation"], scale, first["scale"])]
 
 
-def looks(f: File, where: str, group: dict, meta: dict, place: dict) -> dict:
+def looks(f: File, where: str, group: dict[Any, Any], meta: dict[Any, Any], place: dict[Any, Any]) -> dict[Any, Any]:
     """Channels and labels as lazarr's N5 face writes them, and what Paintera says of labels."""
-    out: dict = {}
+    out: dict[Any, Any] = {}
     axes, shape = place["axes"], meta["dimensions"][::-1]
     shape = [shape[i] for i in place.get("transpose", range(len(shape)))]
     try:

@@ -24,9 +24,9 @@ class Conventions:
     def __init__(self, f: File, file: Any) -> None:
         self.f = f
         self.is_netcdf = f.lower.endswith((".nc", ".nc4", ".cdf")) or "_NCProperties" in file.attrs
-        self._by_number: Optional[dict] = None
+        self._by_number: Optional[dict[Any, Any]] = None
 
-    def attributes(self, given: dict, h5py: Any) -> dict:
+    def attributes(self, given: dict[Any, Any], h5py: Any) -> dict[Any, Any]:
         """A node's attributes without netCDF's own; arrays of one value as that value where they are one."""
         out = {}
         for k, v in given.items():
@@ -46,13 +46,13 @@ class Conventions:
         name = d.attrs.get("NAME")
         return isinstance(name, (bytes, np.bytes_)) and bytes(name).startswith(PURE)
 
-    def dims(self, d: Any, where: str) -> Optional[tuple]:
+    def dims(self, d: Any, where: str) -> Optional[tuple[Any, ...]]:
         """Names of the axes: of the scales that are attached to them, or their labels; of a scale its own.
         None: it has none."""
-        names: list = self._own(d) or [self._name(dim) for dim in d.dims]
+        names: list[Any] = self._own(d) or [self._name(dim) for dim in d.dims]
         if not any(names):
             return None
-        taken: set = set()
+        taken: set[Any] = set()
         for i, name in enumerate(names):
             if name in taken:
                 self.f.left_out(f"{where}: name of axis {i}", f"'{name}' is that of another of its axes")
@@ -69,7 +69,7 @@ class Conventions:
             pass
         return dim.label or None
 
-    def _own(self, d: Any) -> Optional[list]:
+    def _own(self, d: Any) -> Optional[list[Any]]:
         """Of a dimension scale, which has no others attached."""
         if d.attrs.get("CLASS") not in (b"DIMENSION_SCALE", "DIMENSION_SCALE") or not d.ndim:
             return None

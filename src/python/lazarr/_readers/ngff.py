@@ -18,7 +18,7 @@ OMERO = ("version", "channels")
 LABEL = ("version", "source")
 
 
-def multiscale(f: File, node: Any) -> Optional[dict]:
+def multiscale(f: File, node: Any) -> Optional[dict[Any, Any]]:
     """The multiscale image that a group says it is; None where it is none."""
     found = node.ome("multiscales")
     if found is None:
@@ -33,9 +33,9 @@ def multiscale(f: File, node: Any) -> Optional[dict]:
     return found[0]
 
 
-def _levels_of(f: File, node: Any, datasets: list) -> list:
+def _levels_of(f: File, node: Any, datasets: list[Any]) -> list[Any]:
     """(node, its dataset) of the levels that are there and go with the first of them; the others are said."""
-    out: list = []
+    out: list[Any] = []
     for k, d in enumerate(datasets):
         where = f"{node.where}: level {k}"
         try:
@@ -58,7 +58,7 @@ def _levels_of(f: File, node: Any, datasets: list) -> list:
     return out
 
 
-def _rest(f: File, where: str, given: Any, own: tuple) -> dict:
+def _rest(f: File, where: str, given: Any, own: tuple[Any, ...]) -> dict[Any, Any]:
     """What an object of OME-Zarr says besides what lazarr writes itself."""
     if given is None:
         return {}
@@ -68,14 +68,14 @@ def _rest(f: File, where: str, given: Any, own: tuple) -> dict:
     return f.attributes(where, {k: v for k, v in given.items() if k not in own})
 
 
-def looks(f: File, where: str, omero: dict, shape: list, axes: Any) -> dict:
+def looks(f: File, where: str, omero: dict[Any, Any], shape: list[Any], axes: Any) -> dict[Any, Any]:
     """What an "omero" says besides channels, and besides the place that the server shows first anyway."""
     more = f.attributes(f"{where}: omero", {k: v for k, v in omero.items() if k not in OMERO})
     first = {"defaultT": 0, "defaultZ": shape[list(axes).index("z")] // 2 if "z" in axes else 0, "model": "color"}
     return {k: v for k, v in more.items() if (k, v) != ("rdefs", first)}
 
 
-def _kept(f: File, node: Any, scales: dict, channels: Optional[list], shape: list, axes: list) -> dict:
+def _kept(f: File, node: Any, scales: dict[Any, Any], channels: Optional[list[Any]], shape: list[Any], axes: list[Any]) -> dict[Any, Any]:
     """The image's attributes; those of OME-Zarr under its names, for the server to put where they belong."""
     kept = f.attributes(node.where, {k: v for k, v in node.attributes.items() if k not in OWN})
     more = _rest(f, f"{node.where}: multiscales", scales, SCALES)
@@ -98,7 +98,7 @@ def _kept(f: File, node: Any, scales: dict, channels: Optional[list], shape: lis
     return kept
 
 
-def image(f: File, node: Any, of: Optional[Any], levels: set) -> Optional[Any]:
+def image(f: File, node: Any, of: Optional[Any], levels: set[Any]) -> Optional[Any]:
     """A multiscale group as an image; of: the image whose labels it is in the group of. levels: gets the
     arrays that it is made of. None where the group is none, or is left out, which is said; StoreError for
     one that isn't to be read."""
@@ -143,11 +143,11 @@ def image(f: File, node: Any, of: Optional[Any], levels: set) -> Optional[Any]:
     return made
 
 
-def _in_order(values: list, order: list) -> list:
+def _in_order(values: list[Any], order: list[Any]) -> list[Any]:
     return [values[i] for i in order]
 
 
-def _channels(f: File, node: Any, level: Any, axes: list, labels: bool) -> Optional[list]:
+def _channels(f: File, node: Any, level: Any, axes: list[Any], labels: bool) -> Optional[list[Any]]:
     omero = node.ome("omero")
     if omero is None:
         return None

@@ -14,7 +14,7 @@ TYPES = {"time": "t", "channel": "c"}
 DEFAULT = {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}
 
 
-def axes(f: File, where: str, scales: dict, rank: int) -> Optional[list]:
+def axes(f: File, where: str, scales: dict[Any, Any], rank: int) -> Optional[list[Any]]:
     """Letters of the axes in the file's order; None where they are no image's, which is said."""
     given = scales.get("axes")
     if given is None and rank in DEFAULT:  # OME-NGFF 0.1 and 0.2
@@ -24,7 +24,7 @@ def axes(f: File, where: str, scales: dict, rank: int) -> Optional[list]:
     if not isinstance(given, list) or len(given) != rank:
         f.left_out(f"{where} as an image", f"its axes {given!r:.100} don't name the {rank} of its arrays")
         return None
-    out: list = []
+    out: list[Any] = []
     for one in given:
         kind = one.get("type") if isinstance(one, dict) else None
         name = one.get("name") if isinstance(one, dict) else one
@@ -41,7 +41,7 @@ def axes(f: File, where: str, scales: dict, rank: int) -> Optional[list]:
     return out
 
 
-def units(f: File, where: str, scales: dict, letters: list) -> list:
+def units(f: File, where: str, scales: dict[Any, Any], letters: list[Any]) -> list[Any]:
     """The unit of each axis, or None."""
     given = scales.get("axes")
     if not isinstance(given, list):
@@ -49,7 +49,7 @@ def units(f: File, where: str, scales: dict, letters: list) -> list:
     return places.units(f, where, [a.get("unit") if isinstance(a, dict) else None for a in given], letters)
 
 
-def _transformations(f: File, where: str, holder: dict) -> list:
+def _transformations(f: File, where: str, holder: dict[Any, Any]) -> list[Any]:
     """(kind, values) of the transformations that are understood, in order; the others are said."""
     given = holder.get("coordinateTransformations")
     if given is None:
@@ -70,7 +70,7 @@ def _transformations(f: File, where: str, holder: dict) -> list:
     return out
 
 
-def _sizes(f: File, where: str, given: Any, letters: list, factors: list) -> list:
+def _sizes(f: File, where: str, given: Any, letters: list[Any], factors: list[Any]) -> list[Any]:
     """A scale; of what makes no sense in it `factors`, sizes that follow from the first level."""
     if not isinstance(given, list):
         return places.scale(f, where, given, letters)
@@ -84,9 +84,9 @@ def _sizes(f: File, where: str, given: Any, letters: list, factors: list) -> lis
     return places.scale(f, where, out + given[len(letters):], letters)
 
 
-def _of(f: File, where: str, holder: dict, letters: list, factors: list) -> tuple:
+def _of(f: File, where: str, holder: dict[Any, Any], letters: list[Any], factors: list[Any]) -> tuple[Any, ...]:
     """(scale, translation) that a dataset, or all of an image, is given; (None, …) without a scale."""
-    scale: Optional[list] = None
+    scale: Optional[list[Any]] = None
     shift = [0.0] * len(letters)
     for kind, values in _transformations(f, where, holder):
         if kind == "scale":
@@ -99,7 +99,7 @@ def _of(f: File, where: str, holder: dict, letters: list, factors: list) -> tupl
     return scale, shift
 
 
-def places_of(f: File, where: str, scales: dict, datasets: list, shapes: list, letters: list) -> tuple:
+def places_of(f: File, where: str, scales: dict[Any, Any], datasets: list[Any], shapes: list[Any], letters: list[Any]) -> tuple[Any, ...]:
     """(scale, translation) of each level, with what is said of all of them; (None, None) where nothing is
     said: the shapes tell."""
     rank = len(letters)
@@ -108,10 +108,10 @@ def places_of(f: File, where: str, scales: dict, datasets: list, shapes: list, l
     over, all_shift = _of(f, where, scales, letters, [None] * rank)
     over = over or [1.0] * rank
     out_scale, out_shift = [], []
-    first: Optional[list] = None
+    first: Optional[list[Any]] = None
     for k, (d, shape) in enumerate(zip(datasets, shapes)):
         at = f"{where}: level {k}"
-        follow: list = [None] * rank if first is None else [
+        follow: list[Any] = [None] * rank if first is None else [
             s * max(1, round(a / b)) if b else s for s, a, b in zip(first, shapes[0], shape)]
         scale, shift = _of(f, at, d, letters, follow)
         if scale is None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._errors import StoreError
+from . import places
 from .file import File, need, why
 
 UNITS = {"meter": "meter", "mm": "millimeter", "micron": "micrometer", "sec": "second",
@@ -54,7 +55,7 @@ def nifti(f: File) -> None:
     except Exception as e:
         raise StoreError(f"it can't be read: {why(e)}") from None
     header, rank = image.header, len(image.shape)
-    zooms = [float(z) if math.isfinite(float(z)) and float(z) > 0 else 1.0 for z in header.get_zooms()]
+    zooms = places.scale(f, "header", [float(z) for z in header.get_zooms()], "xyztcuv"[:rank])
     space, time = (UNITS.get(u) for u in header.get_xyzt_units()) \
         if hasattr(header, "get_xyzt_units") else (None, None)
     affine = np.asarray(image.affine, float)

@@ -11,6 +11,7 @@ import numpy as np
 from .._beside import beside
 from .._errors import StoreError
 from . import remote
+from .cast import Cast
 from .file import File, why
 
 
@@ -19,7 +20,7 @@ class Found(File):
 
     def __init__(self, path: str, inner: str):
         super().__init__(path, inner, follow=True)  # the store's own code names it
-        self.found: list = []  # (name, opener, parameters)
+        self.found: list[Any] = []  # (name, opener, parameters)
 
     def add(self, name: str, opener: Callable[[], Any], **parameters: Any) -> Any:
         parameters.pop("key", None)
@@ -34,7 +35,7 @@ class Found(File):
         """A store's groups are its own."""
 
 
-def find(text: str, folder: str) -> tuple:
+def find(text: str, folder: str) -> tuple[Any, ...]:
     """(what opens it, parameters of lazarr.source, the path) of FILE, FILE::path or a URL; a path is relative to
     the folder. StoreError where it can't be read, or holds several arrays."""
     from . import _read
@@ -69,35 +70,6 @@ def find(text: str, folder: str) -> tuple:
     return opens, parameters, f.path
 
 
-class Cast:
-    """An array-like whose values are read as another dtype; ValueError for one that doesn't fit into it. Of
-    floats read as integers the fraction is cut off, as NumPy does it."""
-
-    def __init__(self, array: Any, dtype: Any):
-        self._array, self.dtype, self.shape = array, np.dtype(dtype), tuple(array.shape)
-        for name in ("chunks", "dims", "folder", "filename"):
-            if getattr(array, name, None) is not None:
-                setattr(self, name, getattr(array, name))
-
-    def __getitem__(self, key: Any) -> Any:
-        values = self._array[key]
-        if hasattr(values, "compute"):
-            values = values.compute()
-        elif hasattr(values, "read"):
-            values = values.read().result()
-        if not isinstance(values, np.ma.MaskedArray):
-            values = np.asarray(values)
-        to = self.dtype
-        if to.kind in "iu" and values.size and values.dtype.kind in "iuf":
-            low, high = values.min(), values.max()
-            least, most = np.iinfo(to).min, np.iinfo(to).max
-            if not (low > least - 1 and high < most + 1):  # also where one is NaN
-                bad = low if not low > least - 1 else high
-                raise ValueError(f"the value {bad} of the source doesn't fit into {to.name}")
-        with np.errstate(over="raise"):
-            return values.astype(to)
-
-
 class Turned:
     """An array-like with its axes in another order."""
 
@@ -111,7 +83,7 @@ class Turned:
             i = key.index(Ellipsis)
             key = key[:i] + (slice(None),) * (len(self.shape) - len(key) + 1) + key[i + 1:]
         key += (slice(None),) * (len(self.shape) - len(key))
-        inner: list = [None] * len(key)
+        inner: list[Any] = [None] * len(key)
         for outer, i in enumerate(self._order):
             inner[i] = slice(k, k + 1) if isinstance(k := key[outer], (int, np.integer)) else k
         out = np.asarray(self._array[tuple(inner)]).transpose(self._order)

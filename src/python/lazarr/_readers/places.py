@@ -31,7 +31,7 @@ def number(value: Any) -> Optional[float]:
     return made if math.isfinite(made) else None
 
 
-def _each(given: Any, axes: Sequence[str]) -> Optional[list]:
+def _each(given: Any, axes: Sequence[str]) -> Optional[list[Any]]:
     """What is given for each axis, of a list, a dict by axis or one value of the spatial axes; None: nothing."""
     if isinstance(given, np.ndarray):
         given = given.tolist()
@@ -49,7 +49,7 @@ def _cut(f: File, where: str, what: str, given: Any, axes: Sequence[str]) -> Non
         f.left_out(f"{where}: {what} {len(axes) + 1} to {len(given)}", f"it has {len(axes)} axes")
 
 
-def scale(f: File, where: str, given: Any, axes: Sequence[str]) -> list:
+def scale(f: File, where: str, given: Any, axes: Sequence[str]) -> list[Any]:
     """Voxel sizes, one for each axis: of a list, a dict by axis, or a number for the spatial axes. 0, NaN,
     negative or missing counts as 1, which is said; not where nothing is given, nor of an axis t or c that a
     dict doesn't name."""
@@ -69,7 +69,7 @@ def scale(f: File, where: str, given: Any, axes: Sequence[str]) -> list:
     return out
 
 
-def translation(f: File, where: str, given: Any, axes: Sequence[str]) -> list:
+def translation(f: File, where: str, given: Any, axes: Sequence[str]) -> list[Any]:
     """The places of voxel 0 as `scale` takes sizes; what is no number counts as 0, which is said."""
     each = _each(given, axes)
     if each is None:
@@ -87,7 +87,7 @@ def translation(f: File, where: str, given: Any, axes: Sequence[str]) -> list:
     return out
 
 
-def units(f: File, where: str, given: Any, axes: Sequence[str]) -> list:
+def units(f: File, where: str, given: Any, axes: Sequence[str]) -> list[Any]:
     """Units as UDUNITS spells them, one (or None) for each axis: of a list, a dict by axis, or a text for
     the spatial axes. One that is no unit of its axis is left out alone, which is said."""
     out = []
@@ -119,15 +119,15 @@ def colour(value: Any) -> Optional[str]:
             return None
         return (found[1] if len(found[1]) == 6 else "".join(2 * d for d in found[1])).upper()
     if isinstance(value, (list, tuple, np.ndarray)) and len(value) in (3, 4):
-        parts = [number(v) for v in value[:3]]
-        if any(p is None or not 0 <= p <= 255 for p in parts):
+        parts = [-1.0 if p is None else p for p in map(number, value[:3])]
+        if not all(0 <= p <= 255 for p in parts):
             return None
         unit = all(p <= 1 for p in parts) and any(isinstance(v, (float, np.floating)) for v in value)
         return "".join(f"{int(p * 255 + .5) if unit else int(p):02X}" for p in parts)
     return None
 
 
-def _window(f: File, where: str, given: Any, dtype: np.dtype) -> Optional[dict]:
+def _window(f: File, where: str, given: Any, dtype: np.dtype) -> Optional[dict[Any, Any]]:
     """A window's members that make sense together: all, or start and end, or none; what isn't taken is said."""
     if not isinstance(given, dict):
         f.left_out(where, f"{given!r:.100} is no window")
@@ -154,7 +154,7 @@ def _window(f: File, where: str, given: Any, dtype: np.dtype) -> Optional[dict]:
     return None
 
 
-def channel(f: File, where: str, given: Any, i: int, dtype: np.dtype) -> dict:
+def channel(f: File, where: str, given: Any, i: int, dtype: np.dtype) -> dict[Any, Any]:
     """One OMERO channel, or its name, with what of it makes sense."""
     if isinstance(given, (str, bytes)):
         given = {"label": given}
@@ -163,7 +163,7 @@ def channel(f: File, where: str, given: Any, i: int, dtype: np.dtype) -> dict:
     if not isinstance(given, dict):
         f.left_out(where, f"{given!r:.100} is no channel")
         return {"label": str(i)}
-    out: dict = f.attributes(where, {k: v for k, v in given.items() if k not in ("color", "window", "active")})
+    out: dict[Any, Any] = f.attributes(where, {k: v for k, v in given.items() if k not in ("color", "window", "active")})
     label = out.pop("label", None)
     out = {"label": str(i) if label in (None, "") else label if isinstance(label, str) else str(label), **out}
     if given.get("color") is not None:
@@ -187,7 +187,7 @@ def channel(f: File, where: str, given: Any, i: int, dtype: np.dtype) -> dict:
     return out
 
 
-def channels(f: File, where: str, given: Any, n: int, dtype: Any) -> Optional[list]:
+def channels(f: File, where: str, given: Any, n: int, dtype: Any) -> Optional[list[Any]]:
     """The n channels of an image as lazarr.source takes them: of OMERO dicts, or names. A field that makes
     no sense is left out alone; so is what there are too many of, and those that are missing are called by
     their number. All of that is said. None: nothing is given, or nothing that is a list."""

@@ -8,12 +8,12 @@ from typing import Any, Optional
 from .file import File
 
 #: Names of attributes that make a group more than a group, and what they must be.
-KINDS: dict = {"plate": dict, "well": dict, "bioformats2raw.layout": int, "series": list}
+KINDS: dict[Any, Any] = {"plate": dict, "well": dict, "bioformats2raw.layout": int, "series": list}
 #: The file that bioformats2raw puts beside images.
 XML = "METADATA.ome.xml"
 
 
-def attributes(f: File, node: Any, image: Optional[Any]) -> dict:
+def attributes(f: File, node: Any, image: Optional[Any]) -> dict[Any, Any]:
     """A group's attributes, with what OME-Zarr says of it under "ome". image: whose labels may be in it."""
     given = dict(node.attributes)
     ome = given.pop("ome", None)
@@ -55,9 +55,9 @@ def _labels(f: File, node: Any, value: Any, image: Optional[Any]) -> None:
             f.left_out(f"{node.where}: labels {name!r:.100}", "there is no such group")
 
 
-def named_in(node: Any) -> list:
+def named_in(node: Any) -> list[Any]:
     """The names of what is in a group as OME-Zarr's attributes say, where no listing can be had."""
-    out: list = []
+    out: list[Any] = []
 
     def add(path: Any) -> None:
         if isinstance(path, (str, int)) and str(path) not in out and ".." not in str(path).split("/"):

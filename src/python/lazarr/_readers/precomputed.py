@@ -33,7 +33,7 @@ class Scale:
     """One level as its info describes it, checked; lists in C order: channel, z, y, x. StoreError says what
     makes no sense."""
 
-    def __init__(self, info: dict, scale: Any, index: int):
+    def __init__(self, info: dict[Any, Any], scale: Any, index: int):
         if not isinstance(scale, dict):
             raise StoreError("it is no object")
         self.index = index
@@ -61,7 +61,7 @@ class Scale:
         self.bytes = trust.block((self.channels, *self.chunk), self.dtype.itemsize)
 
     @staticmethod
-    def _three(holder: dict, name: str, least: Optional[int]) -> tuple:
+    def _three(holder: dict[Any, Any], name: str, least: Optional[int]) -> tuple[Any, ...]:
         v = holder.get(name)
         if not isinstance(v, list) or len(v) != 3 or not all(
                 isinstance(n, int) and not isinstance(n, bool) and (least is None or n >= least) for n in v):
@@ -90,7 +90,7 @@ class Volume(Blocks):
             raise StoreError(f"'{name}.br' is packed with brotli, which lazarr doesn't read")
         return None
 
-    def block(self, pos: tuple) -> Optional[np.ndarray]:
+    def block(self, pos: tuple[Any, ...]) -> Optional[np.ndarray]:
         s = self._scale
         low = [p * c for p, c in zip(pos[-3:], s.chunk)]
         shape = tuple(min(c, n - a) for c, n, a in zip(s.chunk, s.size, low))
@@ -119,12 +119,12 @@ def _opener(f: File, path: str, scale: Scale) -> Any:
     return precomputed_by.opener(f, path, scale)
 
 
-def _scales(f: File, where: str, info: dict) -> list:
+def _scales(f: File, where: str, info: dict[Any, Any]) -> list[Any]:
     """The (description, Scale) of levels that make sense, the finest first; the others are said."""
     given = info.get("scales")
     if not isinstance(given, list) or not given:
         raise StoreError("its info names no scales")
-    out: list = []
+    out: list[Any] = []
     for k, s in enumerate(given):
         try:
             made = Scale(info, s, k)
@@ -142,7 +142,7 @@ def _scales(f: File, where: str, info: dict) -> list:
     return out
 
 
-def _numbers(f: File, where: str, given: Any, first: Optional[list]) -> list:
+def _numbers(f: File, where: str, given: Any, first: Optional[list[Any]]) -> list[Any]:
     """A resolution in C order; of what makes no sense 1, or the finest level's."""
     listed = given[::-1] if isinstance(given, list) and len(given) == 3 else [None] * 3
     if first is not None:
@@ -164,7 +164,7 @@ def precomputed(f: File) -> None:
         raise StoreError(f"its info is of {info['@type']!r:.100}, no volume")
     scales = _scales(f, where, info)
     first = scales[0][1]
-    sizes: list = []
+    sizes: list[Any] = []
     for s, made in scales:
         sizes.append(_numbers(f, f"{where}: scale {made.index}", s.get("resolution"), sizes[0] if sizes else None))
     # Levels begin at their corners, and lazarr counts from the centre of voxel 0 of the finest.

@@ -17,7 +17,7 @@ from .tree import join
 class ByTensorstore:
     """axes czyx, or zyx of one channel."""
 
-    def __init__(self, path: str, scale: Any, said: dict):
+    def __init__(self, path: str, scale: Any, said: dict[Any, Any]):
         import tensorstore as ts
         kvstore = {"driver": "file", "path": path.rstrip("/") + "/"} if "://" not in path else path + "/"
         t = ts.open({"driver": "neuroglancer_precomputed", "kvstore": kvstore, "scale_index": scale.index},
@@ -38,7 +38,7 @@ class ByTensorstore:
 class ByCloudVolume:
     """The same through cloud-volume."""
 
-    def __init__(self, path: str, scale: Any, said: dict):
+    def __init__(self, path: str, scale: Any, said: dict[Any, Any]):
         import cloudvolume
         self._v = cloudvolume.CloudVolume(path if "://" in path else f"file://{path}", mip=scale.index,
                                           fill_missing=True, progress=False, bounded=True, parallel=1)

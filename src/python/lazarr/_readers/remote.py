@@ -47,8 +47,8 @@ class Remote:
 
     def __init__(self, url: str):
         self.path = url.rstrip("/")
-        self._fs: dict = {}  # by process: file systems have threads
-        self._documents: Optional[dict] = None
+        self._fs: dict[Any, Any] = {}  # by process: file systems have threads
+        self._documents: Optional[dict[Any, Any]] = None
 
     @property
     def fs(self) -> Any:
@@ -98,7 +98,7 @@ class Remote:
             raise StoreError(f"'{self.place(key)}' has {len(data)} bytes, more than the {limit} that it can need")
         return data
 
-    def _consolidated(self) -> dict:
+    def _consolidated(self) -> dict[Any, Any]:
         """The documents that the root's consolidated metadata hold, by key; {} where it has none."""
         if self._documents is None:
             self._documents = {}
@@ -131,7 +131,7 @@ class Remote:
     def exists(self, key: str) -> bool:
         return self.read(key, trust.MAX_DOCUMENT) is not None
 
-    def folders(self, key: str) -> Optional[list]:
+    def folders(self, key: str) -> Optional[list[Any]]:
         """From consolidated metadata, else as the file system lists it; None where that can't be had."""
         documents = self._consolidated()
         if documents:
@@ -162,5 +162,5 @@ class Remote:
     def leads_out(self, key: str) -> bool:
         return ".." in key.split("/")
 
-    def said(self, key: str) -> dict:
+    def said(self, key: str) -> dict[Any, Any]:
         return {}

@@ -11,7 +11,7 @@ from .tree import join
 MAX_SEGMENTS = 65536
 
 
-def properties(f: File, where: str, folder: str, labels: bool) -> dict:
+def properties(f: File, where: str, folder: str, labels: bool) -> dict[Any, Any]:
     """{"image-label": {"properties": …}}, or {} where there are none; what isn't taken is said."""
     place = f"{where}: segment_properties"
     try:
@@ -30,7 +30,7 @@ def properties(f: File, where: str, folder: str, labels: bool) -> dict:
         f.left_out(place, f"they are of {len(ids)} segments, more than {MAX_SEGMENTS}" if None not in ids
                    else "not all ids are whole numbers")
         return {}
-    rows: list = [{"label-value": v} for v in ids]
+    rows: list[Any] = [{"label-value": v} for v in ids]
     for one in inline.get("properties") or []:
         name = one.get("id") if isinstance(one, dict) else None
         values = one.get("values") if isinstance(one, dict) else None
@@ -52,6 +52,6 @@ def _id(value: Any) -> Optional[int]:
         return None
 
 
-def _tags(tags: list, value: Any) -> list:
+def _tags(tags: list[Any], value: Any) -> list[Any]:
     return [tags[i] for i in value if isinstance(i, int) and 0 <= i < len(tags)] \
         if isinstance(value, list) else []

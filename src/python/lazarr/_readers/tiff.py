@@ -43,7 +43,7 @@ def tiff(f: File) -> None:
                 f.left_out(f"series{i}", why(e))
 
 
-def how_opened(f: File, file: Any, root: Any) -> dict:
+def how_opened(f: File, file: Any, root: Any) -> dict[Any, Any]:
     """What tifffile may take from the file: its OME-XML if that is sound, and the other files that it names
     if all of them are to be read."""
     if file.is_ome and root is None:
@@ -62,7 +62,7 @@ def how_opened(f: File, file: Any, root: Any) -> dict:
     return {"_multifile": True}
 
 
-def _series(f: File, tifffile: Any, file: Any, i: int, name: str, one: bool, how: dict,
+def _series(f: File, tifffile: Any, file: Any, i: int, name: str, one: bool, how: dict[Any, Any],
             root: Any) -> None:
     series = file.series[i]
     where = name or f"series {i}"
@@ -93,7 +93,7 @@ def _series(f: File, tifffile: Any, file: Any, i: int, name: str, one: bool, how
         add(name, load if len(levels) == 1 else lambda: load()[0], attributes=given.attributes,
             dims=tuple(letters) if len(set(letters)) == len(letters) else None)
         return
-    parameters: dict = {} if series.keyframe.is_tiled else \
+    parameters: dict[Any, Any] = {} if series.keyframe.is_tiled else \
         {"chunks": _source.default_chunks(tuple(shape[j] for j in order), axes)}
     n = shape[order[axes.index("c")]] if "c" in axes else 1
     described = tiff_samples.colours(series, n)
@@ -106,11 +106,11 @@ def _series(f: File, tifffile: Any, file: Any, i: int, name: str, one: bool, how
         channels=places.channels(f, where, described, n, series.dtype), **parameters)
 
 
-def _axes(letters: str) -> tuple:
+def _axes(letters: str) -> tuple[Any, ...]:
     """(order, axes): how a series' axes become some of t, c, z, y, x. What has no name there (pages, a sequence)
     is z, else c, else t, the last one first. (None, ""): they aren't an image's."""
     free = [a for a in "tcz" if a not in letters.lower().replace("s", "c")]
-    named: list = []
+    named: list[Any] = []
     for letter in reversed(letters):
         axis = "c" if letter == "S" else letter.lower()
         if axis not in "tczyx":
@@ -122,8 +122,8 @@ def _axes(letters: str) -> tuple:
     return tuple(named.index(a) for a in known), "".join(known)
 
 
-def _level(tifffile: Any, path: str, how: dict, i: int, k: int, shape: tuple, offset: Any, dtype: Any,
-           where: tuple) -> Any:
+def _level(tifffile: Any, path: str, how: dict[Any, Any], i: int, k: int, shape: tuple[Any, ...], offset: Any, dtype: Any,
+           where: tuple[Any, ...]) -> Any:
     """One level of a series: a map where it lies in one piece, else sliced through zarr, or in memory.
     where: the file that has it, which may be another one, and its byte order."""
     if offset is not None and math.prod(shape) > 0:

@@ -18,7 +18,7 @@ SIZED = {1, 5, 50000, 34926}        # none, LZW, zstd: imagecodecs unpacks them 
 JPEG, JPEG2000, PNG, WEBP = {6, 7, 33007, 34892}, {33003, 33004, 33005, 34712}, {34933}, {50001, 34927}
 
 
-class Codecs(Mapping):
+class Codecs(Mapping[Any, Any]):
     """tifffile's table of decoders, those that are taken."""
 
     def __init__(self, given: Any) -> None:
@@ -30,7 +30,8 @@ class Codecs(Mapping):
         if key == PACKBITS:
             return packbits
         if key in SIZED:
-            return self.given[key]
+            given: Callable[..., Any] = self.given[key]
+            return given
         size = jpeg_size if key in JPEG else jpeg2000_size if key in JPEG2000 else \
             png_size if key in PNG else webp_size if key in WEBP else None
         if size is None:
@@ -52,7 +53,7 @@ def guard(tifffile: Any) -> None:
         table.DECOMPRESSORS = Codecs(table.DECOMPRESSORS)
 
 
-def check(tifffile: Any, level: Any) -> tuple:
+def check(tifffile: Any, level: Any) -> tuple[Any, ...]:
     """(path of the file that a level lies in, its byte order); StoreError where its compression isn't taken."""
     key = level.keyframe
     try:

@@ -3,7 +3,7 @@ chain may lead in a circle, which tifffile follows for ever."""
 from __future__ import annotations
 
 import os
-from typing import BinaryIO, Optional
+from typing import Any, BinaryIO, Optional
 
 from .._errors import StoreError
 
@@ -28,7 +28,7 @@ def check(path: str) -> None:
         big = int.from_bytes(head[2:], order) == 43  # type: ignore[arg-type]
         count, entry, link = (8, 20, 8) if big else (2, 12, 4)
         at = _number(file, 8 if big else 4, link, order)
-        seen: set = set()
+        seen: set[Any] = set()
         while at and at < size:
             if at in seen:
                 raise StoreError("its pages lead in a circle")

@@ -16,11 +16,10 @@ MICROMETERS = {2: 25400.0, 3: 10000.0}
 class Said(NamedTuple):
     """What a file says of a series, as it says it: by axis, and of the channels as OMERO has them."""
 
-    scale: dict
-    units: dict
-    channels: list
-    attributes: dict
-    translation: dict = {}
+    scale: dict[str, Any]
+    units: dict[str, Any]
+    channels: list[Any]
+    attributes: dict[str, Any]
 
 
 def ome(f: File, text: Any) -> Optional[Any]:
@@ -63,7 +62,7 @@ def _per_unit(page: Any, tag: str) -> Optional[Any]:
 
 def _imagej(file: Any) -> Said:
     meta = attributes(file.imagej_metadata or {})
-    scale: dict = {}
+    scale: dict[Any, Any] = {}
     for axis, tag in (("x", "XResolution"), ("y", "YResolution")):
         value = _per_unit(file.pages[0], tag)
         scale[axis] = 1 / value if value else 1.0
@@ -120,8 +119,8 @@ def _ome(root: Any, i: int) -> Said:
         pixels = next(e for e in images[i] if str(e.tag).endswith("}Pixels"))
     except (IndexError, StopIteration):
         return Said({}, {}, [], {})
-    scale: dict = {}
-    units: dict = {}
+    scale: dict[Any, Any] = {}
+    units: dict[Any, Any] = {}
     for axis in "XYZ":
         if pixels.get(f"PhysicalSize{axis}") is not None:
             scale[axis.lower()] = pixels.get(f"PhysicalSize{axis}")
@@ -132,7 +131,7 @@ def _ome(root: Any, i: int) -> Said:
     if pixels.get("TimeIncrement") is not None:
         scale["t"] = pixels.get("TimeIncrement")
         units["t"] = pixels.get("TimeIncrementUnit", "s")
-    described: list = []
+    described: list[Any] = []
     for n, e in enumerate(e for e in pixels if str(e.tag).endswith("}Channel")):
         one = {"label": e.get("Name") or str(n), "color": _rgba(e.get("Color"))}
         described += [one] * max(1, min(8, int(e.get("SamplesPerPixel") or 1)

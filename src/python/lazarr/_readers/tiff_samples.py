@@ -34,7 +34,7 @@ def first(a: Any, axis: int, n: int) -> Any:
     return First(a, axis, n)
 
 
-def without_alpha(f: File, series: Any, where: str) -> Optional[tuple]:
+def without_alpha(f: File, series: Any, where: str) -> Optional[tuple[Any, ...]]:
     """(axis, number) of the samples that aren't alpha, where one is, which is said; None: all are values."""
     page = series.keyframe
     if "S" not in series.axes or not page.extrasamples:
@@ -47,7 +47,7 @@ def without_alpha(f: File, series: Any, where: str) -> Optional[tuple]:
     return series.axes.index("S"), n - 1
 
 
-def colours(series: Any, n: int) -> Optional[list]:
+def colours(series: Any, n: int) -> Optional[list[Any]]:
     """The channels of a colour image of n samples."""
     page = series.keyframe
     if int(page.photometric) not in (PHOTOMETRIC_RGB, PHOTOMETRIC_YCBCR) or "S" not in series.axes or n < 3:
@@ -56,5 +56,5 @@ def colours(series: Any, n: int) -> Optional[list]:
     if page.dtype is not None and page.dtype.kind == "u":
         bits = page.bitspersample if isinstance(page.bitspersample, int) else max(page.bitspersample)
         window = {"window": {"min": 0, "start": 0, "end": 2 ** bits - 1, "max": 2 ** bits - 1}}
-    made: list = [{"label": label, "color": colour, **window} for label, colour in RGB]
+    made: list[Any] = [{"label": label, "color": colour, **window} for label, colour in RGB]
     return made + [{"label": str(k), "color": "FFFFFF", "active": False} for k in range(3, n)]

@@ -37,7 +37,7 @@ class Folder:
     def exists(self, key: str) -> bool:
         return os.path.exists(self.local(key))
 
-    def folders(self, key: str) -> Optional[list]:
+    def folders(self, key: str) -> Optional[list[Any]]:
         """The names of the folders in a folder; those that are links come last: what they lead to may be here
         under its own name. None: that can't be told."""
         folder = self.local(key)
@@ -60,6 +60,6 @@ class Folder:
         """Whether a key lies outside, which only --follow may read."""
         return not self.follow and ".." in key.split("/") and not trust.below(self.local(key), self.path)
 
-    def said(self, key: str) -> dict:
+    def said(self, key: str) -> dict[Any, Any]:
         """What an array-like says of the files that it is in (_opened asks)."""
         return {"folder": self.local(key)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Optional
+from typing import Any, Optional
 
 from .._errors import StoreError
 
@@ -80,7 +80,7 @@ def read(path: str, limit: int, root: str, follow: bool, start: int = 0,
         return f.read(size)
 
 
-def block(shape: tuple, itemsize: int, limit: int = MAX_BLOCK) -> int:
+def block(shape: tuple[Any, ...], itemsize: int, limit: int = MAX_BLOCK) -> int:
     """The bytes of a block as its file declares it; StoreError beyond the limit."""
     n = itemsize
     for v in shape:

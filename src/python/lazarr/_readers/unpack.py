@@ -87,7 +87,7 @@ def _stream(make: Callable[[], Any], data: Data, limit: int, keep: bool = True) 
     return b"".join(parts)
 
 
-def _xz(config: dict) -> Callable[[], Any]:
+def _xz(config: dict[Any, Any]) -> Callable[[], Any]:
     """A decompressor's maker for numcodecs' LZMA, whose configuration may name format and filters."""
     form = config.get("format", lzma.FORMAT_XZ)
     if form == lzma.FORMAT_RAW:
@@ -126,7 +126,7 @@ def _zstd(data: Data, limit: int) -> Data:
         raise ValueError(f"zstd: {lib.ZSTD_getErrorName(n).decode()}")
     if n > limit:
         raise too_much(limit)
-    return memoryview(room[:n])
+    return room[:n].data
 
 
 def _numcodecs(kind: str, data: Data, limit: int) -> Data:
@@ -144,7 +144,7 @@ NAMES = {"gzip": "gzip", "zlib": "zlib", "bz2": "bz2", "bzip2": "bz2", "lzma": "
          "zstd": "zstd", "zstandard": "zstd", "blosc": "blosc", "lz4": "lz4"}
 
 
-def unpack(kind: str, data: Data, limit: int, config: dict) -> Data:
+def unpack(kind: str, data: Data, limit: int, config: dict[Any, Any]) -> Data:
     """The bytes that `data` unpack to, at most `limit`. kind: one of NAMES. StoreError for more; what the
     libraries raise for what is no such stream.
 
@@ -167,7 +167,7 @@ def count(kind: str, data: Data, limit: int) -> None:
     _stream(_maker(NAMES[kind], {}), data, limit, keep=False)
 
 
-def _maker(kind: str, config: dict) -> Callable[[], Any]:
+def _maker(kind: str, config: dict[Any, Any]) -> Callable[[], Any]:
     return {"gzip": lambda: _Zlib(zlib.MAX_WBITS | 32), "zlib": lambda: _Zlib(zlib.MAX_WBITS | 32),
             "bz2": bz2.BZ2Decompressor}.get(kind) or _xz(config)
 

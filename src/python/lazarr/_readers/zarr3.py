@@ -25,7 +25,7 @@ class Folder3(Store):
         v2 = isinstance(plan, codecs.Plan)
         self._document_name = ".zarray" if v2 else "zarr.json"
         self._document = json.dumps(plan.meta).encode()
-        self._get = Folder(read, plan).chunk if v2 else read
+        self._get: Callable[..., Optional[bytes]] = Folder(read, plan).chunk if v2 else read
         self._whole = v2  # chunks are unpacked: there are no parts of them
 
     def __eq__(self, other: object) -> bool:
@@ -59,7 +59,7 @@ class Folder3(Store):
             prototype = default_buffer_prototype()
         return prototype.buffer.from_bytes(data)
 
-    async def get_partial_values(self, prototype: Any, key_ranges: Iterable[tuple]) -> list:
+    async def get_partial_values(self, prototype: Any, key_ranges: Iterable[tuple[Any, ...]]) -> list[Any]:
         return [await self.get(key, prototype, part) for key, part in key_ranges]
 
     async def exists(self, key: str) -> bool:
@@ -94,13 +94,13 @@ class Bounded(BytesBytesCodec):
 
     kind: str
     limit: int
-    config: dict
+    config: dict[Any, Any]
 
     @classmethod
-    def from_dict(cls, data: dict) -> "Bounded":
+    def from_dict(cls, data: dict[Any, Any]) -> "Bounded":
         return cls(**data["configuration"])
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[Any, Any]:
         return {"name": codecs.BOUNDED, "configuration": {"kind": self.kind, "limit": self.limit,
                                                           "config": self.config}}
 

@@ -9,7 +9,7 @@ from .._errors import StoreError
 SHUFFLES = {0: "noshuffle", 1: "shuffle", 2: "bitshuffle"}
 
 
-def _made(kind: Any, config: dict) -> Optional[dict]:
+def _made(kind: Any, config: dict[Any, Any]) -> Optional[dict[Any, Any]]:
     """A codec's description as lazarr.source takes it; None where lazarr has no such codec."""
     if kind == "blosc":
         shuffle = config.get("shuffle", "shuffle")
@@ -27,7 +27,7 @@ def _made(kind: Any, config: dict) -> Optional[dict]:
     return made
 
 
-def compressor(meta: dict, version: int) -> dict:
+def compressor(meta: dict[Any, Any], version: int) -> dict[Any, Any]:
     """The parameter for lazarr.source, if there is one: {"compressor": …}."""
     if version == 2:
         c = meta.get("compressor")
@@ -45,9 +45,9 @@ def compressor(meta: dict, version: int) -> dict:
     return {}
 
 
-def _inner(codecs: Any) -> list:
+def _inner(codecs: Any) -> list[Any]:
     """The codecs that chunks are packed with, those in shards where there are shards: (name, configuration)."""
-    out: list = []
+    out: list[Any] = []
     for c in codecs if isinstance(codecs, list) else []:
         name = c if isinstance(c, str) else c.get("name") if isinstance(c, dict) else None
         config = c.get("configuration") if isinstance(c, dict) else None
@@ -58,7 +58,7 @@ def _inner(codecs: Any) -> list:
     return out
 
 
-def n5(meta: dict) -> dict:
+def n5(meta: dict[Any, Any]) -> dict[Any, Any]:
     """The same of an N5 dataset: {"n5_compressor": …}."""
     c = meta.get("compression", meta.get("compressionType", "raw"))
     kind, config = (c.get("type"), c) if isinstance(c, dict) else (c, {})

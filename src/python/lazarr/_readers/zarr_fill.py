@@ -14,7 +14,7 @@ from . import codecs
 BITS = re.compile(r"0[xX][0-9a-fA-F]+\Z")
 
 
-def dtype(meta: dict, version: int) -> np.dtype:
+def dtype(meta: dict[Any, Any], version: int) -> np.dtype:
     """An array's dtype; StoreError where it is no number's."""
     given = meta.get("dtype" if version == 2 else "data_type")
     if version == 2:
@@ -48,7 +48,7 @@ def part(value: Any, dt: np.dtype) -> Any:
     raise StoreError(f"its fill value {value!r:.100} is no {dt.name}")
 
 
-def given(meta: dict, version: int) -> Any:
+def given(meta: dict[Any, Any], version: int) -> Any:
     """An array's fill value, None where it isn't said. StoreError where it is no such number."""
     value, dt = meta.get("fill_value"), dtype(meta, version)
     if value is None or value == "" and version == 2:
@@ -65,7 +65,7 @@ def given(meta: dict, version: int) -> Any:
     return part(value, dt)
 
 
-def fill(meta: dict, version: int) -> Any:
+def fill(meta: dict[Any, Any], version: int) -> Any:
     """The same; None also for a 0, which is what isn't said anyway.
 
     >>> fill({"data_type": "complex64", "fill_value": ["NaN", "0x3f800000"]}, 3)

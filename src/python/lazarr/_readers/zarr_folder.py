@@ -37,10 +37,10 @@ class Node:
         """Its name in what is said of it."""
         return self.path or "/"
 
-    def _document(self, name: str) -> Optional[dict]:
+    def _document(self, name: str) -> Optional[dict[Any, Any]]:
         return self.f.document(join(self.path, name))
 
-    def _attributes(self) -> dict:
+    def _attributes(self) -> dict[Any, Any]:
         try:
             return self._document(".zattrs") or {}
         except StoreError as e:  # what they are of is as good without them
@@ -106,9 +106,9 @@ def zarr(f: File) -> None:
         _array(f, root, one=True)
         return
     # Each folder once, whatever leads to it. image: the image whose labels are in a group, or None.
-    seen: dict = {}
-    levels: set = set()  # the arrays that images are made of
-    todo: list = [(root, None, 0)]
+    seen: dict[Any, Any] = {}
+    levels: set[Any] = set()  # the arrays that images are made of
+    todo: list[Any] = [(root, None, 0)]
     while todo:
         node, image, depth = todo.pop()
         if node.is_array and node.identity in levels:
@@ -126,7 +126,7 @@ def zarr(f: File) -> None:
             todo.extend(reversed([(child, its, depth + 1) for child, its in _group(f, node, image, levels)]))
 
 
-def _dims(f: File, node: Node, given: Any) -> Optional[tuple]:
+def _dims(f: File, node: Node, given: Any) -> Optional[tuple[Any, ...]]:
     """The names of an array's axes; None where they are none, which is said where it isn't plain."""
     rank = len(node.meta["shape"]) if isinstance(node.meta.get("shape"), list) else 0
     if not given or isinstance(given, list) and all(d is None for d in given):
@@ -159,7 +159,7 @@ def _array(f: File, node: Node, one: bool) -> None:
                                   **node.compressor)
 
 
-def _group(f: File, node: Node, image: Optional[Any], levels: set) -> Iterator[tuple]:
+def _group(f: File, node: Node, image: Optional[Any], levels: set[Any]) -> Iterator[tuple]:
     """Serves what a group itself is, and gives (child, the image whose labels it holds) of those in it.
     levels: gets the arrays that an image of it is made of."""
     made = None

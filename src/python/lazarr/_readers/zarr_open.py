@@ -26,7 +26,7 @@ def reader(tree: Any, path: str, most: int) -> Callable[..., Optional[bytes]]:
     return read
 
 
-class Folder(MutableMapping):
+class Folder(MutableMapping[Any, Any]):
     """What zarr-python 2 takes for a store: one Zarr v2 array."""
 
     def __init__(self, read: Callable[..., Optional[bytes]], plan: codecs.Plan):
@@ -71,7 +71,7 @@ class Folder(MutableMapping):
 class Opened:
     """The array as an array-like that says which folder or file it is in (_opened asks)."""
 
-    def __init__(self, array: Any, said: dict):
+    def __init__(self, array: Any, said: dict[Any, Any]):
         self._array = array
         vars(self).update(said)
         self.shape, self.chunks, self.dtype = array.shape, array.chunks, array.dtype
@@ -80,7 +80,7 @@ class Opened:
         return self._array[key]
 
 
-def open_array(where: str, tree: Any, path: str, version: int, meta: dict) -> Any:
+def open_array(where: str, tree: Any, path: str, version: int, meta: dict[Any, Any]) -> Any:
     """The array; StoreError where its metadata name what isn't taken, or zarr-python can't."""
     try:
         plan: Any = codecs.v2(meta) if version == 2 else codecs.v3(meta)

@@ -27,7 +27,7 @@ class Zip:
             if len(archive.infolist()) > MAX_MEMBERS:
                 raise StoreError(f"it holds more than {MAX_MEMBERS} members")
             self._members = {i.filename.strip("/"): i for i in archive.infolist() if not i.is_dir()}
-        self._below: dict = {"": set()}  # the folders in each
+        self._below: dict[Any, Any] = {"": set()}  # the folders in each
         for name in self._members:
             folders = name.split("/")[:-1]
             if len(folders) <= trust.MAX_DEPTH and "/".join(folders) not in self._below:
@@ -35,7 +35,7 @@ class Zip:
                     self._below.setdefault("/".join(folders[:i]), set()).add(n)
                 self._below.setdefault("/".join(folders), set())
         self.base = self._root()
-        self._open: dict = {}  # by process: descriptors aren't shared
+        self._open: dict[Any, Any] = {}  # by process: descriptors aren't shared
         self._lock = threading.Lock()
 
     def _root(self) -> str:
@@ -80,7 +80,7 @@ class Zip:
     def exists(self, key: str) -> bool:
         return self._key(key) in self._members or self._key(key) in self._below
 
-    def folders(self, key: str) -> Optional[list]:
+    def folders(self, key: str) -> Optional[list[Any]]:
         return sorted(n for n in self._below.get(self._key(key), ()) if not n.startswith("."))
 
     def identity(self, key: str) -> Any:
@@ -91,5 +91,5 @@ class Zip:
     def leads_out(self, key: str) -> bool:
         return ".." in key.split("/")
 
-    def said(self, key: str) -> dict:
+    def said(self, key: str) -> dict[Any, Any]:
         return {"filename": self.path}

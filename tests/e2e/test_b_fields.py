@@ -1,0 +1,202 @@
+"""What files say beside their values, field by field: files by the public writers (field_files.py) × values, axes,
+scale, units, channels, attributes; what makes no sense is left out alone, and said. Masks are alike in all faces."""
+import json
+import os
+import re
+import subprocess
+
+import numpy as np
+import pytest
+
+import field_files
+import lzr
+from test_b_files import open_file, run  # noqa: F401  (a fixture)
+
+OPS = "def same(block, data):\n    return data\n"
+
+
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory):
+    """(rows, arrays by "file:path", the server, the log)"""
+    folder = tmp_path_factory.mktemp("fields")
+    rows = field_files.files(folder)
+    names = sorted({row.partition(":")[0] for row in rows})
+    stores = [f"{re.sub('[^a-z0-9]', '_', n.lower())}={folder / n}" for n in names]
+    srv = lzr.Server([folder / n for n in names if not n.startswith(("cf.", "old.", "v."))], "--workers", "1")
+    others = {}
+    for n in names:
+        if n.startswith(("cf.", "old.", "v.")):  # one stem: one store's name
+            others[n] = lzr.Server([folder / n], "--workers", "1")
+    yield rows, srv, others, folder, stores
+    for s in (srv, *others.values()):
+        s.kill()
+
+
+def _document(srv, store, want):
+    root = f"/zarr2/{store}.zarr/{want.path}"
+    attrs = srv.get(f"{root}/.zattrs").json()
+    return root, attrs
+
+
+def _check_image(attrs, want, name):
+    m = attrs["multiscales"][0]
+    assert "".join(a["name"] for a in m["axes"]) == want.axes, name
+    scale = next(t["scale"] for t in m["datasets"][0]["coordinateTransformations"] if t["type"] == "scale")
+    if want.scale is not None:
+        assert np.allclose(scale, want.scale), (name, scale)
+    if want.units is not None:
+        assert [a.get("unit") for a in m["axes"]] == want.units, name
+    if want.channels is not None:
+        got = attrs["omero"]["channels"]
+        assert [(c["label"], c["color"]) for c in got] == want.channels, (name, got)
+        if want.channels == field_files.RED:
+            assert {(c["window"]["start"], c["window"]["end"]) for c in got} == \
+                {(0, np.iinfo(want.values.dtype).max)}, name
+
+
+def test_the_matrix(matrix):
+    rows, srv, others, _, _ = matrix
+    for name, want in rows.items():
+        file = name.partition(":")[0]
+        one = others.get(file, srv)
+        store = re.sub(r"(\.ome)?\.[a-z0-9]+$", "", file)
+        root, attrs = _document(one, store, want)
+        got = lzr.read_array(one, root + ("/0" if want.axes else ""))
+        assert got.dtype.newbyteorder("=") == want.values.dtype.newbyteorder("="), name
+        assert np.array_equal(got, want.values), name
+        if want.axes:
+            _check_image(attrs, want, name)
+        if want.dims is not None:
+            assert tuple(attrs["_ARRAY_DIMENSIONS"]) == want.dims, name
+        if want.attributes is not None:
+            own = {k: v for k, v in attrs.items() if k not in ("_ARRAY_DIMENSIONS", "lazarr")}
+            fill = one.get(f"{root}/.zarray").json()["fill_value"]
+            assert {**own, **({"_FillValue": fill} if fill is not None else {})} == want.attributes, name
+        lines = [line for line in one.log.splitlines() if f"{file}: '" in line and "is left out" in line]
+        if want.said is not None:
+            assert (not lines) if want.said == "" else any(want.said in line for line in lines), (name, lines)
+
+
+XARRAY = """
+import sys, json, warnings; warnings.simplefilter("ignore")
+import numpy as np, xarray as xr
+out = {}
+for url in sys.argv[1:]:
+    d = xr.open_zarr(url, chunks=None)
+    out[url] = {"t": np.asarray(d[[n for n in d if n in ("t2m", "t")][0]], "f8").tolist(), "lat": list(d.lat.dims),
+                "sel": float(np.nansum(d.sel(lat=d.lat[1])[[n for n in d if n in ("t2m", "t")][0]]))}
+print(json.dumps(out))
+"""
+
+
+def test_masks_and_coordinates_are_alike_in_both_faces(matrix):
+    """What xarray makes of a packed, masked variable through Zarr v2 and v3."""
+    rows, _, others, _, _ = matrix
+    python = lzr.ENVS / "py311/bin/python"
+    lzr.need(python.exists(), "the environment py311 of tests/clients/setup.sh")
+    urls = {f"{s.url}/{face}/{n.split('.')[0]}.zarr": n for n, s in others.items() if n.startswith(("cf.", "old."))
+            for face in ("zarr2", "zarr3")}
+    r = subprocess.run([python, "-c", XARRAY, *urls], capture_output=True, text=True, timeout=120,
+                       env=lzr.environment())
+    assert r.returncode == 0, r.stderr[-2000:]
+    for url, got in json.loads(r.stdout).items():
+        values = np.arange(12).reshape(4, 3)
+        want = np.where(values == 5, np.nan, values * .5)
+        assert np.array_equal(got["t"], want, equal_nan=True), (urls[url], url)
+        assert got["lat"] == ["lat"], url
+
+
+def test_op_gets_decoded_data_variables(matrix, tmp_path):
+    (tmp_path / "ops.py").write_text(OPS)
+    folder = matrix[3]
+    values = np.arange(12).reshape(4, 3)
+    for file, name, low in (("cf.nc", "t2m", 1), ("cf.h5", "t2m", 1), ("old.nc", "t", 0), ("old.cdf", "t", 0)):
+        srv = lzr.Server([folder / file], "--workers", "1", "--op", "ops:same", cwd=tmp_path)
+        try:
+            store = file.split(".")[0]
+            got = lzr.read_array(srv, f"/zarr2/{store}.zarr/{name}_same")
+            want = np.where((values == 5) | (values < low), np.nan, values * .5)
+            assert got.dtype.kind == "f" and np.array_equal(got, want, equal_nan=True), file
+            assert srv.get(f"/zarr2/{store}.zarr/lat_same/.zarray").status == 404, "a coordinate is no data"
+        finally:
+            srv.kill()
+    srv = lzr.Server([folder / "old.nc"], "--workers", "1", "--op", "ops:same", "--raw", cwd=tmp_path)
+    try:
+        assert lzr.read_array(srv, "/zarr2/old.zarr/t_same").dtype == np.dtype(">i2")
+        assert srv.get("/zarr2/old.zarr/lat_same/.zarray").status == 200
+    finally:
+        srv.kill()
+
+
+V3 = np.arange(60, dtype="u2").reshape(3, 4, 5)
+
+
+@pytest.mark.parametrize("args,values,want", [
+    (["--axes", "zyx", "--scale", "3,1,2", "--units", "um,nm,mm"], V3,
+     ("zyx", [3, 1, 2], ["micrometer", "nanometer", "millimeter"])),
+    (["--axes", "xzy", "--scale", "3,1,2", "--units", "micron"], V3.transpose(1, 2, 0),
+     ("zyx", [1, 2, 3], ["micrometer"] * 3)),
+    (["--axes", "cyx", "--channels", "a,b,c", "--scale", ".5"], V3, ("cyx", [1, .5, .5], [None] * 3)),
+    (["--axes", "tyx", "--dtype", "float32", "--chunks", "1,2,5"], V3.astype("f4"), ("tyx", [1] * 3, [None] * 3))])
+def test_what_a_file_does_not_say(tmp_path, args, values, want):
+    np.save(tmp_path / "v.npy", V3)
+    srv = lzr.Server([tmp_path / "v.npy"], "--workers", "1", *args)
+    try:
+        got = lzr.read_array(srv, "/zarr2/v.zarr/data/0")
+        assert got.dtype == values.dtype and np.array_equal(got, values)
+        attrs = srv.get("/zarr2/v.zarr/data/.zattrs").json()
+        row = field_files.Want(values, *want, [("a", "00FF00"), ("b", "FF00FF"), ("c", "00FFFF")]
+                               if "--channels" in args else None)
+        _check_image(attrs, row, args)
+        if "--chunks" in args:
+            assert srv.get("/zarr2/v.zarr/data/0/.zarray").json()["chunks"] == [1, 2, 5]
+    finally:
+        srv.kill()
+
+
+@pytest.mark.parametrize("args,said", [
+    (["--axes", "zz"], "--axes must be"), (["--axes", "zy"], "--axes must be"), (["--axes", "zyxs"], "--axes must be"),
+    (["--scale", "0"], "--scale must be"), (["--scale", "1,,2"], "--scale must be"), (["--scale", "nan"], "--scale"),
+    (["--chunks", "1.5"], "--chunks must be"), (["--chunks", "-1"], "--chunks must be"), (["--units", ""], "--units"),
+    (["--dtype", ""], "--dtype must be")])
+def test_wrong_usage(tmp_path, args, said):
+    np.save(tmp_path / "v.npy", V3)
+    r = run("describe", tmp_path / "v.npy", *args)
+    assert r.returncode == 2 and said in r.stderr, r.stderr
+
+
+@pytest.mark.parametrize("args,said", [
+    (["--axes", "yx"], "axes"), (["--dtype", "text"], "unknown dtype"), (["--scale", "2"], "scale needs axes"),
+    (["--axes", "zyx", "--units", "parsnip"], "parsnip"), (["--axes", "cyx", "--channels", "a,b"], "channels")])
+def test_what_does_not_fit_the_file(tmp_path, args, said):
+    np.save(tmp_path / "v.npy", V3)
+    r = run("describe", tmp_path / "v.npy", *args)
+    assert r.returncode == 1 and said in r.stderr, r.stderr
+
+
+TREE = """
+import sys, warnings; warnings.simplefilter("ignore")
+import xarray as xr
+for url in sys.argv[1:]:
+    t = xr.open_datatree(url, engine="zarr")
+    print(sorted(n.path for n in t.subtree), {n.path: {k: v.shape for k, v in n.ds.items()} for n in t.subtree})
+"""
+
+
+def test_a_tree_of_arrays_without_named_axes_opens(open_file, tmp_path):  # noqa: F811
+    python = lzr.ENVS / "py311/bin/python"
+    lzr.need(python.exists(), "the environment py311 of tests/clients/setup.sh")
+    text = "import lazarr, numpy as np\n" + "".join(
+        f"lazarr.source({p!r}, np.zeros({s}), attributes={{'labels': [1], 'omero': 2, 'units': 'm', 'ome': 3}})\n"
+        for p, s in (("r", (3,)), ("s", (3, 4)), ("q", (5, 4)), ("g/a", (8,)), ("g/b", (8, 3)), ("g/h/a", (2, 2)),
+                     ("k/a", (9,)), ("k/r", (3,))))
+    (tmp_path / "tree.py").write_text(text)
+    srv = open_file(tmp_path / "tree.py")
+    for path, face in (("zarr2/tree.zarr/g/a/.zattrs", None), ("zarr3/tree.zarr/g/a/zarr.json", "attributes")):
+        doc = srv.get("/" + path).json()
+        doc = doc[face] if face else doc
+        assert {k: doc.get(k) for k in ("labels", "omero", "units", "ome")} == \
+            {"labels": [1], "omero": 2, "units": "m", "ome": 3}
+    r = subprocess.run([python, "-c", TREE, f"{srv.url}/zarr2/tree.zarr/", f"{srv.url}/zarr3/tree.zarr/"],
+                       capture_output=True, text=True, timeout=120, env=lzr.environment())
+    assert r.returncode == 0 and r.stdout.count("'/g/h'") == 4, r.stderr[-1500:] + r.stdout
