@@ -182,6 +182,7 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
     X(counter, abandoned_kills_total, "workers killed because a function went on all the same")    \
     X(counter, memory_kills_total, "workers killed because they used too much memory")             \
     X(counter, worker_recycles_total, "workers replaced: jobs, age, memory, kept blocks")          \
+    X(counter, worker_switches_total, "workers started to serve another folder's stores")          \
     X(counter, cache_evictions_total, "chunks evicted")                                            \
     X(counter, cache_inserts_total, "chunks put into the cache")                                   \
     X(gauge, cache_entries, "chunks in the cache")                                                 \
@@ -212,7 +213,9 @@ struct lzr_pace {
 };
 
 struct lzr_array_stats {
-    uint64_t computed, failed, compute_us; /* blocks that a function was run for */
+    uint64_t computed, compute_us; /* blocks that a function was run for */
+    uint64_t failed;        /* chunks that couldn't be made, whatever of theirs or of what they
+                             * are made of failed; one whose failure is remembered counts once */
     uint64_t inputs_us;     /* waiting for a block's inputs, and putting them together */
     uint64_t read, read_us; /* chunks that the server read itself */
     uint64_t encoded, encoded_bytes, hits, misses;
@@ -236,6 +239,7 @@ struct lzr_worker_info {
     const char *state; /* "starting", "ready", "busy", "backing off" */
     uint64_t jobs;
     uint32_t deaths;
+    const char *folder; /* whose stores it has, "" for data files; the driver's */
     char error[1024]; /* why it last failed to start: line '\n' traceback, cut; "" if it didn't */
 };
 

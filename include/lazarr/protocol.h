@@ -7,16 +7,17 @@
  *
  * Order:
  *
- *   server  CONFIG         text: "name\0path\0" for each store; of a data file the path is
- *                          "data:FILE::PATH", of a file that was found in a folder
+ *   server  CONFIG         text: "name\0path\0" for each store of the worker's folder; of a data
+ *                          file the path is "data:FILE::PATH", of a file that was found in a folder
  *                          "found:PATH"; behind them "\0module:function\0" for each --op,
  *                          "\0--follow\0" if that is given, "\0--axes=zyx\0" and the like.
  *                          `total` bytes in all, of which this packet has the first
  *   worker  MORE           while it has fewer: `bytes` is how many it has
  *   server  CONFIG         ... and the server sends those from there on
  *   worker  MANIFEST_PART  for each store its parts in order (store, total), then
- *           READY          or LOAD_FAILED (text: message, NUL, traceback); of several stores one
- *                          that fails has a manifest that says so (store/manifest.h)
+ *           READY          or LOAD_FAILED (text: message, NUL, traceback); of several stores, and
+ *                          with LZR_CONFIG_OTHERS, one that fails has a manifest that says so
+ *                          (store/manifest.h)
  *   server  SLOT           with a descriptor: a sealed memfd of `bytes` bytes, LZR_SLOT_CONTROL
  *                          more, and then `total` bytes for inputs; its number is `slot`
  *   server  JOB            the worker first claims it, see below
@@ -28,13 +29,16 @@
  *   server  DROP_SLOT      the worker unmaps it and forgets it; never while it is pinned
  *   server  QUIT           finish the running job, end as an interpreter does
  *
- * Sources. One worker, the loader (LZR_CONFIG_LOADER), calls the functions that open sources.
- * Before READY it sends two sealed memfds: DATA with the bytes of all NumPy arrays among them (not
- * sent when there are none), where the manifests' "data" say which is where; and FACTS, which the
- * server passes on unread to all workers that were told to expect them (LZR_CONFIG_FACTS): what
- * those need to know of such sources without opening them. A worker that needs them waits for them
- * while it loads; others drop them. They also say which stores didn't load: no other worker loads
- * those. With LZR_READY_END the loader is done: it opened what nobody
+ * Folders. A worker has the stores of one folder; places in messages are those in its CONFIG. With
+ * LZR_CONFIG_OTHERS there are stores in other folders, so none of these has to load.
+ *
+ * Sources. One worker a folder, the loader (LZR_CONFIG_LOADER), calls the functions that open
+ * sources. Before READY it sends two sealed memfds: DATA with the bytes of all NumPy arrays among
+ * them (not sent when there are none), where the manifests' "data" say which is where; and FACTS,
+ * which the server passes on unread to all workers that were told to expect them
+ * (LZR_CONFIG_FACTS): what those need to know of such sources without opening them. A worker that
+ * needs them waits for them while it loads; others drop them. They also say which stores didn't
+ * load: no other worker loads those. With LZR_READY_END the loader is done: it opened what nobody
  * needs to keep, and is told to QUIT; a fresh worker takes its place.
  *
  * Keeping. A loader with LZR_CONFIG_KEEP is sent, behind CONFIG, RENEW (text: "store/path\0" of
@@ -130,6 +134,7 @@ enum lzr_msg_type {
 #define LZR_CONFIG_FACTS 2u
 #define LZR_CONFIG_KEEP 4u  /* with LZR_CONFIG_LOADER: RENEW follows */
 #define LZR_CONFIG_KNOWN 8u /* with LZR_CONFIG_FACTS: those follow at once */
+#define LZR_CONFIG_OTHERS 16u
 /* Flags of LOAD_FAILED. */
 #define LZR_LOAD_VERSIONS 1u
 /* Flags of RENEW. */

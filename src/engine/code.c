@@ -88,10 +88,15 @@ static bool has_loaded(struct lzr_worker *w, uint32_t i)
     return true;
 }
 
-static bool lacks(const struct lzr_driver *d, const struct lzr_worker *w, uint32_t *which)
+static struct lzr_code_record *record_of(struct lzr_driver *d, const struct lzr_worker *w)
 {
-    for (uint32_t i = 0; d->code.nchanged > 0 && i < d->code.n; i++) {
-        if (d->code.files[i].changed &&
+    return &lzr_folder_of(d, w)->code;
+}
+
+static bool lacks(const struct lzr_code_record *c, const struct lzr_worker *w, uint32_t *which)
+{
+    for (uint32_t i = 0; c->nchanged > 0 && i < c->n; i++) {
+        if (c->files[i].changed &&
             (i / 8 >= w->code_room || (w->code[i / 8] >> i % 8 & 1) == 0)) {
             *which = i;
             return true;
@@ -100,12 +105,13 @@ static bool lacks(const struct lzr_driver *d, const struct lzr_worker *w, uint32
     return false;
 }
 
-static void say_changed(struct lzr_driver *d, const char *path, char why[512])
+static void say_changed(struct lzr_driver *d, const struct lzr_code_record *c, const char *path,
+                        char why[512])
 {
     const char *slash = strrchr(path, '/');
     (void)snprintf(why, 512, "%.300s has changed since it was loaded; " LZR_RELOAD_WITH,
                    slash != NULL ? slash + 1 : path);
-    if (strcmp(d->code.why, why) != 0) {
+    if (strcmp(c->why, why) != 0) {
         lzr_log(d->log, LZR_LOG_ERROR, "%s: %s", path, why);
     }
 }
@@ -115,7 +121,8 @@ void lzr_worker_refuse(struct lzr_driver *d, struct lzr_worker *w, const char *w
     lzr_worker_forget_why(w);
     w->load_error = lzr_strdup(why);
     w->said_why = w->refused = true;
-    (void)snprintf(d->code.why, sizeof d->code.why, "%s", why);
+    struct lzr_code_record *c = record_of(d, w);
+    (void)snprintf(c->why, sizeof c->why, "%s", why);
     w->killed = LZR_KILLED_CODE;
     lzr_worker_kill(d, w);
     pthread_cond_broadcast(&d->started);
@@ -125,28 +132,33 @@ void lzr_worker_outdated(struct lzr_driver *d, struct lzr_worker *w, const char 
 {
     char why[512];
     (void)snprintf(why, sizeof why, LZR_VERSIONS_DIFFER ": %.400s; restart the server", what);
-    if (d->opened && strcmp(d->code.why, why) != 0) {
+    if (d->opened && strcmp(record_of(d, w)->why, why) != 0) {
         lzr_log(d->log, LZR_LOG_ERROR, "%s", why);
     }
     lzr_worker_refuse(d, w, why);
 }
 
-/* A worker has loaded another text of a file than its edition has. */
-static void stray(struct lzr_driver *d, struct lzr_worker *w, struct lzr_code_file *f)
+/* A worker has loaded another text of a file than its edition has. f: of its folder's record; NULL:
+ * only another folder's workers have loaded that file. */
+static void stray(struct lzr_driver *d, struct lzr_worker *w, const char *path,
+                  struct lzr_code_file *f)
 {
+    struct lzr_code_record *c = record_of(d, w);
     char why[512];
     if (w->stray) {
         return;
     }
     w->stray = true;
-    say_changed(d, f->path, why);
+    say_changed(d, c, path, why);
     if (w->state == LZR_WORKER_STARTING) {
         lzr_worker_refuse(d, w, why);
         return;
     }
-    (void)snprintf(d->code.why, sizeof d->code.why, "%s", why);
-    d->code.nchanged += !f->changed;
-    f->changed = true;
+    (void)snprintf(c->why, sizeof c->why, "%s", why);
+    if (f != NULL) {
+        c->nchanged += !f->changed;
+        f->changed = true;
+    }
     /* It is killed when it answers for what it loaded it for (reply.c); or, if it idles, now: a
      * thread of its own has. */
     if (w->njobs == 0 && w->state == LZR_WORKER_READY) {
@@ -170,7 +182,7 @@ static bool next_file(const char *text, size_t n, size_t *i, const char **path, 
 /* Notes a file that a worker has loaded. False: no memory. */
 static bool note(struct lzr_driver *d, struct lzr_worker *w, const char *path, const char *digest)
 {
-    struct lzr_code_record *c = &d->code;
+    struct lzr_code_record *c = record_of(d, w);
     uint32_t at = find(c, path);
     if (at == NONE && (c->n == LZR_CODE_FILES || c->bytes > LZR_CODE_BYTES)) {
         if (!c->full) {
@@ -195,9 +207,12 @@ static bool take(struct lzr_driver *d, struct lzr_worker *w, const char *text, s
         if (!next_file(text, n, &i, &path, &digest)) {
             return false;
         }
-        uint32_t at = find(&d->code, path);
-        if (at != NONE && strcmp(d->code.files[at].digest, digest) != 0) {
-            stray(d, w, &d->code.files[at]);
+        for (uint32_t k = 0; k < d->folders.n; k++) {
+            struct lzr_code_record *c = &d->folders.at[k].code;
+            uint32_t at = find(c, path);
+            if (at != NONE && strcmp(c->files[at].digest, digest) != 0) {
+                stray(d, w, path, k == w->folder ? &c->files[at] : NULL);
+            }
         }
     }
     for (size_t i = 0; i < n && !w->stray;) {
@@ -219,8 +234,9 @@ bool lzr_code_accept(struct lzr_driver *d, struct lzr_worker *w)
 {
     uint32_t i;
     char why[512];
-    if (!w->stray && lacks(d, w, &i)) {
-        say_changed(d, d->code.files[i].path, why);
+    const struct lzr_code_record *c = record_of(d, w);
+    if (!w->stray && lacks(c, w, &i)) {
+        say_changed(d, c, c->files[i].path, why);
         lzr_worker_refuse(d, w, why);
         return false;
     }
@@ -228,36 +244,52 @@ bool lzr_code_accept(struct lzr_driver *d, struct lzr_worker *w)
     return !w->stray;
 }
 
-const char *lzr_code_hopeless(const struct lzr_driver *d)
+const char *lzr_code_hopeless(const struct lzr_driver *d, uint32_t folder)
 {
-    bool hope = d->code.why[0] == '\0' || !d->opened;
+    const struct lzr_folder *f = &d->folders.at[folder];
+    bool hope = f->code.why[0] == '\0' || !d->opened, any = false;
     for (unsigned i = 0; i < d->nworkers && !hope; i++) {
         const struct lzr_worker *w = &d->workers[i];
+        if (w->folder != folder || w->to != LZR_NO_FOLDER) {
+            continue;
+        }
+        any = true;
         hope = (!w->refused && w->failed_starts < LZR_CODE_STARTS) ||
                w->state == LZR_WORKER_READY || (w->state == LZR_WORKER_ENDING && w->loaded);
     }
-    return hope ? NULL : d->code.why;
+    /* Where no worker has it, the last one that had tells. */
+    hope = hope || (!any && !f->refused && f->failed_starts < LZR_CODE_STARTS);
+    return hope ? NULL : f->code.why;
 }
 
-/* Whether a flight waits for a worker. */
-static bool in_vain(const struct lzr_flight *f)
+const char *lzr_code_stale(const struct lzr_driver *d)
 {
-    return f->state == LZR_QUEUED && f->recipe->worker && !f->ending;
-}
-
-void lzr_code_check(struct lzr_driver *d, struct lzr_request **list)
-{
-    uint32_t which;
-    for (unsigned i = 0; i < d->nworkers && d->code.nchanged > 0; i++) {
-        struct lzr_worker *w = &d->workers[i];
-        if (w->state == LZR_WORKER_READY && w->retire == NULL && !w->stray && lacks(d, w, &which)) {
-            w->retire = "code that it hasn't loaded yet has changed";
+    for (uint32_t i = 0; i < d->folders.n; i++) {
+        const struct lzr_folder *f = &d->folders.at[i];
+        bool stale = f->code.nchanged > 0 || f->refused || lzr_code_hopeless(d, i) != NULL;
+        for (unsigned k = 0; k < d->nworkers && !stale; k++) {
+            stale = d->workers[k].folder == i && d->workers[k].refused;
+        }
+        if (stale) {
+            return f->code.why;
         }
     }
-    const char *why = lzr_code_hopeless(d);
-    for (uint32_t b = 0; why != NULL && b < d->flights.nbuckets; b++) {
+    return NULL;
+}
+
+/* Whether a flight waits for a worker of a folder. */
+static bool in_vain(const struct lzr_flight *f, uint32_t folder)
+{
+    return f->folder == folder && f->state == LZR_QUEUED && f->recipe->worker && !f->ending;
+}
+
+/* Fails what waits for a worker of a folder. */
+static void fail_in_vain(struct lzr_driver *d, uint32_t folder, const char *why,
+                         struct lzr_request **list)
+{
+    for (uint32_t b = 0; b < d->flights.nbuckets; b++) {
         for (struct lzr_flight *f = d->flights.buckets[b]; f != NULL;) {
-            if (!in_vain(f)) {
+            if (!in_vain(f, folder)) {
                 f = f->hash_next;
                 continue;
             }
@@ -265,6 +297,24 @@ void lzr_code_check(struct lzr_driver *d, struct lzr_request **list)
                 .code = LZR_E_BUSY, .again = true, .cause = f->array, .text = lzr_strdup(why)};
             lzr_needs_fail(d, f, list);
             f = d->flights.buckets[b]; /* others may have gone with it */
+        }
+    }
+}
+
+void lzr_code_check(struct lzr_driver *d, struct lzr_request **list)
+{
+    uint32_t which;
+    for (unsigned i = 0; i < d->nworkers; i++) {
+        struct lzr_worker *w = &d->workers[i];
+        if (w->state == LZR_WORKER_READY && w->retire == NULL && !w->stray &&
+            lacks(record_of(d, w), w, &which)) {
+            w->retire = "code that it hasn't loaded yet has changed";
+        }
+    }
+    for (uint32_t i = 0; i < d->folders.n; i++) {
+        const char *why = d->folders.at[i].code.why[0] != '\0' ? lzr_code_hopeless(d, i) : NULL;
+        if (why != NULL) {
+            fail_in_vain(d, i, why, list);
         }
     }
 }

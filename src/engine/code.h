@@ -10,8 +10,11 @@
  *   another worker, and so do all blocks of workers that haven't loaded that file yet: they are
  *   replaced when idle, and none of those is accepted.
  *
- * Where no worker is left that could compute and each one's last start was refused or failed again
- * and again, whoever asks for a block gets a 503 that says why. Cached chunks go on.
+ * Each folder has a record of its own (folders.h): what its workers never load is nothing to them.
+ * But a file that workers of several folders load is the same for all of them.
+ *
+ * Where no worker of a folder is left that could compute and each one's last start was refused or
+ * failed again and again, whoever asks for a block gets a 503 that says why. Cached chunks go on.
  *
  * Guarded by the driver's mutex; nothing here blocks. */
 #ifndef LZR_ENGINE_CODE_H
@@ -28,7 +31,7 @@ struct lzr_request;
 /* In an error: what helps when code isn't any more what was loaded. */
 #define LZR_RELOAD_WITH "reload with SIGHUP or POST /api/reload, or restart lazarr"
 
-#define LZR_CODE_FILES 65536 /* of an edition; more are not compared, and that is said */
+#define LZR_CODE_FILES 65536 /* of a folder; more are not compared, and that is said */
 #define LZR_CODE_BYTES (UINT64_C(16) << 20) /* of their paths and digests, likewise */
 #define LZR_CODE_DIGEST 64                 /* bytes of a digest at most */
 #define LZR_CODE_BUCKETS 1024
@@ -62,8 +65,10 @@ void lzr_worker_refuse(struct lzr_driver *d, struct lzr_worker *w, const char *w
 /* The same of one whose program or package is of another version than the server (an upgrade
  * underneath it): said once, however often it is tried again. With mu. */
 void lzr_worker_outdated(struct lzr_driver *d, struct lzr_worker *w, const char *what);
-/* No worker can compute, and none is expected to: why. NULL: there may be one. */
-const char *lzr_code_hopeless(const struct lzr_driver *d);
+/* No worker of the folder can compute, and none is expected to: why. NULL: there may be one. */
+const char *lzr_code_hopeless(const struct lzr_driver *d, uint32_t folder);
+/* Some worker can't be replaced as its code has changed, or no longer loads: why. NULL: no. */
+const char *lzr_code_stale(const struct lzr_driver *d);
 /* Replaces workers that lack what has changed, and fails what waits for a worker in vain. */
 void lzr_code_check(struct lzr_driver *d, struct lzr_request **list);
 

@@ -116,11 +116,7 @@ void lzr_send_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_flight 
         m.extent[i] = extent[i];
         m.bytes *= extent[i];
     }
-    for (size_t i = 0; i < d->nstores; i++) {
-        if (lzr_catalog_store(d->catalog, i) == f->array->store) {
-            m.store = (uint32_t)i;
-        }
-    }
+    m.store = d->folders.place[f->array->id];
     m.array = f->array->local_id;
     m.level = f->level;
     m.rank = g->rank;
@@ -221,7 +217,8 @@ static bool take_prepared(struct lzr_driver *d, const struct lzr_worker *idle)
 {
     for (unsigned i = 0; i < d->nworkers; i++) {
         struct lzr_worker *w = &d->workers[i];
-        if (w->next.ready && w->njobs > 0 && w->jobs[0].flight != NULL &&
+        if (w->folder == idle->folder && w->next.ready && w->njobs > 0 &&
+            w->jobs[0].flight != NULL &&
             lzr_mean_us(d, w->jobs[0].flight->array) > 16 * LZR_AHEAD_US &&
             lzr_home_fits(d, idle, w->next.flight)) {
             return lzr_unprepare(d, w);
@@ -253,7 +250,9 @@ static enum given give_to(struct lzr_driver *d, struct lzr_worker *w, uint64_t n
     struct lzr_slot *s = lzr_worker_free_slot(w);
     bool ahead = load_of(w) > 0, fresh = w->jobs_done == 0 && !ahead;
     struct lzr_flight *f =
-        s != NULL ? lzr_queue_next(&d->queue, fresh, now, (struct lzr_filter){fits, &asked}) : NULL;
+        s != NULL ? lzr_queue_next(&d->queue, fresh, now,
+                                   (struct lzr_filter){fits, &asked, w->folder + 1})
+                  : NULL;
     if (f == NULL) {
         return NOTHING_FITS;
     }
@@ -266,6 +265,7 @@ static enum given give_to(struct lzr_driver *d, struct lzr_worker *w, uint64_t n
         return NO_ROOM;
     }
     lzr_home_settle(d, w, f);
+    w->used_us = now;
     if (prepare) {
         lzr_prepare(d, w, f, s);
     } else {
@@ -285,7 +285,7 @@ static bool give_one(struct lzr_driver *d)
         for (unsigned i = 0; i < d->nworkers && given == NOTHING_FITS; i++) {
             struct lzr_worker *w = &d->workers[i];
             if (w->state != LZR_WORKER_READY || w->retire != NULL || w->full_us != 0 ||
-                load_of(w) != load) {
+                load_of(w) != load || (d->asked && lzr_turn_over(d, w, now))) {
                 continue;
             }
             given = give_to(d, w, now);
@@ -304,8 +304,17 @@ void lzr_dispatch(struct lzr_driver *d, struct lzr_request **list)
     if (d->closing) {
         return;
     }
+    const bool several = d->folders.n > 1 && d->opened;
+    if (several) {
+        lzr_turns_look(d, lzr_now_us());
+    }
     do {
         send_prepared(d);
         lzr_needs_pump(d, list);
     } while (give_one(d));
+    if (several) {
+        uint64_t now = lzr_now_us();
+        lzr_turns_look(d, now);
+        lzr_turns_give(d, now);
+    }
 }

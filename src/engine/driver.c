@@ -75,9 +75,10 @@ static struct lzr_result remembered(const struct lzr_failure *fail)
 
 /* Room in a full queue for one more flight of a client: another client, one that has more there,
  * loses its last one. False: this client has most itself. With mu. */
-static bool make_way(struct lzr_driver *d, uint64_t client, struct lzr_request **list)
+static bool make_way(struct lzr_driver *d, const struct lzr_chunk *c, uint64_t client,
+                     struct lzr_request **list)
 {
-    struct lzr_flight *f = lzr_queue_victim(&d->queue, client);
+    struct lzr_flight *f = lzr_queue_victim(&d->queue, client, d->folders.of[c->array->id]);
     if (f == NULL) {
         return false;
     }
@@ -127,7 +128,7 @@ static bool answer_now(struct lzr_driver *d, const struct lzr_chunk *c, struct l
     bool tasks = d->tasks.n >= LZR_MAX_WAITING, roots = d->queue.nroots >= LZR_MAX_WAITING;
     if ((tasks || roots) && takes_place(d, c)) {
         d->stats.refused_total++;
-        if (tasks || !make_way(d, req->client, list)) {
+        if (tasks || !make_way(d, c, req->client, list)) {
             fail_now(req, LZR_E_BUSY, too_many);
             return true;
         }
@@ -158,6 +159,7 @@ struct lzr_flight *lzr_flight_new(struct lzr_driver *d, const struct lzr_chunk *
     struct lzr_flight *f = lzr_flights_add(&d->flights, c, lzr_now_us());
     if (f != NULL) {
         f->recipe = lzr_recipe_of(c);
+        f->folder = d->folders.of[c->array->id];
         f->unstarted = f->recipe->list != NULL && !f->recipe->eager;
         f->again = c->encoding == LZR_ENC_ZARR &&
                    lzr_drops_has(&d->drops, c->array->id, c->level, c->index);
@@ -223,7 +225,7 @@ enum lzr_got lzr_driver_start(struct lzr_driver *d, const struct lzr_chunk *c,
     pthread_mutex_lock(&d->mu);
     d->array_stats[c->array->id].misses++;
     enum lzr_got got = board(d, c, req, &list);
-    if (lzr_code_hopeless(d) != NULL) {
+    if (lzr_code_hopeless(d, d->folders.of[c->array->id]) != NULL) {
         lzr_code_check(d, &list);
     }
     pthread_mutex_unlock(&d->mu);
@@ -312,7 +314,9 @@ void lzr_driver_stats(struct lzr_driver *d, struct lzr_stats *out)
     out->budget_bytes = atomic_load(&d->budget.used);
     out->unsent_bytes = atomic_load(&d->budget.unsent);
     out->budget_limit_bytes = d->budget.limit;
-    out->source_bytes = d->handover.bytes;
+    for (uint32_t i = 0; i < d->folders.n; i++) {
+        out->source_bytes += d->folders.at[i].handover.bytes;
+    }
 }
 
 struct lzr_budget *lzr_driver_budget(struct lzr_driver *d)
@@ -366,13 +370,10 @@ static void copy_error(const struct lzr_worker *w, char *out, size_t n)
 bool lzr_driver_stale(struct lzr_driver *d, char *out, size_t n)
 {
     pthread_mutex_lock(&d->mu);
-    bool stale = d->code.nchanged > 0 || lzr_code_hopeless(d) != NULL;
-    for (unsigned i = 0; i < d->nworkers && !stale; i++) {
-        stale = d->workers[i].refused;
-    }
-    (void)snprintf(out, n, "%s", stale ? d->code.why : "");
+    const char *why = lzr_code_stale(d);
+    (void)snprintf(out, n, "%s", why != NULL ? why : "");
     pthread_mutex_unlock(&d->mu);
-    return stale;
+    return why != NULL;
 }
 
 bool lzr_driver_ready(struct lzr_driver *d)
@@ -399,7 +400,10 @@ size_t lzr_driver_workers(struct lzr_driver *d, struct lzr_worker_info *out, siz
         out[i] = (struct lzr_worker_info){.pid = (int)w->pid,
                                           .state = state,
                                           .jobs = w->jobs_done,
-                                          .deaths = w->deaths};
+                                          .deaths = w->deaths,
+                                          .folder = w->folder != LZR_NO_FOLDER
+                                                        ? lzr_folder_of(d, w)->root
+                                                        : ""};
         copy_error(w, out[i].error, sizeof out[i].error);
     }
     pthread_mutex_unlock(&d->mu);

@@ -2,7 +2,11 @@
  *
  *   driver.c     the public calls of lazarr/driver.h
  *   start.c      opening and closing: threads, first workers, manifests, the catalog
+ *   loading.c    ... until all stores are loaded
  *   stores.c     which files are stores, and their names
+ *   root.c       ... and the folder whose modules one imports
+ *   folders.c    ... and which of them share a process
+ *   turns.c      which folder each worker is for; the rule alone is share.c
  *   dispatch.c   which queued flight goes to which worker
  *   reply.c      codec threads: what workers answer, encoding, completion
  *   homes.c      which workers compute arrays with slots
@@ -58,6 +62,7 @@
 #include "engine/failures.h"
 #include "engine/files.h"
 #include "engine/flight.h"
+#include "engine/folders.h"
 #include "engine/homes.h"
 #include "engine/keep.h"
 #include "engine/orphans.h"
@@ -67,6 +72,7 @@
 #include "engine/pyenv.h"
 #include "engine/process.h"
 #include "engine/queue.h"
+#include "engine/share.h"
 #include "engine/slot.h"
 #include "engine/source.h"
 #include "engine/troubles.h"
@@ -121,6 +127,10 @@ struct lzr_prepared {
 
 struct lzr_worker {
     unsigned number;
+    uint32_t folder, to; /* whose stores it has (folders.h); LZR_NO_FOLDER: none. To: that it has
+                          * when this process has ended; LZR_NO_FOLDER: the same */
+    uint64_t held_us; /* since when its place serves that folder; 0: it never has */
+    uint64_t used_us; /* when it got its last job, or was through with it, or was ready */
     pthread_mutex_t read_mu; /* one thread at a time takes messages and applies them in order */
     /* Guarded by the driver's mu. */
     enum lzr_worker_state state;
@@ -148,6 +158,7 @@ struct lzr_worker {
     uint32_t code_room;  /* bytes */
     uint64_t start_deadline_us;
     uint64_t restart_us;
+    bool launching; /* DOWN, but the supervisor is about to have started it: for this folder */
     unsigned failed_starts; /* in a row: back-off */
     uint32_t deaths;
     enum lzr_killed killed;
@@ -160,7 +171,7 @@ struct lzr_worker {
     uint64_t retire_us;     /* replaced then; 0: never */
     const char *retire;     /* why it is to be replaced as soon as it is idle; NULL: it isn't */
     uint64_t quit_us;       /* killed then if it hasn't ended as it was told */
-    struct lzr_buf *manifests; /* one a store, while STARTING */
+    struct lzr_buf *manifests; /* by store of the driver, while STARTING; of its folder only */
     bool said_why;             /* this process has sent LOAD_FAILED */
     /* Of the last process that couldn't start or load; kept until one has. */
     char *load_error;
@@ -174,6 +185,7 @@ struct lzr_worker {
 
 struct lzr_named_store {
     char *name, *path;
+    char *root; /* root.h; "" of a data file */
     char *told; /* what workers are told in place of the path: "data:FILE::PATH", "found:PATH" of a
                  * folder's file, "module:NAME" of -m; NULL: the path */
     bool data;  /* it is a data file */
@@ -188,10 +200,8 @@ struct lzr_driver {
     const char *const *ops; /* "module:function" of arrays beside data files; borrowed */
     size_t nops;
     bool follow;           /* see struct lzr_driver_options */
-    struct lzr_buf config; /* what workers are told of the stores (config.h) */
     char **manifests;      /* one a store; the reference that every worker is compared with */
     size_t *manifest_lens;
-    struct lzr_handover handover;
     struct lzr_files files;
     struct lzr_catalog *catalog;
     struct lzr_pyenv pyenv;
@@ -223,6 +233,9 @@ struct lzr_driver {
     pthread_mutex_t mu;
     pthread_cond_t started; /* a worker became ready or failed to; or the supervisor has ended */
     struct lzr_worker *workers;
+    struct lzr_folders folders;
+    struct lzr_share *shares; /* by folder, as they stood when lzr_turns_look was called last */
+    bool asked;               /* one of those asks for a worker */
     struct lzr_flights flights;
     struct lzr_queue queue;
     struct lzr_planner planner;
@@ -231,7 +244,6 @@ struct lzr_driver {
     uint32_t need_tasks; /* of them, those that started flights wait for and that need nothing */
     struct lzr_flight *held; /* HELD flights */
     struct lzr_failures failures;
-    struct lzr_code_record code;
     struct lzr_keep kept; /* while it opens */
     struct lzr_drops drops;
     struct lzr_stats stats; /* counters; gauges are filled when asked for */
@@ -239,6 +251,7 @@ struct lzr_driver {
     struct lzr_home *homes; /* by array id; NULL: no array has slots */
     uint64_t blocked;       /* arrays with slots, as bits, for which so much waits that nothing made
                              * of them is begun (needs.c); 0: none */
+    bool full[LZR_MAX_STORES]; /* by folder: likewise so much waits for its workers */
     uint64_t next_seq;
     unsigned active;            /* flights PREPARING, RUNNING or ENCODING */
     unsigned encoding;          /* of them, ENCODING */
@@ -353,7 +366,7 @@ void lzr_flight_dismiss(struct lzr_driver *d, struct lzr_flight *f, struct lzr_r
 void lzr_flight_release(struct lzr_driver *d, struct lzr_flight *f);
 
 /* worker.c */
-/* Passes what the loader said on to all workers that wait for it. With mu. */
+/* Passes what a folder's loader said on to all workers that wait for it. With mu. */
 void lzr_send_facts(struct lzr_driver *d);
 /* Sends more of the CONFIG to a worker that has `at` bytes of it; false: it has no reason to ask,
  * or doesn't read. With mu. */
@@ -409,6 +422,25 @@ void lzr_worker_late(struct lzr_driver *d, struct lzr_worker *w, struct lzr_requ
 void lzr_worker_measure(struct lzr_driver *d, struct lzr_worker *w);
 /* When it has to be looked at again at the latest; UINT64_MAX: at any time. With mu. */
 uint64_t lzr_worker_due(const struct lzr_worker *w);
+
+/* turns.c; all with mu */
+/* Looks at what waits of which folder. */
+void lzr_turns_look(struct lzr_driver *d, uint64_t now);
+/* Whether another folder is to have the place of a worker that could go on with its own; one that
+ * is at nothing now gets it at once, any other gets no more jobs. After lzr_turns_look. */
+bool lzr_turn_over(struct lzr_driver *d, struct lzr_worker *w, uint64_t now);
+/* Gives the places of workers that have nothing to do to folders that ask for them. */
+void lzr_turns_give(struct lzr_driver *d, uint64_t now);
+
+/* loading.c */
+/* Until something may have changed, or for a while. With mu. */
+void lzr_await_a_while(struct lzr_driver *d);
+/* Waits until every folder has loaded or failed, and every worker is ready, or one has failed to.
+ * *traceback (nullable): the caller's. */
+enum lzr_code lzr_await_workers(struct lzr_driver *d, const atomic_bool *cancel, char **traceback,
+                                struct lzr_err *err);
+/* Whether all workers say the same of a store. With mu. */
+enum lzr_code lzr_compare_manifests(struct lzr_driver *d, struct lzr_err *err);
 
 /* supervise.c */
 void *lzr_supervisor_main(void *driver);

@@ -65,6 +65,7 @@ struct lzr_flight {
     uint32_t level;
     enum lzr_encoding encoding;
     uint64_t index;
+    uint32_t folder; /* of its store (folders.h): a worker that has it computes the chunk */
     const struct lzr_recipe *recipe;
     enum lzr_flight_state state;
     struct lzr_flight *hash_next;
@@ -86,6 +87,7 @@ struct lzr_flight {
     uint64_t plan_bytes;         /* what that would take, of one that waits for room; else 0 */
     uint64_t plan_seen;          /* the planner's epoch then, if it shares with others; else 0 */
     uint8_t plan_mode;           /* enum lzr_plan_mode */
+    bool in_parts;               /* its list is too long for a whole plan */
     uint64_t begun_us;           /* when it started */
     struct lzr_wanted *wanted;   /* by plans */
     struct lzr_needs *needs; /* once launched; NULL for a chunk made from nothing */

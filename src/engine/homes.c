@@ -64,7 +64,8 @@ bool lzr_home_fits(const struct lzr_driver *d, const struct lzr_worker *w,
     /* A retry has to have a worker that has run nothing: what is better otherwise doesn't count. */
     for (unsigned i = 0; i < d->nworkers && !f->needs_fresh; i++) {
         const struct lzr_worker *other = &d->workers[i];
-        if (idle(other) && (is_home(h, i) || (other->nhomes < w->nhomes && other != w))) {
+        if (other->folder == w->folder && idle(other) &&
+            (is_home(h, i) || (other->nhomes < w->nhomes && other != w))) {
             return false;
         }
     }

@@ -33,7 +33,11 @@ enum lzr_code lzr_keep_begin(struct lzr_driver *d, struct lzr_err *err)
         }
     }
     pthread_mutex_lock(&old->mu);
-    bool ok = lzr_code_copy(&d->code, &old->code);
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < d->folders.n; i++) {
+        const struct lzr_folder *f = lzr_folder_find(old, d->folders.at[i].root);
+        ok = f == NULL || lzr_code_copy(&d->folders.at[i].code, &f->code);
+    }
     pthread_mutex_unlock(&old->mu);
     return ok ? LZR_OK : lzr_err_set(err, LZR_E_NOMEM, "no memory to keep what is loaded");
 }
@@ -66,9 +70,9 @@ static enum lzr_code tell_renewed(const struct lzr_driver *d, struct lzr_channel
     return code;
 }
 
-enum lzr_code lzr_keep_tell(struct lzr_driver *d, struct lzr_channel *c, struct lzr_err *err)
+enum lzr_code lzr_keep_tell(struct lzr_driver *d, const struct lzr_handover *h,
+                            struct lzr_channel *c, struct lzr_err *err)
 {
-    const struct lzr_handover *h = &d->kept.old->handover;
     struct lzr_msg facts = {.type = LZR_MSG_FACTS, .bytes = h->facts_bytes};
     struct lzr_msg data = {.type = LZR_MSG_DATA, .bytes = h->bytes};
     enum lzr_code code = tell_renewed(d, c, h->data_fd >= 0, err);

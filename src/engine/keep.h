@@ -22,6 +22,7 @@
 struct lzr_channel;
 struct lzr_driver;
 struct lzr_file;
+struct lzr_handover;
 
 struct lzr_keep {
     struct lzr_driver *old;  /* borrowed until opening is over; NULL: nothing is kept */
@@ -34,8 +35,9 @@ struct lzr_keep {
 uint32_t lzr_keep_find(const struct lzr_catalog *c, const char *name);
 /* Before the first worker is started. */
 enum lzr_code lzr_keep_begin(struct lzr_driver *d, struct lzr_err *err);
-/* Sends the loader what the old driver knows of sources; supervisor. */
-enum lzr_code lzr_keep_tell(struct lzr_driver *d, struct lzr_channel *c, struct lzr_err *err);
+/* Sends a folder's loader what the old driver knows of its sources; supervisor. */
+enum lzr_code lzr_keep_tell(struct lzr_driver *d, const struct lzr_handover *h,
+                            struct lzr_channel *c, struct lzr_err *err);
 /* With the new catalog: finds out what is kept, and takes salts over. */
 enum lzr_code lzr_keep_map(struct lzr_driver *d, struct lzr_err *err);
 /* What the old driver knows of a kept array's file; lzr_files_open's. ctx: the new driver. */

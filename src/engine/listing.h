@@ -40,6 +40,7 @@ struct lzr_listing {
     bool locked, nomem;
     bool shares;    /* with other plans */
     bool force;     /* its plan starts whatever is started */
+    bool whole;     /* it may be longer than one that goes in parts: then it has to fit whole */
     uint64_t epoch; /* of the planner when it began */
     unsigned tries;
     uint64_t charged; /* to the budget */

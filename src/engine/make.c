@@ -156,7 +156,6 @@ static void made(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
     if (b == NULL) {
         lzr_log_as(d->log, LZR_LOG_ERROR, lzr_failing(d, f), "%s/%s: chunk %llu: %s",
                    f->array->store->name, f->array->path, (unsigned long long)f->index, err->msg);
-        d->array_stats[f->array->id].failed += f->recipe == &lzr_recipe_read;
         if (f->recipe->remembers) {
             lzr_flight_fail(d, f, err->code, err->msg, list);
             return;

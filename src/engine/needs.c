@@ -135,6 +135,7 @@ void lzr_why_note(struct lzr_driver *d, const struct lzr_flight *f)
         lzr_failures_note_why(&d->failures, f->array->id, f->level, f->index, &f->why, now);
         char *text = lzr_why_text(&f->why);
         lzr_troubles_note(&d->troubles, f->array->id, f->level, f->index, f->why.code, text, now);
+        d->array_stats[f->array->id].failed++;
         lzr_free(text);
     }
 }

@@ -254,6 +254,22 @@ static enum lzr_code sort_by_step(struct lzr_plan *p, uint32_t steps, struct lzr
     return code;
 }
 
+/* All is listed: what only that needed goes. */
+static void trim(struct lzr_plan *p)
+{
+    for (uint32_t i = 0; i < p->nframes; i++) {
+        lzr_free(p->frames[i].needs);
+    }
+    lzr_free(p->frames);
+    lzr_free(p->table);
+    p->frames = NULL;
+    p->table = NULL;
+    p->nframes = p->frames_room = p->ntable = 0;
+    struct lzr_plan_node *nodes = lzr_realloc(p->nodes, p->n * sizeof *nodes);
+    p->nodes = nodes != NULL ? nodes : p->nodes;
+    p->room = nodes != NULL ? p->n : p->room;
+}
+
 /* Measures both orders and takes one. */
 static enum lzr_code choose(struct lzr_plan *p, struct lzr_err *err)
 {
@@ -316,7 +332,10 @@ enum lzr_plan_state lzr_plan_go(struct lzr_plan *p, const struct lzr_plan_world 
         f->at++;
         code = open_node(p, world, next, err);
     }
-    code = code == LZR_OK ? choose(p, err) : code;
+    if (code == LZR_OK) {
+        trim(p);
+        code = choose(p, err);
+    }
     return code == LZR_OK ? LZR_PLAN_LISTED : LZR_PLAN_FAILED;
 }
 

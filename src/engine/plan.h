@@ -31,11 +31,12 @@
 
 #include "base/err.h"
 
-/* Which chunk: `kind` is the caller's number for an array's level. */
+/* Which chunk: `kind` is the caller's number for an array's level. Packed: of nodes there are
+ * hundreds of thousands. */
 struct lzr_plan_item {
     uint64_t index;
     uint32_t kind;
-};
+} __attribute__((packed, aligned(4)));
 
 enum lzr_plan_found {
     LZR_PLAN_MAKE,   /* it has to be made */
@@ -58,8 +59,8 @@ struct lzr_plan_world {
 
 struct lzr_plan_node {
     struct lzr_plan_item item;
-    uint64_t bytes;
     uint32_t readers; /* entries of needs that name it, but for those of SHARED nodes, ... */
+    uint64_t bytes;
     uint32_t shared;  /* which are these */
     uint32_t last;    /* the place of the last reader, depth first */
     uint16_t step, last_step;
@@ -85,7 +86,7 @@ struct lzr_plan {
     uint64_t bytes;                /* the most that is held at a time */
     uint64_t live[LZR_PLAN_STEPS]; /* by steps: held in each; those from the last on as one */
     bool by_steps, part;
-    uint32_t *table; /* open addressing: a node's number and one; 0: free */
+    uint32_t *table; /* open addressing: a node's number and one; 0: free; NULL once listed */
     uint32_t ntable;
     struct lzr_plan_frame *frames;
     uint32_t nframes, frames_room;

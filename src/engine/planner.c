@@ -203,9 +203,21 @@ static void fail_root(struct lzr_driver *d, struct lzr_listing *l, const struct 
     lzr_needs_fail(d, f, list);
 }
 
+/* Nodes of a long list, at most. One that goes in parts leaves room for three at once: the wanted
+ * chunks of the part before, and those and the list of the next. A whole one that starts alone has
+ * only its own: they may take three quarters of the budget. */
+static uint32_t list_most(uint64_t limit, bool whole)
+{
+    uint64_t part = limit / 2 / (2 * sizeof(struct lzr_wanted));
+    uint64_t each = sizeof(struct lzr_wanted) + sizeof(struct lzr_plan_node) + sizeof(uint32_t) +
+                    2 * sizeof(void *); /* merge.c's, and where it stands in the order */
+    uint64_t most = whole ? limit / 4 * 3 / each : part;
+    return most < 1024 ? 1024 : most < LZR_PLAN_NODES ? (uint32_t)most : LZR_PLAN_NODES;
+}
+
 enum decided { STARTS, WAITS, REFUSED, AGAIN };
 
-/* All is listed: what becomes of the root. AGAIN: it is listed in another mode (a long list). */
+/* All is listed: what becomes of the root. AGAIN: it is listed in another way (a long list). */
 static enum decided decide(struct lzr_driver *d, struct lzr_listing *l, bool force)
 {
     struct lzr_planner *pl = &d->planner;
@@ -216,6 +228,11 @@ static enum decided decide(struct lzr_driver *d, struct lzr_listing *l, bool for
     p->bytes += own;
     for (unsigned i = 0; i < LZR_PLAN_STEPS; i++) {
         p->live[i] += p->live[i] > 0 ? own : 0;
+    }
+    if (p->n > list_most(d->budget.limit, false) && l->whole &&
+        (p->part || p->bytes > d->budget.limit)) {
+        f->in_parts = true;
+        return AGAIN;
     }
     if (p->bytes > d->budget.limit && p->there > 0 && l->mode == LZR_PLAN_CACHED) {
         f->plan_mode = p->readers > 2 * (uint64_t)p->n ? LZR_PLAN_ANEW : LZR_PLAN_PARTS;
@@ -240,15 +257,16 @@ static void list_long(struct lzr_driver *d, struct lzr_flight *f, unsigned tries
                       struct lzr_request **list)
 {
     struct lzr_planner *pl = &d->planner;
-    uint64_t most = d->budget.limit / 2 / (2 * sizeof(struct lzr_wanted));
-    most = most < 1024 ? 1024 : most < LZR_PLAN_NODES ? most : LZR_PLAN_NODES;
+    uint32_t part = list_most(d->budget.limit, false), most = list_most(d->budget.limit, true);
+    bool whole = most > part && pl->nstarted == 0 && !f->in_parts && f->plan_mode != LZR_PLAN_PARTS;
     LZR_CHECK(pl->listing == NULL);
-    pl->listing = lzr_listing_new(d, f, (uint32_t)most);
+    pl->listing = lzr_listing_new(d, f, whole ? most : part);
     if (pl->listing == NULL) {
         lzr_needs_fail_with(d, f, LZR_E_NOMEM, "out of memory", list);
         return;
     }
     f->listing = pl->listing;
+    pl->listing->whole = whole;
     pl->listing->tries = tries;
     pl->listing->force = force;
     wake(d);

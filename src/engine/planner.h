@@ -8,7 +8,8 @@
  *   waits       where that isn't so: it holds nothing, stands in the queue, and is listed again
  *               when there is room. Smaller ones pass it, for LZR_QUEUE_PATIENCE_US at most;
  *   is refused  where it would never fit: a failure that is remembered.
- * A part (plan.h) starts like a whole; when all of it is made the rest is listed.
+ * A part (plan.h) starts like a whole; when all of it is made the rest is listed. Neighbouring
+ * parts may both make what they share, a halo, so what fits whole, its list too, goes whole.
  *
  * A plan ends when its root has all its needs, fails or is dropped: what no other plan lists is let
  * go then, and what is being made for nobody else dropped. All with the driver's mutex. */
@@ -30,7 +31,7 @@ struct lzr_merge; /* planner.c */
 /* A list of more nodes or expansions than these is long. */
 #define LZR_PLAN_SHORT 160
 #define LZR_PLAN_SHORT_EXPANSIONS 12
-/* Nodes of a plan at most: some 50 MB while it is listed. */
+/* Nodes of a plan at most: some 65 MB while it is started. */
 #define LZR_PLAN_NODES (UINT32_C(1) << 19)
 /* A plan that takes less than this share of the budget is small. */
 #define LZR_PLAN_SMALL 16

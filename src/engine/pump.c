@@ -1,4 +1,6 @@
 /* Which root's plan starts next, and which of what plans want is launched. */
+#include <string.h>
+
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -26,7 +28,7 @@ static bool idle(const struct lzr_driver *d)
 static bool may_begin(const void *driver, const struct lzr_flight *f)
 {
     const struct lzr_driver *d = driver;
-    return lzr_home_free(d, f) && !lzr_home_waits(d, f->array) &&
+    return lzr_home_free(d, f) && !lzr_home_waits(d, f->array) && !d->full[f->folder] &&
            (!f->unstarted || lzr_plan_may_begin(d, f));
 }
 
@@ -38,26 +40,31 @@ static bool may_be_forced(const void *driver, const struct lzr_flight *f)
            !(f->long_plan && d->planner.listing != NULL);
 }
 
-/* Few enough computations wait that more may be asked for. Those that no worker may take now, since
- * all homes of their arrays are busy, leave the other workers to others: they don't count, but
- * nothing is asked for that is made of such arrays, so they stay few. Sets d->blocked. */
+/* Few enough computations wait that more may be asked for, of some folder at least: of those of
+ * which too many wait (d->full) nothing is. Those that no worker may take now, since all homes of
+ * their arrays are busy, leave the other workers to others: they don't count, but nothing is asked
+ * for that is made of such arrays, so they stay few. Sets d->blocked and d->full. */
 static bool few_wait(struct lzr_driver *d)
 {
-    uint32_t most = 2 * d->nworkers, n = 0, seen = 0;
+    uint32_t most = 2 * d->nworkers, seen = 0, n[LZR_MAX_STORES];
+    bool few = false;
     d->blocked = 0;
-    if (d->queue.urgent.n < most || d->homes == NULL) {
-        return d->queue.urgent.n < most;
+    memset(d->full, 0, d->folders.n * sizeof d->full[0]);
+    if (d->queue.urgent.n < most) {
+        return true;
     }
-    uint64_t busy = lzr_homes_busy(d);
+    uint64_t busy = d->homes != NULL ? lzr_homes_busy(d) : 0;
+    memcpy(n, d->queue.urgent_of, d->folders.n * sizeof n[0]);
     for (const struct lzr_flight *f = busy != 0 ? d->queue.urgent.head : NULL;
-         f != NULL && n < most && seen < LZR_QUEUE_LOOK; f = f->next, seen++) {
-        n += (d->homes[f->array->id].own & busy) == 0;
+         f != NULL && seen < LZR_QUEUE_LOOK; f = f->next, seen++) {
+        n[f->folder] -= (d->homes[f->array->id].own & busy) != 0;
     }
-    if (busy == 0 || n >= most || seen < d->queue.urgent.n) {
-        return false;
+    for (uint32_t i = 0; i < d->folders.n; i++) {
+        d->full[i] = n[i] >= most;
+        few = few || !d->full[i];
     }
-    d->blocked = busy;
-    return true;
+    d->blocked = few ? busy : 0;
+    return few;
 }
 
 /* Launched already, made, or wanted no more. */
@@ -83,7 +90,8 @@ static struct lzr_wanted *next_of(const struct lzr_driver *d, struct lzr_started
     }
     if (p->next_at == p->nmake ||
         p->next_at - p->made_at > WINDOW + WINDOW_WORKER * d->nworkers ||
-        lzr_home_waits(d, p->all[p->next_at]->array)) {
+        lzr_home_waits(d, p->all[p->next_at]->array) ||
+        d->full[d->folders.of[p->all[p->next_at]->array->id]]) {
         return NULL;
     }
     return p->all[p->next_at];
@@ -251,7 +259,7 @@ static bool is_new(const void *driver, const struct lzr_flight *f)
 static void look_ahead(struct lzr_driver *d, struct lzr_request **list)
 {
     struct lzr_planner *pl = &d->planner;
-    const struct lzr_filter filter = {is_new, d};
+    const struct lzr_filter filter = {is_new, d, 0};
     for (unsigned i = 0; i < AHEAD_MOST && pl->nlong > 0 && pl->listing == NULL; i++) {
         struct lzr_flight *f = lzr_queue_root(&d->queue, lzr_now_us(), filter);
         if (f == NULL || !is_new(d, f)) {
@@ -267,7 +275,7 @@ enum begun { BEGUN, NO_ROOM, NOBODY };
  * come. NOBODY: none can be begun now, or the one whose turn it is only needs a worker. */
 static enum begun begin(struct lzr_driver *d, bool force, struct lzr_request **list)
 {
-    struct lzr_filter filter = {force ? may_be_forced : may_begin, d};
+    struct lzr_filter filter = {force ? may_be_forced : may_begin, d, 0};
     struct lzr_flight *f = lzr_queue_root(&d->queue, lzr_now_us(), filter);
     if (f == NULL || !f->unstarted) {
         return NOBODY;

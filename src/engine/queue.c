@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "engine/flight.h"
 
+enum { MIXED = UINT32_MAX };
+
 /* One client's flights of the arrays that hash here: newest burst first, each by arrival. */
 struct lane {
     struct lzr_flight *head, *tail;
@@ -12,7 +14,8 @@ struct lane {
 };
 
 struct lzr_queue_client {
-    uint64_t id;
+    uint64_t id;     /* of client and folder */
+    uint32_t folder; /* of its flights; MIXED: of several, that share a place */
     uint64_t last_us; /* of its last request */
     uint64_t burst;   /* of that */
     uint64_t turns;
@@ -101,6 +104,12 @@ static struct lzr_queue_client *place(struct lzr_queue *q, uint64_t id)
     return best;
 }
 
+/* A client's number in a folder; that of the first is its own. */
+static uint64_t id_in(uint64_t client, uint32_t folder)
+{
+    return client ^ folder * UINT64_C(0x9E3779B97F4A7C15);
+}
+
 uint64_t lzr_queue_burst(struct lzr_queue *q, uint64_t client, uint64_t now_us)
 {
     struct lzr_queue_client *c = place(q, client);
@@ -174,7 +183,8 @@ static void enter(struct lzr_queue *q, struct lzr_flight *f)
 {
     /* The orders that it is measured against know no clients. */
     struct lzr_queue_client *c =
-        q->order == LZR_ORDER_BURSTS ? place(q, f->client) : &q->clients[0];
+        q->order == LZR_ORDER_BURSTS ? place(q, id_in(f->client, f->folder)) : &q->clients[0];
+    c->folder = c->n == 0 || c->folder == f->folder ? f->folder : MIXED;
     f->place = c;
     lane_insert(lane_of(c, f), f);
     /* By age: one that comes back, or from another client, keeps its own, and those are few. */
@@ -210,18 +220,25 @@ void lzr_queue_push(struct lzr_queue *q, struct lzr_flight *f)
     enter(q, f);
     f->urgent = false;
     q->nroots++;
+    q->waiting[f->folder]++;
+}
+
+static void push_urgent(struct lzr_queue *q, struct lzr_flight *f, struct lzr_flight *before)
+{
+    f->urgent = true;
+    lzr_list_insert(&q->urgent, f, before);
+    q->waiting[f->folder]++;
+    q->urgent_of[f->folder]++;
 }
 
 void lzr_queue_push_urgent(struct lzr_queue *q, struct lzr_flight *f)
 {
-    f->urgent = true;
-    lzr_list_push(&q->urgent, f);
+    push_urgent(q, f, NULL);
 }
 
 void lzr_queue_push_front(struct lzr_queue *q, struct lzr_flight *f)
 {
-    f->urgent = true;
-    lzr_list_push_front(&q->urgent, f);
+    push_urgent(q, f, q->urgent.head);
 }
 
 void lzr_queue_renew(struct lzr_queue *q, struct lzr_flight *f, uint64_t client, uint64_t burst)
@@ -248,7 +265,10 @@ static bool is_outdated(const struct lzr_queue_client *c, const struct lzr_fligh
 
 static void drop(struct lzr_queue *q, struct lzr_flight *f, bool served)
 {
+    LZR_CHECK(q->waiting[f->folder] > 0);
+    q->waiting[f->folder]--;
     if (f->urgent) {
+        q->urgent_of[f->folder]--;
         lzr_list_remove(&q->urgent, f);
         return;
     }
@@ -305,7 +325,14 @@ bool lzr_queue_turn(const struct lzr_queue *q, uint64_t now_us)
 
 static bool fits(struct lzr_filter filter, const struct lzr_flight *f)
 {
-    return filter.fits == NULL || filter.fits(filter.ctx, f);
+    return (filter.folder == 0 || f->folder + 1 == filter.folder) &&
+           (filter.fits == NULL || filter.fits(filter.ctx, f));
+}
+
+/* None of its flights can fit. */
+static bool is_elsewhere(struct lzr_filter filter, const struct lzr_queue_client *c)
+{
+    return filter.folder != 0 && c->folder != MIXED && c->folder + 1 != filter.folder;
 }
 
 /* The first of a lane that may have its turn. */
@@ -357,6 +384,9 @@ struct lzr_flight *lzr_queue_root(const struct lzr_queue *q, uint64_t now_us,
                                   struct lzr_filter filter)
 {
     for (const struct lzr_queue_client *c = q->first; c != NULL; c = c->next) {
+        if (is_elsewhere(filter, c)) {
+            continue;
+        }
         struct lzr_flight *f = by_age(c, q->order != LZR_ORDER_NEWEST, filter);
         /* None of the oldest that were looked at fits: another array's may all the same. */
         if (q->order == LZR_ORDER_BURSTS &&
@@ -406,14 +436,29 @@ struct lzr_flight *lzr_queue_next(const struct lzr_queue *q, bool fresh, uint64_
     return f != NULL && f->unstarted ? NULL : f;
 }
 
-struct lzr_flight *lzr_queue_victim(const struct lzr_queue *q, uint64_t client)
+const struct lzr_flight *lzr_queue_oldest(const struct lzr_queue *q, struct lzr_filter filter)
+{
+    const struct lzr_flight *oldest = NULL;
+    for (const struct lzr_flight *f = q->urgent.head; f != NULL; f = f->next) {
+        if ((oldest == NULL || f->queued_us < oldest->queued_us) && fits(filter, f)) {
+            oldest = f;
+        }
+    }
+    for (const struct lzr_queue_client *c = q->first; c != NULL; c = c->next) {
+        const struct lzr_flight *f = is_elsewhere(filter, c) ? NULL : by_age(c, true, filter);
+        oldest = f != NULL && (oldest == NULL || f->queued_us < oldest->queued_us) ? f : oldest;
+    }
+    return oldest;
+}
+
+struct lzr_flight *lzr_queue_victim(const struct lzr_queue *q, uint64_t client, uint32_t folder)
 {
     const struct lzr_queue_client *most = q->first;
     const struct lzr_flight *last = NULL;
     uint32_t mine = 0;
     for (const struct lzr_queue_client *c = q->first; c != NULL; c = c->next) {
         most = c->n > most->n ? c : most;
-        mine = c->id == client ? c->n : mine;
+        mine = c->id == id_in(client, folder) ? c->n : mine;
     }
     if (most == NULL || most->n <= mine + 1) {
         return NULL;

@@ -25,6 +25,9 @@
  * client is a number that the HTTP front makes of address and User-Agent. Numbers of bursts only
  * grow, over all clients.
  *
+ * A worker runs blocks of one folder only (folders.h). What a client wants of each folder stands in
+ * a place of its own, so that finding the next for a worker never walks over another folder's.
+ *
  * Nothing here allocates after init: flights carry the links, clients live in a fixed table (more
  * clients than it has places share them: they then take turns as one). Every call is O(1) but for
  * rare ones that walk one client's flights of one array. Guarded by the driver's mutex. */
@@ -35,6 +38,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "lazarr/limits.h"
 
 struct lzr_flight;
 
@@ -46,7 +50,7 @@ struct lzr_flight;
  * after one: long blocks make long runs. */
 #define LZR_URGENT_LONG_US UINT64_C(300000)
 #define LZR_URGENT_TOO_LONG_US UINT64_C(700000)
-#define LZR_QUEUE_CLIENTS 256 /* places for clients */
+#define LZR_QUEUE_CLIENTS 256 /* places for clients, one for each folder that they want of */
 #define LZR_QUEUE_LOOK 256    /* flights of a row that may be passed over */
 #define LZR_QUEUE_LANES 8     /* a client's flights by array, hashed */
 
@@ -80,6 +84,8 @@ struct lzr_queue {
     struct lzr_queue_client *clients;      /* LZR_QUEUE_CLIENTS of them */
     struct lzr_queue_client *first, *last; /* those with flights, whose turn is next first */
     uint64_t last_burst;
+    uint32_t waiting[LZR_MAX_STORES];   /* by folder: flights in the queue ... */
+    uint32_t urgent_of[LZR_MAX_STORES]; /* ... of them urgent */
 };
 
 enum lzr_code lzr_queue_init(struct lzr_queue *q, enum lzr_order order, struct lzr_err *err);
@@ -99,11 +105,12 @@ void lzr_queue_remove(struct lzr_queue *q, struct lzr_flight *f);
 void lzr_queue_take(struct lzr_queue *q, struct lzr_flight *f);
 uint32_t lzr_queue_n(const struct lzr_queue *q);
 /* Which flights may have their turn now: those that may not are passed over, and keep their place.
- * No more than LZR_QUEUE_LOOK of a row are passed over, for the time it takes. fits NULL: all may.
- */
+ * No more than LZR_QUEUE_LOOK of a row are passed over, for the time it takes, but those of another
+ * folder don't count. fits NULL: all may. */
 struct lzr_filter {
     bool (*fits)(const void *ctx, const struct lzr_flight *f);
     const void *ctx;
+    uint32_t folder; /* + 1; 0: of any folder */
 };
 /* The next flight for a worker (fresh: it has run nothing yet), still queued; NULL if none fits, or
  * if it is a root's turn that has to be started first. A fresh one is given a retry before all
@@ -117,8 +124,10 @@ void lzr_queue_pass(struct lzr_queue *q);
 /* The root whose turn is next, still queued. */
 struct lzr_flight *lzr_queue_root(const struct lzr_queue *q, uint64_t now_us,
                                   struct lzr_filter filter);
-/* Of a full queue: the root that has to give way to one of this client, the last one of the
- * client that has most, or NULL when that is this client itself. */
-struct lzr_flight *lzr_queue_victim(const struct lzr_queue *q, uint64_t client);
+/* Of those that fit, the one that was asked for first; NULL: none does. */
+const struct lzr_flight *lzr_queue_oldest(const struct lzr_queue *q, struct lzr_filter filter);
+/* Of a full queue: the root that has to give way to one of this client and folder, the last one of
+ * the client that has most, or NULL when that is this client itself. */
+struct lzr_flight *lzr_queue_victim(const struct lzr_queue *q, uint64_t client, uint32_t folder);
 
 #endif

@@ -57,6 +57,7 @@ void lzr_flight_fail(struct lzr_driver *d, struct lzr_flight *f, enum lzr_code c
     uint64_t now = lzr_now_us();
     if (code != LZR_E_CANCELLED && code != LZR_E_NOMEM) {
         lzr_troubles_note(&d->troubles, f->array->id, f->level, f->index, code, text, now);
+        d->array_stats[f->array->id].failed++;
     }
     bool remembered =
         code != LZR_E_CANCELLED && code != LZR_E_NOMEM &&
@@ -88,6 +89,7 @@ static bool take_job(struct lzr_driver *d, struct lzr_worker *w, uint64_t seq, u
         w->jobs[0].deadline_us = lzr_now_us() + w->jobs[0].timeout_us;
     }
     w->jobs_done++;
+    w->used_us = lzr_now_us();
     if (w->most_jobs > 0 && w->jobs_done >= w->most_jobs && w->retire == NULL) {
         w->retire = "it has done the jobs that --worker-jobs allows";
         lzr_wake_supervisor(d);
@@ -194,7 +196,6 @@ static bool apply_failed(struct lzr_driver *d, struct lzr_worker *w, struct lzr_
     }
     struct lzr_array_stats *as = &d->array_stats[f->array->id];
     as->computed++;
-    as->failed++;
     d->stats.computed_total++;
     d->stats.compute_failures_total++;
     f->compute_us = p->msg.run_us;

@@ -106,7 +106,8 @@ enum lzr_code lzr_handover_check(const struct lzr_driver *d, struct lzr_err *err
         const struct lzr_array *a = lzr_catalog_array(d->catalog, i);
         for (unsigned k = 0; k < a->nlevels; k++) {
             const struct lzr_data *data = a->levels[k].data;
-            if (data != NULL && data->file == NULL && data->bytes > d->handover.bytes) {
+            if (data != NULL && data->file == NULL &&
+                data->bytes > lzr_folder_of_array(d, a)->handover.bytes) {
                 return lzr_err_set(err, LZR_E_INVAL,
                                    "%s: array \"%.200s\": its data was not handed over",
                                    a->store->file, a->path);
@@ -215,7 +216,8 @@ enum lzr_code lzr_source_read(const struct lzr_driver *d, const struct lzr_array
     if (data->file != NULL) {
         return read_file(&r, err);
     }
-    lzr_strided_copy(r.rank, a->dtype.size, extent, d->handover.data + r.offset, r.strides, dst,
+    lzr_strided_copy(r.rank, a->dtype.size, extent,
+                     lzr_folder_of_array(d, a)->handover.data + r.offset, r.strides, dst,
                      to_strides);
     return LZR_OK;
 }

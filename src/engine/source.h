@@ -9,7 +9,8 @@
  * described, before and after (files.h): a file that was changed, replaced or removed makes its
  * chunks an error, so that old and new bytes are never mixed.
  *
- * Arrays in memory lie in one sealed memfd, mapped here; they come on top of the budget. */
+ * Arrays in memory lie in one sealed memfd a folder, mapped here; they come on top of the budget.
+ */
 #ifndef LZR_ENGINE_SOURCE_H
 #define LZR_ENGINE_SOURCE_H
 
@@ -22,7 +23,7 @@ struct lzr_array;
 struct lzr_driver;
 struct lzr_packet;
 
-/* What the loader handed over. */
+/* What a folder's loader handed over. */
 struct lzr_handover {
     int facts_fd; /* memfd for the workers; -1 until the loader's FACTS came */
     uint64_t facts_bytes;

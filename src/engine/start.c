@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -13,7 +12,6 @@
 #include "base/mem.h"
 #include "base/pages.h"
 #include "base/random.h"
-#include "engine/config.h"
 #include "engine/engine.h"
 #include "engine/inputs.h"
 #include "engine/system.h"
@@ -21,8 +19,6 @@
 #include "store/codec.h"
 #include "store/cost.h"
 
-/* How often an opening looks whether it is given up, and an end whether it takes too long. */
-#define LOOK_NS 100000000
 #define LZR_PAGES_KEPT ((size_t)16 << 20) /* bytes that chunks left and the next ones are given */
 /* Bytes for plans beside a block a worker, however small the budget. */
 #define SMALL_PLANS (UINT64_C(16) << 20)
@@ -60,8 +56,9 @@ static enum lzr_code make_tables(struct lzr_driver *d, const struct lzr_driver_o
         lzr_worker_init(&d->workers[i], i);
     }
     d->codecs = lzr_calloc(d->ncodecs, sizeof *d->codecs);
+    d->shares = lzr_calloc(d->folders.n, sizeof *d->shares);
     d->cache = lzr_cache_new(&d->budget, o->cache_bytes);
-    if (d->workers == NULL || d->codecs == NULL || d->cache == NULL) {
+    if (d->workers == NULL || d->codecs == NULL || d->shares == NULL || d->cache == NULL) {
         return lzr_err_set(err, LZR_E_NOMEM, "no memory to start");
     }
     if (lzr_random(&d->nonce, sizeof d->nonce, err) != LZR_OK) {
@@ -98,84 +95,6 @@ static enum lzr_code start_threads(struct lzr_driver *d, struct lzr_err *err)
         return lzr_err_sys(err, "cannot start a thread");
     }
     d->supervisor_runs = true;
-    return LZR_OK;
-}
-
-/* With mu: until something may have changed, or for LOOK_NS. */
-static void await_a_while(struct lzr_driver *d)
-{
-    struct timespec ts;
-    LZR_CHECK(clock_gettime(CLOCK_MONOTONIC, &ts) == 0);
-    ts.tv_nsec += LOOK_NS;
-    ts.tv_sec += ts.tv_nsec / 1000000000;
-    ts.tv_nsec %= 1000000000;
-    (void)pthread_cond_clockwait(&d->started, &d->mu, CLOCK_MONOTONIC, &ts);
-}
-
-/* With mu: until something may have changed. The supervisor enforces the start-up deadline, so this
- * always ends; who may cancel is looked at now and then. */
-static void await_news(struct lzr_driver *d, const atomic_bool *cancel)
-{
-    if (cancel == NULL) {
-        pthread_cond_wait(&d->started, &d->mu);
-    } else {
-        await_a_while(d);
-    }
-}
-
-/* Waits until every worker has loaded the stores, or one has failed to. */
-static enum lzr_code await_workers(struct lzr_driver *d, const atomic_bool *cancel,
-                                   char **traceback, struct lzr_err *err)
-{
-    enum lzr_code code = LZR_OK;
-    pthread_mutex_lock(&d->mu);
-    for (;;) {
-        unsigned ready = 0;
-        for (unsigned i = 0; i < d->nworkers && code == LZR_OK; i++) {
-            struct lzr_worker *w = &d->workers[i];
-            ready += w->state == LZR_WORKER_READY;
-            if (w->load_error != NULL) {
-                code = lzr_err_set(err, LZR_E_USER, "%s", w->load_error);
-                if (traceback != NULL) {
-                    *traceback = w->load_traceback;
-                    w->load_traceback = NULL;
-                }
-            }
-        }
-        if (code != LZR_OK || ready == d->nworkers) {
-            break;
-        }
-        if (cancel != NULL && atomic_load(cancel)) {
-            code = lzr_err_set(err, LZR_E_CANCELLED, "given up while the stores were loaded");
-            break;
-        }
-        await_news(d, cancel);
-    }
-    pthread_mutex_unlock(&d->mu);
-    return code;
-}
-
-/* The loader's manifests are the reference (reply.c); all others must equal them. With mu. */
-static enum lzr_code compare_manifests(struct lzr_driver *d, struct lzr_err *err)
-{
-    for (size_t k = 0; k < d->nstores; k++) {
-        if (d->manifests[k] == NULL) {
-            return lzr_err_set(err, LZR_E_INVAL, "%s: the worker reported no manifest",
-                               d->stores[k].path);
-        }
-        for (unsigned i = 0; i < d->nworkers; i++) {
-            struct lzr_worker *w = &d->workers[i];
-            if (!w->loader &&
-                (w->manifests[k].len != d->manifest_lens[k] ||
-                 memcmp(w->manifests[k].data, d->manifests[k], d->manifest_lens[k]) != 0)) {
-                return lzr_err_set(err, LZR_E_INVAL,
-                                   "%s: two workers see different manifests: the arrays of a store "
-                                   "must not depend on time, chance or the process",
-                                   d->stores[k].path);
-            }
-            lzr_buf_release(&w->manifests[k]);
-        }
-    }
     return LZR_OK;
 }
 
@@ -286,14 +205,17 @@ static void say_costs(struct lzr_driver *d)
 static enum lzr_code load(struct lzr_driver *d, const struct lzr_driver_options *o,
                           char **traceback, struct lzr_err *err)
 {
-    enum lzr_code code = await_workers(d, o->cancel, traceback, err);
+    enum lzr_code code = lzr_await_workers(d, o->cancel, traceback, err);
     if (code != LZR_OK) {
         return code;
     }
     pthread_mutex_lock(&d->mu);
-    code = compare_manifests(d, err);
+    code = lzr_compare_manifests(d, err);
     if (code == LZR_OK) {
         code = make_catalog(d, err);
+    }
+    if (code == LZR_OK) {
+        code = lzr_folders_map(d, err);
     }
     if (code == LZR_OK) {
         code = lzr_unloaded_check(d, o->before, traceback, err);
@@ -369,7 +291,6 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
     lzr_failures_init(&d->failures);
     lzr_drops_init(&d->drops);
     lzr_troubles_init(&d->troubles);
-    lzr_handover_init(&d->handover);
     d->ops = o->ops;
     d->nops = o->nops;
     d->follow = o->follow;
@@ -387,7 +308,7 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
                            o->ops[0]);
     }
     if (code == LZR_OK) {
-        code = lzr_config_make(d, err);
+        code = lzr_folders_make(d, err);
     }
     if (code == LZR_OK) {
         code = lzr_system_folder(exe, sizeof exe)
@@ -477,7 +398,7 @@ static void await_supervisor(struct lzr_driver *d, uint64_t until)
         for (unsigned i = 0; i < d->nworkers && lzr_now_us() > until; i++) {
             lzr_worker_kill(d, &d->workers[i]);
         }
-        await_a_while(d);
+        lzr_await_a_while(d);
     }
     pthread_mutex_unlock(&d->mu);
     LZR_ZERO(pthread_join(d->supervisor, NULL));
@@ -556,17 +477,16 @@ void lzr_driver_close(struct lzr_driver **dp)
     lzr_scratch_release(&d->scratch);
     lzr_cache_free(&d->decoded);
     lzr_catalog_free(&d->catalog);
-    lzr_handover_release(&d->handover);
     lzr_failures_release(&d->failures);
-    lzr_code_release(&d->code);
     lzr_files_release(&d->files);
     lzr_keep_release(&d->kept);
     lzr_free(d->salts);
     lzr_drops_release(&d->drops);
     lzr_pages_free(&d->budget.pages);
     lzr_troubles_release(&d->troubles);
+    lzr_folders_release(&d->folders);
+    lzr_free(d->shares);
     lzr_stores_free(d->stores, d->nstores);
-    lzr_buf_release(&d->config);
     for (size_t k = 0; d->manifests != NULL && k < d->nstores; k++) {
         lzr_free(d->manifests[k]);
     }

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "engine/root.h"
 #include "engine/store_path.h"
 
 void lzr_stores_free(struct lzr_named_store *stores, size_t n)
@@ -18,6 +19,7 @@ void lzr_stores_free(struct lzr_named_store *stores, size_t n)
     for (size_t i = 0; stores != NULL && i < n; i++) {
         lzr_free(stores[i].name);
         lzr_free(stores[i].path);
+        lzr_free(stores[i].root);
         lzr_free(stores[i].told);
     }
     lzr_free(stores);
@@ -170,12 +172,15 @@ static enum lzr_code append(struct found *all, const char *path, struct origin f
     s->path = is_url(path) ? lzr_strdup(path)
               : s->data    ? real_path(path)
                            : lzr_path_absolute(path);
+    s->root = s->data ? lzr_strdup("") : lzr_root_of(path);
     if (from.before != NULL && s->path != NULL) {
         s->told = make_told(from.before, from.module != NULL ? from.module : s->path, from.inner);
     }
-    if (s->name == NULL || s->path == NULL || (from.before != NULL && s->told == NULL)) {
+    if (s->name == NULL || s->path == NULL || s->root == NULL ||
+        (from.before != NULL && s->told == NULL)) {
         lzr_free(s->name);
         lzr_free(s->path);
+        lzr_free(s->root);
         lzr_free(s->told);
         return lzr_err_set(err, LZR_E_NOMEM, "%s: cannot be resolved", path);
     }

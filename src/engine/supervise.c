@@ -17,6 +17,8 @@
 /* What an epoll event is about: the worker's number and one of these. */
 enum { ABOUT_PROCESS = 0, ABOUT_OUTPUT = 1 };
 #define ABOUT_WAKE UINT64_MAX
+/* While a folder asks for a worker it is looked so often whether it may have one now. */
+#define TURN_US 20000
 
 static uint64_t tag(const struct lzr_worker *w, unsigned about)
 {
@@ -133,6 +135,30 @@ static void bury_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_job 
     lzr_flight_requeue(d, f);
 }
 
+/* A process has ended before it had loaded its stores. With mu. */
+static void note_lost_start(struct lzr_driver *d, struct lzr_worker *w, const char *how)
+{
+    w->failed_starts++;
+    if (!w->said_why || w->load_error == NULL) {
+        char text[320];
+        (void)snprintf(text, sizeof text, "the worker died while it loaded the stores: %s",
+                       how);
+        lzr_worker_forget_why(w);
+        w->load_error = lzr_strdup(text);
+    }
+    if (d->opened && !d->closing && w->killed != LZR_KILLED_CODE) {
+        lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s%s%s", w->number, w->load_error,
+                w->load_traceback != NULL ? "\n" : "",
+                w->load_traceback != NULL ? w->load_traceback : "");
+    }
+    if (w->failed_starts >= LZR_CODE_STARTS && !w->refused) {
+        struct lzr_code_record *c = &lzr_folder_of(d, w)->code;
+        (void)snprintf(c->why, sizeof c->why,
+                       "no worker can be started any more: %.300s; " LZR_RELOAD_WITH,
+                       w->load_error != NULL ? w->load_error : how);
+    }
+}
+
 /* Waits for a process that has ended, and ends all that it started. False: it hasn't ended. */
 static bool end_family(struct lzr_driver *d, const struct lzr_worker *w, siginfo_t *si)
 {
@@ -194,24 +220,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
         lzr_worker_outdated(d, w, "the worker program was replaced by one of another version");
     }
     if (starting) {
-        w->failed_starts++;
-        if (!w->said_why || w->load_error == NULL) {
-            char text[320];
-            (void)snprintf(text, sizeof text, "the worker died while it loaded the stores: %s",
-                           how);
-            lzr_worker_forget_why(w);
-            w->load_error = lzr_strdup(text);
-        }
-        if (d->opened && !d->closing && w->killed != LZR_KILLED_CODE) {
-            lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s%s%s", w->number, w->load_error,
-                    w->load_traceback != NULL ? "\n" : "",
-                    w->load_traceback != NULL ? w->load_traceback : "");
-        }
-        if (w->failed_starts >= LZR_CODE_STARTS && !w->refused) {
-            (void)snprintf(d->code.why, sizeof d->code.why,
-                           "no worker can be started any more: %.300s; " LZR_RELOAD_WITH,
-                           w->load_error != NULL ? w->load_error : how);
-        }
+        note_lost_start(d, w, how);
     }
     unsigned shift = w->failed_starts > 9 ? 9 : w->failed_starts;
     uint64_t wait = w->failed_starts == 0 ? 0 : UINT64_C(50000) << shift;
@@ -223,6 +232,12 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w)
     lzr_worker_reset(w);
     w->load_error = error; /* kept until the next start: opening reads it */
     w->load_traceback = traceback;
+    if (w->to != LZR_NO_FOLDER) {
+        lzr_folder_enter(d, w, w->to);
+        w->to = LZR_NO_FOLDER;
+    } else if (starting && !d->opened) {
+        lzr_folders_lost(d, w);
+    }
     pthread_cond_broadcast(&d->started);
     lzr_code_check(d, &list);
     lzr_dispatch(d, &list);
@@ -338,7 +353,9 @@ static void tick(struct lzr_driver *d)
         struct lzr_worker *w = &d->workers[i];
         pthread_mutex_lock(&d->mu);
         bool opened = d->opened;
-        bool start = w->state == LZR_WORKER_DOWN && now >= w->restart_us && !d->closing;
+        bool start = w->state == LZR_WORKER_DOWN && now >= w->restart_us && !d->closing &&
+                     (opened || lzr_folders_assign(d, w));
+        w->launching = start;
         pthread_mutex_unlock(&d->mu);
         if (opened) {
             lzr_worker_provide_slots(d, w); /* that pins took, or that couldn't be made */
@@ -360,6 +377,9 @@ static int pause_ms(struct lzr_driver *d)
     for (unsigned i = 0; i < d->nworkers; i++) {
         uint64_t t = lzr_worker_due(&d->workers[i]);
         due = t < due ? t : due;
+    }
+    if (d->asked && due > now + TURN_US) {
+        due = now + TURN_US;
     }
     pthread_mutex_unlock(&d->mu);
     return due <= now ? 0 : (int)((due - now) / 1000 + 1);

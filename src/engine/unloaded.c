@@ -16,9 +16,34 @@ static bool had_loaded(const struct lzr_catalog *before, const char *name)
     return false;
 }
 
+/* Nothing has loaded: the first that failed says why, the others are logged. */
+static enum lzr_code none_loaded(const struct lzr_driver *d, char **traceback, struct lzr_err *err)
+{
+    const struct lzr_store *first = NULL;
+    for (size_t i = 0; i < lzr_catalog_nstores(d->catalog); i++) {
+        const struct lzr_store *s = lzr_catalog_store(d->catalog, i);
+        if (s->fate == LZR_FAILED && first != NULL) {
+            lzr_log(d->log, LZR_LOG_ERROR, "%s", s->why);
+            lzr_log_lines(d->log, LZR_LOG_ERROR, s->name, s->traceback, strlen(s->traceback));
+        }
+        first = first == NULL && s->fate == LZR_FAILED ? s : first;
+    }
+    if (first == NULL) {
+        return lzr_err_set(err, LZR_E_USER,
+                           "none of the %zu .py and .json files defines an array", d->nstores);
+    }
+    if (traceback != NULL && first->traceback[0] != '\0') {
+        *traceback = lzr_strdup(first->traceback);
+    }
+    return lzr_err_set(err, LZR_E_USER, "%s", first->why);
+}
+
 enum lzr_code lzr_unloaded_check(const struct lzr_driver *d, const struct lzr_catalog *before,
                                  char **traceback, struct lzr_err *err)
 {
+    if (lzr_catalog_count(d->catalog, LZR_LOADED) == 0) {
+        return none_loaded(d, traceback, err);
+    }
     for (size_t i = 0; i < lzr_catalog_nstores(d->catalog); i++) {
         const struct lzr_store *s = lzr_catalog_store(d->catalog, i);
         if (s->fate == LZR_LOADED || !had_loaded(before, s->name)) {

@@ -11,8 +11,8 @@
 struct lzr_driver;
 struct lzr_catalog;
 
-/* E_USER if a store that `before` (nullable) has loaded isn't loaded any more: a reload takes
- * nothing away. *traceback (nullable) is the caller's then, or NULL. */
+/* E_USER if none has loaded, or if a store that `before` (nullable) has loaded isn't loaded any
+ * more: a reload takes nothing away. *traceback (nullable) is the caller's then, or NULL. */
 enum lzr_code lzr_unloaded_check(const struct lzr_driver *d, const struct lzr_catalog *before,
                                  char **traceback, struct lzr_err *err);
 /* Logs each of them with its reason. */

@@ -24,8 +24,12 @@ extern char **environ;
 
 void lzr_worker_init(struct lzr_worker *w, unsigned number)
 {
-    *w = (struct lzr_worker){
-        .number = number, .pid = -1, .process = LZR_PROCESS_NONE, .output_fd = -1};
+    *w = (struct lzr_worker){.number = number,
+                             .folder = LZR_NO_FOLDER,
+                             .to = LZR_NO_FOLDER,
+                             .pid = -1,
+                             .process = LZR_PROCESS_NONE,
+                             .output_fd = -1};
     LZR_ZERO(pthread_mutex_init(&w->read_mu, NULL));
     lzr_output_init(&w->output, number);
 }
@@ -337,13 +341,14 @@ static int spawn(const struct lzr_driver *d, const char *mark, int socket_fd, in
 static void send_facts(struct lzr_driver *d, struct lzr_worker *w)
 {
     struct lzr_err err;
-    struct lzr_msg m = {.type = LZR_MSG_FACTS, .bytes = d->handover.facts_bytes};
     if (w->loader || w->facts_sent || !w->configured || w->state != LZR_WORKER_STARTING ||
-        w->channel == NULL || d->handover.facts_fd < 0) {
+        w->channel == NULL || lzr_folder_of(d, w)->handover.facts_fd < 0) {
         return;
     }
+    const struct lzr_handover *h = &lzr_folder_of(d, w)->handover;
+    struct lzr_msg m = {.type = LZR_MSG_FACTS, .bytes = h->facts_bytes};
     w->facts_sent = true;
-    enum lzr_code code = lzr_channel_send(w->channel, &m, NULL, 0, d->handover.facts_fd, &err);
+    enum lzr_code code = lzr_channel_send(w->channel, &m, NULL, 0, h->facts_fd, &err);
     if (code != LZR_OK && code != LZR_E_WORKER) {
         /* It waits for them: without, it is of no use. One that is gone is noticed by its end. */
         lzr_worker_give_up(d, w, "it could not be told of the sources: %s", err.msg);
@@ -352,15 +357,18 @@ static void send_facts(struct lzr_driver *d, struct lzr_worker *w)
 
 /* Sends the part of CONFIG that begins at `at`. Behind the last one, the loader of an edition that
  * keeps another one's sources is told what that knows of them. */
-static enum lzr_code send_config(struct lzr_driver *d, struct lzr_channel *c, bool loader,
-                                 uint64_t at, bool *last, struct lzr_err *err)
+static enum lzr_code send_config(struct lzr_driver *d, const struct lzr_folder *f,
+                                 struct lzr_channel *c, bool loader, uint64_t at, bool *last,
+                                 struct lzr_err *err)
 {
-    bool keeps = loader && d->kept.old != NULL; /* only while it opens */
+    const struct lzr_folder *old =
+        loader && d->kept.old != NULL ? lzr_folder_find(d->kept.old, f->root) : NULL;
     uint32_t flags =
-        (loader ? LZR_CONFIG_LOADER : LZR_CONFIG_FACTS) | (keeps ? LZR_CONFIG_KEEP : 0) |
-        (!loader && d->handover.facts_fd >= 0 ? LZR_CONFIG_KNOWN : 0);
-    enum lzr_code code = lzr_config_send(d, c, flags, at, last, err);
-    return code == LZR_OK && *last && keeps ? lzr_keep_tell(d, c, err) : code;
+        (loader ? LZR_CONFIG_LOADER : LZR_CONFIG_FACTS) | (old != NULL ? LZR_CONFIG_KEEP : 0) |
+        (!loader && f->handover.facts_fd >= 0 ? LZR_CONFIG_KNOWN : 0) |
+        (d->folders.n > 1 ? LZR_CONFIG_OTHERS : 0);
+    enum lzr_code code = lzr_config_send(f, c, flags, at, last, err);
+    return code == LZR_OK && *last && old != NULL ? lzr_keep_tell(d, &old->handover, c, err) : code;
 }
 
 bool lzr_send_more(struct lzr_driver *d, struct lzr_worker *w, uint64_t at)
@@ -369,7 +377,8 @@ bool lzr_send_more(struct lzr_driver *d, struct lzr_worker *w, uint64_t at)
     if (w->configured) {
         return false;
     }
-    enum lzr_code code = send_config(d, w->channel, w->loader, at, &w->configured, &err);
+    enum lzr_code code = send_config(d, lzr_folder_of(d, w), w->channel, w->loader, at,
+                                     &w->configured, &err);
     send_facts(d, w);
     if (code != LZR_OK && code != LZR_E_WORKER) {
         (void)snprintf(w->killed_why, sizeof w->killed_why,
@@ -417,6 +426,7 @@ static void start_failed(struct lzr_driver *d, struct lzr_worker *w, const char 
 {
     lzr_log(d->log, LZR_LOG_ERROR, "worker %u: %s", w->number, text);
     pthread_mutex_lock(&d->mu);
+    w->launching = false;
     lzr_worker_forget_why(w);
     w->load_error = lzr_strdup(text);
     w->failed_starts++;
@@ -442,7 +452,8 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
     struct lzr_process process = LZR_PROCESS_NONE;
     release_manifests(d, w);
     pthread_mutex_lock(&d->mu);
-    bool loader = w->number == 0 && d->handover.facts_fd < 0;
+    const struct lzr_folder *f = lzr_folder_of(d, w);
+    bool loader = f->loader == w->number && f->handover.facts_fd < 0;
     pthread_mutex_unlock(&d->mu);
     if (lzr_channel_new(&c, &theirs, &err) != LZR_OK) {
         start_failed(d, w, err.msg);
@@ -458,7 +469,7 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
     close(theirs);
     bool last = false;
     enum lzr_code told =
-        pid > 0 ? send_config(d, c, loader, 0, &last, &err) : LZR_E_WORKER;
+        pid > 0 ? send_config(d, f, c, loader, 0, &last, &err) : LZR_E_WORKER;
     if (pid <= 0) {
         if (output[0] >= 0) {
             close(output[0]);
@@ -474,6 +485,7 @@ void lzr_worker_start(struct lzr_driver *d, struct lzr_worker *w)
     w->output_fd = output[0];
     w->channel = c;
     w->state = LZR_WORKER_STARTING;
+    w->launching = false;
     w->jobs_done = 0;
     w->loaded = w->facts_sent = w->said_why = false;
     w->configured = last;

@@ -145,9 +145,9 @@ bool lzr_refuse_early(struct lzr_http_req *r, const char *method, const char *ur
         *out = lzr_respond_text(r, 505, "HTTP/1.1 or HTTP/1.0, please\n");
         return true;
     }
-    /* Both lie in the line as it came, one blank apart; unless a zero byte ended the target before
-     * its end, or there are more blanks. */
-    if (version != url + r->nraw + 1) {
+    /* All lie in the line as it came, one blank apart; unless a zero byte ended the method or the
+     * target before its end, or there are more blanks. */
+    if (url != method + strlen(method) + 1 || version != url + r->nraw + 1) {
         *out = lzr_respond_text(r, 400, "the request line makes no sense\n");
         return true;
     }

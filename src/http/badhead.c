@@ -92,6 +92,15 @@ const char *lzr_badhead_too_long(struct lzr_server *s)
  * is reported next. */
 static _Thread_local enum { ANSWERED, OURS_DIDNT_FIT, THEIRS_DIDNT_FIT } said;
 
+/* What it says next is of a request that is refused and counted. */
+static _Thread_local bool known;
+
+void lzr_badhead_long_line(struct lzr_http_req *r)
+{
+    lzr_badhead_answer(r, 431, lzr_badhead_too_long(r->server));
+    known = true;
+}
+
 void lzr_badhead_said(struct lzr_server *s, const char *fmt, va_list ap)
 {
     if (strcmp(fmt, "%s\n") == 0) { /* why it closes */
@@ -101,7 +110,7 @@ void lzr_badhead_said(struct lzr_server *s, const char *fmt, va_list ap)
                                                          : ANSWERED;
         return;
     }
-    if (strstr(fmt, "HTTP response code is %u") == NULL) {
+    if (strstr(fmt, "HTTP response code is %u") == NULL || known) {
         return;
     }
     unsigned status = va_arg(ap, unsigned);
@@ -123,6 +132,10 @@ void lzr_badhead_end(struct lzr_http_req *r)
         count(r->server, 431, too_long); /* theirs has been counted */
     }
     said = ANSWERED;
+    known = false;
+    if (r->line != NULL) {
+        r->line->request = NULL;
+    }
     if (r->method[0] == '\0') {
         (void)snprintf(r->method, sizeof r->method, "-"); /* the library doesn't say */
     }

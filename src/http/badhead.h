@@ -28,6 +28,9 @@ void lzr_badhead_said(struct lzr_server *s, const char *fmt, va_list ap);
 void lzr_badhead_end(struct lzr_http_req *r);
 /* Counts a head that is longer than LZR_MAX_HEAD, though it fitted; what to say to its client. */
 const char *lzr_badhead_too_long(struct lzr_server *s);
+/* Answers and counts a request line that is longer than LZR_MAX_HEAD, as it begins: of parameters
+ * that don't fit the library says so once for each, and never ends the request. */
+void lzr_badhead_long_line(struct lzr_http_req *r);
 /* Answers with this status and line, and closes the connection. Only before a handler saw it. */
 void lzr_badhead_answer(struct lzr_http_req *r, unsigned status, const char *why);
 

@@ -308,6 +308,7 @@ void lzr_line_head(struct lzr_line *line, void *head)
     if (line != NULL) {
         atomic_store_explicit(&line->thread, (uintptr_t)&here, memory_order_relaxed);
         atomic_store_explicit(&line->head, head, memory_order_relaxed);
+        line->request = head != NULL ? head : line->request;
     }
 }
 

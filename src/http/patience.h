@@ -61,6 +61,7 @@ struct lzr_line {
     /* A request whose head is still to be handled, and the thread that does (badhead.h). */
     _Atomic(void *) head;
     _Atomic uintptr_t thread;
+    void *request; /* the last such one until it ends; of the connection's own thread */
     struct lzr_line *prev, *next;
 };
 

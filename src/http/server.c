@@ -60,6 +60,9 @@ static void *begin(void *cls, const char *uri, struct MHD_Connection *conn)
     if (has_many_parameters(r->raw)) {
         lzr_badhead_answer(r, 400, "too many parameters\n");
         end_connection(conn);
+    } else if (r->nraw > LZR_MAX_HEAD) {
+        lzr_badhead_long_line(r);
+        end_connection(conn);
     }
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -220,6 +223,10 @@ static void connection_changed(void *cls, struct MHD_Connection *conn, void **so
     } else {
         leave_crowd(s, conn);
         struct lzr_line *line = *socket_cls;
+        if (line != NULL && line->request != NULL) {
+            /* The library forgets one whose parameters don't fit into the connection's memory. */
+            completed(s, conn, &line->request, MHD_REQUEST_TERMINATED_WITH_ERROR);
+        }
         lzr_line_close(s->patience, &line);
         *socket_cls = NULL;
         atomic_fetch_sub(&s->connections, 1);
@@ -285,10 +292,14 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn, const char
         if (r->counted) {
             atomic_fetch_add(&r->server->active, 1);
         }
-        r->head = strcmp(method, "HEAD") == 0;
+        /* As the library sees it, which sends a body else: not "HEAD\0". */
+        r->head = strcmp(method, "HEAD") == 0 && url == method + sizeof "HEAD";
         r->head_seen = true;
         (void)snprintf(r->method, sizeof r->method, "%s", method);
         (void)snprintf(r->protocol, sizeof r->protocol, "%s", version);
+        if (r->refused) {
+            return MHD_NO; /* as it began, and has its answer */
+        }
         /* An answer queued in this first call would close the connection. */
         return lzr_refuse_early(r, method, url, version, &out) ? out : MHD_YES;
     case LZR_REQ_SEEN:

@@ -179,8 +179,12 @@ enum MHD_Result lzr_serve_workers(struct lzr_http_req *r)
         lzr_json_string(&j, info[i].state);
         number(&j, "jobs", info[i].jobs);
         number(&j, "deaths", info[i].deaths);
+        bool all = r->server->loopback && lzr_is_local_peer(r); /* as in chunk.c */
+        if (all) {
+            lzr_json_key(&j, "folder");
+            lzr_json_string(&j, info[i].folder);
+        }
         if (info[i].error[0] != '\0') {
-            bool all = r->server->loopback && lzr_is_local_peer(r); /* as in chunk.c */
             lzr_json_key(&j, "error");
             /* Even its first line may name a file. */
             lzr_json_string(&j, all ? info[i].error : "it failed to start; the log says why");

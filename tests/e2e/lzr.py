@@ -449,10 +449,10 @@ class Server:
         return pids
 
     def rss(self):
-        """Resident bytes of the server, and what of them is its own (not shared memory)."""
+        """Resident bytes of the server, the most there were, and what of them is its own (not shared memory)."""
         s = (Path("/proc") / str(self.process.pid) / "status").read_text()
         return {k: int(re.search(rf"{k}:\s+(\d+) kB", s).group(1)) * 1024
-                for k in ("VmRSS", "RssAnon", "RssFile", "RssShmem")}
+                for k in ("VmRSS", "VmHWM", "RssAnon", "RssFile", "RssShmem")}
 
 
 # ------------------------------------------------------------------------------------------ gate

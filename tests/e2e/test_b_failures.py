@@ -428,3 +428,42 @@ def a(block):
 """, "--workers", "2")
     for i in range(20):
         assert srv.chunk(key("a", i)) == b"\1"
+
+
+def test_every_array_counts_its_failed_chunks(serve):
+    """`failed` of /api/stats: whatever failed, the chunk's own function, a chunk that it is made of, or its worker; a
+    failure that is remembered isn't counted again, nor is one in another format of the same chunk."""
+    srv = serve("""
+import lazarr, os, numpy as np
+@lazarr.array("raw", shape=(16, 16), chunks=8, dtype="uint8", axes="yx", levels=2, pyramid="mean")
+def raw(block):
+    if block.index == 3: raise ValueError("no such slice")
+    return block.index
+smooth = lazarr.array("smooth", inputs=[raw], halo=1, boundary="edge", levels=1)(lambda block, a: a[1:-1, 1:-1])
+edges = lazarr.array("edges", inputs=[smooth], levels=1)(lambda block, a: a)
+@lazarr.array("dies", shape=(2,), chunks=1, dtype="uint8")
+def dies(block): os._exit(7)
+after = lazarr.array("after", inputs=[dies])(lambda block, a: a)
+@lazarr.array("fine", shape=(2,), chunks=1, dtype="uint8")
+def fine(block): return 1
+""", "--workers", "1")
+
+    def failed():
+        return {a["path"]: a["failed"] for a in srv.get("/api/stats").json()["arrays"]}
+    assert set(failed().values()) == {0}
+    assert srv.chunk("/zarr2/s.zarr/fine/0") and srv.chunk("/zarr2/s.zarr/raw/0/0/0")
+    for _ in range(3):
+        assert srv.get("/zarr2/s.zarr/edges/0/1/1").status == 500
+    one = failed()
+    assert one["raw"] >= 1 and one["edges"] == one["smooth"] == one["raw"], one  # 5 s later it would be tried again
+    assert one["dies"] == one["after"] == one["fine"] == 0
+    assert srv.get("/zarr2/s.zarr/raw/1/0/0").status == 500  # its level, of what has failed already
+    assert srv.get("/n5/s.n5/edges/s0/1/1").status == 500
+    two = failed()
+    level = two["raw"] - one["raw"] - (two["smooth"] - one["smooth"])
+    assert level == 1 and two["edges"] == two["smooth"], two
+    r = srv.get("/zarr2/s.zarr/after/1")
+    assert r.status in (500, 503), r
+    three = failed()
+    assert three["dies"] == three["after"] == 1 and three["fine"] == 0, three
+    assert srv.metric("compute_failures_total") == two["smooth"]  # functions that raised: raw's alone

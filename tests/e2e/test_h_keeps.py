@@ -307,3 +307,34 @@ def test_a_head_is_always_answered(serve, shape):
     srv.get("/end")
     srv.wait_log('GET /end HTTP/1.1" 404')
     assert len(re.findall(r'/healthz( HTTP/1.1)?" 431', srv.log)) == refused
+
+
+@pytest.mark.parametrize("method", [b"HEAD\0", b"HEAD\0x", b"HEAD\0\0", b"GET\0", b"GET\0x", b"OPTIONS\0", b"POST\0"])
+def test_a_zero_byte_in_the_method(serve, method):
+    """To the library it is another method than to strcmp: nothing is answered but that it makes no sense."""
+    srv = serve(STORE, "--workers", "1")
+    for path in (b"/metrics", b"/", KEY.encode(), b"/healthz", b"/nothing"):
+        with srv.connect() as h:
+            h.sock.sendall(method + b" " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            answer = b""
+            while more := h.sock.recv(65536):
+                answer += more
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ") and body == b"the request line makes no sense\n", answer[:300]
+
+
+@pytest.mark.parametrize("query", [b"a&b&c&", b"a&", b"a=1&b=2&", b"&".join([b"p"] * 60) + b"&"])
+def test_long_parameters_leave_nothing(serve, query):
+    """Those that don't fit into the connection's memory: the library neither answered nor ended the request."""
+    srv = serve(STORE, "--workers", "1", "--no-access-log")
+    ends = b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+    def ask(lengths):
+        return [status_of(srv, b"GET /?" + query + b"x" * n + ends) for n in lengths]
+    assert set(ask([32600 - len(query)])) == {200}
+    assert set(ask(range(65300, 65440, 10))) <= {431, 414}
+    before, refused = srv.rss()["VmRSS"], srv.metric("http_bad_heads_total")
+    got = ask([*range(65240, 65460, 4)] + [*range(33000, 65000, 1600)])
+    assert set(got) <= {431, 414}, got
+    assert lzr.SLOW > 1 or srv.rss()["VmRSS"] < before + (1 << 20)
+    assert srv.metric("http_bad_heads_total") == refused + len(got)

@@ -59,7 +59,6 @@ static struct lzr_driver *make_driver(void)
     LZR_ZERO(pthread_mutex_init(&d->mu, NULL));
     LZR_ZERO(pthread_cond_init(&d->started, NULL));
     lzr_failures_init(&d->failures);
-    lzr_handover_init(&d->handover);
     d->codec_epoll = epoll_create1(EPOLL_CLOEXEC);
     d->supervisor_epoll = d->stop_fd = -1;
     d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -78,7 +77,10 @@ static struct lzr_driver *make_driver(void)
     d->manifests = lzr_calloc(1, sizeof *d->manifests);
     d->manifest_lens = lzr_calloc(1, sizeof *d->manifest_lens);
     LZR_CHECK(d->stores != NULL && d->manifests != NULL && d->manifest_lens != NULL);
-    d->stores[0] = (struct lzr_named_store){.name = lzr_strdup("b"), .path = lzr_strdup("b.py")};
+    d->stores[0] = (struct lzr_named_store){
+        .name = lzr_strdup("b"), .path = lzr_strdup("b.py"), .root = lzr_strdup("/")};
+    LZR_CHECK(lzr_folders_make(d, NULL) == LZR_OK && lzr_folders_map(d, NULL) == LZR_OK);
+    d->folders.at[0].state = LZR_FOLDER_LOADING;
     return d;
 }
 
@@ -87,6 +89,7 @@ static void add_worker(struct fixture *f, bool starting, bool loader)
     struct lzr_driver *d = f->d;
     struct lzr_worker *w = &d->workers[0];
     lzr_worker_init(w, 0);
+    w->folder = 0;
     w->manifests = lzr_calloc(1, sizeof *w->manifests);
     LZR_CHECK(w->manifests != NULL);
     lzr_buf_init(&w->manifests[0], LZR_MAX_MANIFEST);

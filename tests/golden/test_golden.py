@@ -153,11 +153,13 @@ DIFFERENT = {
     "tensorstore-zarr2": [NULL],
     "zarr-python-zarr3": [
         EMPTY, SCALAR,
+        ("attributes._FillValue", lambda o, t: absent(t), "a fill that was given is missing, as in v2: xarray's"),
         ("storage_transformers", lambda o, t: absent(o) and t == [], "may be left out; some readers want none"),
     ],
     "tensorstore-zarr3": [
         EMPTY, SCALAR,
-        ("attributes", lambda o, t: o == {} and absent(t), "may be left out; some readers want them"),
+        ("attributes", lambda o, t: set(o) <= {"_FillValue"} and absent(t),
+         "may be left out; some readers want them, xarray that of what is missing"),
         ("chunk_key_encoding.configuration", lambda o, t: o == {"separator": "/"} and absent(t),
          "the default, spelt out"),
     ],

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from lazarr import _readers
-from lazarr._array import Registry
+from lazarr._registry import Registry
 
 NM = ["nm"] * 3
 

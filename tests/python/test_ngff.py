@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("zarr")
 from lazarr import _readers  # noqa: E402
-from lazarr._array import Registry  # noqa: E402
+from lazarr._registry import Registry  # noqa: E402
 from lazarr._readers import zarr_codec, zarr_fill  # noqa: E402
 
 ZYX = [{"name": n, "type": "space", "unit": "micrometer"} for n in "zyx"]

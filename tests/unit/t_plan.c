@@ -233,7 +233,7 @@ static void test_trees(void **state)
     list(&p, &g, 0, 1 << 20, UINT64_MAX);
     assert_int_equal(p.n, (1 << 18) - 1);
     assert_true(p.bytes <= 10 * (17 * 2 + 1));
-    assert_true(lzr_plan_memory(&p) < p.n * UINT64_C(128));
+    assert_true(lzr_plan_memory(&p) <= p.n * UINT64_C(48)); /* what only listing needs is gone */
     lzr_plan_release(&p);
     g = (struct graph){.needs = tree_over_filters, .depth = 9, .fan = 2, .bytes = 10};
     list(&p, &g, 0, 1 << 20, UINT64_MAX);
@@ -367,15 +367,15 @@ static void test_failures(void **state)
     assert_int_equal(lzr_plan_go(&p, &world, 100, &err), LZR_PLAN_FAILED);
     assert_int_equal(err.code, LZR_E_CANCELLED);
     lzr_plan_release(&p);
-    bool listed = false;
-    for (long after = 0; !listed; after++) { /* each allocation fails once */
+    bool failed = true;
+    for (long after = 0; failed; after++) { /* each allocation fails once; giving some back may */
         g = (struct graph){.needs = projection, .depth = 3, .fan = 1, .size = 40, .bytes = 1};
         lzr_mem_fail_at(after);
         enum lzr_code code = lzr_plan_begin(&p, (struct lzr_plan_item){0, 0}, false, 1, 1000, 1000, 0, &err);
-        listed = code == LZR_OK && lzr_plan_go(&p, &world, 1000, &err) == LZR_PLAN_LISTED;
-        bool failed = lzr_mem_failed();
+        bool listed = code == LZR_OK && lzr_plan_go(&p, &world, 1000, &err) == LZR_PLAN_LISTED;
+        failed = lzr_mem_failed();
         lzr_mem_fail_at(-1);
-        assert_true(listed != failed);
+        assert_true(listed || failed);
         assert_true(listed || err.code == LZR_E_NOMEM);
         lzr_plan_release(&p);
     }

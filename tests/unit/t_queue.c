@@ -10,7 +10,7 @@
 #include "engine/flight.h"
 #include "engine/queue.h"
 
-static const struct lzr_filter ANY = {NULL, NULL};
+static const struct lzr_filter ANY = {NULL, NULL, 0};
 
 enum { A = 11, B = 22, C = 33 }; /* clients */
 #define MS UINT64_C(1000)
@@ -231,7 +231,7 @@ static void what_may_not_have_its_turn_is_passed_over(void **state)
     (void)state;
     struct world *w = world_of(LZR_ORDER_BURSTS);
     uint32_t busy = 0;
-    struct lzr_filter filter = {not_array, &busy};
+    struct lzr_filter filter = {not_array, &busy, 0};
     struct lzr_flight input = {.index = 98, .array = &w->arrays[0]};
     (void)ask(w, A, 0, 1000 * MS);
     (void)ask(w, A, 0, 1001 * MS);
@@ -285,7 +285,7 @@ static void more_that_may_not_than_are_looked_at(void **state)
     (void)state;
     struct world *w = world_of(LZR_ORDER_BURSTS);
     uint32_t busy = 0;
-    struct lzr_filter filter = {not_array, &busy};
+    struct lzr_filter filter = {not_array, &busy, 0};
     struct lzr_flight *many = ask_many(w, 1000 * MS);
     struct lzr_flight *f = ask(w, A, 1, 1001 * MS);
     assert_ptr_equal(lzr_queue_next(&w->q, true, 1010 * MS, filter), f);
@@ -303,7 +303,7 @@ static void others_behind_what_may_not(void **state)
     (void)state;
     struct world *w = world_of(LZR_ORDER_BURSTS);
     uint32_t busy = 0;
-    struct lzr_filter filter = {not_array, &busy};
+    struct lzr_filter filter = {not_array, &busy, 0};
     w->arrays[1].id = LZR_QUEUE_LANES;
     for (unsigned i = 0; i < 3; i++) {
         (void)ask(w, A, 1, 1000 * MS);
@@ -325,7 +325,7 @@ static void the_old_have_theirs_where_the_newest_may_not(void **state)
     (void)state;
     struct world *w = world_of(LZR_ORDER_BURSTS);
     uint32_t busy = 0;
-    struct lzr_filter filter = {not_array, &busy};
+    struct lzr_filter filter = {not_array, &busy, 0};
     for (unsigned i = 0; i < 6; i++) {
         (void)ask(w, A, 1, i < 3 ? 1000 * MS : 2000 * MS);
     }
@@ -361,20 +361,60 @@ static void a_newer_wish_renews(void **state)
     end(w);
 }
 
+/* A worker of one folder isn't kept from its blocks by those of another, however many these are,
+ * and a client of both has a place in each. */
+static void folders_apart(void **state)
+{
+    (void)state;
+    struct world *w = world_of(LZR_ORDER_BURSTS);
+    const struct lzr_filter one = {NULL, NULL, 1}, two = {NULL, NULL, 2}, three = {NULL, NULL, 3};
+    struct lzr_flight *many = ask_many(w, 1000 * MS);
+    struct lzr_flight *f = &w->f[w->n++], retry = {.array = &w->arrays[1], .folder = 1};
+    assert_null(lzr_queue_next(&w->q, true, 1010 * MS, two));
+    assert_null(lzr_queue_oldest(&w->q, two));
+    *f = (struct lzr_flight){.array = &w->arrays[0], .folder = 1, .client = A, .index = 7};
+    f->burst = lzr_queue_burst(&w->q, A, 1001 * MS);
+    f->queued_us = 1001 * MS;
+    lzr_queue_push(&w->q, f);
+    assert_int_equal(w->q.waiting[0], MANY);
+    assert_int_equal(w->q.waiting[1], 1);
+    for (unsigned at = 1010; at < 10000; at += 8000) {
+        assert_ptr_equal(lzr_queue_next(&w->q, true, at * MS, two), f);
+        assert_ptr_equal(lzr_queue_root(&w->q, at * MS, two), f);
+        assert_int_equal(lzr_queue_next(&w->q, true, at * MS, one)->folder, 0);
+        assert_null(lzr_queue_next(&w->q, true, at * MS, three));
+    }
+    assert_ptr_equal(lzr_queue_oldest(&w->q, two), f);
+    assert_ptr_equal(lzr_queue_oldest(&w->q, one), &many[0]);
+    lzr_queue_renew(&w->q, f, B, lzr_queue_burst(&w->q, B, 1002 * MS));
+    retry.queued_us = 900 * MS;
+    lzr_queue_push_front(&w->q, &retry);
+    assert_int_equal(w->q.waiting[1], 2);
+    assert_int_equal(w->q.urgent_of[1], 1);
+    assert_ptr_equal(lzr_queue_oldest(&w->q, two), &retry);
+    assert_ptr_equal(lzr_queue_next(&w->q, false, 1010 * MS, two), &retry);
+    assert_false(lzr_queue_next(&w->q, false, 1010 * MS, one)->urgent);
+    lzr_queue_take(&w->q, &retry);
+    lzr_queue_take(&w->q, f);
+    assert_int_equal(w->q.waiting[1] + w->q.urgent_of[1], 0);
+    take_back(w, many);
+    end(w);
+}
+
 static void who_gives_way(void **state)
 {
     (void)state;
     struct world *w = world_of(LZR_ORDER_BURSTS);
-    assert_null(lzr_queue_victim(&w->q, A));
+    assert_null(lzr_queue_victim(&w->q, A, 0));
     for (unsigned i = 0; i < 6; i++) {
         (void)ask(w, A, i % 2, 1000 * MS + (uint64_t)(i / 3) * 100 * MS + i);
     }
-    assert_null(lzr_queue_victim(&w->q, A)); /* has most itself */
+    assert_null(lzr_queue_victim(&w->q, A, 0)); /* has most itself */
     (void)ask(w, B, 0, 1200 * MS);
-    struct lzr_flight *v = lzr_queue_victim(&w->q, B);
+    struct lzr_flight *v = lzr_queue_victim(&w->q, B, 0);
     assert_int_equal(v->index, 2); /* the oldest burst, the last of it */
     lzr_queue_remove(&w->q, v);
-    v = lzr_queue_victim(&w->q, C);
+    v = lzr_queue_victim(&w->q, C, 0);
     assert_int_equal(v->index, 1);
     lzr_queue_remove(&w->q, v);
     expect(w, 1300 * MS, "3 6 4 5 0");
@@ -587,6 +627,7 @@ int main(void)
         cmocka_unit_test(others_behind_what_may_not),
         cmocka_unit_test(the_old_have_theirs_where_the_newest_may_not),
         cmocka_unit_test(a_newer_wish_renews),
+        cmocka_unit_test(folders_apart),
         cmocka_unit_test(who_gives_way),
         cmocka_unit_test(more_clients_than_places),
         cmocka_unit_test(at_random),

@@ -54,7 +54,7 @@ class _Current:
         else:
             self.loose[a.path] = a
 
-    def add_group(self, path: str, attributes: dict) -> None:
+    def add_group(self, path: str, attributes: dict[Any, Any]) -> None:
         if self.registry is not None:
             self.registry.add_group(path, attributes, self.defines((path, attributes)))
 

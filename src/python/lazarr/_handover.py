@@ -17,7 +17,7 @@ import numpy as np
 
 from . import _opened
 
-OPEN, LOADER, FACTS, KEEP, KNOWN = 0, 1, 2, 4, 8  # the flags of CONFIG
+OPEN, LOADER, FACTS, KEEP, KNOWN, OTHERS = 0, 1, 2, 4, 8, 16  # the flags of CONFIG
 
 FACTS_CAME, DATA_CAME, RENEW_CAME = 12, 13, 15  # messages, as protocol.h numbers them
 RENEW_DATA, RENEW_MORE = 1, 2  # flags of RENEW_CAME
@@ -190,7 +190,7 @@ class Handover:
         self.loaded = False  # another worker, the loader, has loaded: what it knows is on its way
         self._store = ""
         self._pool_before = 0  # bytes of the pool when the store's load began
-        self._others: set = set()  # keys of sources that other stores may have, too
+        self._others: set[Any] = set()  # keys of sources that other stores may have, too
 
     @property
     def store(self) -> str:
@@ -204,7 +204,7 @@ class Handover:
     def start(self, mode: int, receive: Optional[Callable[[], tuple[Any, ...]]], make: Callable[[], int]) -> None:
         """receive: waits for a message of the server, (type, descriptor, bytes, flags, text). make: a new
         memfd."""
-        keeps, known, mode = mode & KEEP, mode & KNOWN, mode & ~(KEEP | KNOWN)
+        keeps, known, mode = mode & KEEP, mode & KNOWN, mode & ~(KEEP | KNOWN | OTHERS)
         self.mode, self.receive, self.make = mode, receive, make
         self.known = {"sources": {}, "stores": {}, "unloaded": {}} if mode == LOADER else None
         self.pool = Pool(make)
@@ -320,11 +320,11 @@ class Handover:
             assert self.known is not None
             self._others.update(k for k in self.known["sources"] if k.startswith(self.store + "/"))
 
-    def told(self, path: str) -> Optional[dict]:
+    def told(self, path: str) -> Optional[dict[Any, Any]]:
         """What is known of a source of this store."""
         return self.known["sources"].get(self._key(path)) if self.mode == LOADER and self.known else None
 
-    def share(self, path: str, told: Optional[dict]) -> None:
+    def share(self, path: str, told: Optional[dict[Any, Any]]) -> None:
         """A source of another store is one of this store, too."""
         if self.mode == LOADER and told is not None:
             assert self.known is not None

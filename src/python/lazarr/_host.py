@@ -15,9 +15,10 @@ import numpy as np
 
 from . import (_array, _block, _cast, _code, _handover, _imports, _manifest, _modules, _notes, _opened, _output,
                _tell, _unloaded)
-from ._array import Array, Registry
+from ._array import Array
 from ._block import Block
 from ._errors import NoArray, StoreError
+from ._registry import Registry
 
 #: What people are told of an exception.
 describe_exception = _tell.describe
@@ -45,19 +46,19 @@ def load(stores: Sequence[tuple[Any, ...]], mode: int = _handover.OPEN, receive_
     follow = "--follow" in given
     named = [s for s in stores if s[0]]
     _output.names[:] = [name for name, _ in named]
-    unloaded = _unloaded.Unloaded(len(named))
+    unloaded = _unloaded.Unloaded(len(named), bool(mode & _handover.OTHERS))
     files = [path[len(_unloaded.FOUND):] if path.startswith(_unloaded.FOUND) else path for _, path in named]
     _modules.MODULES.assign([p for p in files if p.endswith(".py") and not p.startswith("data:")])
     sys.meta_path.insert(0, _modules.MODULES)
     manifests = _load_all(named, ops, follow, unloaded)
     unloaded.settle()
-    if len(named) > 1 and mode & _handover.FACTS:
+    if unloaded.some and mode & _handover.FACTS:
         for i, (name, _) in enumerate(named):  # of what loads only here the server knows nothing
             manifests[i] = _handover.CURRENT.unloaded(name) or manifests[i]
     return manifests
 
 
-def _load_all(named: Sequence[tuple], ops: Sequence[str], follow: bool,
+def _load_all(named: Sequence[tuple[Any, ...]], ops: Sequence[str], follow: bool,
               unloaded: _unloaded.Unloaded) -> list[str]:
     manifests: list[str] = []
     for name, path in named:
@@ -116,13 +117,13 @@ def _load(name: str, path: str, found: bool = False) -> str:
     return text
 
 
-def _has_arrays(registry: Registry, names: dict, found: bool) -> bool:
+def _has_arrays(registry: Registry, names: dict[Any, Any], found: bool) -> bool:
     """A file of a folder that defines none, and has none by name, only uses other stores: a test of them."""
     return bool(registry.arrays) or bool(registry.imported) and \
         (not found or any(isinstance(v, Array) for v in list(names.values())))
 
 
-def _run(path: str, content: bytes, registry: Registry) -> dict:
+def _run(path: str, content: bytes, registry: Registry) -> dict[Any, Any]:
     """Runs a store's file, or reads a manifest. The names that it has made."""
     if not path.endswith(".py"):
         folders = [os.path.dirname(p) for p in (os.path.abspath(path), os.path.realpath(path))]
@@ -139,7 +140,7 @@ def _run(path: str, content: bytes, registry: Registry) -> dict:
     return vars(module)
 
 
-def _say(path: str, names: dict, registry: Registry) -> None:
+def _say(path: str, names: dict[Any, Any], registry: Registry) -> None:
     """What may surprise in a store that has loaded."""
     file = os.path.basename(path)
     place = _modules.MODULES.places.get(path)

@@ -21,17 +21,17 @@ from ._registry import Registry
 class _Log:
     """What a module has done: an Array, a group as (path, attributes), or a module's names (a dict)."""
 
-    def __init__(self, names: dict) -> None:
+    def __init__(self, names: dict[Any, Any]) -> None:
         self.names = names  # kept, so that no other dict gets its id
-        self.events: list = []
-        self.imports: set = set()  # ids of the modules' names among them
+        self.events: list[Any] = []
+        self.imports: set[Any] = set()  # ids of the modules' names among them
 
 
-_logs: dict = {}  # by the id of the module's names
-_local: dict = {}  # whether a file is an author's, by path
+_logs: dict[int, _Log] = {}  # by the id of the module's names
+_local: dict[str, bool] = {}  # whether a file is an author's, by path
 
 
-def _is_local(names: dict) -> bool:
+def _is_local(names: dict[Any, Any]) -> bool:
     file = names.get("__file__")
     if not isinstance(file, str):
         return False
@@ -40,13 +40,13 @@ def _is_local(names: dict) -> bool:
     return _local[file]
 
 
-def _log(names: dict) -> _Log:
+def _log(names: dict[Any, Any]) -> _Log:
     return _logs.setdefault(id(names), _Log(names))
 
 
-def _running() -> Optional[dict]:
+def _running() -> Optional[dict[Any, Any]]:
     """The names of the module whose file runs now, the innermost."""
-    frame: Any = sys._getframe(1)
+    frame: Optional[types.FrameType] = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_name == "<module>" and isinstance(frame.f_globals.get("__name__"), str):
             return frame.f_globals
@@ -54,7 +54,7 @@ def _running() -> Optional[dict]:
     return None
 
 
-def _of(names: Optional[dict], registry: Registry) -> Optional[str]:
+def _of(names: Optional[dict[Any, Any]], registry: Registry) -> Optional[str]:
     """The module of these names, None for the store's own."""
     name = names["__name__"] if names is not None else None
     return None if name == registry.module else name
@@ -72,7 +72,7 @@ def _defines(what: Any) -> Optional[str]:
     return module
 
 
-def _all_of(names: dict, seen: set) -> Iterator[tuple]:
+def _all_of(names: dict[Any, Any], seen: set[Any]) -> Iterator[tuple[Any, ...]]:
     """(definition, the names of its module) of a module and of those that it imports, in the order in which
     they run where nothing has run before. Modules may import each other."""
     seen.add(id(names))
@@ -83,7 +83,7 @@ def _all_of(names: dict, seen: set) -> Iterator[tuple]:
             yield from _all_of(event, seen)
 
 
-def _give(names: dict, registry: Registry) -> None:
+def _give(names: dict[Any, Any], registry: Registry) -> None:
     for event, by in _all_of(names, set()):
         if id(event) in registry.given:
             continue
@@ -93,7 +93,8 @@ def _give(names: dict, registry: Registry) -> None:
             if event.is_source:
                 event.source.share()
         else:
-            registry.add_group(*event, _of(by, registry))
+            path, attributes = event
+            registry.add_group(path, attributes, _of(by, registry))
 
 
 def finished(module: types.ModuleType, registry: Registry) -> None:

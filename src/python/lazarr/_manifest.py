@@ -11,9 +11,10 @@ from typing import Any, Optional, Sequence
 import numpy as np
 
 from . import _array, _code, _handover, _source
-from ._array import Array, Registry
+from ._array import Array
 from ._errors import NoArray, StoreError
 from ._inputs import Placed
+from ._registry import Registry
 
 VERSION = "0.1.0"
 MAX_MANIFEST = 64 << 20  # bytes: limits.h, LZR_MAX_MANIFEST

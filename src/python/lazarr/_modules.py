@@ -70,10 +70,10 @@ class Modules:
     """The stores of this process that are modules."""
 
     def __init__(self) -> None:
-        self.places: dict = {}  # Place by path
-        self.paths: dict = {}  # path by the module's name
-        self._content: dict = {}  # of files that are loaded next
-        self._roots: list = []
+        self.places: dict[Any, Any] = {}  # Place by path
+        self.paths: dict[Any, Any] = {}  # path by the module's name
+        self._content: dict[Any, Any] = {}  # of files that are loaded next
+        self._roots: list[Any] = []
 
     def assign(self, paths: Sequence[str]) -> None:
         """Gives every store's module its name, before any of them runs."""
@@ -87,7 +87,7 @@ class Modules:
             self.places[path] = Place(".".join(names), root, whose)
             self.paths.setdefault(".".join(names), path)
 
-    def _taken(self, path: str, root: str, names: list) -> str:
+    def _taken(self, path: str, root: str, names: list[Any]) -> str:
         """What keeps a module from the name that its file has, in words; "": nothing."""
         top, single = names[0], len(names) == 1
         if any("." in n for n in names):
@@ -110,7 +110,7 @@ class Modules:
         return ""
 
     @staticmethod
-    def _own(names: list, root: str, path: str) -> str:
+    def _own(names: list[Any], root: str, path: str) -> str:
         """A first name of its own."""
         top = names[0]
         file = os.path.join(root, top, "__init__.py") if len(names) > 1 else path

@@ -12,10 +12,10 @@ import os
 import sys
 from typing import Any, Optional
 
-__path__: list = []
+__path__: list[Any] = []
 
 #: Files by the last part of the module's name, where they are known; a package's is its __init__.py.
-FILES: dict = {}
+FILES: dict[Any, Any] = {}
 
 
 def stem(name: str) -> str:

@@ -6,7 +6,7 @@ unless an array of the store is computed from it.
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Iterator, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional, Sequence
 
 from ._errors import StoreError
 
@@ -38,16 +38,16 @@ class Registry:
         self.module = module
         self.arrays: list["Array"] = []
         self.by_path: dict[str, "Array"] = {}
-        self.groups: dict[str, dict] = {}
+        self.groups: dict[str, dict[Any, Any]] = {}
         # A path that something lies in: the first array, and the first group, that was put there.
         self._outer: dict[str, str] = {}
         self._outer_of_groups: dict[str, str] = {}
         self.pending: dict[object, str] = {}  # decorators that were made and not applied yet
         self.imported: dict["Array", str] = {}  # the module of each array that isn't the file's own
         self._imported_by_path: dict[str, "Array"] = {}
-        self._imported_groups: list = []  # (path, attributes)
+        self._imported_groups: list[Any] = []  # (path, attributes)
         self._order: dict["Array", int] = {}
-        self.given: set = set()  # ids of what modules have defined, as far as this store has it (_imports)
+        self.given: set[Any] = set()  # ids of what modules have defined, as far as this store has it (_imports)
         self.notes: list[str] = []  # what is to be said of the store once it has loaded
 
     def find(self, path: str) -> Optional["Array"]:
@@ -105,7 +105,7 @@ class Registry:
             self.imported[a] = module
         self._order[a] = len(self._order)
 
-    def add_group(self, path: str, attributes: dict, module: Optional[str] = None) -> None:
+    def add_group(self, path: str, attributes: dict[Any, Any], module: Optional[str] = None) -> None:
         if module is None:
             self._take_group(path, attributes)
         else:
@@ -133,7 +133,7 @@ class Registry:
         for name in above:
             self._outer.setdefault(name, a.path)
 
-    def _take_group(self, path: str, attributes: dict) -> None:
+    def _take_group(self, path: str, attributes: dict[Any, Any]) -> None:
         if path in self.groups:
             raise StoreError(f'group "{path}": the path is already that of another group')
         above = _above(path)
@@ -154,7 +154,7 @@ def _with_inputs(arrays: Sequence["Array"],
                  without: Callable[["Array"], bool] = lambda a: False) -> Iterator["Array"]:
     """Arrays and all that they are computed from, settled, each once, inputs before what needs them. without:
     those that it is true of, and what only they need, are left out."""
-    done: set = set()
+    done: set[Any] = set()
     for a in arrays:
         a.inputs  # settles it: cycles and inputs that aren't there are errors of that
     todo = list(reversed(arrays))

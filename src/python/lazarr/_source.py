@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, cast
 import numpy as np
 
 from . import _calls, _cancel, _check, _handover, _large, _opened, _slices, _spec, _typed
-from ._array import CURRENT, Array, Pending, label
+from ._array import CURRENT, Array, Pending
 from ._block import Block
 from ._errors import CastError, StoreError
 from ._levels import Level
 from ._beside import beside
+from ._registry import label
 from ._typed import Parameters
 
 if TYPE_CHECKING:

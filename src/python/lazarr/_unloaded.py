@@ -24,20 +24,22 @@ LINE, TRACEBACK = 2000, 20000  # characters of an error that the server is told 
 class Unloaded:
     """The stores of one load that didn't load, in order."""
 
-    def __init__(self, n: int) -> None:
-        self.n = n  # stores in all
+    def __init__(self, n: int, others: bool = False) -> None:
+        """n: stores in all. others: other processes load others, so none of these has to."""
+        self.n, self.others = n, others
+        self.some = n > 1 or others  # of several, some may fail
         self.failed: list[Any] = []  # (exception, path)
         self.skipped: list[Any] = []  # paths
 
     def known(self, name: str) -> Optional[str]:
         """The manifest of a store that the loader is known not to have loaded."""
-        return _handover.CURRENT.unloaded(name, wait=False) if self.n > 1 else None
+        return _handover.CURRENT.unloaded(name, wait=False) if self.some else None
 
     def note(self, name: str, path: str, found: bool, e: BaseException) -> str:
         """The manifest of a store that has just failed. Raises e where that ends the load: nothing else is
         to be loaded, or the loader has loaded this one."""
         handover = _handover.CURRENT
-        if self.n == 1:
+        if not self.some:
             raise e
         if handover.mode == _handover.FACTS:
             said = handover.unloaded(name)
@@ -54,7 +56,7 @@ class Unloaded:
 
     def settle(self) -> None:
         """Once all were tried: raises if none has loaded."""
-        if len(self.failed) + len(self.skipped) < self.n:
+        if self.others or len(self.failed) + len(self.skipped) < self.n:
             return
         if not self.failed:
             raise StoreError(f"{os.path.dirname(self.skipped[0])}: none of the {self.n} .py and .json files "

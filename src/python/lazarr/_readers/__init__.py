@@ -14,8 +14,9 @@ import sys
 from typing import Any, Callable, Sequence
 
 from .. import _array, _manifest, _tell
-from .._array import Array, Registry
+from .._array import Array
 from .._errors import StoreError
+from .._registry import Registry
 from . import decoded, given, remote, trust
 from .file import Enough, File, why
 

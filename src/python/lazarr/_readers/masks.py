@@ -1,6 +1,7 @@
 """Which value of an array means that there is none, as HDF5, netCDF and Zarr say it."""
 from __future__ import annotations
 
+import re
 from typing import Any, Optional
 
 import numpy as np
@@ -36,10 +37,24 @@ def zarr(f: File, where: str, meta: dict[Any, Any], kept: dict[Any, Any], dims: 
         if fill is None or not v2 and _is_nothing(fill) or not dims and _is_nothing(fill):
             return said
         try:
-            return _check.fill_value(fill, dtype)
+            return _check.fill_value(_of_bits(fill, dtype), dtype)
         except StoreError as e:
             f.left_out(f"{where}: fill_value", str(e).partition("fill_value: ")[2] or str(e))
     return said
+
+
+def _of_bits(fill: Any, dtype: np.dtype) -> Any:
+    """Zarr v3's other way to say a float: its bits in hexadecimal digits, the highest first.
+
+    >>> float(_of_bits("0xc61c3c00", np.dtype("f4"))), _of_bits("NaN", np.dtype("f4"))
+    (-9999.0, 'NaN')
+    """
+    if isinstance(fill, list) and len(fill) == 2 and dtype.kind == "c":
+        return [_of_bits(v, np.dtype(f"f{dtype.itemsize // 2}")) for v in fill]
+    if isinstance(fill, str) and dtype.kind == "f" and re.fullmatch("0x[0-9A-Fa-f]+", fill) \
+            and len(fill) == 2 + 2 * dtype.itemsize:
+        return np.frombuffer(bytes.fromhex(fill[2:]), dtype.newbyteorder(">"))[0]
+    return fill
 
 
 def _is_nothing(fill: Any) -> bool:
