@@ -16,9 +16,9 @@ from ._array import Array, ArrayLevel, array, clear, group
 from ._block import Block
 from ._codecs import Blosc, Gzip, Lz4, Zstd
 from ._errors import Cancelled, CastError, StoreError
+from ._files import open_file as open
 from ._inputs import Input
 from ._source import source
-from ._readers.opened import open_file as open
 
 __version__ = "0.1.0"
 __all__ = ["Array", "ArrayLevel", "Block", "Blosc", "Cancelled", "CastError", "Gzip", "Input", "Lz4",

@@ -11,12 +11,13 @@ from . import _calls, _cancel, _check, _handover, _large, _opened, _slices, _spe
 from ._array import CURRENT, Array, Pending
 from ._block import Block
 from ._errors import CastError, StoreError
+from ._files import beside, readers
 from ._levels import Level
-from ._beside import beside
 from ._registry import label
 from ._typed import Parameters
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from typing_extensions import Unpack
 
     from ._array import ArrayMaker
@@ -65,8 +66,7 @@ class _Source:
     def _as(self, a: Any) -> Any:
         if self._dtype is None or not hasattr(a, "dtype") or _dtype(a) == self._dtype:
             return a
-        from ._readers.cast import Cast
-        return Cast(a, self._dtype)
+        return readers("cast").Cast(a, self._dtype)
 
     def forget(self) -> None:
         """What a function has opened is opened anew when it is next needed."""
@@ -336,7 +336,7 @@ def default_chunks(shape: Sequence[int], axes: Any = None, itemsize: int = 1) ->
 
 
 def source(path: Any = None, thing: Any = None, *,
-           transpose: Optional[Sequence[int]] = None, dtype: Any = None,
+           transpose: Optional[Sequence[int]] = None, dtype: Optional[npt.DTypeLike] = None,
            **parameters: Unpack[Parameters]) -> ArrayMaker:
     """Serves an array-like (shape, dtype, ``__getitem__``), or what a function opens.
 
@@ -418,11 +418,9 @@ _OF_AXES = ("axes", "units", "scale", "translation", "channels", "kind", "dims")
 def _of_file(text: str, said: dict[str, Any], transpose: Optional[Sequence[int]], folder: str,
              dtype: Any) -> tuple[Any, ...]:
     """(what opens a file, the parameters, the order of axes): the file's own where nothing else is said."""
-    from ._readers.given import Given
-    from ._readers.opened import find
-    opener, found, _ = find(text, folder)
+    opener, found, _ = readers("opened").find(text, folder)
     if dtype is not None:
-        opener, found = Given([f"--dtype={_check.dtype(dtype).str}"]).applied(opener, found)
+        opener, found = readers("given").Given([f"--dtype={_check.dtype(dtype).str}"]).applied(opener, found)
     theirs = found.pop("transpose", None)
     axes = said.get("axes")
     if transpose is not None or said.get("dims") is not None or \

@@ -112,4 +112,5 @@ def _add_op(f: File, op: str) -> None:
     for a in of:
         path = f.names.of(own if len(of) == 1 else f"{a.path}_{own}")
         wrapped, more = (function, {}) if f.given.raw else decoded.taking(function, a)
-        _array.array(path, **{"inputs": [a], **more, **parameters})(wrapped)
+        its: Any = {"inputs": [a], **more, **parameters}
+        _array.array(path, **its)(wrapped)

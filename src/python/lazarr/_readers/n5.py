@@ -155,7 +155,9 @@ def _node(f: File, path: str, one: bool) -> list[Any]:
 
 def levels(f: File, path: str, meta: dict[Any, Any], names: list[Any]) -> bool:
     """s0, s1 … as the levels of an image; those that don't go with s0 are said."""
-    where, metas, kept = path or "/", [], []
+    where = path or "/"
+    metas: list[Any] = []
+    kept: list[str] = []
     for n in names:
         m = _document(f, join(path, n))
         if not isinstance(m.get("dimensions"), list) or kept and (len(m["dimensions"]), m.get("dataType")) != \

@@ -70,7 +70,8 @@ def _size(f: File, where: str, metas: list[Any], rank: int) -> tuple[Any, ...]:
     """(sizes, units, of which each may be None) as pixelResolution or resolution say them, in C order; metas:
     where to look, the first that says something."""
     for meta in metas:
-        given, unit = meta.get("pixelResolution"), None
+        given: Any = meta.get("pixelResolution")
+        unit: Any = None
         if isinstance(given, dict):
             given, unit = given.get("dimensions"), given.get("unit")
         size = _reversed(f, where, "pixelResolution", given, rank)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from types import SimpleNamespace
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 import numpy as np
 
-from .._beside import beside
 from .._errors import StoreError
 from . import remote
 from .cast import Cast
@@ -90,30 +89,13 @@ class Turned:
         return out[tuple(0 if isinstance(k, (int, np.integer)) else slice(None) for k in key)]
 
 
-def open_file(path: str, level: int = 0, dtype: Optional[Any] = None) -> Any:
-    """A data file's array-like, for a function's own use: what ``lazarr serve FILE`` serves of it.
-
-    path: a file (``"movie.tif"``, relative to the file of code that calls), a part of one
-    (``"data.h5::/experiment/raw"``) or a URL of a Zarr or precomputed volume. level: of an image that
-    has several, 0 the finest. dtype: what its values are read as; one that doesn't fit is a
-    ValueError when it is read.
-
-    The array-like has shape, dtype and slices without steps; axes stand in the order t, c, z, y, x where the
-    file says which they are. It is opened anew at each call: keep it in a cached function. Raises
-    StoreError where the file can't be read or holds several arrays.
-
-    >>> import lazarr, numpy as np, os, tempfile
-    >>> file = os.path.join(tempfile.mkdtemp(), "a.npy")
-    >>> np.save(file, np.arange(6).reshape(2, 3))
-    >>> a = lazarr.open(file, dtype="float32")
-    >>> a.shape, a[1, :2].tolist()
-    ((2, 3), [3.0, 4.0])
-    """
-    opener, parameters, _ = find(os.fspath(path), beside(1))
+def array_of(text: str, folder: str, level: int, dtype: Any) -> Any:
+    """What lazarr.open gives of a file that is named relative to a folder."""
+    opener, parameters, _ = find(text, folder)
     opened = opener()
     levels = list(opened) if isinstance(opened, (list, tuple)) else [opened]
     if not isinstance(level, int) or not 0 <= level < len(levels):
-        raise StoreError(f"'{path}' has {len(levels)} levels, there is no level {level!r}")
+        raise StoreError(f"'{text}' has {len(levels)} levels, there is no level {level!r}")
     made = levels[level]
     if parameters.get("transpose") is not None:
         made = Turned(made, parameters["transpose"])

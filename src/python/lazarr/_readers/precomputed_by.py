@@ -3,6 +3,7 @@ through tensorstore, or where that is missing cloud-volume."""
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 from typing import Any
 
@@ -18,7 +19,7 @@ class ByTensorstore:
     """axes czyx, or zyx of one channel."""
 
     def __init__(self, path: str, scale: Any, said: dict[Any, Any]):
-        import tensorstore as ts
+        ts: Any = importlib.import_module("tensorstore")
         kvstore = {"driver": "file", "path": path.rstrip("/") + "/"} if "://" not in path else path + "/"
         t = ts.open({"driver": "neuroglancer_precomputed", "kvstore": kvstore, "scale_index": scale.index},
                     open=True, read=True).result()
@@ -32,14 +33,14 @@ class ByTensorstore:
                              f"{list(self.shape)}")
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        return self._t[key].read().result()
+        return np.asarray(self._t[key].read().result())
 
 
 class ByCloudVolume:
     """The same through cloud-volume."""
 
     def __init__(self, path: str, scale: Any, said: dict[Any, Any]):
-        import cloudvolume
+        cloudvolume: Any = importlib.import_module("cloudvolume")
         self._v = cloudvolume.CloudVolume(path if "://" in path else f"file://{path}", mip=scale.index,
                                           fill_missing=True, progress=False, bounded=True, parallel=1)
         self._scale = scale
@@ -50,7 +51,7 @@ class ByCloudVolume:
     def __getitem__(self, key: Any) -> np.ndarray:
         box = tuple(slice(k.start + o, k.stop + o) for k, o in zip(key[-3:], self._scale.offset))
         values = np.asarray(self._v[box[::-1]]).transpose(3, 2, 1, 0)
-        return values[key[0]] if self._scale.channels > 1 else values[0]
+        return np.asarray(values[key[0]] if self._scale.channels > 1 else values[0])
 
 
 def _inside(f: File, folder: str) -> None:
@@ -80,7 +81,7 @@ def opener(f: File, path: str, scale: Any) -> Any:
     missing: Exception = ImportError()
     for module, make in (("tensorstore", ByTensorstore), ("cloudvolume", ByCloudVolume)):
         try:
-            __import__(module)
+            importlib.import_module(module)
         except ImportError as e:
             missing = e
             continue

@@ -25,11 +25,13 @@ def is_url(path: str) -> bool:
 def _status(e: BaseException) -> Optional[int]:
     """The HTTP status of what a library raised; None where it has none."""
     for name in ("status", "code"):
-        if isinstance(getattr(e, name, None), int):
-            return getattr(e, name)
+        status = getattr(e, name, None)
+        if isinstance(status, int):
+            return status
     meta = getattr(e, "response", None)  # botocore
     if isinstance(meta, dict):
-        return meta.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        code = meta.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        return code if isinstance(code, int) else None
     cause = e.__cause__
     return _status(cause) if cause is not None else None
 
@@ -37,9 +39,10 @@ def _status(e: BaseException) -> Optional[int]:
 def _pause(e: BaseException, tries: int) -> float:
     """Seconds until it is asked again: what the server says, else twice as long each time."""
     try:
-        return min(PAUSE, max(0.05, float(getattr(e, "headers", {}).get("Retry-After"))))
+        said: Any = getattr(e, "headers", {}).get("Retry-After")
+        return min(PAUSE, max(0.05, float(said)))
     except (TypeError, ValueError, AttributeError):
-        return min(PAUSE, 0.1 * 2 ** tries)
+        return min(PAUSE, 0.1 * float(2 ** tries))
 
 
 class Remote:
@@ -70,7 +73,8 @@ class Remote:
         tries, until = 0, time.monotonic() + PATIENCE
         while True:
             try:
-                return self.fs.cat_file(self.place(key), start=start, end=end)
+                data: bytes = self.fs.cat_file(self.place(key), start=start, end=end)
+                return data
             except FileNotFoundError:
                 return None
             except StoreError:
@@ -105,7 +109,7 @@ class Remote:
             raw = self._ask(".zmetadata", None, None)
             try:
                 if raw is not None:
-                    found = attributes.document(raw, self.place(".zmetadata")).get("metadata")
+                    found: Any = attributes.document(raw, self.place(".zmetadata")).get("metadata")
                     self._documents = {k: v for k, v in found.items() if isinstance(v, dict)}
                 else:
                     raw = self._ask("zarr.json", None, None) or b"{}"

@@ -159,7 +159,7 @@ def _array(f: File, node: Node, one: bool) -> None:
                                   **node.compressor)
 
 
-def _group(f: File, node: Node, image: Optional[Any], levels: set[Any]) -> Iterator[tuple]:
+def _group(f: File, node: Node, image: Optional[Any], levels: set[Any]) -> Iterator[tuple[Any, ...]]:
     """Serves what a group itself is, and gives (child, the image whose labels it holds) of those in it.
     levels: gets the arrays that an image of it is made of."""
     made = None

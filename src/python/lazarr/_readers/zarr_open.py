@@ -22,7 +22,8 @@ def reader(tree: Any, path: str, most: int) -> Callable[..., Optional[bytes]]:
     def read(key: str, start: int = 0, count: Optional[int] = None) -> Optional[bytes]:
         if any(part in ("", ".", "..") for part in key.split("/")):
             return None
-        return tree.read(join(path, key), most, start, count)
+        data: Optional[bytes] = tree.read(join(path, key), most, start, count)
+        return data
     return read
 
 
