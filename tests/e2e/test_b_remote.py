@@ -16,6 +16,7 @@ import lzr
 import test_b_pythons
 
 ENVS = lzr.Path(os.environ.get("LZR_ENVS", lzr.ROOT / "build/envs"))
+pytestmark = pytest.mark.limit(200)
 V = np.random.default_rng(1).integers(0, 60000, (5, 13, 17)).astype("<u2")
 PLATE = {"rows": [{"name": "A"}], "columns": [{"name": "1"}],
          "wells": [{"path": "A/1", "rowIndex": 0, "columnIndex": 0}]}
@@ -202,9 +203,8 @@ def test_failures_at_urls(open_file, tmp_path):
         answers["/0/1/0/0"].pop()
         assert srv.get("/zarr2/p.zarr/data/0/1/0/0").status == 200 and answers["/0/1/0/0"] == []
         assert srv.get("/zarr2/p.zarr/data/0/2/1/1").status == 200
-        for path, said in (("none.zarr", "no Zarr array or group"), ("p.zarr::9", "no Zarr array or group")):
-            r = run("describe", f"{url}/{path}", *with_fsspec())
-            assert r.returncode == 1 and said in r.stderr and "Traceback" not in r.stderr, r.stderr
+        r = run("describe", f"{url}/none.zarr", *with_fsspec())
+        assert r.returncode == 1 and "no Zarr array or group" in r.stderr and "Traceback" not in r.stderr, r.stderr
     r = run("describe", f"{url}/p.zarr", *with_fsspec())  # nobody is there any more
     assert r.returncode == 1 and "can't be read" in r.stderr and "Traceback" not in r.stderr, r.stderr
 

@@ -13,6 +13,7 @@ import test_b_pythons
 sys.path.insert(0, str(lzr.ROOT / "tests/golden"))
 import arrays as golden  # noqa: E402
 
+pytestmark = pytest.mark.limit(200)
 ENVS = lzr.Path(os.environ.get("LZR_ENVS", lzr.ROOT / "build/envs"))
 
 STORE = """
