@@ -3,6 +3,7 @@
  * Neuroglancer and tensorstore (axes, units, resolution), COSEM (transform). */
 #include "store/n5.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -10,6 +11,7 @@
 #include "store/face.h"
 #include "store/json_ascii.h"
 #include "store/keys.h"
+#include "store/ngff.h"
 #include "store/placement.h"
 
 void lzr_n5_version(struct lzr_json *j)
@@ -180,6 +182,24 @@ static void write_array(struct lzr_json *j, const struct lzr_tree_item *item)
     }
 }
 
+/* Channels and labels, which N5 has no words for, in OME-Zarr's. Labels lie where they are: the way
+ * to their image goes by the root. */
+static void write_looks(struct lzr_json *j, const struct lzr_array *a)
+{
+    char way[3 * LZR_MAX_PATH + LZR_MAX_PATH + 8];
+    size_t n = 0;
+    if (a->labels_of == NULL) {
+        lzr_ngff_looks(j, a, NULL);
+        return;
+    }
+    for (const char *p = a->path; p != NULL; p = strchr(p, '/'), p = p != NULL ? p + 1 : NULL) {
+        memcpy(way + n, "../", 3);
+        n += 3;
+    }
+    (void)snprintf(way + n, sizeof way - n, "%s", a->labels_of->path);
+    lzr_ngff_looks(j, a, way);
+}
+
 static void write_image(struct lzr_json *j, const struct lzr_array *a)
 {
     lzr_json_key(j, "downsamplingFactors");
@@ -191,6 +211,7 @@ static void write_image(struct lzr_json *j, const struct lzr_array *a)
     lzr_json_key(j, "multiScale"); /* WEBKNOSSOS and Paintera look for it */
     lzr_json_bool(j, true);
     write_resolution(j, a, 0);
+    write_looks(j, a);
 }
 
 static void write_part(struct lzr_buf *out, const struct lzr_tree *t, size_t i, unsigned k)

@@ -92,7 +92,11 @@ static void write_attributes(struct lzr_buf *out, const struct lzr_tree *t, size
     } else if (item->role == LZR_ROLE_LABELS) {
         lzr_ngff_labels_v04(&j, t, i);
     }
-    lzr_face_attributes(&j, item);
+    if (item->array == NULL) {
+        lzr_ngff_group_v04(&j, item->attributes);
+    } else {
+        lzr_face_attributes(&j, item);
+    }
     lzr_json_close(&j, '}');
     lzr_json_to_ascii(out, from);
 }

@@ -51,21 +51,35 @@ static size_t stem_length(const char *file)
 static size_t data_stem_length(const char *file)
 {
     static const char *const ends[] = {
-        ".ome.zarr", ".zarr", ".n5",  ".npy", ".nii.gz", ".nii",  ".h5",      ".hdf",
-        ".hdf5",     ".he5",  ".nxs", ".mat", ".h5ad",   ".ims",  ".nc",      ".nc4",
-        ".cdf",      ".svs",  ".btf", ".tf8", ".ndpi",   ".lsm",  ".ome.tif", ".ome.tiff",
-        ".ome.btf",  ".tif",  ".tiff"};
+        ".ome.zarr.zip", ".zarr.zip", ".zip",     ".ozx",     ".ome.zarr", ".zarr", ".n5",
+        ".npy",          ".nii.gz",   ".nii",     ".h5",      ".hdf",      ".hdf5", ".he5",
+        ".nxs",          ".mat",      ".h5ad",    ".ims",     ".nc",       ".nc4",  ".cdf",
+        ".svs",          ".btf",      ".tf8",     ".ndpi",    ".lsm",      ".ome.tif",
+        ".ome.tiff",     ".ome.btf",  ".tif",     ".tiff"};
     return before_end(file, ends, sizeof ends / sizeof ends[0]);
 }
 
-/* A folder that is a Zarr or N5 container, whatever its name. */
+/* A folder that is a Zarr, N5 or precomputed container, whatever its name. */
 static bool is_container(const char *folder)
 {
-    static const char *const files[] = {".zgroup", ".zarray", "zarr.json", "attributes.json"};
+    static const char *const files[] = {".zgroup", ".zarray", "zarr.json", "attributes.json",
+                                        "info"};
     char path[4096];
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         int n = snprintf(path, sizeof path, "%s/%s", folder, files[i]);
         if (n > 0 && (size_t)n < sizeof path && access(path, F_OK) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is read through zarr-python's file systems (lazarr/_readers/remote.py). */
+static bool is_url(const char *given)
+{
+    static const char *const schemes[] = {"http://", "https://", "s3://", "gs://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        if (strncasecmp(given, schemes[i], strlen(schemes[i])) == 0) {
             return true;
         }
     }
@@ -155,7 +169,9 @@ static enum lzr_code append(struct found *all, const char *path, struct origin f
     s->data = from.inner != NULL;
     s->made = from.made;
     s->name = lzr_strndup(name, stem);
-    s->path = s->data ? real_path(path) : lzr_path_absolute(path);
+    s->path = is_url(path) ? lzr_strdup(path)
+              : s->data    ? real_path(path)
+                           : lzr_path_absolute(path);
     s->root = s->data ? lzr_strdup("") : lzr_root_of(path);
     if (from.before != NULL && s->path != NULL) {
         s->told = make_told(from.before, from.module != NULL ? from.module : s->path, from.inner);
@@ -332,6 +348,11 @@ static enum lzr_code add_given(struct found *all, const char *given, struct lzr_
     const char *path = given;
     if (code != LZR_OK) {
         return code;
+    }
+    if (is_url(given)) {
+        inner = split(given, file, sizeof file);
+        return inner != NULL ? add_data(all, file, inner, name, err)
+                             : add_data(all, given, "", name, err);
     }
     if (stat(given, &st) != 0) {
         int missing = errno;

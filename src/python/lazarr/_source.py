@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, cast
 
 import numpy as np
@@ -10,11 +11,13 @@ from . import _calls, _cancel, _check, _handover, _large, _opened, _slices, _spe
 from ._array import CURRENT, Array, Pending
 from ._block import Block
 from ._errors import CastError, StoreError
+from ._files import beside, readers
 from ._levels import Level
 from ._registry import label
 from ._typed import Parameters
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from typing_extensions import Unpack
 
     from ._array import ArrayMaker
@@ -27,13 +30,14 @@ class _Source:
     """An array-like, or one for each level, opened when first needed in each process, and a function
     that slices it."""
 
-    def __init__(self, path: str, thing: Any, transpose: Optional[Sequence[int]]):
+    def __init__(self, path: str, thing: Any, transpose: Optional[Sequence[int]], dtype: Any = None):
         self.path = path
         self._thing = thing
         self._by_function = callable(thing) and not hasattr(thing, "shape")
         if self._by_function:
             _calls.refuse(thing)
         self._open: Optional[list[Any]] = None
+        self._dtype = None if dtype is None else _check.dtype(dtype)  # what values are read as
         self._kept: dict[int, Any] = {}
         self.large: Optional[tuple[int, ...]] = None  # its own chunks, where they are larger than those served
         self.transpose = None if transpose is None else tuple(transpose)
@@ -53,11 +57,16 @@ class _Source:
         if opened is None:
             with _cancel.shield():  # a file must not be left half open
                 things = self._thing() if self._by_function else self._thing
-            opened = [_unmasked(a) for a in (
+            opened = [self._as(_unmasked(a)) for a in (
                 things if isinstance(things, (list, tuple)) else [things])]
             self._same_as_before(opened)
             self._open = opened
         return opened
+
+    def _as(self, a: Any) -> Any:
+        if self._dtype is None or not hasattr(a, "dtype") or _dtype(a) == self._dtype:
+            return a
+        return readers("cast").Cast(a, self._dtype)
 
     def forget(self) -> None:
         """What a function has opened is opened anew when it is next needed."""
@@ -327,13 +336,19 @@ def default_chunks(shape: Sequence[int], axes: Any = None, itemsize: int = 1) ->
 
 
 def source(path: Any = None, thing: Any = None, *,
-           transpose: Optional[Sequence[int]] = None, **parameters: Unpack[Parameters]) -> ArrayMaker:
+           transpose: Optional[Sequence[int]] = None, dtype: Optional[npt.DTypeLike] = None,
+           **parameters: Unpack[Parameters]) -> ArrayMaker:
     """Serves an array-like (shape, dtype, ``__getitem__``), or what a function opens.
 
     ``lazarr.source("name", thing)`` with an array, an h5py or zarr dataset, a memory map …, or as a
     decorator (with or without parentheses) of a function that opens one: the better way for files
     and large arrays. NumPy arrays and memory maps are handed to the server, which reads them without a worker; the function is then
     called once in all. Others are opened and sliced by each worker.
+
+    A text or path instead is a data file, a part of one (``"data.h5::/raw"``) or a URL, relative to the
+    file of code that says so: what ``lazarr serve FILE`` opens, with the axes, units, places, levels and
+    attributes that it finds there, where the parameters say nothing else. dtype: what values are read
+    as; one that doesn't fit fails the block.
 
     A list of array-likes, finest first, are the levels of an image that has them itself; scale and
     translation may then be lists with an entry for each, and otherwise follow from the shapes.
@@ -357,20 +372,25 @@ def source(path: Any = None, thing: Any = None, *,
         raise StoreError("a source's path comes first: "
                          f"lazarr.source(\"name\", {type(path).__name__})")
 
+    folder = beside(1)
+
     def make(what: Any) -> Array:
         name = path if isinstance(path, str) else getattr(what, "__name__", None)
         try:
             checked = _check.path(name)
-            src = _Source(checked, what, transpose)
-            for fixed in ("shape", "dtype"):
-                if fixed in parameters:
-                    raise StoreError(f"{fixed} is the source's own and can't be given")
+            if "shape" in parameters:
+                raise StoreError("shape is the source's own and can't be given")
             for wrong in ("inputs", "halo", "boundary"):
                 if parameters.get(wrong):
                     raise StoreError(f"{wrong} is for arrays, a source has none")
+            said: dict[str, Any] = dict(parameters)
+            order = transpose
+            if isinstance(what, (str, os.PathLike)):
+                what, said, order = _of_file(os.fspath(what), said, transpose, folder, dtype)
+            src = _Source(checked, what, order, dtype)
             levels = src.levels()
             src.remember()
-            given = _given(src, levels, dict(parameters))
+            given = _given(src, levels, said)
             scales, translations = (_per_level(k, given.get(k), len(levels))
                                     for k in ("scale", "translation"))
             given.update({k: v[0] for k, v in (("scale", scales), ("translation", translations)) if v})
@@ -389,6 +409,26 @@ def source(path: Any = None, thing: Any = None, *,
     if bare:
         return cast("ArrayMaker", make(path))  # @lazarr.source without parentheses
     return cast("ArrayMaker", Pending("lazarr.source", make) if thing is None else make(thing))
+
+
+#: What a file says of its image, which doesn't go with other axes.
+_OF_AXES = ("axes", "units", "scale", "translation", "channels", "kind", "dims")
+
+
+def _of_file(text: str, said: dict[str, Any], transpose: Optional[Sequence[int]], folder: str,
+             dtype: Any) -> tuple[Any, ...]:
+    """(what opens a file, the parameters, the order of axes): the file's own where nothing else is said."""
+    opener, found, _ = readers("opened").find(text, folder)
+    if dtype is not None:
+        opener, found = readers("given").Given([f"--dtype={_check.dtype(dtype).str}"]).applied(opener, found)
+    theirs = found.pop("transpose", None)
+    axes = said.get("axes")
+    if transpose is not None or said.get("dims") is not None or \
+            axes is not None and "".join(axes) != found.get("axes"):
+        found = {k: v for k, v in found.items() if k not in _OF_AXES}
+        theirs = transpose
+    return opener, {**found, **{k: v for k, v in said.items()
+                                if v is not None or k in ("compressor", "n5_compressor")}}, theirs
 
 
 source.__signature__ = _typed.signature(  # type: ignore[attr-defined]

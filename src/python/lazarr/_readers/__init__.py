@@ -7,6 +7,7 @@ them do is in trust, codecs and unpack.
 """
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -16,7 +17,7 @@ from .. import _array, _manifest, _tell
 from .._array import Array
 from .._errors import StoreError
 from .._registry import Registry
-from . import decoded, given, trust
+from . import decoded, given, remote, trust
 from .file import Enough, File, why
 
 
@@ -43,8 +44,16 @@ def build(name: str, spec: str, ops: Sequence[str], registry: Registry, follow: 
         raise
     finally:
         _array.CURRENT.registry = previous
-    st = os.stat(path)
-    return path, json.dumps([spec, list(ops), st.st_size, st.st_mtime_ns]).encode()
+    return path, json.dumps([spec, list(ops), *_identity(f)]).encode()
+
+
+def _identity(f: File) -> list[Any]:
+    """What stands for a file's content as long as it isn't known to change."""
+    if remote.is_url(f.path):
+        return [hashlib.sha256(f.tree.read(name, trust.MAX_DOCUMENT) or b"").hexdigest()
+                for name in ("zarr.json", ".zmetadata", ".zattrs", ".zarray", "info")]
+    st = os.stat(f.path)
+    return [st.st_size, st.st_mtime_ns]
 
 
 def _read(f: File) -> None:
@@ -60,9 +69,11 @@ def _read(f: File) -> None:
 
 
 def _reader(f: File) -> Callable[[File], None]:
-    if os.path.isdir(f.path):
-        from . import n5, zarr_folder
-        return n5.n5 if n5.is_n5(f.path) else zarr_folder.zarr
+    if os.path.isdir(f.path) or f.lower.endswith((".zip", ".ozx")) or remote.is_url(f.path):
+        from . import n5, precomputed, zarr_folder
+        if precomputed.is_precomputed(f):
+            return precomputed.precomputed
+        return n5.n5 if n5.is_n5(f) else zarr_folder.zarr
     if f.lower.endswith(".npy"):
         from .npy import npy
         return npy
@@ -101,4 +112,5 @@ def _add_op(f: File, op: str) -> None:
     for a in of:
         path = f.names.of(own if len(of) == 1 else f"{a.path}_{own}")
         wrapped, more = (function, {}) if f.given.raw else decoded.taking(function, a)
-        _array.array(path, **{"inputs": [a], **more, **parameters})(wrapped)
+        its: Any = {"inputs": [a], **more, **parameters}
+        _array.array(path, **its)(wrapped)

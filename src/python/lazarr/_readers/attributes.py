@@ -8,7 +8,6 @@ from typing import Any, Optional
 import numpy as np
 
 from .._errors import StoreError
-from . import trust
 
 MAX_NESTED = 40       # the documents that hold attributes nest them some more, and readers end at 64
 MAX_DIGITS = 300      # of an integer; readers take more for infinite
@@ -78,15 +77,12 @@ def _integer(digits: str) -> Any:
     return int(digits) if len(digits) <= MAX_DIGITS + 1 else Long()
 
 
-def document(path: str, root: str, follow: bool) -> Optional[dict[Any, Any]]:
-    """A JSON object in a file of a folder; None: there is no file."""
-    data = trust.read(path, trust.MAX_DOCUMENT, root, follow)
-    if data is None:
-        return None
+def document(data: bytes, place: str) -> dict[Any, Any]:
+    """A JSON object out of a file's bytes. place: its name in errors."""
     try:
         doc = json.loads(data, parse_int=_integer)
     except (ValueError, RecursionError) as e:
-        raise StoreError(f"'{path}' can't be read: {e}") from None
+        raise StoreError(f"'{place}' can't be read: {e}") from None
     if not isinstance(doc, dict):
-        raise StoreError(f"'{path}' must be a JSON object")
+        raise StoreError(f"'{place}' must be a JSON object")
     return doc

@@ -22,7 +22,7 @@ PACKERS = frozenset({"blosc", "zstd", "gzip", "zlib", "bz2", "lzma", "lz4"})
 CHECKSUMS = frozenset({"adler32", "crc32", "crc32c", "fletcher32", "jenkins_lookup3"})
 FILTERS = CHECKSUMS | {"delta", "fixedscaleoffset", "quantize", "bitround", "shuffle", "astype", "packbits"}
 #: N5's own.
-N5 = frozenset({"raw", "gzip", "bzip2", "xz", "blosc", "zstd", "zstandard"})
+N5 = frozenset({"raw", "gzip", "bzip2", "xz", "blosc", "zstd", "zstandard", "lz4"})
 #: Zarr v3's own, beside numcodecs' under the names "numcodecs.ID".
 V3_PACKERS = frozenset({"gzip", "zstd", "blosc"})
 V3_ARRAY = frozenset({"transpose", "delta", "fixedscaleoffset", "quantize", "bitround", "astype",

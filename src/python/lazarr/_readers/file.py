@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional
 from .. import _array, _check, _handover, _source
 from .._array import Array
 from .._errors import StoreError, whose_python
-from . import attributes, given, trust
+from . import attributes, given, tree, trust
 
 #: What each library is for, and the Debian package that has it.
 LIBRARIES = {"h5py": ("HDF5", "python3-h5py"), "tifffile": ("TIFF", "python3-tifffile"),
@@ -52,16 +52,18 @@ class Names:
         self.taken: set[Any] = set()
         self.next: dict[Any, Any] = {}
 
-    def of(self, name: str) -> str:
-        """
+    def of(self, name: str, key: Optional[str] = None) -> str:
+        """The path for a name; key: what it is called in the file, where that is something else.
+
         >>> n = Names()
         >>> n.of("/a b/c"), n.of("a_b/c"), n.of("/"), n.of("/a b/d")
         ('a_b/c_', 'a_b/c_2', 'data', 'a_b/d')
         """
-        key = name.strip("/")
+        name = name.strip("/")
+        key = name if key is None else key.strip("/")
         if key in self.given:
             return str(self.given[key])
-        made = "/".join(self._segment(s) for s in key.split("/") if s) or ROOT
+        made = self._plain(name)
         if made in self.taken:
             stem = made[:-1] if made.endswith("_") else made
             i = self.next.get(stem, 2)
@@ -72,6 +74,13 @@ class Names:
         self.taken.add(made)
         self.given[key] = made
         return made
+
+    def _plain(self, name: str) -> str:
+        return "/".join(self._segment(s) for s in name.split("/") if s) or ROOT
+
+    def is_taken(self, name: str) -> bool:
+        """Whether another has the path that is meant for a name."""
+        return self._plain(name) in self.taken
 
     @staticmethod
     def _segment(s: str) -> str:
@@ -94,10 +103,29 @@ class File:
         self.names = Names()
         self.made: list[Any] = []  # the arrays
         self.seen = 0
+        self._tree: Any = None
 
     @property
     def lower(self) -> str:
         return self.path.rstrip("/").lower()
+
+    @property
+    def tree(self) -> Any:
+        """The container that it is: a folder, an archive or a URL."""
+        if self._tree is None:
+            from . import remote, zips
+            if remote.is_url(self.path):
+                self._tree = remote.Remote(self.path)
+            elif os.path.isfile(self.path):
+                self._tree = zips.Zip(self.path)
+            else:
+                self._tree = tree.Folder(self.path, self.follow)
+        return self._tree
+
+    def document(self, key: str) -> Optional[dict[Any, Any]]:
+        """A JSON object in the container; None: there is no such file."""
+        data = self.tree.read(key, trust.MAX_DOCUMENT)
+        return None if data is None else attributes.document(data, self.tree.place(key))
 
     def count(self, depth: int = 0) -> None:
         """One more group or array is looked at; Enough where that is one too many."""
@@ -109,15 +137,16 @@ class File:
 
     def add(self, name: str, opener: Callable[[], Any], **parameters: Any) -> Array:
         """A source; StoreError when lazarr can't hold it."""
+        path = self.names.of(name, parameters.pop("key", None))
         opener, parameters = self.given.applied(opener, parameters)
-        own = {k: v for k, v in parameters.items() if v is not None}
+        own = {k: v for k, v in parameters.items() if v is not None or k in ("compressor", "n5_compressor")}
         try:
-            a = _source.source(self.names.of(name), opener, **own)
+            a = _source.source(path, opener, **own)
         except StoreError as e:
             if own.get("channels") is None or self.given.channels:
                 raise
             own.pop("channels")  # they are for looks: a file's odd ones are no reason to refuse it
-            a = _source.source(self.names.of(name), opener, **own)
+            a = _source.source(path, opener, **own)
             self.left_out(f"{name or '/'}: channels", why(e))
         self.made.append(a)
         return a

@@ -7,20 +7,7 @@ import numpy as np
 
 from .. import _check
 from .._errors import StoreError
-
-
-class Cast:
-    """An array-like of another dtype, cast block by block."""
-
-    def __init__(self, a: Any, dtype: np.dtype):
-        self.a, self.dtype, self.shape = a, dtype, a.shape
-        for name in ("chunks", "dims"):
-            if hasattr(a, name):
-                setattr(self, name, getattr(a, name))
-
-    def __getitem__(self, key: Any) -> np.ndarray:
-        with np.errstate(all="ignore"):
-            return np.asarray(self.a[key]).astype(self.dtype)
+from .cast import Cast
 
 
 class Given:

@@ -1,40 +1,35 @@
-"""N5 folders: their hierarchy, their blocks, and groups of s0, s1 … as images."""
+"""N5 containers: their hierarchy, their blocks, and groups of s0, s1 … as images (n5_places.py)."""
 from __future__ import annotations
 
 import functools
-import os
+import struct
 from typing import Any, Optional
 
 import numpy as np
 
-from .. import _check, _levels
+from .. import _levels
 from .._errors import StoreError
-from . import attributes, codecs, trust, unpack
+from . import codecs, n5_places, trust, unpack, zarr_codec
 from .blocks import Blocks
 from .file import File
-from .zarr_folder import folders
+from .tree import join
 
 OWN = ("dimensions", "blockSize", "dataType", "compression", "compressionType", "n5")
-PLACES = ("pixelResolution", "resolution", "units", "downsamplingFactors", "axes", "scales", "offset",
-          "multiScale", "multiscales")
 
 
-def is_n5(folder: str) -> bool:
-    """A folder that is N5, by its name or its metadata, and not Zarr."""
-    if os.path.exists(os.path.join(folder, "zarr.json")) or \
-            os.path.exists(os.path.join(folder, ".zgroup")) or \
-            os.path.exists(os.path.join(folder, ".zarray")):
+def is_n5(f: File) -> bool:
+    """A container that is N5, by its name or its metadata, and not Zarr."""
+    if any(f.tree.exists(n) for n in ("zarr.json", ".zgroup", ".zarray")):
         return False
-    return folder.rstrip("/").lower().endswith(".n5") or \
-        os.path.exists(os.path.join(folder, "attributes.json"))
+    return f.lower.endswith(".n5") or f.tree.exists("attributes.json")
 
 
 class N5Array(Blocks):
     """An N5 dataset as an array-like, axes in C order (N5 names the fastest first)."""
 
-    def __init__(self, f: File, folder: str, meta: dict[Any, Any]):
-        self.folder, self.root, self.follow = folder, f.path, f.follow
-        where = os.path.relpath(folder, f.path)
+    def __init__(self, tree: Any, path: str, meta: dict[Any, Any]):
+        self._tree, self._path = tree, path
+        vars(self).update(tree.said(path))
         try:
             self.shape = codecs.integers("dimensions", meta.get("dimensions"))[::-1]
             self.chunks = codecs.integers("blockSize", meta.get("blockSize"))[::-1]
@@ -44,13 +39,22 @@ class N5Array(Blocks):
             self.compression = codecs.n5(meta)
             self.bytes = trust.block(self.chunks, self.dtype.itemsize)
         except StoreError as e:
-            raise StoreError(f"'{where}': its attributes.json is no dataset's: {e}") from None
+            raise StoreError(f"'{path or '/'}': its attributes.json is no dataset's: {e}") from None
         if len(self.chunks) != len(self.shape):
-            raise StoreError(f"'{where}': blockSize and dimensions don't go together")
+            raise StoreError(f"'{path or '/'}': blockSize and dimensions don't go together")
+        if self.compression == "lz4":
+            self._is_lz4()
+
+    def _is_lz4(self) -> None:
+        """StoreError where the first block is another lz4 than lz4-java's, which is N5's: there are several."""
+        at = 4 + 4 * len(self.shape)
+        head = self._tree.read(join(self._path, *("0" for _ in self.shape)), at + 8, 0, at + 8)
+        if head and head[:2] == b"\0\0" and len(head) == at + 8 and head[at:] != b"LZ4Block":
+            raise StoreError(f"'{self._path or '/'}': its blocks are no lz4 streams as lz4-java writes them")
 
     def block(self, pos: tuple[Any, ...]) -> Optional[np.ndarray]:
-        path = os.path.join(self.folder, *(str(p) for p in reversed(pos)))
-        data = trust.read(path, unpack.packed_limit(self.bytes), self.root, self.follow)
+        path = join(self._path, *(str(p) for p in reversed(pos)))
+        data = self._tree.read(path, unpack.packed_limit(self.bytes))
         if data is None:
             return None  # N5's way to say: all 0
         rank = len(self.shape)
@@ -63,30 +67,55 @@ class N5Array(Blocks):
             raise ValueError(f"{path}: a block of {shape} in an array of blocks of {self.chunks}")
         size = int(np.prod(shape, dtype=np.int64)) * self.dtype.itemsize
         raw: Any = memoryview(data)[at:]
-        if self.compression != "raw":
+        if self.compression == "lz4":
+            raw = _lz4(raw, size)
+        elif self.compression != "raw":
             raw = unpack.unpack(self.compression, raw, size, {})
         if len(raw) != size:
             raise ValueError(f"{path}: a block of {len(raw)} bytes, where its head says {size}")
         return np.frombuffer(raw, self.dtype.newbyteorder(">")).reshape(shape)
 
 
+def _lz4(data: Any, limit: int) -> bytes:
+    """lz4-java's stream of blocks, each with a head of 21 bytes; what it unpacks to, at most limit bytes."""
+    out, at, have = [], 0, 0
+    while at < len(data):
+        magic, kind, packed, size, _ = struct.unpack_from("<8sBiiI", bytes(data[at:at + 21]).ljust(21, b"\0"))
+        at += 21
+        if magic != b"LZ4Block" or kind & 0xf0 not in (0x10, 0x20) or packed < 0 or size < 0:
+            raise ValueError("the block is no lz4 stream as lz4-java writes it")
+        if size == 0:
+            break
+        have += size
+        if have > limit:
+            raise unpack.too_much(limit)
+        part = data[at:at + packed]
+        if len(part) != packed:
+            raise ValueError("the lz4 stream ends too early")
+        at += packed
+        out.append(bytes(part) if kind & 0xf0 == 0x10 else
+                   bytes(unpack.unpack("lz4", struct.pack("<i", size) + bytes(part), size, {})))
+    return b"".join(out)
+
+
 def n5(f: File) -> None:
-    folder = os.path.join(f.path, f.inner) if f.inner else f.path
-    if not os.path.isdir(folder) or not f.follow and ".." in f.inner.split("/"):
+    if f.tree.leads_out(f.inner):
         raise StoreError(f"there is no '{f.inner}' in it")
     # Each folder once, whatever leads to it.
     seen: dict[Any, Any] = {}
-    todo = [(folder, f.inner, True, 0)]
+    todo = [(f.inner, True, 0)]
     while todo:
-        folder, path, one, depth = todo.pop()
-        st = os.stat(folder)
-        first = seen.setdefault((st.st_dev, st.st_ino), path)
+        path, one, depth = todo.pop()
+        try:
+            first = seen.setdefault(f.tree.identity(path), path)
+        except StoreError:
+            raise StoreError(f"there is no '{path}' in it") from None
         if first != path:
             f.left_out(path, f"it is the folder that is served as '{first or '/'}'")
             continue
         f.count()
         try:
-            names = _node(f, folder, path, one)
+            names = _node(f, path, one)
         except StoreError as e:
             if one:
                 raise
@@ -95,99 +124,62 @@ def n5(f: File) -> None:
         if names and depth >= trust.MAX_DEPTH:
             f.left_out(path, f"what is in it lies deeper than {trust.MAX_DEPTH} groups")
             continue
-        todo.extend((os.path.join(folder, name), f"{path}/{name}".lstrip("/"), False, depth + 1)
-                    for name in reversed(names))
+        todo.extend((join(path, name), False, depth + 1) for name in reversed(names))
 
 
-def _document(f: File, folder: str) -> dict[Any, Any]:
-    return attributes.document(os.path.join(folder, "attributes.json"), f.path, f.follow) or {}
+def _document(f: File, path: str) -> dict[Any, Any]:
+    return f.document(join(path, "attributes.json")) or {}
 
 
-def _node(f: File, folder: str, path: str, one: bool) -> list[Any]:
+def _node(f: File, path: str, one: bool) -> list[Any]:
     """Serves what a folder itself is; the names of the folders in it that are left."""
-    meta = _document(f, folder)
+    meta, where = _document(f, path), path or "/"
     if "dimensions" in meta:
         rank = len(codecs.integers("dimensions", meta["dimensions"]))
-        place = place_of(meta, {}, rank)
-        kept = {k: v for k, v in meta.items() if k not in OWN and not (place and k in PLACES)}
-        (f.add if one else f.try_add)(path, lambda: N5Array(f, folder, meta),
-                                      attributes=f.attributes(path or "/", kept), **place)
+        place = n5_places.of_dataset(f, where, meta, rank)
+        used = n5_places.OWN if "axes" in place else ("axes",) if "dims" in place else ()
+        kept = {k: v for k, v in meta.items() if k not in OWN and k not in used}
+        (f.add if one else f.try_add)(path, lambda: N5Array(f.tree, path, meta), **place,
+                                      attributes=f.attributes(where, kept), **zarr_codec.n5(meta))
         return []
-    names = folders(folder)
+    names = f.tree.folders(path) or []
     found = set(names)
     stack = [n for n in (f"s{k}" for k in range(len(names))) if n in found]
-    own = {k: v for k, v in meta.items() if k != "n5"}
-    if stack and stack[0] == "s0" and levels(f, folder, path, meta, stack):
+    if stack and stack[0] == "s0" and levels(f, path, meta, stack):
         return [n for n in names if n not in set(stack)]
+    own = {k: v for k, v in meta.items() if k != "n5"}
     if own:
         f.group(f.names.of(path) if path else "", own)
     return names
 
 
-def levels(f: File, folder: str, path: str, meta: dict[Any, Any], names: list[Any]) -> bool:
-    """s0, s1 … as the levels of an image."""
-    metas = [_document(f, os.path.join(folder, n)) for n in names]
-    ranks = [len(m["dimensions"]) if isinstance(m.get("dimensions"), list) else 0 for m in metas]
-    if not ranks[0] or ranks != ranks[:1] * len(ranks) or len(names) > _levels.MAX_LEVELS:
-        return False
+def levels(f: File, path: str, meta: dict[Any, Any], names: list[Any]) -> bool:
+    """s0, s1 … as the levels of an image; those that don't go with s0 are said."""
+    where = path or "/"
+    metas: list[Any] = []
+    kept: list[str] = []
+    for n in names:
+        m = _document(f, join(path, n))
+        if not isinstance(m.get("dimensions"), list) or kept and (len(m["dimensions"]), m.get("dataType")) != \
+                (len(metas[0]["dimensions"]), metas[0].get("dataType")):
+            if not kept:
+                return False
+            f.left_out(join(path, n), "it isn't a level like s0")
+            continue
+        if len(kept) == _levels.MAX_LEVELS:
+            f.left_out(f"{join(path, n)} and all above", f"lazarr has at most {_levels.MAX_LEVELS} levels")
+            break
+        metas.append(m)
+        kept.append(n)
     rank = len(metas[0]["dimensions"])
-    place = place_of(metas[0], meta, rank) or default_axes(rank)
+    place = n5_places.of_levels(f, where, meta, metas, rank, [int(n[1:]) for n in kept])
     if not place:
         return False
-    first = place.get("scale") or [1.0] * rank
-    scales: list[Any] = []
-    shifts: list[Any] = []
-    for k, m in enumerate(metas):
-        factors = m.get("downsamplingFactors") or \
-            (meta["scales"][k] if isinstance(meta.get("scales"), list) and k < len(meta["scales"])
-             else meta["downsamplingFactors"][k] if isinstance(meta.get("downsamplingFactors"), list)
-             and k < len(meta["downsamplingFactors"]) and isinstance(meta["downsamplingFactors"][k], list)
-             else None)
-        if not isinstance(factors, list) or len(factors) != rank or not all(
-                isinstance(v, (int, float)) and not isinstance(v, bool) for v in factors):
-            scales = []
-            break
-        down = [float(v) for v in reversed(factors)]
-        scales.append([s * d for s, d in zip(first, down)])
-        shifts.append([(d - 1) / 2 * s for s, d in zip(first, down)])
-    if scales and len(metas) > 1:
-        place.update(scale=scales, translation=shifts)
-    kept = f.attributes(path or "/", {k: v for k, v in meta.items() if k not in PLACES and k != "n5"})
-    arrays = [functools.partial(N5Array, f, os.path.join(folder, n), m) for n, m in zip(names, metas)]
-    return f.try_add(path, lambda: [make() for make in arrays], attributes=kept, **place) is not None
-
-
-def default_axes(rank: int) -> dict[Any, Any]:
-    return {"axes": "tczyx"[5 - rank:]} if rank in (2, 3) else \
-        {"axes": "czyx"} if rank == 4 else {"axes": "tczyx"} if rank == 5 else {}
-
-
-def place_of(meta: dict[Any, Any], group: dict[Any, Any], rank: int) -> dict[Any, Any]:
-    """axes, units and scale, where a dataset or its group says how large its voxels are."""
-    size: Any = meta.get("pixelResolution") or group.get("pixelResolution")
-    unit: Any = None
-    if isinstance(size, dict):
-        size, unit = size.get("dimensions"), size.get("unit")
-    if not size:
-        size, unit = meta.get("resolution") or group.get("resolution"), \
-            meta.get("units") or group.get("units")
-    names = meta.get("axes") or group.get("axes")
-    if not isinstance(size, list) or len(size) != rank or \
-            not all(isinstance(v, (int, float)) and v > 0 for v in size):
-        return {}
-    axes = "".join(str(n) for n in reversed(names)) if isinstance(names, list) and len(names) == rank \
-        else default_axes(rank).get("axes", "")
-    units = list(reversed(unit)) if isinstance(unit, list) and len(unit) == rank else \
-        [unit if a in "zyx" else None for a in axes]
-    try:
-        _check.axes(axes, rank)
-    except StoreError:
-        return {}
-    place: dict[Any, Any] = {"axes": axes, "scale": [float(v) for v in reversed(size)]}
-    try:
-        units = [u if isinstance(u, str) and u else None for u in units]
-        _check.units(units, tuple(axes))
-        place["units"] = units
-    except StoreError:
-        pass  # px and the like: no unit of length
-    return place
+    own = {k: v for k, v in meta.items() if k not in n5_places.OWN and k not in (*n5_places.LOOKS, "n5")}
+    more = n5_places.looks(f, where, meta, metas[0], place)
+    labels_of = more.pop("labels_of", None)
+    arrays = [functools.partial(N5Array, f.tree, join(path, n), m) for n, m in zip(kept, metas)]
+    attributes = {**f.attributes(where, own), **more.pop("attributes", {})}
+    made = f.try_add(path, lambda: [make() for make in arrays], attributes=attributes, **place, **more,
+                     labels_of=labels_of, **zarr_codec.n5(metas[0]))
+    return made is not None

@@ -1,109 +1,162 @@
-"""OME-NGFF: multiscale groups of a Zarr folder as images with levels, axes, units, places and channels."""
+"""OME-Zarr 0.1 to 0.5: multiscale groups as images with levels, axes, units, places, channels and labels. Each
+field is looked at alone: one that makes no sense is left out and said, and all around it stays."""
 from __future__ import annotations
 
-import os
+import posixpath
 from typing import Any, Optional
 
-from .. import _check, _levels
+from .. import _levels
 from .._errors import StoreError
+from . import ngff_places, places
 from .file import File
 
-#: Attributes that become the image's own parameters.
+#: Attributes that become the image's own parameters, or OME-Zarr's again in what is served.
 OWN = ("multiscales", "omero", "ome", "image-label", "labels")
+#: What is written anew of each.
+SCALES = ("version", "axes", "datasets", "coordinateTransformations")
+OMERO = ("version", "channels")
+LABEL = ("version", "source")
 
 
-def _axes(scales: dict[Any, Any], rank: int) -> Optional[tuple[Any, ...]]:
-    """(axes, units), or None where they aren't what lazarr calls an image's."""
-    given = scales.get("axes")
-    if given is None:  # OME-NGFF 0.1 and 0.2
-        return ("tczyx", None) if rank == 5 else None
-    if not isinstance(given, list):
+def multiscale(f: File, node: Any) -> Optional[dict[Any, Any]]:
+    """The multiscale image that a group says it is; None where it is none."""
+    found = node.ome("multiscales")
+    if found is None:
         return None
-    names: list[Any] = [a.get("name") if isinstance(a, dict) else a for a in given]
-    units = [a.get("unit") if isinstance(a, dict) else None for a in given]
-    if not all(isinstance(n, str) for n in names) or not all(u is None or isinstance(u, str) for u in units):
+    if not isinstance(found, list) or not found or not isinstance(found[0], dict) \
+            or not isinstance(found[0].get("datasets"), list) or not found[0]["datasets"]:
+        f.left_out(f"{node.where}: multiscales", "it is no list that names arrays")
         return None
-    try:
-        _check.axes(names, rank)
-        _check.units(units, tuple(names))
-    except StoreError:
-        units = [None] * len(names)
+    if len(found) > 1:
+        f.left_out(f"{node.where}: multiscales 2 to {len(found)}", "the first one is its image; the arrays of "
+                   "the others are served as such")
+    return found[0]
+
+
+def _levels_of(f: File, node: Any, datasets: list[Any]) -> list[Any]:
+    """(node, its dataset) of the levels that are there and go with the first of them; the others are said."""
+    out: list[Any] = []
+    for k, d in enumerate(datasets):
+        where = f"{node.where}: level {k}"
         try:
-            _check.axes(names, rank)
-        except StoreError:
-            return None
-    return "".join(names), units if any(units) else None
+            if not isinstance(d, dict):
+                raise StoreError("it is no object that names an array")
+            level = node.level(d.get("path"))
+            shape = level.meta.get("shape")
+            if not level.is_array or not isinstance(shape, list):
+                raise StoreError(f"there is no array '{d['path']:.100}'")
+            dtype = level.dtype
+            if out and (len(shape), dtype) != (len(out[0][0].meta["shape"]), out[0][0].dtype):
+                raise StoreError(f"it has {len(shape)} axes of {dtype}, unlike the first")
+        except StoreError as e:
+            f.left_out(where, str(e))
+            continue
+        if len(out) == _levels.MAX_LEVELS:
+            f.left_out(f"{where} and all above", f"lazarr has at most {_levels.MAX_LEVELS}")
+            break
+        out.append((level, d))
+    return out
 
 
-def _places(scales: dict[Any, Any], rank: int) -> tuple[Any, ...]:
-    """(scale, translation) of each level, with what is said of all of them; None where nothing is."""
-    def of(holder: dict[Any, Any]) -> tuple[Any, ...]:
-        scale, translation = [1.0] * rank, [0.0] * rank
-        given = holder.get("coordinateTransformations") or []
-        if not isinstance(given, list):
-            raise StoreError("its coordinateTransformations make no sense")
-        for t in given:
-            if not isinstance(t, dict):
-                raise StoreError("its coordinateTransformations make no sense")
-            for name in ("scale", "translation"):
-                if isinstance(t.get(name), list) and not all(
-                        isinstance(v, (int, float)) and not isinstance(v, bool) for v in t[name]):
-                    raise StoreError(f"its {name} makes no sense: {t[name]!r:.100}")
-            if isinstance(t.get("scale"), list):
-                scale = [a * b for a, b in zip(scale, t["scale"])]
-                translation = [a * b for a, b in zip(translation, t["scale"])]
-            if isinstance(t.get("translation"), list):
-                translation = [a + b for a, b in zip(translation, t["translation"])]
-        return scale, translation
-
-    if not any(d.get("coordinateTransformations") for d in scales["datasets"]):
-        return None, None
-    over, shift = of(scales)
-    levels = [of(d) for d in scales["datasets"]]
-    return ([[a * b for a, b in zip(s, over)] for s, _ in levels],
-            [[a * b + c for a, b, c in zip(t, over, shift)] for _, t in levels])
+def _rest(f: File, where: str, given: Any, own: tuple[Any, ...]) -> dict[Any, Any]:
+    """What an object of OME-Zarr says besides what lazarr writes itself."""
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        f.left_out(where, f"{given!r:.100} is no object")
+        return {}
+    return f.attributes(where, {k: v for k, v in given.items() if k not in own})
 
 
-def image(f: File, node: Any, scales: dict[Any, Any], of: Optional[Any]) -> Optional[Any]:
-    """A multiscale group as an image; of: the image whose labels it is in the group of. None where it is
-    left out, which is said; StoreError for a level that isn't to be read."""
-    if not all(isinstance(d, dict) for d in scales["datasets"]):
-        raise StoreError("its multiscales name no arrays")
-    if len(scales["datasets"]) > _levels.MAX_LEVELS:
-        raise StoreError(f"it has more than {_levels.MAX_LEVELS} levels")
-    nodes = [node.level(d.get("path")) for d in scales["datasets"]]
-    shape = nodes[0].meta.get("shape")
-    if not all(n.is_array for n in nodes) or not isinstance(shape, list):
-        raise StoreError("its multiscales name no arrays")
-    axes = _axes(scales, len(shape))
-    if axes is None:
-        f.left_out(f"{node.path or '/'} as an image", "its axes are none of t, c, z, y, x in that order")
+def looks(f: File, where: str, omero: dict[Any, Any], shape: list[Any], axes: Any) -> dict[Any, Any]:
+    """What an "omero" says besides channels, and besides the place that the server shows first anyway."""
+    more = f.attributes(f"{where}: omero", {k: v for k, v in omero.items() if k not in OMERO})
+    first = {"defaultT": 0, "defaultZ": shape[list(axes).index("z")] // 2 if "z" in axes else 0, "model": "color"}
+    return {k: v for k, v in more.items() if (k, v) != ("rdefs", first)}
+
+
+def _kept(f: File, node: Any, scales: dict[Any, Any], channels: Optional[list[Any]], shape: list[Any], axes: list[Any]) -> dict[Any, Any]:
+    """The image's attributes; those of OME-Zarr under its names, for the server to put where they belong."""
+    kept = f.attributes(node.where, {k: v for k, v in node.attributes.items() if k not in OWN})
+    more = _rest(f, f"{node.where}: multiscales", scales, SCALES)
+    if more.get("name") in (posixpath.basename(node.path), "data"):
+        del more["name"]  # the server gives it that name
+    if more:
+        kept["multiscales"] = [more]
+    omero = node.ome("omero")
+    if channels is not None:
+        more = looks(f, node.where, omero, shape, axes)
+        if more:
+            kept["omero"] = more
+    more = _rest(f, f"{node.where}: image-label", node.ome("image-label"), LABEL)
+    if more:
+        kept["image-label"] = more
+    ome = node.attributes.get("ome")
+    for name in ome if isinstance(ome, dict) else ():
+        if name not in (*OWN, "version"):
+            f.left_out(f"{node.where}: ome.{name}"[:300], "an image has no place for it")
+    return kept
+
+
+def image(f: File, node: Any, of: Optional[Any], levels: set[Any]) -> Optional[Any]:
+    """A multiscale group as an image; of: the image whose labels it is in the group of. levels: gets the
+    arrays that it is made of. None where the group is none, or is left out, which is said; StoreError for
+    one that isn't to be read."""
+    scales = multiscale(f, node)
+    if scales is None:
         return None
-    scale, translation = _places(scales, len(shape))
-    labels = node.ome("image-label") is not None
+    found = _levels_of(f, node, scales["datasets"])
+    if not found:
+        raise StoreError("its multiscales name no arrays")
+    nodes = [n for n, _ in found]
+    shapes = [n.meta["shape"] for n in nodes]
+    axes = ngff_places.axes(f, node.where, scales, len(shapes[0]))
+    if axes is None:
+        return None
+    order = sorted(range(len(axes)), key=lambda i: "tczyx".index(axes[i]))
+    units = ngff_places.units(f, node.where, scales, axes)
+    scale, translation = ngff_places.places_of(f, node.where, scales, [d for _, d in found], shapes, axes)
+    labels = of is not None or node.ome("image-label") is not None
+    if labels and nodes[0].dtype.kind not in "iu":
+        f.left_out(f"{node.where} as labels", f"they are integers, and it is {nodes[0].dtype}: it is an image")
+        labels = False
     name = node.path
     if labels and of is not None:  # "labels" is a name that formats use: beside their image
-        name = f"{os.path.dirname(of.path)}/{node.path.rpartition('/')[2]}".lstrip("/")
-    kept = {k: v for k, v in node.attributes.items() if k not in OWN}
+        last = posixpath.basename(node.path)
+        name = f"{posixpath.dirname(of.path)}/{last}".lstrip("/")
+        if f.names.is_taken(name):  # those of another image, of the same name
+            name = f"{of.path}_labels/{last}"
+    channels = _channels(f, node, nodes[0], axes, labels)
+    made = f.try_add(
+        name, lambda: [n.open() for n in nodes], key=node.path, axes="".join(axes[i] for i in order),
+        transpose=None if order == sorted(order) else order, units=_in_order(units, order),
+        scale=scale and [_in_order(s, order) for s in scale],
+        translation=translation and [_in_order(t, order) for t in translation],
+        kind="labels" if labels else None, labels_of=of if labels else None, channels=channels,
+        attributes=_kept(f, node, scales, channels, shapes[0], axes), fill_value=nodes[0].fill, **nodes[0].compressor)
+    if made is not None:
+        levels.update(n.identity for n in nodes)
+        for n in nodes:
+            lost = [k for k in n.attributes if k != "_ARRAY_DIMENSIONS"]
+            if lost:
+                f.left_out(f"{n.where}: attributes {', '.join(lost)}", "a level of an image has none")
+    return made
+
+
+def _in_order(values: list[Any], order: list[Any]) -> list[Any]:
+    return [values[i] for i in order]
+
+
+def _channels(f: File, node: Any, level: Any, axes: list[Any], labels: bool) -> Optional[list[Any]]:
     omero = node.ome("omero")
-    return f.try_add(name, lambda: [n.open() for n in nodes], axes=axes[0], units=axes[1], scale=scale,
-                     translation=translation, kind="labels" if labels else None,
-                     labels_of=of if labels else None, attributes=f.attributes(node.path or "/", kept),
-                     channels=_channels(f, node.path or "/",
-                                        omero.get("channels") if isinstance(omero, dict) else None),
-                     fill_value=nodes[0].fill)
-
-
-def _channels(f: File, place: str, given: Any) -> Optional[list[Any]]:
-    """OMERO channels, with colours as lazarr wants them. A member that JSON can't have is left out, said."""
-    if not isinstance(given, list) or not all(isinstance(c, dict) for c in given) or not given:
+    if omero is None:
         return None
-    out = []
-    for c in given:
-        c = f.attributes(f"{place} omero", c) | {k: c[k] for k in ("window",) if k in c}
-        if not isinstance(c.get("label", ""), str):
-            c["label"] = str(c["label"])
-        if isinstance(c.get("color"), str):
-            c["color"] = c["color"].lstrip("#")[:6]
-        out.append(c)
-    return out
+    if not isinstance(omero, dict):
+        f.left_out(f"{node.where}: omero", f"{omero!r:.100} is no object")
+        return None
+    if labels:
+        f.left_out(f"{node.where}: omero", "labels have no channels")
+        return None
+    n = level.meta["shape"][axes.index("c")] if "c" in axes else 1
+    return places.channels(f, f"{node.where}: omero", omero.get("channels"), n, level.dtype)
+

@@ -22,10 +22,11 @@ def number(value: Any) -> Optional[float]:
     """A finite number; texts of one count. None: it is none."""
     if isinstance(value, (bool, np.bool_)):
         return None
+    one: Any = value
     if isinstance(value, (np.ndarray, list, tuple)) and np.size(value) == 1:
-        value = np.ravel(value)[0]  # HDF5's attributes are often arrays of one
+        one = np.ravel(value)[0]  # HDF5's attributes are often arrays of one
     try:
-        made = float(value)
+        made = float(one)
     except (TypeError, ValueError, OverflowError):
         return None
     return made if math.isfinite(made) else None

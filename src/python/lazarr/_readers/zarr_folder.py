@@ -1,20 +1,22 @@
-"""Zarr folders (v2, v3): their hierarchy."""
+"""Zarr containers (v2, v3), folders, archives and URLs: their hierarchy."""
 from __future__ import annotations
 
-import os
+import posixpath
 from typing import Any, Iterator, Optional
 
+import numpy as np
+
 from .._errors import StoreError
-from . import attributes, masks, ngff, trust, zarr_open
+from . import masks, ngff, plates, trust, zarr_codec, zarr_fill, zarr_open
 from .file import File
+from .tree import join
 
 
 class Node:
-    """An array or a group in a Zarr folder. path may begin with ../ where --follow lets it."""
+    """An array or a group in a Zarr container. path may begin with ../ where --follow lets it."""
 
     def __init__(self, f: File, path: str):
         self.f, self.path = f, path
-        self.folder = os.path.join(f.path, path) if path else f.path
         v3 = self._document("zarr.json")
         self.version = 2 if v3 is None else 3
         if v3 is not None:
@@ -24,29 +26,35 @@ class Node:
         else:
             array = self._document(".zarray")
             self.is_array, self.meta = array is not None, array or {}
-            self.is_group = array is None and os.path.exists(os.path.join(self.folder, ".zgroup"))
+            self.is_group = array is None and f.tree.exists(join(path, ".zgroup"))
             self.attributes = self._attributes() if array is not None or self.is_group else {}
         if not isinstance(self.attributes, dict):
+            f.left_out(f"{self.where}: attributes", "they are no JSON object")
             self.attributes = {}
 
+    @property
+    def where(self) -> str:
+        """Its name in what is said of it."""
+        return self.path or "/"
+
     def _document(self, name: str) -> Optional[dict[Any, Any]]:
-        return attributes.document(os.path.join(self.folder, name), self.f.path, self.f.follow)
+        return self.f.document(join(self.path, name))
 
     def _attributes(self) -> dict[Any, Any]:
         try:
             return self._document(".zattrs") or {}
         except StoreError as e:  # what they are of is as good without them
-            self.f.left_out(f"{self.path or '/'}: .zattrs", str(e))
+            self.f.left_out(f"{self.where}: .zattrs", str(e))
             return {}
 
     @property
-    def identity(self) -> tuple[Any, ...]:
-        st = os.stat(self.folder)
-        return st.st_dev, st.st_ino
+    def identity(self) -> Any:
+        return self.f.tree.identity(self.path)
 
     def children(self) -> Iterator["Node"]:
-        for name in folders(self.folder):
-            path = f"{self.path}/{name}".lstrip("/")
+        names = self.f.tree.folders(self.path)
+        for name in plates.named_in(self) if names is None else names:
+            path = join(self.path, name)
             try:
                 node = Node(self.f, path)
             except StoreError as e:
@@ -59,49 +67,38 @@ class Node:
         """A level of the image that this group says it is; StoreError where it lies outside."""
         if not isinstance(path, str):
             raise StoreError("its multiscales name no arrays")
-        joined = os.path.normpath(os.path.join(self.path, path))
+        joined = posixpath.normpath(posixpath.join(self.path, path))
         if not self.f.follow and (joined == ".." or joined.startswith(("../", "/"))):
             raise StoreError(f"its level '{path}' lies outside of the folder that was named: --follow "
                              "reads it")
         return Node(self.f, "" if joined == "." else joined)
 
     def open(self) -> Any:
-        return zarr_open.open_array(self.path or "/", self.f.path, self.folder, self.version, self.meta,
-                                    self.f.follow)
-
-    def multiscale(self) -> Optional[dict[Any, Any]]:
-        """The first multiscale image that a group says it is."""
-        found = self.ome("multiscales")
-        if isinstance(found, list) and found and isinstance(found[0], dict) \
-                and isinstance(found[0].get("datasets"), list) and found[0]["datasets"]:
-            return found[0]
-        return None
+        return zarr_open.open_array(self.where, self.f.tree, self.path, self.version, self.meta)
 
     def ome(self, name: str) -> Any:
+        """What OME-Zarr says under a name: in "ome" since 0.5, else beside the other attributes."""
         ome = self.attributes.get("ome")
         return (ome if isinstance(ome, dict) else self.attributes).get(name)
 
     @property
+    def dtype(self) -> np.dtype:
+        """StoreError where it is no number's."""
+        return zarr_fill.dtype(self.meta, self.version)
+
+    @property
     def fill(self) -> Any:
-        v = self.meta.get("fill_value")
-        return None if v in (None, 0, 0.0, False, "") or isinstance(v, (dict, list)) else v
+        return zarr_fill.fill(self.meta, self.version)
 
-
-def folders(folder: str) -> list[Any]:
-    """The names of the folders in a folder; those that are links come last: what they lead to may be here
-    under its own name."""
-    try:
-        names = [n for n in os.listdir(folder) if not n.startswith(".")]
-    except OSError as e:
-        raise StoreError(f"'{folder}' can't be listed: {e.strerror}") from None
-    found = [n for n in names if os.path.isdir(os.path.join(folder, n))]
-    return sorted(found, key=lambda n: (os.path.islink(os.path.join(folder, n)), n))
+    @property
+    def compressor(self) -> Any:
+        return zarr_codec.compressor(self.meta, self.version)
 
 
 def zarr(f: File) -> None:
-    root = Node(f, f.inner)
-    if not f.follow and not trust.below(root.folder, f.path) and ".." in f.inner.split("/"):
+    if f.tree.leads_out(f.inner):
         raise StoreError(f"'{f.inner}' lies outside of it")
+    root = Node(f, f.inner)
     if not root.is_array and not root.is_group:
         raise StoreError(f"no Zarr array or group{f' at {f.inner!r}' if f.inner else ''}: neither "
                          "zarr.json nor .zarray nor .zgroup is there")
@@ -110,9 +107,12 @@ def zarr(f: File) -> None:
         return
     # Each folder once, whatever leads to it. image: the image whose labels are in a group, or None.
     seen: dict[Any, Any] = {}
+    levels: set[Any] = set()  # the arrays that images are made of
     todo: list[Any] = [(root, None, 0)]
     while todo:
         node, image, depth = todo.pop()
+        if node.is_array and node.identity in levels:
+            continue
         first = seen.setdefault(node.identity, node.path)
         if first != node.path:
             f.left_out(node.path, f"it is the folder that is served as '{first or '/'}'")
@@ -123,35 +123,54 @@ def zarr(f: File) -> None:
         elif depth >= trust.MAX_DEPTH:
             f.left_out(node.path, f"it lies deeper than {trust.MAX_DEPTH} groups")
         else:
-            todo.extend(reversed([(child, its, depth + 1) for child, its in _group(f, node, image)]))
+            todo.extend(reversed([(child, its, depth + 1) for child, its in _group(f, node, image, levels)]))
+
+
+def _dims(f: File, node: Node, given: Any) -> Optional[tuple[Any, ...]]:
+    """The names of an array's axes; None where they are none, which is said where it isn't plain."""
+    rank = len(node.meta["shape"]) if isinstance(node.meta.get("shape"), list) else 0
+    if not given or isinstance(given, list) and all(d is None for d in given):
+        return None
+    if not isinstance(given, list) or len(given) != rank:
+        f.left_out(f"{node.where}: names of axes", f"{given!r:.100} doesn't name its {rank} axes")
+        return None
+    if not all(isinstance(d, str) and d for d in given) or len(set(given)) != len(given):
+        f.left_out(f"{node.where}: names of axes", f"{given!r:.100} aren't all different names")
+        return None
+    return tuple(given)
 
 
 def _array(f: File, node: Node, one: bool) -> None:
+    try:
+        fill = zarr_fill.given(node.meta, node.version)
+    except StoreError as e:
+        if one:
+            raise
+        f.left_out(node.where, str(e))
+        return
     kept = dict(node.attributes)
-    dims = node.meta.get("dimension_names") or kept.pop("_ARRAY_DIMENSIONS", None)
-    if not isinstance(dims, list) or not dims or not all(isinstance(d, str) and d for d in dims) \
-            or len(set(dims)) != len(dims):
-        dims = None
-    kept = f.attributes(node.path or "/", kept)
-    (f.add if one else f.try_add)(node.path, node.open, attributes=kept, dims=dims and tuple(dims),
-                                  fill_value=masks.zarr(f, node.path or "/", node.meta, kept, dims))
+    old = kept.pop("_ARRAY_DIMENSIONS", None)
+    dims = _dims(f, node, node.meta.get("dimension_names") if node.version == 3 else None) or \
+        _dims(f, node, old)
+    kept = f.attributes(node.where, kept)
+    fill = masks.zarr(f, node.where, dict(node.meta, zarr_format=node.version, fill_value=fill), kept,
+                      list(dims) if dims else None)
+    (f.add if one else f.try_add)(node.path, node.open, attributes=kept, dims=dims, fill_value=fill,
+                                  **node.compressor)
 
 
-def _group(f: File, node: Node, image: Optional[Any]) -> Iterator[tuple[Any, ...]]:
-    """Serves what a group itself is, and gives (child, the image whose labels it holds) of those in it."""
-    scales = node.multiscale()
-    made, levels = None, set()
-    if scales is not None:
-        try:
-            made = ngff.image(f, node, scales, image)
-        except StoreError as e:
-            f.left_out(node.path or "/", str(e))
-        if made is not None:
-            levels = {os.path.normpath(d["path"]) for d in scales["datasets"]}
-    kept = {k: v for k, v in node.attributes.items() if k not in ngff.OWN}
-    if made is None and kept:
-        f.group(f.names.of(node.path) if node.path else "", kept)
+def _group(f: File, node: Node, image: Optional[Any], levels: set[Any]) -> Iterator[tuple[Any, ...]]:
+    """Serves what a group itself is, and gives (child, the image whose labels it holds) of those in it.
+    levels: gets the arrays that an image of it is made of."""
+    made = None
+    try:
+        made = ngff.image(f, node, image, levels)
+    except StoreError as e:
+        f.left_out(node.where, str(e))
+    if made is None:
+        kept = plates.attributes(f, node, image)
+        if kept:
+            f.group(f.names.of(node.path) if node.path else "", kept)
     for child in node.children():
-        name = child.path.rpartition("/")[2]
-        if name not in levels:
-            yield child, made if name == "labels" and child.is_group else image
+        labels = child.is_group and child.path.rpartition("/")[2] == "labels"
+        yield child, made if labels and made is not None and made.kind == "image" else image

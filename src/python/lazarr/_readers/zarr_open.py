@@ -1,28 +1,29 @@
 """An array of a Zarr folder by the environment's zarr-python, 2 or 3.
 
-zarr-python never sees the folder: it gets the checked metadata (codecs.py) and reads files through `Folder`
+zarr-python never sees where it lies: it gets the checked metadata (codecs.py) and reads files through `Folder`
 (here, for zarr 2) or Folder3 (zarr3.py), which unpack Zarr v2's chunks themselves, refuse links that lead
 out and write nothing.
 """
 from __future__ import annotations
 
 import json
-import os
 from typing import Any, Callable, Iterator, Optional
 
 from collections.abc import MutableMapping
 
 from .._errors import StoreError
-from . import codecs, trust, unpack
+from . import codecs, unpack
 from .file import need, why
+from .tree import join
 
 
-def reader(root: str, folder: str, follow: bool, most: int) -> Callable[..., Optional[bytes]]:
+def reader(tree: Any, path: str, most: int) -> Callable[..., Optional[bytes]]:
     """read(key, start, count): the bytes of a file below the array's folder; None: there is none."""
     def read(key: str, start: int = 0, count: Optional[int] = None) -> Optional[bytes]:
         if any(part in ("", ".", "..") for part in key.split("/")):
             return None
-        return trust.read(os.path.join(folder, key), most, root, follow, start, count)
+        data: Optional[bytes] = tree.read(join(path, key), most, start, count)
+        return data
     return read
 
 
@@ -69,17 +70,18 @@ class Folder(MutableMapping[Any, Any]):
 
 
 class Opened:
-    """The array as an array-like that says which folder it is (_opened asks)."""
+    """The array as an array-like that says which folder or file it is in (_opened asks)."""
 
-    def __init__(self, array: Any, folder: str):
-        self._array, self.folder = array, folder
+    def __init__(self, array: Any, said: dict[Any, Any]):
+        self._array = array
+        vars(self).update(said)
         self.shape, self.chunks, self.dtype = array.shape, array.chunks, array.dtype
 
     def __getitem__(self, key: Any) -> Any:
         return self._array[key]
 
 
-def open_array(where: str, root: str, folder: str, version: int, meta: dict[Any, Any], follow: bool) -> Any:
+def open_array(where: str, tree: Any, path: str, version: int, meta: dict[Any, Any]) -> Any:
     """The array; StoreError where its metadata name what isn't taken, or zarr-python can't."""
     try:
         plan: Any = codecs.v2(meta) if version == 2 else codecs.v3(meta)
@@ -91,12 +93,11 @@ def open_array(where: str, root: str, folder: str, version: int, meta: dict[Any,
         raise StoreError(f"'{where}' is Zarr v3, which zarr {module.__version__} of this "
                          "environment can't read: pip install 'zarr>=3'")
     try:
+        read = reader(tree, path, unpack.packed_limit(plan.most))
         if major < 3:
-            read = reader(root, folder, follow, unpack.packed_limit(plan.most))
-            return Opened(module.Array(Folder(read, plan), read_only=True), folder)
+            return Opened(module.Array(Folder(read, plan), read_only=True), tree.said(path))
         from . import zarr3
-        return Opened(zarr3.open_array(reader(root, folder, follow, unpack.packed_limit(plan.most)), plan),
-                      folder)
+        return Opened(zarr3.open_array(read, plan), tree.said(path))
     except StoreError:
         raise
     except Exception as e:

@@ -1,0 +1,35 @@
+"""Values read as another dtype."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+class Cast:
+    """An array-like whose values are read as another dtype; ValueError for one that doesn't fit into it. Of
+    floats read as integers the fraction is cut off, as NumPy does it."""
+
+    def __init__(self, array: Any, dtype: Any):
+        self._array, self.dtype, self.shape = array, np.dtype(dtype), tuple(array.shape)
+        for name in ("chunks", "dims", "folder", "filename"):
+            if getattr(array, name, None) is not None:
+                setattr(self, name, getattr(array, name))
+
+    def __getitem__(self, key: Any) -> Any:
+        values = self._array[key]
+        if hasattr(values, "compute"):
+            values = values.compute()
+        elif hasattr(values, "read"):
+            values = values.read().result()
+        if not isinstance(values, np.ma.MaskedArray):
+            values = np.asarray(values)
+        to = self.dtype
+        if to.kind in "iu" and values.size and values.dtype.kind in "iuf":
+            low, high = values.min(), values.max()
+            least, most = np.iinfo(to).min, np.iinfo(to).max
+            if not (low > least - 1 and high < most + 1):  # also where one is NaN
+                bad = low if not low > least - 1 else high
+                raise ValueError(f"the value {bad} of the source doesn't fit into {to.name}")
+        with np.errstate(over="raise"):
+            return values.astype(to)
