@@ -31,6 +31,8 @@ MOST_NEAR = 256
 RELOAD = "reload (SIGHUP, or POST /api/reload) or restart lazarr to serve it as it is"
 
 _SYSTEM = ("/proc/", "/sys/", "/dev/", "/usr/", "/etc/", "/lib/", "/lib64/")
+_OWN = os.path.dirname(os.path.abspath(__file__)) + "/"  # lazarr's own modules, which are imported when needed
+_CODE = "__pycache__"
 _METADATA = (".zarray", "zarr.json", "attributes.json")
 
 
@@ -164,8 +166,9 @@ class watch:
 
 
 def _is_data(path: str) -> bool:
-    return path.startswith("/") and not path.startswith(_SYSTEM) \
-        and not path.endswith((".py", ".pyc", ".so", ".pth")) \
+    """Whether a file, or folder, is an author's and no code: Python itself rewrites what lies in a __pycache__."""
+    return path.startswith("/") and not path.startswith(_SYSTEM) and not f"{path}/".startswith(_OWN) \
+        and not path.endswith((".py", ".pyc", ".so", ".pth")) and f"/{_CODE}/" not in f"{path}/" \
         and "/.config/" not in path and "/.cache/" not in path and _code.RECORD.is_local(path)
 
 
@@ -297,6 +300,8 @@ class Files:
             try:
                 with os.scandir(todo.pop()) as found:
                     for e in found:
+                        if e.name == _CODE:
+                            continue
                         if e.is_dir():
                             todo.append(e.path)
                             folders.append(e.path)
