@@ -131,8 +131,8 @@ def test_every_public_name_has_a_signature_that_tells():
     names = set(inspect.signature(lazarr.array).parameters)
     assert names >= {*_spec.KNOWN, "inputs", "path"}
     names = set(inspect.signature(lazarr.source).parameters)
-    assert {"path", "thing", "transpose", "chunks", "axes", "levels", "fill_value"} <= names
-    assert not {"shape", "dtype", "inputs", "halo"} & names
+    assert {"path", "thing", "transpose", "chunks", "axes", "levels", "fill_value", "dtype"} <= names
+    assert not {"shape", "inputs", "halo"} & names
     for thing in (getattr(lazarr, name) for name in lazarr.__all__):
         if not (isinstance(thing, type) and issubclass(thing, BaseException)):
             assert inspect.signature(thing) is not None
