@@ -48,6 +48,7 @@ def test_what_is_printed_before_a_crash(serve, unbuffered):
                 env={"PYTHONUNBUFFERED": unbuffered})
     for i, how in enumerate(DIES):
         assert srv.get(key(i)).status == 500
+        lzr.wait_until(lambda: srv.log.count(f"died over s/a/b, chunk {i}:") == 2, f"both ends by {how}")
         lines = [line for line in said(srv, i) if line.startswith(("before", "by C"))]
         assert lines == [f"before {how}", "by C"] * 2, srv.log
     assert srv.log.index("before _exit") < srv.log.index("worker 0 died over s/a/b, chunk 0")
