@@ -13,7 +13,8 @@ import numpy as np
 import dags, lazarr
 assert np.lib.NumpyVersion(np.__version__) >= "2.0.0"
 for m in pkgutil.iter_modules(lazarr.__path__, "lazarr."):
-    assert doctest.testmod(importlib.import_module(m.name)).failed == 0, m.name
+    if m.name != "lazarr.testing":  # which is for pytest, that isn't in these environments
+        assert doctest.testmod(importlib.import_module(m.name)).failed == 0, m.name
 compared = 0
 for seed in range(100):
     nodes = dags.make(seed)
