@@ -5,8 +5,16 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 uint64_t lzr_now_us(void); /* microseconds of CLOCK_MONOTONIC */
+
+/* A time of lzr_now_us, or a span, as system calls take it. */
+static inline struct timespec lzr_timespec(uint64_t us)
+{
+    return (struct timespec){.tv_sec = (time_t)(us / 1000000),
+                             .tv_nsec = (long)(us % 1000000) * 1000};
+}
 
 enum lzr_day_form {
     LZR_DAY_ISO, /* 2026-12-01T04:37:00Z */

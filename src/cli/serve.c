@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,7 +29,6 @@ enum { SAID_ARRAYS = 10 };
 #define FLUSH_US 1000000
 #define STOP_US 13500000
 #define LAST_US 14500000 /* then it ends, whatever still holds it up */
-#define REAP_NS 500000000 /* how often orphans are waited for */
 #define ANNOUNCED (UINT64_C(1) << 30) /* bytes of URLs at most */
 
 struct lzr_driver *lzr_open_driver(const struct lzr_options *o, const struct lzr_log *log)
@@ -220,8 +218,7 @@ static void *wait_for_signals(void *arg)
     sigaddset(&last, SIGINT);
     sigaddset(&last, SIGQUIT);
     for (uint64_t now = lzr_now_us(), until = now + LAST_US; now < until; now = lzr_now_us()) {
-        struct timespec left = {.tv_sec = (time_t)((until - now) / 1000000),
-                                .tv_nsec = (long)((until - now) % 1000000) * 1000};
+        struct timespec left = lzr_timespec(until - now);
         sig = sigtimedwait(&last, NULL, &left);
         if (sig > 0) {
             end_by(sig);
@@ -240,15 +237,6 @@ static void begin_to_serve(struct stopper *s)
     pthread_mutex_unlock(&s->mu);
 }
 
-/* Processes that are the main thread's children, which never starts any: orphans that were left to
- * this process since it is process 1 of its container, or since the thread that had started them is
- * gone. */
-static void wait_for_orphans(void)
-{
-    while (waitpid(-1, NULL, WNOHANG | __WNOTHREAD) > 0) {
-    }
-}
-
 /* Returns when it is time to stop. */
 static void serve_until_stopped(struct stopper *s, struct lzr_server *server)
 {
@@ -258,15 +246,7 @@ static void serve_until_stopped(struct stopper *s, struct lzr_server *server)
         lzr_server_reload(server);
     }
     while (!s->stop) {
-        struct timespec ts;
-        LZR_CHECK(clock_gettime(CLOCK_MONOTONIC, &ts) == 0);
-        ts.tv_nsec += REAP_NS;
-        ts.tv_sec += ts.tv_nsec / 1000000000;
-        ts.tv_nsec %= 1000000000;
-        (void)pthread_cond_clockwait(&s->cond, &s->mu, CLOCK_MONOTONIC, &ts);
-        pthread_mutex_unlock(&s->mu);
-        wait_for_orphans();
-        pthread_mutex_lock(&s->mu);
+        pthread_cond_wait(&s->cond, &s->mu);
     }
     pthread_mutex_unlock(&s->mu);
 }

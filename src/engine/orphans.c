@@ -1,6 +1,5 @@
 #include "engine/orphans.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,26 +24,20 @@ void lzr_orphans_init(struct lzr_orphans *o)
     *o = (struct lzr_orphans){.adopts = prctl(PR_GET_CHILD_SUBREAPER, &adopts) == 0 && adopts != 0};
 }
 
-/* Calls each(o, pid, ctx) for every child of this process; the sum of what it returns. */
-static unsigned each_child(struct lzr_orphans *o, const char *ctx,
-                           unsigned (*each)(struct lzr_orphans *, pid_t, const char *))
+/* Calls each(pid, ctx) for every orphan: they are the main thread's children, which starts none
+ * itself once there is a supervisor. The sum of what it returns. */
+static unsigned each_orphan(const char *ctx, unsigned (*each)(pid_t pid, const char *ctx))
 {
     unsigned sum = 0;
-    DIR *dir = opendir("/proc/self/task");
-    for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
-        char path[64];
-        int pid;
-        (void)snprintf(path, sizeof path, "/proc/self/task/%.11s/children", e->d_name);
-        FILE *f = e->d_name[0] != '.' ? fopen(path, "re") : NULL;
-        while (f != NULL && fscanf(f, "%d", &pid) == 1) {
-            sum += each(o, (pid_t)pid, ctx);
-        }
-        if (f != NULL) {
-            (void)fclose(f);
-        }
+    char path[64];
+    int pid;
+    (void)snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    FILE *f = fopen(path, "re");
+    while (f != NULL && fscanf(f, "%d", &pid) == 1) {
+        sum += each((pid_t)pid, ctx);
     }
-    if (dir != NULL) {
-        (void)closedir(dir);
+    if (f != NULL) {
+        (void)fclose(f);
     }
     return sum;
 }
@@ -89,7 +82,7 @@ static bool has_mark(pid_t pid, const char *mark)
     return found;
 }
 
-static unsigned kill_marked(struct lzr_orphans *o, pid_t pid, const char *mark)
+static unsigned kill_marked(pid_t pid, const char *mark)
 {
     if (!has_mark(pid, mark)) {
         return 0;
@@ -98,9 +91,6 @@ static unsigned kill_marked(struct lzr_orphans *o, pid_t pid, const char *mark)
         (void)kill(-pid, SIGKILL);
     }
     (void)kill(pid, SIGKILL); /* a child that isn't waited for: the number is still its own */
-    if (o->nkilled < LZR_ORPHANS_KILLED) {
-        o->killed[o->nkilled++] = pid;
-    }
     return 1;
 }
 
@@ -119,48 +109,28 @@ void lzr_orphans_seek(struct lzr_orphans *o, const char *mark, pid_t group, uint
     s->until_us = now + LZR_ORPHANS_US;
 }
 
-static bool reap(pid_t pid)
+static unsigned reap(pid_t pid, const char *unused)
 {
-    siginfo_t si = {0};
-    return waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG) != 0 || si.si_pid == pid;
-}
-
-/* Workers lead a group in this process's session, all else that lazarr starts is in its group. */
-static unsigned reap_orphan(struct lzr_orphans *o, pid_t pid, const char *unused)
-{
-    (void)o;
+    siginfo_t si;
     (void)unused;
-    pid_t group = getpgid(pid), session = getsid(pid);
-    if (session > 0 && (session != getsid(0) || (group != getpgrp() && group != pid))) {
-        (void)reap(pid);
-    }
+    (void)waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG);
     return 0;
-}
-
-static void reap_all(struct lzr_orphans *o)
-{
-    siginfo_t si = {0};
-    for (unsigned i = o->nkilled; i-- > 0;) {
-        if (reap(o->killed[i])) {
-            o->killed[i] = o->killed[--o->nkilled];
-        }
-    }
-    if (o->adopts && waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) == 0 && si.si_pid != 0) {
-        (void)each_child(o, NULL, reap_orphan);
-    }
 }
 
 bool lzr_orphans_look(struct lzr_orphans *o, uint64_t now)
 {
     unsigned kept = 0;
+    siginfo_t si = {0};
     for (unsigned i = 0; i < o->nsought; i++) {
         struct lzr_sought *s = &o->sought[i];
-        bool found = each_child(o, s->mark, kill_marked) > 0;
+        bool found = each_orphan(s->mark, kill_marked) > 0;
         if ((found || kill(-s->group, 0) == 0) && now < s->until_us) {
             o->sought[kept++] = *s;
         }
     }
     o->nsought = kept;
-    reap_all(o);
+    if (o->adopts && waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) == 0 && si.si_pid != 0) {
+        (void)each_orphan(NULL, reap);
+    }
     return kept > 0;
 }

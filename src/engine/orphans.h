@@ -1,11 +1,12 @@
 /* orphans.h: what a worker's process started and what outlives it outside of its process group: a
  * child with a session of its own, a daemon.
  *
- * lazarr is a subreaper (cli/inherit.c): a process whose parent has ended becomes its child. Those
- * of a dead worker are known by LAZARR_WORKER in the environment that they began with, and killed;
- * theirs come after them and are killed at a later look. One that cleared its environment, or whose
- * /proc files can't be read, is left alone. Those that end by themselves are waited for, so that no
- * zombie stays; never a child that could be a worker, or was started by another part of lazarr.
+ * lazarr is a subreaper (cli/inherit.c): a process whose parent has ended becomes its main thread's
+ * child, also where lazarr is process 1. That thread starts none itself, so all of those are
+ * orphans. Those of a dead worker are known by LAZARR_WORKER in the environment that they began
+ * with, and killed; theirs come after them and are killed at a later look. One that cleared its
+ * environment, or whose /proc files can't be read, is left alone. All are waited for when they have
+ * ended, so that no zombie stays. Without /proc none of it is done.
  *
  * Nothing is done in a program that isn't a subreaper: a host of the library has children of its
  * own. The supervisor's; never waits. */
@@ -18,7 +19,7 @@
 #include <sys/types.h>
 
 #define LZR_ORPHANS_US 2000000 /* so long after its end a worker's are looked for, at most */
-enum { LZR_ORPHANS_MARK = 80, LZR_ORPHANS_SOUGHT = 16, LZR_ORPHANS_KILLED = 64 };
+enum { LZR_ORPHANS_MARK = 80, LZR_ORPHANS_SOUGHT = 16 };
 
 struct lzr_sought {
     char mark[LZR_ORPHANS_MARK];
@@ -30,8 +31,6 @@ struct lzr_orphans {
     bool adopts;
     struct lzr_sought sought[LZR_ORPHANS_SOUGHT];
     unsigned nsought;
-    pid_t killed[LZR_ORPHANS_KILLED]; /* to be waited for */
-    unsigned nkilled;
 };
 
 void lzr_orphans_init(struct lzr_orphans *o);
