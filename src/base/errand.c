@@ -1,11 +1,10 @@
 #include "base/errand.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "base/check.h"
 
-#define LOOK_NS 50000000 /* how often the one who waits looks whether it goes on */
+#define LOOK_US 50000 /* how often the one who waits looks whether it goes on */
 
 void lzr_errand_drop(struct lzr_errand *e)
 {
@@ -35,17 +34,6 @@ static void *errand_main(void *arg)
     return NULL;
 }
 
-/* With mu. */
-static void await_a_while(struct lzr_errand *e)
-{
-    struct timespec ts;
-    LZR_CHECK(clock_gettime(CLOCK_MONOTONIC, &ts) == 0);
-    ts.tv_nsec += LOOK_NS;
-    ts.tv_sec += ts.tv_nsec / 1000000000;
-    ts.tv_nsec %= 1000000000;
-    (void)pthread_cond_clockwait(&e->over, &e->mu, CLOCK_MONOTONIC, &ts);
-}
-
 enum lzr_code lzr_errand_run(struct lzr_errand *e, uint64_t timeout_us, const atomic_bool *cancel,
                              struct lzr_err *err)
 {
@@ -64,7 +52,8 @@ enum lzr_code lzr_errand_run(struct lzr_errand *e, uint64_t timeout_us, const at
     LZR_ZERO(pthread_detach(thread));
     pthread_mutex_lock(&e->mu);
     while (!e->done && code == LZR_OK) {
-        await_a_while(e);
+        const struct timespec until = lzr_timespec(lzr_now_us() + LOOK_US);
+        (void)pthread_cond_clockwait(&e->over, &e->mu, CLOCK_MONOTONIC, &until);
         uint64_t now = lzr_now_us();
         if (e->done) {
             break;

@@ -64,12 +64,6 @@ struct lzr_ring {
     char out[LZR_OUTLET_FILE];
 };
 
-static void until_us(uint64_t us, struct timespec *ts)
-{
-    ts->tv_sec = (time_t)(us / 1000000);
-    ts->tv_nsec = (long)(us % 1000000) * 1000;
-}
-
 /* With mu; there is room. */
 static void copy_in(struct lzr_ring *r, const void *bytes, size_t n)
 {
@@ -169,9 +163,8 @@ static void tell_moved(struct lzr_ring *r, bool took)
 /* Writing failed: a while, unless it is to end, when nothing will come of it. */
 static void pause_and_retry(struct lzr_ring *r)
 {
-    struct timespec at;
     uint64_t until = lzr_now_us() + LZR_RING_RETRY_US;
-    until_us(until, &at);
+    const struct timespec at = lzr_timespec(until);
     pthread_mutex_lock(&r->mu);
     while (!r->stop && lzr_now_us() < until) {
         (void)pthread_cond_timedwait(&r->news, &r->mu, &at);
@@ -343,14 +336,13 @@ static size_t take(struct lzr_ring *r)
 static void await_news(struct lzr_ring *r)
 {
     uint64_t next = lzr_repeats_next(&r->repeats);
-    struct timespec at;
     if (next == UINT64_MAX) {
         while (r->used == 0 && r->lost == 0 && !r->stop && !atomic_load(&r->again)) {
             pthread_cond_wait(&r->news, &r->mu);
         }
         return;
     }
-    until_us(next, &at);
+    const struct timespec at = lzr_timespec(next);
     while (r->used == 0 && r->lost == 0 && !r->stop && !atomic_load(&r->again) &&
            lzr_now_us() < next) {
         (void)pthread_cond_timedwait(&r->news, &r->mu, &at);
@@ -449,9 +441,8 @@ static void unmap(struct lzr_ring *r)
 static enum lzr_code await_file(struct lzr_ring **rp, struct lzr_err *err)
 {
     struct lzr_ring *r = *rp;
-    struct timespec at;
     uint64_t end = lzr_now_us() + LZR_RING_OPEN_US;
-    until_us(end, &at);
+    const struct timespec at = lzr_timespec(end);
     pthread_mutex_lock(&r->mu);
     r->awaited = true;
     while (!r->opened && lzr_now_us() < end) {
@@ -520,8 +511,7 @@ static void await(struct lzr_ring *r, bool over, uint64_t still_us, uint64_t mos
 {
     uint64_t now = lzr_now_us(), end = now + most_us, still = now + still_us, taken = r->taken;
     while (!(over ? r->over : atomic_load(&r->left) == 0) && now < end && now < still) {
-        struct timespec at;
-        until_us(still < end ? still : end, &at);
+        const struct timespec at = lzr_timespec(still < end ? still : end);
         r->awaited = true;
         (void)pthread_cond_timedwait(&r->moved, &r->mu, &at);
         now = lzr_now_us();

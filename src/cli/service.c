@@ -124,8 +124,7 @@ static bool lives(struct lzr_service *s)
 /* With mu: until there is something to send, or this time has come (0: never). */
 static void await_news(struct lzr_service *s, uint64_t until)
 {
-    const struct timespec at = {.tv_sec = (time_t)(until / 1000000),
-                                .tv_nsec = (long)(until % 1000000) * 1000};
+    const struct timespec at = lzr_timespec(until);
     while (s->nqueue == 0 && !s->end && (until == 0 || lzr_now_us() < until)) {
         if (until == 0) {
             pthread_cond_wait(&s->news, &s->mu);
@@ -243,8 +242,7 @@ void lzr_service_end(struct lzr_service *s)
         return;
     }
     uint64_t until = lzr_now_us() + END_US;
-    const struct timespec at = {.tv_sec = (time_t)(until / 1000000),
-                                .tv_nsec = (long)(until % 1000000) * 1000};
+    const struct timespec at = lzr_timespec(until);
     pthread_mutex_lock(&s->mu);
     s->end = true;
     pthread_cond_broadcast(&s->news);

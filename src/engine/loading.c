@@ -1,21 +1,16 @@
 /* Loading the stores: waiting for the first workers, and comparing what they say. */
 #include <string.h>
-#include <time.h>
 
-#include "base/check.h"
+#include "base/clock.h"
 #include "engine/engine.h"
 
 /* How often an opening looks whether it is given up, and an end whether it takes too long. */
-#define LOOK_NS 100000000
+#define LOOK_US 100000
 
 void lzr_await_a_while(struct lzr_driver *d)
 {
-    struct timespec ts;
-    LZR_CHECK(clock_gettime(CLOCK_MONOTONIC, &ts) == 0);
-    ts.tv_nsec += LOOK_NS;
-    ts.tv_sec += ts.tv_nsec / 1000000000;
-    ts.tv_nsec %= 1000000000;
-    (void)pthread_cond_clockwait(&d->started, &d->mu, CLOCK_MONOTONIC, &ts);
+    const struct timespec until = lzr_timespec(lzr_now_us() + LOOK_US);
+    (void)pthread_cond_clockwait(&d->started, &d->mu, CLOCK_MONOTONIC, &until);
 }
 
 /* With mu: until something may have changed. The supervisor enforces the start-up deadline, so this

@@ -259,8 +259,7 @@ static void wait_for_work(struct lzr_editions *all, uint64_t until)
         pthread_cond_wait(&all->work, &all->mu);
         return;
     }
-    struct timespec ts = {.tv_sec = (time_t)(until / 1000000),
-                          .tv_nsec = (long)(until % 1000000) * 1000};
+    struct timespec ts = lzr_timespec(until);
     (void)pthread_cond_timedwait(&all->work, &all->mu, &ts);
 }
 

@@ -161,11 +161,7 @@ static void *patience_main(void *arg)
     uint64_t looked = lzr_now_us();
     pthread_mutex_lock(&p->mu);
     while (!p->stop) {
-        struct timespec at;
-        LZR_CHECK(clock_gettime(CLOCK_MONOTONIC, &at) == 0);
-        at.tv_nsec += (long)LZR_PATIENCE_LOOK_US * 1000;
-        at.tv_sec += at.tv_nsec / 1000000000;
-        at.tv_nsec %= 1000000000;
+        const struct timespec at = lzr_timespec(lzr_now_us() + LZR_PATIENCE_LOOK_US);
         (void)pthread_cond_timedwait(&p->cond, &p->mu, &at);
         uint64_t now = lzr_now_us(), since = now - looked;
         look(p, now, since > STOOD_US ? since : 0);
