@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "engine/store_path.h"
@@ -15,14 +15,16 @@ static void go_up(char *path)
     slash[slash == path ? 1 : 0] = '\0';
 }
 
+/* A folder that import can't name is none: lazarr/_modules.py, root_of, has the same rule. */
 static bool is_package(const char *folder)
 {
     size_t n = strlen(folder) + sizeof "/__init__.py";
-    char *file = lzr_malloc(n);
+    char *file = strchr(strrchr(folder, '/'), '.') == NULL ? lzr_malloc(n) : NULL;
+    struct stat st;
     bool is = false;
     if (file != NULL) {
         (void)snprintf(file, n, "%s/__init__.py", folder);
-        is = access(file, F_OK) == 0;
+        is = stat(file, &st) == 0 && S_ISREG(st.st_mode);
     }
     lzr_free(file);
     return is;

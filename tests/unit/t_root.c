@@ -40,6 +40,10 @@ static int begin(void **state)
     make("a/pkg/data", false);
     make("a/pkg/data/inner", true);
     make("b", true);
+    make("a/v1.2", true);
+    make("a/v1.2/pkg", true);
+    make("a/odd", false);
+    assert_int_equal(mkdir("a/odd/__init__.py", 0700), 0);
     assert_int_equal(symlink("a/pkg", "link"), 0);
     assert_int_equal(symlink("../a/pkg/sub/s.py", "b/s.py"), 0);
     return 0;
@@ -75,6 +79,9 @@ static void the_first_folder_that_is_no_package(void **state)
     expect("a/s.py", "/a");
     expect("a/pkg/s.py", "/a");
     expect("a/pkg/sub/s.py", "/a");
+    expect("a/v1.2/s.py", "/a/v1.2"); /* which import can't name */
+    expect("a/v1.2/pkg/s.py", "/a/v1.2");
+    expect("a/odd/s.py", "/a/odd");
     expect("a/pkg/data/s.py", "/a/pkg/data");
     expect("a/pkg/data/inner/s.py", "/a/pkg/data");
     expect("b/s.py", "");
