@@ -3,6 +3,7 @@
  *   driver.c     the public calls of lazarr/driver.h
  *   start.c      opening and closing: threads, first workers, manifests, the catalog
  *   loading.c    ... until all stores are loaded
+ *   costs.c      ... and which of their arrays are told to take long
  *   stores.c     which files are stores, and their names
  *   find.c       ... looked for where a file system may not answer
  *   root.c       ... and the folder whose modules one imports
@@ -478,9 +479,11 @@ void lzr_check_holds(struct lzr_driver *d, uint64_t now);
 void lzr_wake_supervisor(struct lzr_driver *d);
 int lzr_watch_process(struct lzr_driver *d, struct lzr_worker *w); /* supervisor, after a start */
 
-/* start.c */
+/* loading.c */
 /* With mu: until something may have changed, or for a tenth of a second. */
 void lzr_await_a_while(struct lzr_driver *d);
+
+/* start.c */
 /* Frees a driver of which no thread runs any more but the one that calls this. */
 void lzr_driver_release(struct lzr_driver *d);
 
@@ -491,6 +494,9 @@ enum lzr_code lzr_find_stores(struct lzr_driver *d, const struct lzr_driver_opti
                               struct lzr_err *err);
 enum lzr_code lzr_find_python(struct lzr_driver *d, const struct lzr_driver_options *o,
                               const char *exe, struct lzr_err *err);
+
+/* costs.c */
+/* Says which arrays' first picture takes long; once they are loaded. */
 void lzr_say_costs(struct lzr_driver *d);
 
 /* stores.c */

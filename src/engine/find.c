@@ -1,11 +1,10 @@
-/* What opening asks of file systems, and what it says of the stores. A file system may not answer:
- * it is asked by errands (base/errand.h), which have --read-timeout for it. */
+/* What opening asks of file systems: where stores are, and a Python. They may not answer, so they
+ * are asked by errands (base/errand.h), which have --read-timeout for it. */
 #include <string.h>
 
 #include "base/errand.h"
 #include "base/mem.h"
 #include "engine/engine.h"
-#include "store/cost.h"
 
 #define PYTHON_US UINT64_C(15000000) /* what asking an interpreter may take besides */
 
@@ -137,29 +136,4 @@ enum lzr_code lzr_find_python(struct lzr_driver *d, const struct lzr_driver_opti
         lzr_errand_drop(&s->errand);
     }
     return code;
-}
-
-/* A viewer's first picture is of the coarsest levels: where those cost much, their author is told.
- */
-static void say_cost(void *ctx, const struct lzr_cost *c)
-{
-    struct lzr_driver *d = ctx;
-    lzr_log(
-        d->log, LZR_LOG_WARN,
-        "%s/%s: a chunk of its coarsest level takes %llu blocks, most of \"%s\"; levels of that "
-        "one which aren't made of its finest spare them: pyramid=\"each\", or a file's own (said "
-        "from %d on)",
-        c->array->store->name, c->array->path, (unsigned long long)c->blocks, c->most->path,
-        LZR_COSTLY_BLOCKS + 1);
-}
-
-void lzr_say_costs(struct lzr_driver *d)
-{
-    struct lzr_err err;
-    for (size_t i = 0; i < d->nstores; i++) {
-        if (lzr_cost_check(lzr_catalog_store(d->catalog, i), LZR_COSTLY_BLOCKS, say_cost, d,
-                           &err) != LZR_OK) {
-            lzr_log(d->log, LZR_LOG_WARN, "%s", err.msg);
-        }
-    }
 }

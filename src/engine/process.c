@@ -153,3 +153,10 @@ void lzr_process_leave(struct lzr_process *p)
     }
     *p = LZR_PROCESS_NONE;
 }
+
+void lzr_process_end(pid_t pid)
+{
+    (void)kill(-pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+}

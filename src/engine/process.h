@@ -33,5 +33,7 @@ bool lzr_process_ended(const struct lzr_process *p, siginfo_t *si);
 bool lzr_process_reap(const struct lzr_process *p, siginfo_t *si);
 /* Afterwards it isn't watched. */
 void lzr_process_leave(struct lzr_process *p);
+/* Kills a child that leads a group, with its group, and waits for it: for one that nobody wants. */
+void lzr_process_end(pid_t pid);
 
 #endif

@@ -1,9 +1,6 @@
 #include "engine/starter.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -19,15 +16,6 @@ static struct lzr_worker *next_asked(struct lzr_driver *d)
         }
     }
     return NULL;
-}
-
-/* Nobody wants it any more. */
-static void end_process(struct lzr_process *p, pid_t pid)
-{
-    (void)kill(-pid, SIGKILL); /* it leads a group */
-    lzr_process_leave(p);
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
-    }
 }
 
 /* With mu, which it gives back meanwhile. */
@@ -54,7 +42,8 @@ static void start(struct lzr_driver *d, struct lzr_worker *w)
         lzr_wake_supervisor(d);
     } else if (pid > 0) { /* nobody takes it over */
         pthread_mutex_unlock(&d->mu);
-        end_process(&process, pid);
+        lzr_process_leave(&process);
+        lzr_process_end(pid);
         pthread_mutex_lock(&d->mu);
     }
 }

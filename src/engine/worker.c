@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -417,9 +416,7 @@ pid_t lzr_worker_spawn(const struct lzr_driver *d, const char *mark, int socket_
     }
     if (!lzr_process_watch(process, pid)) {
         lzr_err_sys(err, "a worker's process can't be watched");
-        (void)kill(-pid, SIGKILL); /* it leads a group */
-        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
-        }
+        lzr_process_end(pid);
         return -1;
     }
     return pid;
