@@ -50,42 +50,36 @@ def _cut(f: File, where: str, what: str, given: Any, axes: Sequence[str]) -> Non
         f.left_out(f"{where}: {what} {len(axes) + 1} to {len(given)}", f"it has {len(axes)} axes")
 
 
+def _numbers(f: File, where: str, what: str, given: Any, axes: Sequence[str], noun: str, default: float,
+             wanted: str) -> list[Any]:
+    """A number for each axis; what is none, or of sizes isn't above 0, counts as the default, which is said.
+    wanted: the axes that a dict has to name."""
+    each = _each(given, axes)
+    if each is None:
+        return [default] * len(axes)
+    _cut(f, where, what, given, axes)
+    out = []
+    for axis, value in zip(axes, each):
+        made = number(value)
+        if made is None or noun == "size" and made <= 0:
+            if value is not None or axis in wanted or isinstance(given, (list, tuple)):
+                said = "none is given" if value is None else f"{value!r:.100} is no {noun}"
+                f.left_out(f"{where}: {what} of {axis}", f"{said}: it counts as {default:g}")
+            made = default
+        out.append(made)
+    return out
+
+
 def scale(f: File, where: str, given: Any, axes: Sequence[str]) -> list[Any]:
     """Voxel sizes, one for each axis: of a list, a dict by axis, or a number for the spatial axes. 0, NaN,
     negative or missing counts as 1, which is said; not where nothing is given, nor of an axis t or c that a
     dict doesn't name."""
-    each = _each(given, axes)
-    if each is None:
-        return [1.0] * len(axes)
-    _cut(f, where, "scale", given, axes)
-    out = []
-    for axis, value in zip(axes, each):
-        made = number(value)
-        if made is None or made <= 0:
-            if value is not None or axis in "zyx" or isinstance(given, (list, tuple)):
-                said = "none is given" if value is None else f"{value!r:.100} is no size"
-                f.left_out(f"{where}: scale of {axis}", f"{said}: it counts as 1")
-            made = 1.0
-        out.append(made)
-    return out
+    return _numbers(f, where, "scale", given, axes, "size", 1.0, "zyx")
 
 
 def translation(f: File, where: str, given: Any, axes: Sequence[str]) -> list[Any]:
     """The places of voxel 0 as `scale` takes sizes; what is no number counts as 0, which is said."""
-    each = _each(given, axes)
-    if each is None:
-        return [0.0] * len(axes)
-    _cut(f, where, "translation", given, axes)
-    out = []
-    for axis, value in zip(axes, each):
-        made = number(value)
-        if made is None:
-            if value is not None or isinstance(given, (list, tuple)):
-                said = "none is given" if value is None else f"{value!r:.100} is no place"
-                f.left_out(f"{where}: translation of {axis}", f"{said}: it counts as 0")
-            made = 0.0
-        out.append(made)
-    return out
+    return _numbers(f, where, "translation", given, axes, "place", 0.0, "")
 
 
 def units(f: File, where: str, given: Any, axes: Sequence[str]) -> list[Any]:

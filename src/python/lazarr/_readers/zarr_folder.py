@@ -153,8 +153,7 @@ def _array(f: File, node: Node, one: bool) -> None:
     dims = _dims(f, node, node.meta.get("dimension_names") if node.version == 3 else None) or \
         _dims(f, node, old)
     kept = f.attributes(node.where, kept)
-    fill = masks.zarr(f, node.where, dict(node.meta, zarr_format=node.version, fill_value=fill), kept,
-                      list(dims) if dims else None)
+    fill = masks.zarr(f, node.where, fill, node.dtype, kept, node.version == 2, bool(dims))
     (f.add if one else f.try_add)(node.path, node.open, attributes=kept, dims=dims, fill_value=fill,
                                   **node.compressor)
 
