@@ -9,23 +9,7 @@
 # loudly elsewhere; the tests that need it are then skipped, also loudly.
 set -eu
 
-here=$(cd "$(dirname "$0")" && pwd)
-envs=${LZR_ENVS:-$here/../../build/envs}
-mkdir -p "$envs"
-envs=$(cd "$envs" && pwd)
-# An activated environment would otherwise be taken for the one to build on.
-unset VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH || true
-
-# Two runs at once (ctest -j) must not write to one folder.
-exec 9>"$envs/.lock"
-flock 9
-
-missing() {
-    echo "clients/setup.sh: MISSING: $1" >&2
-    if [ "${CI:-}" = true ]; then
-        exit 1
-    fi
-}
+. "$(dirname "$0")/../envs.sh"
 
 # The interpreter of a minor version, with a shared libpython as the worker needs one; prints its path.
 find_python() {

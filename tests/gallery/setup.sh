@@ -5,14 +5,7 @@
 # ./quickstart test.
 set -eu
 
-here=$(cd "$(dirname "$0")" && pwd)
-envs=${LZR_ENVS:-$here/../../build/envs}
-mkdir -p "$envs"
-envs=$(cd "$envs" && pwd)
-unset VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH || true
-
-exec 9>"$envs/.gallery-lock" # two runs at once must not write to one folder
-flock 9
+. "$(dirname "$0")/../envs.sh"
 
 want=$(sed 's/ --hash=[^ ]*//g' "$here/requirements.txt" | sha256sum)
 if [ "$(cat "$envs/stardist/.installed" 2>/dev/null)" != "$want" ]; then

@@ -4,37 +4,27 @@
 # fraction of a second. Needs: openjdk-17-jdk-headless, maven, libblosc1 (jblosc calls it through JNA).
 set -eu
 
-here=$(cd "$(dirname "$0")" && pwd)
-envs=${LZR_ENVS:-$here/../../build/envs}
-mkdir -p "$envs"
-envs=$(cd "$envs" && pwd)
+. "$(dirname "$0")/../envs.sh"
 
-# Two runs at once (ctest -j) must not write to one folder.
-exec 9>"$envs/.lock-java"
-flock 9
-
-missing() {
-    echo "java/setup.sh: MISSING: $1; the Java tests are skipped" >&2
-    if [ "${CI:-}" = true ]; then
-        exit 1
-    fi
+skip() {
+    missing "$1; the Java tests are skipped"
     exit 0
 }
 
-command -v javac >/dev/null || missing "javac (apt-get install openjdk-17-jdk-headless)"
+command -v javac >/dev/null || skip "javac (apt-get install openjdk-17-jdk-headless)"
 ldconfig -p 2>/dev/null | grep -q 'libblosc\.so\.1' ||
-    /sbin/ldconfig -p | grep -q 'libblosc\.so\.1' || missing "libblosc (apt-get install libblosc1)"
+    /sbin/ldconfig -p | grep -q 'libblosc\.so\.1' || skip "libblosc (apt-get install libblosc1)"
 
 mkdir -p "$envs/java"
 want=$(sha256sum <"$here/pom.xml")
 if [ "$(cat "$envs/java/.lib" 2>/dev/null)" != "$want" ]; then
-    command -v mvn >/dev/null || missing "mvn (apt-get install maven)"
+    command -v mvn >/dev/null || skip "mvn (apt-get install maven)"
     echo "java/setup.sh: fetching the decoders"
     rm -rf "$envs/java/lib"
     mvn -q -B -C -Dstyle.color=never -f "$here/pom.xml" dependency:copy-dependencies \
         -DoutputDirectory="$envs/java/lib" || {
         rm -rf "$envs/java/lib"
-        missing "the decoders (mvn could not fetch them from Maven Central)"
+        skip "the decoders (mvn could not fetch them from Maven Central)"
     }
     (cd "$envs/java/lib" && sha256sum --quiet --strict -c "$here/jars.sha256") || {
         echo "java/setup.sh: what came from Maven Central isn't what tests/java/jars.sha256 says" >&2

@@ -3,15 +3,7 @@
 # build/envs of the checkout). Called by CTest before tests/types; a second run takes a fraction of a second.
 set -eu
 
-here=$(cd "$(dirname "$0")" && pwd)
-envs=${LZR_ENVS:-$here/../../build/envs}
-mkdir -p "$envs"
-envs=$(cd "$envs" && pwd)
-unset VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH || true
-
-# Two runs at once (ctest -j) must not write to one folder.
-exec 9>"$envs/.lock"
-flock 9
+. "$(dirname "$0")/../envs.sh"
 
 want=$(cat "$here/requirements.txt" "$here/package-lock.json" | sha256sum)
 if [ "$(cat "$envs/types/.installed" 2>/dev/null)" = "$want" ]; then
@@ -25,10 +17,7 @@ if command -v npm >/dev/null; then
     cp "$here/package.json" "$here/package-lock.json" "$envs/types/"
     (cd "$envs/types" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
 else
-    echo "types/setup.sh: MISSING: npm (apt-get install npm); pyright is skipped" >&2
-    if [ "${CI:-}" = true ]; then
-        exit 1
-    fi
+    missing "npm (apt-get install npm); pyright is skipped"
 fi
 echo "$want" >"$envs/types/.installed"
 echo "types/setup.sh: ready in $envs/types"

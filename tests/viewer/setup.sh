@@ -5,21 +5,7 @@
 # The browser is Debian's Chromium (apt-get install chromium).
 set -eu
 
-here=$(cd "$(dirname "$0")" && pwd)
-envs=${LZR_ENVS:-$here/../../build/envs}
-mkdir -p "$envs"
-envs=$(cd "$envs" && pwd)
-
-# Two runs at once (ctest -j) must not write to one folder.
-exec 9>"$envs/.lock"
-flock 9
-
-missing() {
-    echo "viewer/setup.sh: MISSING: $1" >&2
-    if [ "${CI:-}" = true ]; then
-        exit 1
-    fi
-}
+. "$(dirname "$0")/../envs.sh"
 
 command -v chromium >/dev/null ||
     missing "Chromium (apt-get install chromium); the tests in the browser are skipped"
