@@ -43,8 +43,8 @@ class Mount:
             ["/usr/bin/python3", HERE / "fuse_still.py", self.path, self.flags, str(SIZE)], stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, preexec_fn=lzr._die_with_parent)
         if self.daemon.stdout.readline() != "mounted\n":
-            pytest.skip("NOT TRIED: a FUSE mount needs root and /dev/fuse here: "
-                        + self.daemon.stderr.read().strip().splitlines()[-1])
+            lzr.need(False, "what a FUSE mount needs (root and /dev/fuse; "
+                     + self.daemon.stderr.read().strip().splitlines()[-1] + ")")
 
     def hold(self, what):
         (self.flags / what).touch()

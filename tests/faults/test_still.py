@@ -322,8 +322,7 @@ def held_by_a_debugger(pid):
     p = subprocess.Popen(["/usr/bin/python3", "-c", code, str(pid)], stdout=subprocess.PIPE, text=True,
                          preexec_fn=lzr._die_with_parent)
     try:
-        if p.stdout.readline().strip() != "0":
-            pytest.skip("NOT TRIED: no process may be traced here (ptrace)")
+        lzr.need(p.stdout.readline().strip() == "0", "the right to trace a process (ptrace)")
         yield p
     finally:
         p.kill()
@@ -471,8 +470,8 @@ def large(block):
 
 
 def as_process_1(serve, folder):
-    if subprocess.run([*ONE, "true"], stderr=subprocess.DEVNULL).returncode != 0:
-        pytest.skip("NOT TRIED: lazarr as process 1 needs root or user namespaces (unshare -p)")
+    lzr.need(subprocess.run([*ONE, "true"], stderr=subprocess.DEVNULL).returncode == 0,
+             "what makes lazarr process 1 (root or user namespaces, unshare -p)")
     (folder / "s.py").write_text(ORPHANS)
     srv = serve(folder / "s.py", "--workers", "1", wrap=ONE)
     children = Path(f"/proc/{srv.process.pid}/task/{srv.process.pid}/children").read_text().split()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import lazarr
+import lzr
 
 TEXT = '''
 """A store."""
@@ -150,7 +151,7 @@ WANT = (np.arange(20)[:, None] * 100 + np.arange(30)).astype("float32")
 
 
 def test_dask():
-    da = pytest.importorskip("dask.array")
+    da = lzr.need_module("dask.array")
     from dask.base import tokenize
     d = da.from_array(plane, chunks=plane.chunks)
     assert d.chunks == ((8, 8, 4), (10, 10, 10)) and d.dtype == "float32"
@@ -168,7 +169,7 @@ def test_dask():
 
 
 def test_xarray():
-    xr = pytest.importorskip("xarray")
+    xr = lzr.need_module("xarray")
     x = xr.DataArray(plane, dims=("y", "x"), coords={"y": np.arange(20)})
     assert np.array_equal(x.values, WANT) and float(x.sel(y=3).max()) == WANT[3].max()
     assert float(x.mean()) == pytest.approx(WANT.mean(), rel=1e-5)

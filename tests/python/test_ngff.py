@@ -4,10 +4,16 @@ import json
 import numpy as np
 import pytest
 
-pytest.importorskip("zarr")
-from lazarr import _readers  # noqa: E402
-from lazarr._registry import Registry  # noqa: E402
-from lazarr._readers import zarr_codec, zarr_fill  # noqa: E402
+import lzr
+from lazarr import _readers
+from lazarr._readers import zarr_codec, zarr_fill
+from lazarr._registry import Registry
+
+
+@pytest.fixture(autouse=True, scope="module")
+def zarr():
+    return lzr.need_module("zarr")
+
 
 ZYX = [{"name": n, "type": "space", "unit": "micrometer"} for n in "zyx"]
 CZYX = [{"name": "c", "type": "channel"}, *ZYX]
