@@ -50,14 +50,14 @@ def pytest_runtest_protocol(item):
 def pytest_runtest_teardown(item):
     """No test ends with a process left of a server, or a command, that has ended."""
     (yield).get_result()
-    lzr.Started.check()
+    lzr.check_left()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
     """Nor does the suite, whatever its tests started by themselves."""
     try:
-        lzr.Started.check(last=True)
+        lzr.check_left(last=True)
     except AssertionError as e:
         print(f"\nat the end of the suite {e}", file=sys.stderr)
         session.exitstatus = 1
@@ -88,6 +88,21 @@ def serve(tmp_path):
             path.write_text(store)
             store = path
         srv = lzr.Server(store, *args, **more)
+        mine.append(srv)
+        return srv
+
+    yield start
+    for srv in mine:
+        srv.kill()
+
+
+@pytest.fixture
+def open_file():
+    """open_file(file or URL, *args): serves a data file by one worker, returns the Server."""
+    mine = []
+
+    def start(what, *args, **more):
+        srv = lzr.Server(what, *args, "--workers", "1", **more)
         mine.append(srv)
         return srv
 

@@ -10,6 +10,7 @@ Nothing here sleeps to get an order: tests wait for a gate, a line of the log or
 """
 import contextlib
 import ctypes
+import importlib
 import json
 import os
 import re
@@ -22,6 +23,8 @@ import threading
 import time
 from pathlib import Path
 
+from started import Started
+
 ROOT = Path(__file__).resolve().parents[2]
 STORES = ROOT / "tests/e2e/stores"
 BUILD = Path(os.environ.get("LZR_BUILD", ROOT / "build")).resolve()
@@ -33,55 +36,9 @@ CI = os.environ.get("CI") == "true"
 WAIT = 20 * SLOW  # how long anything that should happen soon may take
 
 
-class Started:
-    """What tests have started, by a variable in its environment: lazarr, its workers, what their stores start.
-
-    All of that must be gone at the end of the test in which its server, or its command, has ended."""
-    VARIABLE = "LZR_TEST_STARTED"
-    number = 0     # of the last mark
-    looked = 0     # the last one when that was checked last
-    ended = set()  # marks of servers that have ended since
-
-    @classmethod
-    def mark(cls):
-        cls.number += 1
-        return f"{os.getpid()}-{cls.number}"
-
-    @classmethod
-    def left(cls, alive):
-        """{pid: what it is} of processes of this suite's marks, but those in `alive`."""
-        found, mine = {}, f"{cls.VARIABLE}={os.getpid()}-"
-        for name in os.listdir("/proc"):
-            if not name.isdigit() or int(name) == os.getpid():
-                continue
-            with contextlib.suppress(OSError, IndexError):
-                variables = Path("/proc", name, "environ").read_bytes().decode("utf-8", "replace").split("\0")
-                marks = [v[len(cls.VARIABLE) + 1:] for v in variables if v.startswith(mine)]
-                state = Path("/proc", name, "stat").read_text().rsplit(")", 1)[1].split()[0]
-                if marks and marks[0] not in alive and state not in "ZX":
-                    words = Path("/proc", name, "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
-                    found[int(name)] = f"{' '.join(words)[:200]} ({marks[0]})"
-        return found
-
-    @classmethod
-    def check(cls, last=False):
-        """At the end of a test, or of the suite. Fails with the names of what is left, and ends it."""
-        alive = {srv.mark for srv in Server.alive} | (set() if last else {f"{os.getpid()}-0"})
-        if not last and cls.looked == cls.number and not cls.ended:
-            return
-        cls.looked, cls.ended = cls.number, set()
-        end = time.monotonic() + 5 * SLOW
-        while True:
-            left = cls.left(alive)
-            if not left:
-                return
-            if time.monotonic() > end:
-                break
-            time.sleep(0.02)
-        for pid in left:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
-        raise AssertionError(f"processes are left: {left}")
+def check_left(last=False):
+    """No process is left of a server, or a command, that has ended; last: nor of the suite."""
+    Started.check({srv.mark for srv in Server.alive}, 5 * SLOW, last)
 
 
 def environment(**more):
@@ -596,6 +553,14 @@ def need(found, what):
             pytest.fail(f"{what} is missing and CI=true")
         pytest.skip(f"NOT TESTED, missing: {what}")
     return found
+
+
+def need_module(name):
+    """A library that a test needs, imported."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return need(None, name)
 
 
 def which(name):

@@ -10,7 +10,7 @@ import pytest
 
 import field_files
 import lzr
-from test_b_files import open_file, run  # noqa: F401  (a fixture)
+from test_b_files import run
 
 OPS = "def same(block, data):\n    return data\n"
 

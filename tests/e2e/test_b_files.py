@@ -14,19 +14,6 @@ V = np.random.default_rng(1).integers(0, 60000, (5, 13, 17)).astype("u2")
 ENVS = lzr.Path(os.environ.get("LZR_ENVS", lzr.ROOT / "build/envs"))
 
 
-@pytest.fixture
-def open_file(tmp_path):
-    mine = []
-
-    def start(what, *args, **more):
-        srv = lzr.Server(what, *args, "--workers", "1", **more)
-        mine.append(srv)
-        return srv
-    yield start
-    for srv in mine:
-        srv.kill()
-
-
 def run(*args, cwd=None):
     return subprocess.run([str(a) for a in (lzr.LAZARR, *args)], stdin=subprocess.DEVNULL, cwd=cwd,
                           capture_output=True, text=True, timeout=60, env=lzr.environment())

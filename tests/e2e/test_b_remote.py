@@ -22,19 +22,6 @@ PLATE = {"rows": [{"name": "A"}], "columns": [{"name": "1"}],
          "wells": [{"path": "A/1", "rowIndex": 0, "columnIndex": 0}]}
 
 
-@pytest.fixture
-def open_file():
-    mine = []
-
-    def start(what, *args, **more):
-        srv = lzr.Server(what, *args, "--workers", "1", **more)
-        mine.append(srv)
-        return srv
-    yield start
-    for srv in mine:
-        srv.kill()
-
-
 def run(*args):
     return subprocess.run([str(a) for a in (lzr.LAZARR, *args)], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=60 * lzr.SLOW, env=lzr.environment())
