@@ -419,8 +419,8 @@ def _of_file(text: str, said: dict[str, Any], transpose: Optional[Sequence[int]]
              dtype: Any) -> tuple[Any, ...]:
     """(what opens a file, the parameters, the order of axes): the file's own where nothing else is said."""
     opener, found, _ = readers("opened").find(text, folder)
-    if dtype is not None:
-        opener, found = readers("given").Given([f"--dtype={_check.dtype(dtype).str}"]).applied(opener, found)
+    if dtype is not None:  # the source casts
+        found = readers("given").recast(found)
     theirs = found.pop("transpose", None)
     axes = said.get("axes")
     if transpose is not None or said.get("dims") is not None or \

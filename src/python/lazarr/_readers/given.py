@@ -39,10 +39,7 @@ class Given:
             p.pop("translation")  # of the levels: they follow from their shapes
         if self.dtype is not None:
             opener = _casting(opener, self.dtype)
-            p.pop("fill_value", None)
-            if self.channels is None and p.get("channels"):
-                p["channels"] = [{k: v for k, v in c.items() if k != "window"} if isinstance(c, dict) else c
-                                 for c in p["channels"]]
+            p = recast(p)
         return opener, p
 
     def _ordered(self, value: Any) -> Any:
@@ -74,6 +71,20 @@ class Given:
             p.pop("channels", None)
         p.pop("dims", None)
         p["axes"] = made
+
+
+def recast(parameters: dict[Any, Any]) -> dict[Any, Any]:
+    """Those of a source whose values are read as another dtype: without what was of the old one, its fill and
+    its channels' windows.
+
+    >>> recast({"fill_value": -1, "axes": "yx", "channels": ["a", {"label": "b", "window": {"end": 9}}]})
+    {'axes': 'yx', 'channels': ['a', {'label': 'b'}]}
+    """
+    p = {k: v for k, v in parameters.items() if k != "fill_value"}
+    if p.get("channels"):
+        p["channels"] = [{k: v for k, v in c.items() if k != "window"} if isinstance(c, dict) else c
+                         for c in p["channels"]]
+    return p
 
 
 def _is_per_level(value: Any) -> bool:
