@@ -68,8 +68,10 @@ def _next_unsettled(a: "Array") -> Optional["Array"]:
         if isinstance(one.array, str):
             found = _find(one.array, a._registry)
             if found is None:
+                there = [b.path for b in a._registry.arrays if b is not a] if a._registry is not None else []
                 raise StoreError(f'{label("array", a.path)}: inputs: there is no array '
-                                 f'"{one.array}"' + (" in this store" if a._registry else ""))
+                                 f'"{one.array}"' + (" in this store" if a._registry else "")
+                                 + _check.meant(one.array, there))
             one.array = found
         b: Array = one.found
         if not b._settled:
