@@ -72,8 +72,12 @@ def test_get_equals_http(store):
 
 
 @pytest.mark.parametrize("key,words", [
-    ("zarr3/s.zarr/nope", ["nope"]), ("zarr3/s.zarr/g/a/c/9/9", ["c/9/9"]), ("zarr3/other.zarr/zarr.json", []),
-    ("zarr3/s.zarr/fails/c/0", ["ValueError: on purpose"]), ("../s.py", [])])
+    ("zarr3/s.zarr/nope", ["'zarr3/s.zarr/nope'", "the folder that is: zarr3/s.zarr/\n"]),
+    ("zarr3/s.zarr/g/a/c/9/9", ["c/9/9", "is: zarr3/s.zarr/g/a/c/\n"]),
+    ("zarr3/other.zarr/zarr.json", ["is: zarr3/\n"]),
+    ("zarr3/s.zarr/fails/c/0", ["ValueError: on purpose"]),
+    ("../s.py", ["keys begin with bdv/, n5/, precomputed/, zarr2/, zarr3/\n"]),
+    ("s.zarr/g/a/0.0", ["keys begin with bdv/, n5/"]), ("s/a", ["keys begin with bdv/"])])
 def test_get_of_what_is_not_there(store, key, words):
     r = lzr.run("get", store, key)
     assert r.returncode == 1 and r.stdout == b"" and r.stderr, r

@@ -131,7 +131,7 @@ def describe(e: BaseException) -> tuple[Any, ...]:
         return f"{_name(e.filename)}:{e.lineno}: {type(e).__name__}: {e.msg}", text  # type: ignore[attr-defined]
     else:
         what = _first_line(e) + whose_python(e)
-        own = [f for f in frames if not _is_library(f.filename)] or frames
+        own = [f for f in frames if not _is_library(f.filename)]
         if own and file is not None:
             what = f"{what} (line {own[-1].lineno} of {_name(own[-1].filename)})"
     return (f"{_name(file)}: {what}" if file is not None else what), text
