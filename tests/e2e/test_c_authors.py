@@ -67,6 +67,44 @@ def test_a_decorator_that_gives_an_argument(tmp_path):
     assert python(tmp_path, "-c", "import s; print(s.a[99])") == (0, "3.0\n")
 
 
+@pytest.mark.parametrize("named, answer", [
+    (None, "RuntimeError: breakpoint() has no terminal in a worker"), ("", "RuntimeError: breakpoint() has no"),
+    ("pdb.set_trace", "RuntimeError: breakpoint() has no"), ("0", 7), ("hooks.go_on", 8),
+    ("hooks.nothing", "AttributeError: "), ("nomodule.f", "ModuleNotFoundError: No module named 'nomodule'")])
+def test_breakpoint_in_a_worker(tmp_path, named, answer):
+    """It has no terminal, which it says; what is named otherwise (a debugger over the network) is called."""
+    assert "`breakpoint()` is an error in a worker" in AUTHORS and "PYTHONBREAKPOINT" in AUTHORS
+    (tmp_path / "hooks.py").write_text("def go_on(*args):\n    return 8\n")
+    (tmp_path / "s.py").write_text("""
+import lazarr
+@lazarr.array(shape=(2,), chunks=2, dtype="uint8", compressor=None)
+def a(block):
+    return breakpoint() or 7
+@lazarr.array(shape=(2,), chunks=2, dtype="uint8", compressor=None)
+def b(block):
+    return 1
+""")
+    env = {} if named is None else {"PYTHONBREAKPOINT": named}
+    with lzr.Server(tmp_path / "s.py", "--workers", "1", env=env) as srv:
+        r = srv.get("/zarr2/s.zarr/a/0")
+        if isinstance(answer, int):
+            assert r.status == 200 and r.body == bytes([answer] * 2)
+        else:
+            assert r.status == 500 and r.text.startswith(answer), r.text
+            assert "in a\n" in r.text and "bdb" not in r.text
+        assert srv.get("/zarr2/s.zarr/b/0").body == b"\1\1"
+        assert srv.metric("worker_deaths_total") == 0
+
+
+def test_a_block_by_its_place_in_the_grid(tmp_path):
+    (tmp_path / "brain.py").write_text(BRAIN)
+    for wrong in ("1", "(0.5, 0, 0)", "None", "'000'", "[[0, 0, 0]]"):
+        status, said = python(tmp_path, "-c", f"import brain; brain.edges.compute({wrong})")
+        assert status == 1 and "chunk must be 3 integers, its place in the grid (1, 2, 2) of 'edges', got " in said, said
+    line = "import brain, numpy as np; print(brain.edges.compute(np.array([0, 1, 1])).shape)"
+    assert python(tmp_path, "-c", line) == (0, "(64, 40, 32)\n")
+
+
 LABELS, = re.findall(r"```python\n(@lazarr\.array\(inputs=\[smooth\].*?)```", GALLERY, re.S)
 APART = """
 import numpy as np, s

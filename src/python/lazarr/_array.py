@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import os
 import sys
 import threading
@@ -306,11 +307,15 @@ class Array(Indexed):
     def compute(self, chunk: Sequence[int], level: int = 0) -> np.ndarray:
         """The block at a chunk grid position, cut to the array, as an ndarray of the declared dtype.
 
-        Raises IndexError for a position outside the grid, what the function raises, and CastError
+        Raises TypeError for what is no position, IndexError for one outside the grid, what the function raises, and CastError
         when its result doesn't fit.
         """
         view = self.level(level)
-        pos = tuple(int(p) for p in chunk)
+        try:
+            pos = tuple(operator.index(p) for p in chunk)
+        except TypeError:
+            raise TypeError(f"chunk must be {view.ndim} integers, its place in the grid {view.counts} of "
+                            f"{self.path!r}, got {repr(chunk)[:100]}") from None
         if len(pos) != view.ndim or any(not 0 <= p < n for p, n in zip(pos, view.counts)):
             raise IndexError(f"chunk {pos} is outside the grid {view.counts} of {self.path!r}")
         start, stop = view.bounds(pos)
