@@ -94,6 +94,24 @@ def test_version_and_help():
         assert word in r.stdout, word
 
 
+@pytest.mark.parametrize("args, words", [
+    (["serve", "s.py", "--worker", "2"], "unknown option '--worker': did you mean '--workers'?"),
+    (["serve", "s.py", "--tokenfile=x"], "unknown option '--tokenfile=x': did you mean '--token-file'?"),
+    (["serve", "s.py", "--ports", "1"], "did you mean '--port'?"), (["serve", "s.py", "--chnuks", "1"], "mean '--chunks'?"),
+    (["serve", "s.py", "--publicurl", "x"], "did you mean '--public-url'?"),
+    (["serve", "s.py", "--zz"], "unknown option '--zz' ("), (["serve", "s.py", "-p", "1"], "unknown option '-p' ("),
+    (["serve", "s.py", "--" + "x" * 300], "x' ("), (["serve", "s.py", "--nonsense"], "unknown option '--nonsense' ("),
+    (["serve", "s.py", "--="], "unknown option '--='"),
+    (["serv", "s.py"], "unknown command 'serv': did you mean 'serve'?"), (["describ"], "did you mean 'describe'?"),
+    (["version"], "unknown command 'version': did you mean '--version'?"),
+    (["brain.py"], "unknown command 'brain.py': to serve a store, lazarr serve brain.py ("),
+    (["data.h5::/raw", "--port", "1"], "lazarr serve data.h5::/raw ("), (["list"], "unknown command 'list' (")])
+def test_what_may_be_meant(args, words):
+    r = lzr.run(*args)
+    assert r.returncode == 2 and r.stdout == b"" and words in r.stderr.decode(), r
+    assert r.stderr.count(b"\n") == 1 and len(r.stderr) < 600
+
+
 @pytest.mark.parametrize("args", [
     [], ["nonsense"], ["serve"], ["get"], ["get", "s.py"], ["describe"], ["--nonsense"],
     ["serve", "s.py", "--nonsense"], ["serve", "s.py", "--port"], ["serve", "s.py", "--port", "x"],
