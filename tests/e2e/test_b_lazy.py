@@ -81,12 +81,13 @@ def test_plain_python_has_the_same(tmp_path, name):
 
 
 def test_a_folder_with_a_test_of_its_stores(tmp_path):
-    """As an author has it: pytest is imported by a file that is no store."""
-    pytest.importorskip("pytest")
+    """As an author has it: pytest is imported by a file that is no store. docs/authors.md says which are run."""
     write(tmp_path, {"brain.py": "V = 7.0\n" + HEAD + by("V"),
                      "test_brain.py": "import pytest\nimport brain\n\n@pytest.mark.parametrize('v', [7])\n"
                                       "def test_a(v):\n    assert brain.a[0] == v\n",
-                     "conftest.py": "pytest_plugins = ['lazarr.testing']\n"})
+                     "conftest.py": "pytest_plugins = ['lazarr.testing']\n",
+                     "script.py": "if __name__ == '__main__':\n    raise SystemExit('it was run')\n",
+                     "below/script.py": "raise SystemExit('it was run')\n"})
     with lzr.Server([str(tmp_path)], "--workers", "1", "--no-access-log", cwd=tmp_path) as srv:
         assert got(srv, "brain") == 7.0
         assert "test_brain.py: skipped, it defines no array" in srv.log, srv.log

@@ -408,8 +408,9 @@ def array(path: Union[str, Callable[..., Any], None] = None, **parameters: Unpac
         either byte order. fill_value: what a block's unwritten voxels are (0).
     dims: the axes' names, of a plain array.
     axes: out of "tczyx" in that order: makes it an image (OME-NGFF), with kind "image" or "labels"
-        (an integer array all of whose inputs are labels is labels), units (one for the spatial axes, or one per axis), scale (units per voxel, per axis) and
-        translation (the centre of voxel 0, in units).
+        (an integer array all of whose inputs are labels is labels), units (one for the spatial axes, or
+        one per axis), scale (units per voxel, per axis) and translation (the centre of voxel 0, in
+        units).
     channels: of an image with axis c, a list of names or of OMERO dicts (label, color, window ...).
     labels_of: of kind "labels", the image (or its path) in whose ``labels/`` they are listed, too.
     compressor: lazarr.Blosc(), Zstd(), Gzip() or None. separator: of a plain array's Zarr v2 keys,
@@ -426,10 +427,11 @@ def array(path: Union[str, Callable[..., Any], None] = None, **parameters: Unpac
     inputs: arrays (or their paths, or lazarr.Input) that it is computed from; the function gets their
         regions after the block. What isn't given is the first input's: shape, chunks, dtype, fill value
         (where the dtype has it), axes, dims, units, scale, translation, levels and factors, channels
-        where their axis is the same. halo: voxels of context around the
-        block, an integer, one per axis of the input, or (lower, upper) pairs. boundary: what lies
-        outside an input, "constant" (its fill value, the default), "edge", "reflect", "symmetric" or
-        "wrap", as in numpy.pad. A result as large as the first input's region is trimmed, be it an
+        where their axis is the same.
+    halo: voxels of context around the block, an integer, one per axis of the input, or (lower, upper)
+        pairs. boundary: what lies outside an input, "constant" (its fill value, the default), "edge",
+        "reflect", "symmetric" or "wrap", as in numpy.pad: what SciPy's filters call "reflect", their
+        default, is "symmetric". A result as large as the first input's region is trimmed, be it an
         ndarray or another array-like.
     slots: at most so many workers compute this array, always the same ones.
     timeout: seconds before a computation is killed (300; a worker's first block 900).
