@@ -1,4 +1,5 @@
-/* near.h: what is said of an option or a command that there isn't, with the one that may be meant. */
+/* near.h: what is said of an option or a command that there is none of, with the one that may be
+ * meant. */
 #ifndef LZR_CLI_NEAR_H
 #define LZR_CLI_NEAR_H
 
