@@ -106,7 +106,8 @@ static int get_key(struct lzr_driver *d, const char *key)
 
 int lzr_get(const struct lzr_options *o)
 {
-    struct lzr_log log = {.fd = STDERR_FILENO, .level = LZR_LOG_WARN};
+    struct lzr_log log = {.fd = STDERR_FILENO,
+                          .level = o->quiet ? LZR_LOG_WARN : LZR_LOG_INFO};
     struct lzr_options one = *o;
     one.driver.workers = 1;
     struct lzr_driver *d = lzr_open_driver(&one, &log);

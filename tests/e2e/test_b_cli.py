@@ -71,6 +71,19 @@ def test_get_equals_http(store):
             assert r.returncode == 0 and r.stdout == srv.get("/" + key).body and r.stdout, (key, r)
 
 
+def test_get_shows_what_the_store_prints(tmp_path):
+    """On standard error, beside the bytes, as docs/authors.md says: a store is debugged so. --quiet: it doesn't."""
+    (tmp_path / "p.py").write_text(
+        "import lazarr\nprint('loading')\n@lazarr.array(shape=(4,), chunks=2, dtype='uint8', compressor=None)\n"
+        "def a(block):\n    print('at', block.start[0])\n    return 1\n")
+    r = lzr.run("get", tmp_path / "p.py", "zarr2/p.zarr/a/1")
+    assert (r.returncode, r.stdout) == (0, b"\1\1")
+    assert r.stderr.decode().splitlines() == ["lazarr: worker 0: loading", "lazarr: p/a, chunk 1, worker 0: at 2"]
+    r = lzr.run("get", tmp_path / "p.py", "zarr2/p.zarr/a/1", "--quiet")
+    assert (r.returncode, r.stdout, r.stderr) == (0, b"\1\1", b"")
+    assert "what it prints is on standard error" in (lzr.ROOT / "docs" / "authors.md").read_text()
+
+
 @pytest.mark.parametrize("key,words", [
     ("zarr3/s.zarr/nope", ["'zarr3/s.zarr/nope'", "the folder that is: zarr3/s.zarr/\n"]),
     ("zarr3/s.zarr/g/a/c/9/9", ["c/9/9", "is: zarr3/s.zarr/g/a/c/\n"]),
