@@ -140,7 +140,7 @@ def _lif_block(data, head=None):
 
 
 def lif():
-    v = V.transpose(0, 2, 1, 3, 4)  # stored t z c y x
+    v = np.ascontiguousarray(V.transpose(0, 2, 1, 3, 4))  # stored t z c y x
     n = [v.strides[k] for k in range(5)]
     dims = "".join(f'<DimensionDescription DimID="{d}" NumberOfElements="{c}" Origin="0" Length="{length}" Unit="{u}" '
                    f'BitInc="0" BytesInc="{b}"/>' for d, c, length, u, b in (
@@ -180,7 +180,11 @@ def _nd2(path, chunks):
         out.extend(struct.pack("<IIQ", 0x0ABECEDA, len(name), len(data)) + name + data)
     put(b"ND2 FILE SIGNATURE CHUNK NAME01!", b"Ver3.0".ljust(64, b"\0"))
     for name, data in chunks:
-        put(name, data)
+        if name.startswith(b"ImageDataSeq"):  # values begin 4096 bytes after their chunk, a time before them
+            places.append((name, len(out), len(data)))
+            out.extend(struct.pack("<IIQ", 0x0ABECEDA, 4072, len(data)) + name.ljust(4072, b"\0") + data)
+        else:
+            put(name, data)
     at = len(out)
     names = b"".join(n + struct.pack("<QQ", a, s) for n, a, s in places)
     names += b"ND2 CHUNK MAP SIGNATURE 0000001!" + struct.pack("<Q", at)
@@ -189,18 +193,28 @@ def _nd2(path, chunks):
 
 
 def nd2():
-    planes = V[:, :, 0].transpose(0, 2, 3, 1)  # frames of pixels of channels
-    attributes = {"SLxImageAttributes": {"uiWidth": 30, "uiWidthBytes": 30 * 4, "uiHeight": 20, "uiComp": 2,
-                                         "uiBpcInMemory": 16, "uiBpcSignificant": 16, "uiSequenceCount": 2,
-                                         "uiTileWidth": 30, "uiTileHeight": 20, "eCompression": 2, "dCompressionParam": 0.0,
-                                         "ePixelType": 1, "uiVirtualComponents": 2}}
-    experiment = {"SLxExperiment": {"eType": 1, "uLoopPars": {"uiCount": 2, "dStart": 0.0, "dPeriod": 250.0,
-                                                              "dDuration": 500.0}, "uiLoopType": 1, "uiNextLevelCount": 0}}
-    chunks = [(b"ImageAttributesLV!", b"".join(_lv(k, v) for k, v in attributes.items())),
-              (b"ImageMetadataLV!", b"".join(_lv(k, v) for k, v in experiment.items()))]
-    chunks += [(b"ImageDataSeq|%d!" % k, struct.pack("<d", k) + np.ascontiguousarray(planes[k]).tobytes()) for k in range(2)]
+    v = V.transpose(0, 2, 3, 4, 1)  # frames t z of pixels of channels
+    attributes = {"SLxImageAttributes": {
+        "uiWidth": 30, "uiWidthBytes": 30 * 4, "uiHeight": 20, "uiComp": 2, "uiBpcInMemory": 16, "uiBpcSignificant": 16,
+        "uiSequenceCount": 6, "uiTileWidth": 30, "uiTileHeight": 20, "eCompression": 2, "dCompressionParam": 0.0}}
+    light = {"uiCount": 1, "pPoint": {"Point0": {"eType": 1, "dTValue": 1.0, "dWavelength": 488.0}}}
+    probe = {"m_ExcitationSpectrum": light, "m_EmissionSpectrum": light}
+    planes = {f"a{k}": {"sDescription": name, "uiColor": colour, "uiCompCount": 1, "uiSampleIndex": k,
+                        "pFluorescentProbe": probe}
+              for k, (name, colour) in enumerate((("DAPI", 0xFF0000), ("GFP", 0x00FF00)))}
+    meta = {"SLxPictureMetadata": {"bCalibrated": 1, "dCalibration": 0.65, "dZStep": 2.0,
+                                   "sPicturePlanes": {"uiCount": 2, "sPlaneNew": planes}}}
+    stack = {"eType": 4, "uLoopPars": {"uiCount": 3, "dZLow": 0.0, "dZHigh": 4.0, "dZStep": 2.0, "dZHome": 2.0,
+                                       "bAbsolute": 0, "bZInverted": 0, "wsZDevice": "Z"}}
+    loops = {"SLxExperiment": {"eType": 1, "uLoopPars": {"uiCount": 2, "dStart": 0.0, "dPeriod": 250.0,
+                                                         "dDuration": 500.0}, "ppNextLevelEx": {"i0000000000": stack}}}
+    chunks = [(name, b"".join(_lv(k, v) for k, v in said.items())) for name, said in (
+        (b"ImageAttributesLV!", attributes), (b"ImageMetadataSeqLV|0!", meta), (b"ImageMetadataLV!", loops))]
+    frames = v.reshape(6, 20, 30, 2)
+    chunks += [(b"ImageDataSeq|%d!" % k, struct.pack("<d", k) + frames[k].tobytes()) for k in range(6)]
     _nd2(FOLDER / "nikon.nd2", chunks)
-    say("nikon.nd2", V[:, :, 0], "tcyx", [250, 1, 1, 1], ["millisecond", None, "micrometer", "micrometer"])
+    say("nikon.nd2", V, "tczyx", [250, 1, 2, .65, .65],
+        ["millisecond", None] + ["micrometer"] * 3, ["DAPI", "GFP"])
 
 
 def imaris():
@@ -236,7 +250,7 @@ def tiffs():
     for c, z in np.ndindex(2, 3):
         tifffile.imwrite(folder / f"cells_z{9 + z}_ch{c}.tif", V[0, c, z], resolution=(2e4, 2e4), resolutionunit="CENTIMETER",
                          compression="zlib")
-    say("planes", V[0].transpose(0, 1, 2, 3), "czyx", [1, 1, .5, .5], [None, "micrometer", "micrometer", "micrometer"])
+    say("planes", V[0], "czyx", [1, 1, .5, .5], [None, None, "micrometer", "micrometer"])
     folder = FOLDER / "numbered"
     folder.mkdir()
     for z in range(3):

@@ -69,10 +69,10 @@ def _folder(f: File, pydicom: Any) -> list[Slice]:
     for path in paths:
         name = os.path.basename(path)
         try:
-            real = trust.other_file(path, path, f.follow)
+            real = trust.in_folder(path, f.path, f.follow)
             if not is_dicom(real):
                 continue
-            out.append(_slice(pydicom, path))
+            out.append(_slice(pydicom, real))
         except Exception as e:
             f.left_out(name, why(e))
     if not out:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from typing import Any
 
 import numpy as np
@@ -64,17 +65,26 @@ def _file(f: File, library: Any, file: Any) -> None:
     one = positions == 1 or bool(f.inner)
     scale: dict[Any, Any] = {}
     units: dict[Any, Any] = {}
-    try:
-        voxel = file.voxel_size()
+
+    def said(what: str, get: Any) -> Any:
+        try:
+            return get()
+        except Exception as e:  # one that isn't as the library wants it
+            f.left_out(what, why(e))
+            return None
+
+    voxel = said("voxel sizes", file.voxel_size)
+    if voxel is not None:
         scale = {a: getattr(voxel, a) for a in "xyz" if a != "z" or "Z" in sizes}
         units = {a: "micrometer" for a in scale}
-        period = _time(file) if "T" in sizes else None
-        if period is not None:
-            scale["t"], units["t"] = period, "millisecond"
-        channels = _channels(f, file)
-    except Exception as e:  # what isn't as the library wants it
-        f.left_out("scale, units and channels", why(e))
-        channels = []
+    period = said("times", lambda: _time(file)) if "T" in sizes else None
+    if period is not None:
+        scale["t"], units["t"] = period, "millisecond"
+    channels = said("channels", lambda: _channels(f, file)) or []
+    stored = getattr(getattr(file, "_rdr", None), "_frame_offsets", None)  # no public way tells it
+    missing = sum(k not in stored for k in range(math.prod(sizes[a] for a in outer))) if isinstance(stored, dict) else 0
+    if missing:
+        f.left_out(f"{missing} frames", "they aren't in the file: their values are 0")
     each = [a for a in outer if a != "P"]
     shape = tuple(sizes[a] for a in each + inner)
     letters = "".join(each + inner)

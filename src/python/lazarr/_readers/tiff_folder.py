@@ -82,7 +82,7 @@ def _stem(stem: str) -> str:
 
 
 def _path(f: File, name: str) -> str:
-    return trust.other_file(os.path.join(f.path, name), os.path.join(f.path, "."), f.follow)
+    return trust.in_folder(os.path.join(f.path, name), f.path, f.follow)
 
 
 def _read(f: File, tifffile: Any, name: str) -> Any:
