@@ -14,6 +14,7 @@ import numpy as np
 
 V = np.arange(2 * 2 * 3 * 20 * 30, dtype="u2").reshape(2, 2, 3, 20, 30)  # t c z y x
 EXPECTED = {}
+FOLDER = Path()
 
 
 def say(name, value, axes, scale, units=None, channels=None, translation=None):
@@ -258,10 +259,16 @@ def tiffs():
     say("numbered", V[0, 0], "zyx", [1, 1, 1])
 
 
-if __name__ == "__main__":
-    FOLDER = Path(sys.argv[1])
+def make_all(folder, kinds=()):
+    """Those kinds, or all, in the folder; returns what is expected of each."""
+    global FOLDER
+    FOLDER = Path(folder)
     (FOLDER / "want").mkdir(parents=True)
     for make in (mrc, nrrd, mgh, dicom, czi, lif, nd2, imaris, tiffs):
-        if len(sys.argv) < 3 or make.__name__ in sys.argv[2:]:
+        if not kinds or make.__name__ in kinds:
             make()
-    print(json.dumps(EXPECTED))
+    return EXPECTED
+
+
+if __name__ == "__main__":
+    print(json.dumps(make_all(sys.argv[1], sys.argv[2:])))
