@@ -85,6 +85,36 @@ def test_what_lies_in_one_piece_is_read_by_the_server(env, made):
         assert level["data"]["file"] == str((made[0] / name).resolve())
 
 
+SHIPPED = """
+import os, sys, warnings
+warnings.simplefilter("ignore")
+sys.path.insert(0, sys.argv[1])
+import lazarr, numpy as np, pydicom
+from pydicom.pixels import apply_rescale, pixel_array
+for name in sys.argv[2:]:
+    path = os.path.join(os.path.dirname(pydicom.__file__), "data/test_files", name)
+    a, ds = lazarr.open(path), pydicom.dcmread(path)
+    want = apply_rescale(pixel_array(ds), ds)
+    if ds.SamplesPerPixel == 3:
+        want = np.moveaxis(want, -1, 0)
+    assert a.shape == want.shape and (a[...] == want).all(), name
+try:
+    lazarr.open(path.replace(name, "MR_small_jpeg_ls_lossless.dcm"))
+except lazarr.StoreError as e:
+    assert "pip install pylibjpeg" in str(e), e
+else:
+    raise AssertionError("read without a plugin")
+"""
+
+
+def test_files_that_pydicom_ships(env):
+    names = ["CT_small.dcm", "MR_small_bigendian.dcm", "MR_small_implicit.dcm", "MR_small_RLE.dcm", "JPEG2000.dcm", "rtdose.dcm",
+             "SC_rgb_rle_16bit.dcm", "SC_rgb_jpeg_dcmtk.dcm", "SC_rgb_dcmtk_+eb+cy+s2.dcm", "ExplVR_BigEnd.dcm", "liver_1frame.dcm"]
+    r = subprocess.run([env / "bin/python", "-c", SHIPPED, lzr.PYTHON_DIR, *names], capture_output=True, text=True,
+                       timeout=60 * lzr.SLOW, env=lzr.environment())
+    assert r.returncode == 0, r.stderr
+
+
 STORE = """
 import lazarr
 for name in ("series", "cells.czi", "nikon.nd2", "planes"):

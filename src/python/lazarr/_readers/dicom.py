@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from .._errors import StoreError
+from .._errors import StoreError, whose_python
 from . import dicom_places, frames, trust
 from .dicom_places import Slice
 from .file import File, need, why
@@ -89,10 +89,22 @@ def _slice(pydicom: Any, path: str) -> Slice:
     syntax = str(getattr(meta, "TransferSyntaxUID", ""))
     if syntax not in PLAIN and syntax != RLE and syntax not in PICTURES:
         raise StoreError(f"its transfer syntax {syntax or 'none'!r:.100} isn't read")
+    _check_decoder(pydicom, syntax)
     ds = pydicom.dcmread(path, stop_before_pixels=True)
     s = dicom_places.read(ds, path, syntax)
     frames.check_size((s.frames, *s.shape), s.stored, 1)
     return s
+
+
+def _check_decoder(pydicom: Any, syntax: str) -> None:
+    """StoreError where pydicom has no plugin for a compression, which names the packages."""
+    if syntax not in PICTURES or int(pydicom.__version__.split(".")[0]) < 3:
+        return
+    decoder = importlib.import_module("pydicom.pixels").get_decoder(syntax)
+    if not decoder.is_available:
+        packages = "pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg"
+        raise StoreError(f"its pixels are {decoder.UID.name}, which pydicom needs a plugin for: pip install {packages}"
+                         f"{whose_python(ModuleNotFoundError(packages))}")
 
 
 class Frames:
