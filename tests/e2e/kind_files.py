@@ -97,6 +97,18 @@ def dicom():
         ds.save_as(folder / f"IM{(k * 7) % 5}" if k else folder / "IM9.dcm", enforce_file_format=True)
     (folder / "notes.txt").write_text("not an image")
     say("series", v.astype("i2") - 1024, "zyx", [2.5, .5, .25], ["millimeter"] * 3, translation=[100, -20, -10])
+    folder = FOLDER / "two"  # a series of two times, and a picture of another
+    folder.mkdir()
+    for k, (t, z) in enumerate(np.ndindex(2, 3)):
+        ds = _ds(20, 30, SeriesInstanceUID="1.2.3", InstanceNumber=k, PixelSpacing=[.5, .25],
+                 ImageOrientationPatient=[0, 1, 0, 0, 0, -1], ImagePositionPatient=[-2.0 * z, 5, 6])
+        ds.PixelData = V[t, 0, z].tobytes()
+        ds.save_as(folder / f"{k}.dcm", enforce_file_format=True)
+    ds = _ds(10, 30, SeriesInstanceUID="1.2.4", PixelSpacing=[1, 1])
+    ds.PixelData = V[0, 0, 0, :10].tobytes()
+    ds.save_as(folder / "9.dcm", enforce_file_format=True)
+    say("two::0", V[:, 0], "tzyx", [1, 2, .5, .25], [None] + ["millimeter"] * 3)
+    say("two::1", V[0, 0, 0, :10], "yx", [1, 1], ["millimeter"] * 2)
     ds = _ds(20, 30, NumberOfFrames=3, FrameTime=40.0, PixelSpacing=[1, 1])
     ds.PixelData = v.tobytes()
     ds.save_as(FOLDER / "frames.dcm", enforce_file_format=True)
@@ -157,6 +169,13 @@ def lif():
     head = struct.pack("<IIBI", 0x70, len(xml) + 5, 0x2A, len(xml) // 2) + xml
     (FOLDER / "leica.lif").write_bytes(head + _lif_block(v.tobytes()))
     say("leica.lif", V, "tczyx", [30, 1, 2, .5, .5], ["second", None] + ["micrometer"] * 3, ["Ch0", "Ch1"])
+    text = xml.decode("utf-16-le")
+    first = text[text.index('<Element Name="first"'):text.index("</Children>")]
+    both = text.replace(first, first + first.replace('"first" UniqueID="1"', '"second" UniqueID="2"').replace("Block_1", "Block_2"))
+    xml = both.encode("utf-16-le")
+    head = struct.pack("<IIBI", 0x70, len(xml) + 5, 0x2A, len(xml) // 2) + xml
+    (FOLDER / "images.lif").write_bytes(head + _lif_block(v.tobytes()) + _lif_block((v + 1).tobytes(), "MemBlock_2"))
+    say("images.lif::1", V + 1, "tczyx", [30, 1, 2, .5, .5], ["second", None] + ["micrometer"] * 3, ["Ch0", "Ch1"])
 
 
 def _lv(name, value):
@@ -257,6 +276,16 @@ def tiffs():
     for z in range(3):
         tifffile.imwrite(folder / f"{8 + z}.tif", V[0, 0, z])  # 8, 9, 10
     say("numbered", V[0, 0], "zyx", [1, 1, 1])
+    folder = FOLDER / "groups"
+    folder.mkdir()
+    for k in range(2):
+        tifffile.imwrite(folder / f"stack-t{k}.tif", V[k, 0], imagej=True, metadata={"axes": "ZYX", "spacing": 3.0, "unit": "um"})
+        tifffile.imwrite(folder / f"gain_{k}.tif", V[0, k, 0])
+    tifffile.imwrite(folder / "dark.tif", np.stack([V[0, 0, k] % 251 for k in range(3)], -1).astype("u1"), photometric="rgb")
+    say("groups::stack_t", V[:, 0], "tzyx", [1, 3, 1, 1], [None] + ["micrometer"] * 3)
+    say("groups::gain", V[0, :, 0], "zyx", [1, 1, 1])
+    say("groups::dark", np.stack([V[0, 0, k] % 251 for k in range(3)]).astype("u1"), "cyx", [1, 1, 1],
+        channels=["red", "green", "blue"])
 
 
 def make_all(folder, kinds=()):

@@ -14,7 +14,8 @@ import test_b_pythons
 pytestmark = pytest.mark.limit(180)
 NAMES = ["plain.mrc", "packed.mrc.gz", "stack.mrcs", "plain.nrrd", "packed.nrrd", "text.nrrd", "apart.nhdr", "colour.nrrd",
          "plain.mgh", "packed.mgz", "movie.mgz", "series", "frames.dcm", "colour.dcm", "IM0001", "cells.czi",
-         "colour.czi::0", "colour.czi::1", "mosaic.czi", "leica.lif", "nikon.nd2", "levels.ims", "planes", "numbered"]
+         "colour.czi::0", "colour.czi::1", "mosaic.czi", "leica.lif", "nikon.nd2", "levels.ims", "planes", "numbered",
+         "two::0", "two::1", "images.lif::1", "groups::stack_t", "groups::gain", "groups::dark"]
 #: The module that each kind needs.
 LIBRARIES = {"plain.mrc": "mrcfile", "plain.nrrd": "pynrrd", "frames.dcm": "pydicom", "cells.czi": "czifile",
              "leica.lif": "liffile", "nikon.nd2": "nd2"}

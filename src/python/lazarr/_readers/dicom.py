@@ -39,7 +39,8 @@ def dicom(f: File) -> None:
         found = _folder(f, pydicom)
     groups: dict[Any, list[Slice]] = {}
     for s in found:
-        groups.setdefault((s.series, s.shape, s.samples), []).append(s)
+        turned = None if s.orientation is None else tuple(round(v, 2) for v in s.orientation)
+        groups.setdefault((s.series, s.shape, s.samples, turned), []).append(s)
     if f.inner and not (f.inner.isdigit() and int(f.inner) < len(groups)):
         raise StoreError(f"'::{f.inner}' must be the number of one of its {len(groups)} series")
     listed = list(groups.values())
