@@ -204,7 +204,7 @@ struct lzr_named_store {
     char *told; /* what workers are told in place of the path: "data:FILE::PATH", "found:PATH" of a
                  * folder's file, "module:NAME" of -m; NULL: the path */
     bool data;  /* it is a data file */
-    bool made;  /* its name isn't its file's, which can't be one or is another store's */
+    bool made;  /* it is to have a name made of its file's, which is none or another store's */
 };
 
 struct lzr_driver {
