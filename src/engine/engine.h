@@ -125,6 +125,7 @@ enum lzr_killed {
     LZR_KILLED_ABANDONED,
     LZR_KILLED_MEMORY, /* counts as a crash */
     LZR_KILLED_CODE,   /* it runs other code than its edition; no fault of its job */
+    LZR_KILLED_STALLED, /* stalled.h; its job is done by another */
 };
 
 /* The next job of a worker, whose inputs are being put into its slot. */

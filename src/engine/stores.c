@@ -139,8 +139,9 @@ struct origin {
 static const struct lzr_named_store *of_name(const struct found *all, const char *name, size_t n)
 {
     for (size_t i = 0; i < all->n; i++) {
-        if (!all->items[i].made && strlen(all->items[i].name) == n && strncmp(all->items[i].name, name, n) == 0) {
-            return &all->items[i];
+        const struct lzr_named_store *s = &all->items[i];
+        if (!s->made && strlen(s->name) == n && strncmp(s->name, name, n) == 0) {
+            return s;
         }
     }
     return NULL;
@@ -227,8 +228,8 @@ static enum lzr_code add(struct found *all, const char *path, struct origin from
     return append(all, path, from, file, stem, err);
 }
 
-/* Names for the files whose own can't be a store's, or is another's: those whose name holds keep it,
- * wherever they stand. */
+/* Names for the files whose own can't be a store's, or is another's: those whose name holds keep
+ * it, wherever they stand. */
 static enum lzr_code make_names(const struct found *all, const struct lzr_log *log,
                                 struct lzr_err *err)
 {
