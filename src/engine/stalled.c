@@ -1,5 +1,7 @@
 #include "engine/stalled.h"
 
+#include <poll.h>
+
 #include "base/clock.h"
 #include "engine/engine.h"
 
@@ -28,7 +30,8 @@ static bool stalls(const struct lzr_driver *d, const struct lzr_worker *w, uint6
     if (f == NULL || !f->array->source) {
         return false;
     }
-    uint64_t mean = lzr_mean_us(d, f->array), most = d->reads.timeout_us;
+    uint64_t mean = lzr_mean_us(d, f->array);
+    uint64_t most = d->reads.timeout_us != 0 ? d->reads.timeout_us : UINT64_MAX;
     if (mean != UINT64_MAX && lzr_worker_has_done(w, f->array)) {
         most = TIMES * mean > STALL_US ? TIMES * mean : STALL_US;
     }
@@ -56,6 +59,13 @@ bool lzr_stalled_fits(const struct lzr_driver *d, const struct lzr_worker *w,
         }
     }
     return false;
+}
+
+/* Whether its answer may lie in its socket, for lack of a codec thread that takes it. */
+static bool may_have_answered(const struct lzr_worker *w)
+{
+    struct pollfd p = {.fd = w->channel->fd, .events = POLLIN};
+    return poll(&p, 1, 0) > 0 && (p.revents & POLLIN) != 0;
 }
 
 static bool is_of_others(const void *driver, const struct lzr_flight *f)
@@ -86,7 +96,7 @@ void lzr_stalled_check(struct lzr_driver *d, struct lzr_worker *w, uint64_t now)
     }
     const struct lzr_flight *f = w->jobs[0].flight;
     d->array_stats[f->array->id].stalled_us = now;
-    if (!late || d->nworkers < 2 || !others_wait(d, now)) {
+    if (!late || d->nworkers < 2 || !others_wait(d, now) || may_have_answered(w)) {
         return;
     }
     lzr_log(d->log, LZR_LOG_WARN,
