@@ -214,6 +214,7 @@ static enum lzr_code read_rest(struct lzr_arena *arena, const cJSON *object, str
     }
     a->finish_abandoned =
         code == LZR_OK && abandon != NULL && strcmp(abandon->valuestring, "finish") == 0;
+    a->source = cJSON_IsTrue(lzr_field(object, "source"));
     a->deterministic = true;
     if (code == LZR_OK) {
         code = lzr_field_bool(object, "deterministic", &a->deterministic, err);

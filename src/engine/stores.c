@@ -184,11 +184,13 @@ struct origin {
     bool made;          /* its file's name can't be a store's: it has one made of that */
 };
 
+/* Who has a name: those that have one made of their file's get it last (make_names). */
 static const struct lzr_named_store *of_name(const struct found *all, const char *name, size_t n)
 {
     for (size_t i = 0; i < all->n; i++) {
-        if (strlen(all->items[i].name) == n && strncmp(all->items[i].name, name, n) == 0) {
-            return &all->items[i];
+        const struct lzr_named_store *s = &all->items[i];
+        if (!s->made && strlen(s->name) == n && strncmp(s->name, name, n) == 0) {
+            return s;
         }
     }
     return NULL;
@@ -198,7 +200,7 @@ static const struct lzr_named_store *of_name(const struct found *all, const char
 static enum lzr_code append(struct found *all, const char *path, struct origin from,
                             const char *name, size_t stem, struct lzr_err *err)
 {
-    const struct lzr_named_store *other = of_name(all, name, stem);
+    const struct lzr_named_store *other = from.made ? NULL : of_name(all, name, stem);
     if (other != NULL) {
         return lzr_err_set(err, LZR_E_INVAL,
                            "%s: the store's name '%.*s' is already that of %s; NAME=%s gives it "
@@ -258,7 +260,7 @@ static size_t file_name(const char *path, char *out, size_t n)
 static enum lzr_code add(struct found *all, const char *path, struct origin from, const char *name,
                          struct lzr_err *err)
 {
-    char file[NAME_MAX + 1], made[LZR_MAX_NAME + 1];
+    char file[NAME_MAX + 1];
     bool found = from.before != NULL && from.module == NULL;
     const char *slash = strrchr(path, '/');
     if (stem_length(slash != NULL ? slash + 1 : path) == 0) {
@@ -273,16 +275,37 @@ static enum lzr_code add(struct found *all, const char *path, struct origin from
         return append(all, path, from, name, strlen(name), err);
     }
     from.made = !lzr_store_name_ok(file, stem) || (found && of_name(all, file, stem) != NULL);
-    if (!from.made) {
-        return append(all, path, from, file, stem, err);
+    return append(all, path, from, file, stem, err);
+}
+
+/* Names for the files whose own can't be a store's, or is another's: those whose name holds keep
+ * it, wherever they stand. */
+static enum lzr_code make_names(const struct found *all, const struct lzr_log *log,
+                                struct lzr_err *err)
+{
+    for (size_t i = 0; i < all->n; i++) {
+        struct lzr_named_store *s = &all->items[i];
+        char made[LZR_MAX_NAME + 1];
+        if (!s->made) {
+            continue;
+        }
+        lzr_store_name_make(s->name, strlen(s->name), made);
+        size_t n = strlen(made);
+        n = n < LZR_MAX_NAME - 8 ? n : LZR_MAX_NAME - 8;
+        for (unsigned k = 2; of_name(all, made, strlen(made)) != NULL && k < 100000; k++) {
+            (void)snprintf(made + n, sizeof made - n, "-%u", k);
+        }
+        char *name = lzr_strdup(made);
+        if (name == NULL) {
+            return lzr_err_set(err, LZR_E_NOMEM, "no memory for the list of stores");
+        }
+        lzr_free(s->name);
+        s->name = name;
+        s->made = false;
+        lzr_log(log, LZR_LOG_INFO, "%s: the store is called '%s'; NAME=STORE gives another name",
+                s->path, s->name);
     }
-    lzr_store_name_make(file, stem, made);
-    size_t n = strlen(made);
-    n = n < LZR_MAX_NAME - 8 ? n : LZR_MAX_NAME - 8;
-    for (unsigned k = 2; of_name(all, made, strlen(made)) != NULL && k < 100000; k++) {
-        (void)snprintf(made + n, sizeof made - n, "-%u", k);
-    }
-    return append(all, path, from, made, strlen(made), err);
+    return LZR_OK;
 }
 
 /* A data file, and what of it. Its name may be anything: what a store's can't hold becomes '_'. */
@@ -482,16 +505,12 @@ enum lzr_code lzr_stores_find(const struct lzr_driver_options *o, struct lzr_nam
     if (code == LZR_OK && all.n == 0) {
         code = lzr_err_set(err, LZR_E_INVAL, "no store given");
     }
+    if (code == LZR_OK) {
+        code = make_names(&all, o->log, err);
+    }
     if (code != LZR_OK) {
         lzr_stores_free(all.items, all.n);
         return code;
-    }
-    for (size_t i = 0; i < all.n; i++) {
-        if (all.items[i].made) {
-            lzr_log(o->log, LZR_LOG_INFO,
-                    "%s: the store is called '%s'; NAME=STORE gives another name",
-                    all.items[i].path, all.items[i].name);
-        }
     }
     *out = all.items;
     *nout = all.n;

@@ -15,7 +15,7 @@ import os
 import sys
 from typing import Any, Callable, Sequence
 
-from .. import _array, _manifest, _tell
+from .. import _array, _files, _manifest, _tell
 from .._array import Array
 from .._errors import StoreError
 from .._registry import Registry
@@ -62,6 +62,8 @@ def _identity(f: File) -> list[Any]:
 
 
 def _read(f: File) -> None:
+    if not remote.is_url(f.path):
+        _files.check_kind(f.path)
     try:
         _reader(f)(f)
     except Enough:
