@@ -55,7 +55,7 @@ static size_t data_stem_length(const char *file)
         ".npy",          ".nii.gz",   ".nii",     ".h5",      ".hdf",      ".hdf5", ".he5",
         ".nxs",          ".mat",      ".h5ad",    ".ims",     ".nc",       ".nc4",  ".cdf",
         ".svs",          ".btf",      ".tf8",     ".ndpi",    ".lsm",      ".ome.tif",
-        ".ome.tiff",     ".ome.btf",  ".tif",     ".tiff"};
+        ".ome.tiff",     ".ome.btf",  ".tif",     ".tiff",     ".npz"};
     return before_end(file, ends, sizeof ends / sizeof ends[0]);
 }
 

@@ -49,7 +49,7 @@ def _check_image(attrs, want, name):
     if want.channels is not None:
         got = attrs["omero"]["channels"]
         assert [(c["label"], c["color"]) for c in got] == want.channels, (name, got)
-        if want.channels == field_files.RED:
+        if want.channels == rows.RED:
             assert {(c["window"]["start"], c["window"]["end"]) for c in got} == \
                 {(0, np.iinfo(want.values.dtype).max)}, name
 
@@ -145,7 +145,7 @@ def test_what_a_file_does_not_say(tmp_path, args, values, want):
         got = lzr.read_array(srv, "/zarr2/v.zarr/data/0")
         assert got.dtype == values.dtype and np.array_equal(got, values)
         attrs = srv.get("/zarr2/v.zarr/data/.zattrs").json()
-        row = field_files.Want(values, *want, [("a", "00FF00"), ("b", "FF00FF"), ("c", "00FFFF")]
+        row = rows.Want(values, *want, [("a", "00FF00"), ("b", "FF00FF"), ("c", "00FFFF")]
                                if "--channels" in args else None)
         _check_image(attrs, row, args)
         if "--chunks" in args:

@@ -77,6 +77,9 @@ def _reader(f: File) -> Callable[[File], None]:
     if f.lower.endswith(".npy"):
         from .npy import npy
         return npy
+    if f.lower.endswith(".npz"):
+        from .npz import npz
+        return npz
     if f.lower.endswith((".nii", ".nii.gz")):
         from .nifti import nifti
         return nifti
