@@ -60,6 +60,7 @@ for minor in 3.12 3.13; do
         if [ "$minor" = 3.12 ]; then
             make_env readers "$python" "$here/requirements-readers-3.12.txt"
             make_env files "$python" "$here/requirements-files-3.12.txt"
+            make_env writers "$python" "$here/requirements-writers-3.12.txt"
         fi
     else
         missing "no Python $minor in LZR_TEST_PYTHONS nor in pyenv; its tests are skipped"

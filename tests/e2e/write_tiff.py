@@ -1,5 +1,7 @@
 """TIFFs by the newest tifffile and imagecodecs, and what lazarr must make of each: rows of the matrix. Run by the
 environment `writers` of tests/clients/setup.sh."""
+import struct
+
 import numpy as np
 import tifffile
 
@@ -127,6 +129,10 @@ def _slides(folder, out):
             w.write(base[:16, :32], description="Aperio\nmacro 32x16", subfiletype=9, **how)
         out[name] = Want(rgb, "cyx", [1, .2525, .2525], [None, *MICRO[:2]], RED, path="series0",
                          levels=[rgb[:, ::4, ::4]], scales=[[1, 1.01, 1.01]])
+    for name in ("slide_hamamatsu.ndpi", "slide_hamamatsu.tif"):
+        _ndpi(folder / name, [(np.ascontiguousarray(base[::s, ::s]), (40000 // s, 20000 // s), 20. / s) for s in (1, 2, 4)])
+        out[name] = Want(rgb, "cyx", [1, .5, .25], [None, *MICRO[:2]], RED, said="",
+                         levels=[rgb[:, ::s, ::s] for s in (2, 4)], scales=[[1, .5 * s, .25 * s] for s in (2, 4)])
     for name in ("slide_generic.tif", "slide_generic.btf", "slide_plain.ndpi", "slide_plain.svs"):  # by what is in them
         with tifffile.TiffWriter(folder / name, bigtiff=name.endswith("btf")) as w:
             w.write(base, tile=(64, 64), subifds=2, resolution=(4e4, 4e4), resolutionunit="CENTIMETER", photometric="rgb",
@@ -135,6 +141,26 @@ def _slides(folder, out):
                 w.write(base[::s, ::s], tile=(64, 64), subfiletype=1, photometric="rgb", compression="zlib")
         out[name] = Want(rgb, "cyx", [1, .25, .25], [None, *MICRO[:2]], RED, said="",
                          levels=[rgb[:, ::s, ::s] for s in (2, 4)], scales=[[1, .25 * s, .25 * s] for s in (2, 4)])
+
+
+def _ndpi(path, pages):
+    """Hamamatsu's layout: a classic TIFF whose offsets have 64 bits, the high ones of a page's values behind its tags.
+    pages: (values yxc, pixels in a centimeter, magnification)."""
+    data = bytearray(b"II*\0" + bytes(8))
+    link = 4
+    for values, (rx, ry), magnification in pages:
+        h, w, _ = values.shape
+        at = len(data)
+        data += values.tobytes() + struct.pack("<3H2x4I", 8, 8, 8, rx, 1, ry, 1)
+        extra = at + values.nbytes
+        tags = [(256, 4, 1, w), (257, 4, 1, h), (258, 3, 3, extra), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, at), (277, 3, 1, 3),
+                (278, 4, 1, h), (279, 4, 1, values.nbytes), (282, 5, 1, extra + 8), (283, 5, 1, extra + 16), (296, 3, 1, 3),
+                (65420, 4, 1, 1), (65421, 11, 1, struct.unpack("<I", struct.pack("<f", magnification))[0])]
+        data[link:link + 8] = struct.pack("<Q", len(data))
+        data += struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *t) for t in tags)
+        link = len(data)
+        data += bytes(8 + 4 * len(tags))
+    path.write_bytes(data)
 
 
 def files(folder):

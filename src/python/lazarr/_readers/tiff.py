@@ -19,9 +19,12 @@ def tiff(f: File) -> None:
     tiff_codecs.guard(tifffile)
     try:
         tiff_pages.check(f.path)
-        with tifffile.TiffFile(f.path, _multifile=False) as file:
+        # tifffile goes by the name, and what is called so need not be one.
+        named, ndpi = f.lower.endswith(".ndpi"), tiff_pages.is_ndpi(f.path)
+        kind = {"is_ndpi": ndpi} if named != ndpi else {}
+        with tifffile.TiffFile(f.path, _multifile=False, **kind) as file:
             root = tiff_places.ome(f, file.ome_metadata) if file.is_ome else None
-            how = how_opened(f, file, root)
+            how = {**how_opened(f, file, root), **kind}
         file = tifffile.TiffFile(f.path, **how)
         n = len(file.series)
     except StoreError:
