@@ -94,7 +94,8 @@ def _zarr2(srv, store, path):
         assert "multiscales" in attrs, (root, attrs)
         said, names = _ngff(attrs, {k: v for k, v in attrs.items() if k not in ("multiscales", "omero", "image-label")})
         dims = (_json(srv, f"{root}/0/.zattrs") or {}).get("_ARRAY_DIMENSIONS")
-        return Seen([lzr.read_array(srv, f"{root}/{n}") for n in names], dims=tuple(dims), **said)
+        return Seen([lzr.read_array(srv, f"{root}/{n}") for n in names], dims=tuple(dims),
+                    fill=_json(srv, f"{root}/0/.zarray")["fill_value"], **said)
     dims = attrs.pop("_ARRAY_DIMENSIONS", None)
     return Seen([lzr.read_array(srv, root)], dims=dims and tuple(dims), attributes=attrs, fill=meta["fill_value"],
                 kind="plain")
@@ -108,7 +109,8 @@ def _zarr3(srv, store, path):
     if doc["node_type"] == "group":
         said, names = _ngff(attrs["ome"], {k: v for k, v in attrs.items() if k != "ome"})
         first = _json(srv, f"{root}/0/zarr.json")
-        return Seen([_zarr3_values(srv, f"{root}/{n}") for n in names], dims=tuple(first["dimension_names"]), **said)
+        return Seen([_zarr3_values(srv, f"{root}/{n}") for n in names], dims=tuple(first["dimension_names"]),
+                    fill=first["fill_value"], **said)
     dims = doc.get("dimension_names")
     return Seen([_zarr3_values(srv, root)], dims=dims and tuple(dims), attributes=attrs, fill=doc["fill_value"],
                 kind="plain")

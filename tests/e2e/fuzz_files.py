@@ -69,6 +69,31 @@ def h5(f):
         h.attrs["title"] = "fuzz"
 
 
+def views(f):
+    """BigDataViewer's, and what ilastik writes."""
+    import h5py
+    with h5py.File(f, "w") as h:
+        h["s00/resolutions"] = np.array([[1., 1, 1], [2, 2, 1]])
+        for k in range(2):
+            h.create_dataset(f"t00000/s00/{k}/cells", data=V[:, ::2 ** k, ::2 ** k].astype("i2"), chunks=(1, 8, 8),
+                             compression="gzip")
+        h["data"] = V
+        h["data"].attrs["axistags"] = json.dumps({"axes": [{"key": a, "resolution": 2.0} for a in "zyx"]})
+
+
+def geo(f):
+    import tifffile
+    tifffile.imwrite(f, V[0], metadata=None, compression="zlib", tile=(16, 16), extratags=[
+        (33550, 12, 3, (30., 30., 0.), True), (34735, 3, 8, (1, 1, 0, 1, 1024, 0, 1, 1), True), (42113, 2, 0, "7", True),
+        (42112, 2, 0, '<GDALMetadata><Item sample="0" role="description">a</Item></GDALMetadata>', True)])
+
+
+def colours(f):
+    import nibabel
+    image = nibabel.Nifti1Image(np.zeros((8, 9, 10), [(c, "u1") for c in "RGBA"]), np.eye(4))
+    nibabel.save(image, f)
+
+
 def zarr(f):
     (f / "img/0").mkdir(parents=True)
     for p in ("", "img"):
@@ -181,7 +206,8 @@ KINDS = {"npy": (npy, "f.npy"), "nii": (nii, "f.nii"), "niigz": (nii, "f.nii.gz"
          "imagej": (plain_tif, "f.tif"), "h5": (h5, "f.h5"), "zarr": (zarr, "f.zarr"),
          "zarr3": (zarr3, "g.zarr"), "n5": (n5, "f.n5"), "npz": (npz, "f.npz"), "packednpz": (packed_npz, "p.npz"),
          "zip": (zipped, "f.zarr.zip"), "netcdf3": (netcdf3, "f.nc"), "precomputed": (precomputed, "v"),
-         "segmentation": (segmentation, "w")}
+         "segmentation": (segmentation, "w"), "views": (views, "v.h5"), "geotiff": (geo, "geo.tif"),
+         "colours": (colours, "c.nii")}
 
 
 def lacking(kind):

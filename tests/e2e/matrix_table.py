@@ -6,6 +6,8 @@ BEGIN, END = "<!-- made by tests/e2e/test_b_matrix.py -->\n", "<!-- end -->\n"
 #: By a file's name, the first that fits: (pattern, kind, writer).
 KINDS = [
     (r"ijn?_", "ImageJ TIFF", "tifffile"), (r"omen?_.*\.tiff?$", "OME-TIFF", "tifffile"),
+    (r"geo_", "GeoTIFF", "tifffile"), (r"pil_", "TIFF", "Pillow"), (r"bdv_|ilastik", "HDF5 (BigDataViewer, ilastik)", "h5py"),
+    (r"dask_", "Zarr, HDF5", "dask"),
     (r"slide", "slides (SVS, NDPI, pyramids)", "tifffile"), (r".*\.(tif|tf8|btf)$", "TIFF", "tifffile, imagecodecs"),
     (r"nc_[34c6].*|nc_.*", "netCDF", "netCDF4"), (r"xr_.*\.nc$", "netCDF", "xarray (SciPy, netCDF4, h5netcdf)"),
     (r"old\.", "netCDF", "SciPy"), (r"cf\.", "HDF5 with scales", "h5py"),

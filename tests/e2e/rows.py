@@ -33,6 +33,7 @@ class Want(NamedTuple):
     scales: Any = None       # of the levels above the finest
     translation: Any = None  # of the finest
     kind: Any = None         # "image" or "labels"
+    fill: Any = None         # what stands for no value, as Zarr has it
 
 
 def save(folder, name, made):

@@ -150,6 +150,8 @@ def check(srv, face, store, file, want, name):
         _places(face, seen, want, name)
         if face != "precomputed":
             _looks(seen, want, name)
+    if want.fill is not None and face.startswith("zarr"):
+        assert seen.fill == want.fill, (name, seen.fill)
     if want.dims is not None and face != "precomputed":
         assert seen.dims == want.dims, (name, seen.dims)
     if want.attributes is not None and face != "precomputed":
@@ -185,6 +187,20 @@ def test_the_matrix(written, module):
                 wrong.append(str(e)[:600])
         kept.close()
     assert not wrong, f"{len(wrong)} of {len(made)} rows:\n" + "\n".join(wrong)
+
+
+def test_what_is_not_read_is_said(written, tmp_path):
+    """In one line, with what helps."""
+    scipy_io = lzr.need_module("scipy.io")
+    scipy_io.savemat(tmp_path / "old.mat", {"v": np.eye(3)})
+    lines = [(tmp_path / "old.mat", "save it with -v7.3")]
+    try:
+        import imagecodecs  # noqa: F401  (Debian's Python has none)
+    except ImportError:
+        lines.append((written["write_tiff"][0] / "tif_lzw.tif", "pip install imagecodecs"))
+    for file, words in lines:
+        r = lzr.run("describe", file)
+        assert r.returncode == 1 and words in r.stderr.decode() and r.stderr.count(b"\n") == 1, r.stderr
 
 
 def test_the_table_is_current(written):

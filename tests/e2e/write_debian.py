@@ -10,7 +10,7 @@ import xarray
 import zarr
 import zarr.n5
 
-from rows import Want
+from rows import RED, Want
 
 V = np.random.default_rng(5).integers(0, 60000, (5, 12, 14)).astype("u2")  # zyx
 MICRO = ["micrometer"] * 3
@@ -172,6 +172,20 @@ def _nifti(folder, out):
     one("nii_turned.nii", a, Want(a.transpose(), "zyx", [2, .75, .5], milli, translation=[0, 0, 0], said=""), matrix=turned)
     flat = a[:, :, :1]
     one("nii_flat.nii", flat, Want(flat.transpose(), "zyx", [2, .75, .5], milli, said=""))
+    image = nibabel.Nifti1Image(a % 7, affine)
+    image.header.set_intent("label", name="atlas")
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, folder / "nii_atlas.nii.gz")
+    out["nii_atlas.nii.gz"] = plain._replace(values=(a % 7).transpose(), kind="labels")
+    for name, parts in (("rgb", "RGB"), ("rgba", "RGBA")):
+        colours = np.zeros(a.shape, [(p, "u1") for p in parts])
+        for k, p in enumerate(parts):
+            colours[p] = (a + k) % 251
+        one(f"nii_{name}.nii.gz", colours, Want(
+            np.stack([colours[p].transpose() for p in "RGB"]), "czyx", [1, 2, .75, .5], [None, *milli], RED,
+            said="alpha" if name == "rgba" else ""))
+    one("nii_colour_time.nii", np.stack([colours, colours], -1)[["R", "G", "B"]].astype([(p, "u1") for p in "RGB"]), Want(
+        np.stack([np.stack([colours[p].transpose() for p in "RGB"])] * 2), "tczyx", channels=RED, said=""))
     image = nibabel.Nifti1Image(a, affine)
     image.header.set_slope_inter(2, 3)
     image.header.set_xyzt_units("mm")

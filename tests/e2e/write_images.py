@@ -10,11 +10,12 @@ import ngff_zarr
 import numpy as np
 import ome_zarr.format
 import ome_zarr.writer
+import PIL.Image
 import tensorstore as ts
 import z5py
 import zarr
 
-from rows import Want
+from rows import RED, Want
 
 V = np.random.default_rng(8).integers(0, 60000, (5, 48, 64)).astype("u2")  # zyx
 MICRO = ["micrometer"] * 3
@@ -165,6 +166,16 @@ def _cloudvolume(folder, out):
                          kind="labels" if kind == "segmentation" else "image")
 
 
+def _pillow(folder, out):
+    pages = [PIL.Image.fromarray((v % 251).astype("u1")) for v in V]
+    for name, codec in (("pil_packed.tif", "tiff_adobe_deflate"), ("pil_plain.tif", None)):
+        pages[0].save(folder / name, save_all=True, append_images=pages[1:], compression=codec, dpi=(254, 254))
+        out[name] = Want((V % 251).astype("u1"), "zyx", [1, 100, 100], [None, *MICRO[:2]])
+    rgb = np.stack([V[k] % 251 for k in range(3)]).astype("u1")
+    PIL.Image.fromarray(rgb.transpose(1, 2, 0).copy()).save(folder / "pil_rgb.tif")
+    out["pil_rgb.tif"] = Want(rgb, "cyx", [1] * 3, channels=RED, said="")
+
+
 def _z5(folder, out):
     with z5py.N5File(str(folder / "z5_codecs.n5"), "w") as f:
         for name in ("gzip", "raw", "zstd"):
@@ -186,7 +197,7 @@ def files(folder):
     warnings.simplefilter("ignore")
     dask.config.set(scheduler="synchronous")
     out: dict = {}
-    for part in (_ome_zarr, _ngff_zarr, _tensorstore, _cloudvolume, _z5):
+    for part in (_ome_zarr, _ngff_zarr, _tensorstore, _cloudvolume, _pillow, _z5):
         part(folder, out)
     assert json.dumps(sorted(out))
     return out

@@ -1,6 +1,9 @@
 """Data files by the newest netCDF4, h5netcdf, xarray, h5py with hdf5plugin, anndata, hdf5storage and zarr-python 3, and
 what lazarr must make of each: rows of the matrix. Run by the environment `writers` of tests/clients/setup.sh."""
+import json
+
 import anndata
+import dask.array
 import h5py
 import hdf5plugin
 import hdf5storage
@@ -130,6 +133,33 @@ def _hdf5(folder, out):
     out["cells.ims"] = Want(V, path="DataSet/ResolutionLevel_0/TimePoint_0/Channel_0/Data", said="")
 
 
+def _images(folder, out):
+    """HDF5 that holds images: BigDataViewer's, with and without its XML, and ilastik's."""
+    for name in ("bdv_xml", "bdv_alone"):
+        with h5py.File(folder / f"{name}.h5", "w") as f:
+            f["s00/resolutions"] = np.array([[1., 1, 1], [2, 2, 1]])
+            f["s00/subdivisions"] = np.array([[7, 6, 2], [7, 6, 2]], "i4")
+            for t in range(2):
+                for k in range(2):
+                    f.create_dataset(f"t{t:05}/s00/{k}/cells", data=(V + t)[:, ::2 ** k, ::2 ** k].astype("i2"), chunks=(2, 6, 7),
+                                     compression="gzip")
+        for t in range(2):
+            one = Want(V + t, "zyx", [1] * 3, [None] * 3, path=f"t{t:05}/s00", levels=[(V + t)[:, ::2, ::2]],
+                       scales=[[1, 2, 2]], said="", kind="image")
+            out[f"{name}.h5:{t}"] = one if name == "bdv_alone" else one._replace(
+                scale=[2, .5, .25], units=["micrometer"] * 3, scales=[[2, 1, .5]])
+    (folder / "bdv_xml.xml").write_text("""<?xml version="1.0"?><SpimData version="0.2"><SequenceDescription><ViewSetups>
+<ViewSetup><id>0</id><size>14 12 5</size><voxelSize><unit>um</unit><size>0.25 0.5 2.0</size></voxelSize></ViewSetup>
+</ViewSetups></SequenceDescription></SpimData>""")
+    with h5py.File(folder / "ilastik.h5", "w") as f:
+        d = f.create_dataset("exported_data", data=np.stack([V, V + 1], -1), chunks=(2, 6, 7, 2), compression="gzip")
+        d.attrs["axistags"] = json.dumps({"axes": [{"key": k, "typeFlags": 2, "resolution": r, "description": ""}
+                                                   for k, r in (("z", 2.), ("y", 0), ("x", 0), ("c", 0))]})
+        d.attrs["drange"] = [0, 65535]
+    out["ilastik.h5"] = Want(np.stack([V, V + 1]), "czyx", [1, 2, 1, 1], [None] * 4, path="exported_data", said="",
+                             attributes={"drange": [0, 65535]})
+
+
 def _anndata(folder, out):
     x = (V[0] % 7).astype("f4")
     a = anndata.AnnData(x, layers={"raw": scipy.sparse.csr_matrix(x)}, obsm={"X_umap": x[:, :2].copy()})
@@ -140,6 +170,14 @@ def _anndata(folder, out):
         out[f"{name}:X"] = Want(x, path="X", attributes={"encoding-type": "array", "encoding-version": "0.2.0"})
         out[f"{name}:umap"] = Want(x[:, :2], path="obsm/X_umap")
         out[f"{name}:sparse"] = Want(scipy.sparse.csr_matrix(x).data, path="layers/raw/data")
+
+
+def _dask(folder, out):
+    a = dask.array.from_array(V, chunks=(2, 6, 7))
+    a.to_zarr(folder / "dask_plain.zarr")
+    a.to_hdf5(str(folder / "dask_plain.h5"), "/x")
+    out["dask_plain.zarr"] = Want(V, said="")
+    out["dask_plain.h5"] = Want(V, path="x", said="")
 
 
 def _zarr(folder, out):
@@ -184,6 +222,6 @@ def _zarr(folder, out):
 def files(folder):
     """Writes all; {"FILE" or "FILE:PATH": Want}."""
     out: dict = {}
-    for part in (_netcdf, _xarray, _hdf5, _anndata, _zarr):
+    for part in (_netcdf, _xarray, _hdf5, _images, _anndata, _dask, _zarr):
         part(folder, out)
     return out

@@ -39,7 +39,7 @@ def _plain(folder, out):
     out["tif_complex.tif"] = Want(ZYX * (1 + 1j), "zyx", said="")
     lut = np.stack([np.arange(256)[::s] if s > 0 else np.zeros(256) for s in (1, -1, 0)]).astype("u2") * 257
     tifffile.imwrite(folder / "tif_palette.tif", ZYX[0], photometric="palette", colormap=np.abs(lut))
-    out["tif_palette.tif"] = Want(ZYX[0], "yx", [1, 1])
+    out["tif_palette.tif"] = Want(ZYX[0], "yx", [1, 1], said="colour map")
     tifffile.imwrite(folder / "tif_meta.tif", ZYX, photometric="minisblack", resolution=(1e4, 2e4), resolutionunit="CENTIMETER",
                      metadata={"axes": "ZYX", "note": "mine"})
     out["tif_meta.tif"] = Want(ZYX, "zyx", [1, .5, 1], [None, *MICRO[:2]])
@@ -143,6 +143,34 @@ def _slides(folder, out):
                          levels=[rgb[:, ::s, ::s] for s in (2, 4)], scales=[[1, .25 * s, .25 * s] for s in (2, 4)])
 
 
+def _geo(folder, out):
+    """GeoTIFFs with the tags that GDAL writes."""
+    def tags(size, model, code, nodata=None, names=()):
+        keys = (1, 1, 0, 2, 1024, 0, 1, model, 3072 if model == 1 else 2048, 0, 1, code)
+        made = [(33550, 12, 3, (*size, 0.), True), (33922, 12, 6, (0., 0., 0., 5e5, 52e5, 0.), True), (34735, 3, 12, keys, True)]
+        if nodata is not None:
+            made.append((42113, 2, 0, nodata, True))
+        if names:
+            made.append((42112, 2, 0, "<GDALMetadata>" + "".join(
+                f'<Item name="DESCRIPTION" sample="{k}" role="description">{n}</Item>' for k, n in enumerate(names)) +
+                "</GDALMetadata>", True))
+        return made
+    how = {"photometric": "minisblack", "metadata": None, "compression": "zlib", "tile": (16, 16)}
+    dem = (ZYX[0] * 3.5).astype("f4")
+    dem[:3] = -9999
+    tifffile.imwrite(folder / "geo_dem.tif", dem, extratags=tags((30., 30.), 1, 32632, "-9999", ["elevation"]), **how)
+    ground = {"units": ["meter"] * 2, "said": ""}
+    out["geo_dem.tif"] = Want(dem, "yx", [30, 30], channels=[("elevation", "FFFFFF")], fill=-9999, **ground)
+    tifffile.imwrite(folder / "geo_nan.tif", dem, extratags=tags((30., 20.), 1, 32632, "nan"), **how)
+    out["geo_nan.tif"] = Want(dem, "yx", [20, 30], fill="NaN", **ground)
+    tifffile.imwrite(folder / "geo_bands.tif", V[0, :, 0], planarconfig="separate", extratags=tags(
+        (10., 10.), 1, 32632, "0", ["B2", "B3", "B4"]), **how)
+    out["geo_bands.tif"] = Want(V[0, :, 0], "cyx", [1, 10, 10], [None, "meter", "meter"], [
+        ("B2", "00FF00"), ("B3", "FF00FF"), ("B4", "00FFFF")], said="", fill=0)
+    tifffile.imwrite(folder / "geo_degrees.tif", ZYX[0], extratags=tags((.25, .5), 2, 4326, "300"), **how)
+    out["geo_degrees.tif"] = Want(ZYX[0], "yx", [.5, .25], [None] * 2, said="")
+
+
 def _ndpi(path, pages):
     """Hamamatsu's layout: a classic TIFF whose offsets have 64 bits, the high ones of a page's values behind its tags.
     pages: (values yxc, pixels in a centimeter, magnification)."""
@@ -166,6 +194,6 @@ def _ndpi(path, pages):
 def files(folder):
     """Writes all; {"FILE" or "FILE:PATH": Want}."""
     out: dict = {}
-    for part in (_plain, _imagej, _ome, _slides):
+    for part in (_plain, _imagej, _ome, _geo, _slides):
         part(folder, out)
     return out

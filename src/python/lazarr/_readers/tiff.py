@@ -85,6 +85,8 @@ def _series(f: File, tifffile: Any, file: Any, i: int, name: str, one: bool, how
         made = [tiff_samples.first(a, *cut) for a in made] if cut else made
         return made if len(made) > 1 else made[0]
 
+    if int(series.keyframe.photometric) == tiff_samples.PHOTOMETRIC_PALETTE:
+        f.left_out(f"{where}: colour map", "the values are served, not the colours that they stand for")
     order, axes = _axes(series.axes)
     try:
         given = tiff_places.said(file, i, root)
@@ -102,11 +104,11 @@ def _series(f: File, tifffile: Any, file: Any, i: int, name: str, one: bool, how
     described = tiff_samples.colours(series, n)
     if described is None and given.channels:
         described = given.channels[:1] if n == 1 else given.channels
-        if file.is_imagej and len(described) != n:
+        if (file.is_imagej or file.is_geotiff) and len(described) != n:
             described = None  # labels of slices, not of channels
     add(name, load, transpose=order, axes=axes, attributes=given.attributes,
         scale=places.scale(f, where, given.scale, axes), units=places.units(f, where, given.units, axes),
-        channels=places.channels(f, where, described, n, series.dtype), **parameters)
+        channels=places.channels(f, where, described, n, series.dtype), fill_value=given.fill, **parameters)
 
 
 def _axes(letters: str) -> tuple[Any, ...]:

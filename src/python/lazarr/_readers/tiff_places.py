@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from . import places, trust
+from . import places, tiff_geo, trust
 from .attributes import attributes
 from .file import File
 
@@ -22,6 +22,7 @@ class Said(NamedTuple):
     units: dict[str, Any]
     channels: list[Any]
     attributes: dict[str, Any]
+    fill: Any = None
 
 
 def ome(f: File, text: Any) -> Optional[Any]:
@@ -49,8 +50,13 @@ def said(file: Any, i: int, root: Any) -> Said:
     if file.is_lsm:
         return _lsm(file)
     kept = attributes(file.shaped_metadata[0]) if file.shaped_metadata else {}
+    kept = {"tiff": kept} if kept else {}
+    geo = tiff_geo.said(file, i)
+    if geo is not None:
+        scale, units, bands, more, fill = geo
+        return Said(scale, units, bands, {**kept, **more}, fill)
     out = _aperio(file) if file.is_svs else _tags(file, i)
-    return out._replace(attributes={"tiff": kept} if kept else {})
+    return out._replace(attributes=kept)
 
 
 def _per_unit(page: Any, tag: str) -> Optional[Any]:
