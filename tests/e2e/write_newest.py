@@ -126,10 +126,10 @@ def _hdf5(folder, out):
         d = e.create_dataset("counts", data=V, chunks=(1, 12, 14), compression="gzip")
         d.attrs.update(units="counts", long_name="Counts")
     out["scan.nxs"] = Want(V, path="entry/data/counts", attributes={"units": "counts", "long_name": "Counts"}, said="")
-    with h5py.File(folder / "cells.ims", "w") as f:  # Imaris: texts as arrays of single bytes
+    with h5py.File(folder / "cells.ims", "w") as f:  # in the layout of Imaris, but for what says so
         g = f.create_group("DataSet/ResolutionLevel 0/TimePoint 0/Channel 0")
         g.create_dataset("Data", data=V, chunks=(5, 6, 7), compression="gzip")
-        f.create_group("DataSetInfo/Image").attrs["Unit"] = np.frombuffer(b"um", "S1")
+        g.attrs["ImageSizeX"] = np.frombuffer(b"14", "S1")
     out["cells.ims"] = Want(V, path="DataSet/ResolutionLevel_0/TimePoint_0/Channel_0/Data", said="")
 
 

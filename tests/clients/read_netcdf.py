@@ -1,4 +1,4 @@
-"""Datasets out of files, through whichever xarray is there, against what write_datasets.py's xarray made of the files.
+"""Datasets out of files, through whichever xarray is there, against what write_netcdf.py's xarray made of the files.
 Usage: URL FOLDER FACE"""
 import json
 import sys

@@ -17,7 +17,7 @@ from test_clients import DEBIAN, NODE, python  # noqa: E402
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("datasets")
-    r = subprocess.run([python("writers"), HERE / "write_datasets.py", made], capture_output=True, text=True, timeout=100)
+    r = subprocess.run([python("writers"), HERE / "write_netcdf.py", made], capture_output=True, text=True, timeout=100)
     assert r.returncode == 0, r.stderr[-3000:]
     return made
 
@@ -34,7 +34,7 @@ def srv(folder):
                                       ("py311", "zarr2"), ("py311", "zarr3")])
 def test_xarray_and_dask(srv, folder, env, face):
     interpreter = DEBIAN if env == "debian" else python(env)
-    p = subprocess.run([interpreter, HERE / "read_datasets.py", srv.url, folder, face], capture_output=True, text=True,
+    p = subprocess.run([interpreter, HERE / "read_netcdf.py", srv.url, folder, face], capture_output=True, text=True,
                        timeout=170 * lzr.SLOW, env=lzr.environment())
     lines = p.stdout.splitlines()
     assert lines and lines[-1].startswith("{"), p.stdout[-2000:] + p.stderr[-3000:]
@@ -47,7 +47,7 @@ def test_xarray_and_dask(srv, folder, env, face):
 @pytest.mark.parametrize("face", ["zarr2", "zarr3"])
 def test_zarrita(srv, folder, face):
     lzr.need(NODE.exists(), "zarrita.js and its node (tests/clients/setup.sh installs them)")
-    p = subprocess.run([NODE, HERE / "read_datasets.mjs", srv.url, face, lzr.ENVS / "node"], capture_output=True, text=True,
+    p = subprocess.run([NODE, HERE / "read_netcdf.mjs", srv.url, face, lzr.ENVS / "node"], capture_output=True, text=True,
                        timeout=60 * lzr.SLOW, env=lzr.environment())
     assert p.returncode == 0, p.stderr[-2000:]
     got = json.loads(p.stdout)
