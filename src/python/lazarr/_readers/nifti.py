@@ -95,8 +95,7 @@ def nifti(f: File) -> None:
         if a in per:
             per[a] = (per[a][0], per[a][1], o)
     per.setdefault("c", (1.0, None, 0.0))
-    labels = not samples and int(header["intent_code"]) == LABELS and header.get_data_dtype().kind in "iu" \
-        and header.get_slope_inter() in ((None, None), (1.0, 0.0), (1.0, None)) and "c" not in axes
+    labels = _is_atlas(header) and "c" not in axes
     if samples:
         if "c" in axes:
             raise StoreError("it has colours along two axes")
@@ -105,6 +104,12 @@ def nifti(f: File) -> None:
     f.add("", load, kind="labels" if labels else None, channels=RGB if samples else None, transpose=order,
           axes=axes, units=[per[a][1] for a in axes], scale=[per[a][0] for a in axes],
           translation=[per[a][2] for a in axes], attributes=kept)
+
+
+def _is_atlas(header: Any) -> bool:
+    """Whether the values are labels, as NIfTI's intent says, and not scaled ones."""
+    return "intent_code" in header.keys() and int(header["intent_code"]) == LABELS \
+        and header.get_data_dtype().kind in "iu" and header.get_slope_inter() in ((None, None), (1.0, 0.0), (1.0, None))
 
 
 def _samples(f: File, dtype: np.dtype) -> int:
