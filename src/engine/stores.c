@@ -55,7 +55,12 @@ static size_t data_stem_length(const char *file)
         ".npy",          ".nii.gz",   ".nii",     ".h5",      ".hdf",      ".hdf5", ".he5",
         ".nxs",          ".mat",      ".h5ad",    ".ims",     ".nc",       ".nc4",  ".cdf",
         ".svs",          ".btf",      ".tf8",     ".ndpi",    ".lsm",      ".ome.tif",
-        ".ome.tiff",     ".ome.btf",  ".tif",     ".tiff",     ".npz"};
+        ".ome.tiff",     ".ome.btf",  ".tif",     ".tiff",    ".czi",     ".nd2",  ".lif",
+        ".lof",          ".mrc",      ".mrcs",    ".ccp4",    ".map",     ".st",   ".rec",
+        ".nrrd",         ".nhdr",     ".mgz",     ".mgh.gz",  ".mgh",     ".dcm",  ".dicom",
+        ".ima",          ".dv",       ".r3d",     ".vsi",     ".oib",     ".oif",  ".oir",
+        ".sldy",         ".emd",      ".qptiff",  ".mrc.gz",  ".mrc.bz2", ".map.gz",
+        ".npz"};
     return before_end(file, ends, sizeof ends / sizeof ends[0]);
 }
 
@@ -72,6 +77,51 @@ static bool is_container(const char *folder)
         }
     }
     return false;
+}
+
+/* A file that is one plane of a series: a TIFF, or DICOM by its name or its content. */
+static bool is_plane(const char *path)
+{
+    static const char *const ends[] = {".tif", ".tiff", ".dcm", ".dicom", ".ima"};
+    char head[132] = "";
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return false;
+    }
+    if (before_end(path, ends, sizeof ends / sizeof ends[0]) > 0) {
+        return true;
+    }
+    FILE *f = fopen(path, "re");
+    size_t n = f != NULL ? fread(head, 1, sizeof head, f) : 0;
+    if (f != NULL) {
+        (void)fclose(f);
+    }
+    return n == sizeof head && memcmp(head + 128, "DICM", 4) == 0;
+}
+
+/* A folder of TIFFs or of a DICOM series, and of no stores. At most MAX_LOOKED of its files are
+ * looked into. */
+static bool is_series(const char *folder)
+{
+    enum { MAX_LOOKED = 64 };
+    DIR *dir = opendir(folder);
+    bool found = false, stores = false;
+    unsigned looked = 0;
+    char path[4096];
+    const struct dirent *e;
+    while (dir != NULL && !stores && (e = readdir(dir)) != NULL) {
+        if (e->d_name[0] == '.') {
+            continue;
+        }
+        stores = stem_length(e->d_name) > 0;
+        int len = snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        found = found || (len > 0 && (size_t)len < sizeof path && looked++ < MAX_LOOKED &&
+                          is_plane(path));
+    }
+    if (dir != NULL) {
+        (void)closedir(dir);
+    }
+    return found && !stores;
 }
 
 /* What is read through zarr-python's file systems (lazarr/_readers/remote.py). */
@@ -215,7 +265,8 @@ static enum lzr_code add(struct found *all, const char *path, struct origin from
     if (stem_length(slash != NULL ? slash + 1 : path) == 0) {
         return lzr_err_set(err, LZR_E_INVAL,
                            "%s: not a store: expected a .py or .json file, a folder of them, or a "
-                           "zarr, N5, HDF5 (.h5), TIFF, NIfTI (.nii) or .npy file",
+                           "zarr, N5, HDF5 (.h5), TIFF, NIfTI (.nii), .npy or other data file "
+                           "(docs/sources.md)",
                            path);
     }
     size_t stem = file_name(path, file, sizeof file);
@@ -363,9 +414,10 @@ static enum lzr_code add_given(struct found *all, const char *given, struct lzr_
             return lzr_err_sys(err, "%s: cannot open the store", given);
         }
     }
-    bool data = last_name(path, last, sizeof last) && data_stem_length(last) > 0;
+    bool data = (last_name(path, last, sizeof last) && data_stem_length(last) > 0) ||
+                (stem_length(last) == 0 && is_plane(path));
     if (S_ISDIR(st.st_mode) && !data) {
-        data = is_container(path);
+        data = is_container(path) || is_series(path);
     }
     if (data) {
         return add_data(all, path, inner, name, err);

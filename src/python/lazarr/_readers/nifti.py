@@ -57,28 +57,36 @@ def nifti(f: File) -> None:
         raise
     except Exception as e:
         raise StoreError(f"it can't be read: {why(e)}") from None
-    header, rank = image.header, len(image.shape)
-    zooms = places.scale(f, "header", [float(z) for z in header.get_zooms()], "xyztcuv"[:rank])
+    header = image.header
+    kept = f.attributes("header", {k: header[k] for k in header.keys()
+                                   if k in ("descrip", "qform_code", "sform_code", "intent_code",
+                                            "intent_name")})
     space, time = (UNITS.get(u) for u in header.get_xyzt_units()) \
         if hasattr(header, "get_xyzt_units") else (None, None)
+    volume(f, image, lambda: _image(nibabel, f), (space, time), "nifti", kept)
+
+
+def volume(f: File, image: Any, again: Any, units: Any, kind: str, kept: dict[Any, Any]) -> None:
+    """Any image of nibabel's, as the file's only array. again: opens it anew. units: of space and of time. kept:
+    attributes, which are put under the name of the kind, with the affine."""
+    space, time = units
+    rank = len(image.shape)
+    zooms = places.scale(f, "header", [float(z) for z in image.header.get_zooms()], "xyztcuv"[:rank])
     affine = np.asarray(image.affine, float)
     aligned = np.allclose(affine[:3, :3], np.diag(np.abs(np.diag(affine[:3, :3]))))
     origin = [float(v) for v in affine[:3, 3]] if aligned else [0.0] * 3
     order = {2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 1, 0), 5: (3, 4, 2, 1, 0)}.get(rank)
-    kept = f.attributes("header", {k: header[k] for k in header.keys()
-                                   if k in ("descrip", "qform_code", "sform_code", "intent_code",
-                                            "intent_name")})
-    kept = {"nifti": dict(kept, affine=affine.tolist())}
-    samples = _samples(f, header.get_data_dtype())
+    kept = {kind: dict(kept, affine=affine.tolist())}
+    samples = _samples(f, image.header.get_data_dtype())
 
     def load() -> Any:
         try:
-            proxy = _image(nibabel, f).dataobj
+            proxy = again().dataobj
             _check_size(f, proxy)
             scaled = (proxy.slope, proxy.inter) != (1.0, 0.0)
             if samples:
                 return _colours(np.asarray(proxy), samples)
-            if f.lower.endswith(".gz") or not scaled:
+            if _is_packed(f) or not scaled:
                 return _ordinary(np.asanyarray(proxy))  # a map of the file, or, unpacked, in memory
             return proxy
         except Exception as e:
@@ -95,7 +103,7 @@ def nifti(f: File) -> None:
         if a in per:
             per[a] = (per[a][0], per[a][1], o)
     per.setdefault("c", (1.0, None, 0.0))
-    labels = _is_atlas(header) and "c" not in axes
+    labels = _is_atlas(image.header) and "c" not in axes
     if samples:
         if "c" in axes:
             raise StoreError("it has colours along two axes")
@@ -128,10 +136,14 @@ def _colours(a: np.ndarray, samples: int) -> np.ndarray:
     return np.ascontiguousarray(a).view(np.uint8).reshape(*a.shape, -1)[..., :samples]
 
 
+def _is_packed(f: File) -> bool:
+    return f.lower.endswith((".gz", ".mgz"))
+
+
 def _check_size(f: File, proxy: Any) -> None:
     """A header may declare any shape: nibabel takes memory for it before it reads."""
     size, wanted = os.path.getsize(f.path), math.prod(proxy.shape) * proxy.dtype.itemsize
-    most = size * MAX_RATIO + 4096 if f.lower.endswith(".gz") else size - proxy.offset
+    most = size * MAX_RATIO + 4096 if _is_packed(f) else size - proxy.offset
     if wanted > most:
         raise StoreError(f"its header declares {wanted} bytes of values, and the file can't hold more than "
                          f"{max(0, most)}")
