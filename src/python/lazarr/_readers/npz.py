@@ -17,6 +17,7 @@ from .file import File, why
 MAX_HEADER = 1 << 16
 #: Bytes in front of a member's own: signature … lengths of its name and of what follows that.
 LOCAL_HEADER = 30
+ENCRYPTED = 1
 
 
 def npz(f: File) -> None:
@@ -66,7 +67,8 @@ def _opener(path: str, member: Any, shape: tuple[Any, ...], fortran: bool, dtype
     order: Any = "F" if fortran else "C"
 
     def load() -> np.ndarray:
-        if member.compress_type == zipfile.ZIP_STORED and member.file_size > offset and not member.flag_bits & 1:
+        whole = member.compress_type == zipfile.ZIP_STORED and member.compress_size == member.file_size
+        if whole and member.file_size > offset and not member.flag_bits & ENCRYPTED:
             with open(path, "rb") as file:
                 file.seek(member.header_offset)
                 head = file.read(LOCAL_HEADER)
