@@ -18,6 +18,7 @@ from .tiff_places import Said
 
 MAX_FILES = 50000
 PLAIN = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"}
+PIXEL_DATA = b"\xe0\x7f\x10\x00"
 RLE = "1.2.840.10008.1.2.5"
 #: Compressed transfer syntaxes whose frames are pictures that say their size in a head.
 PICTURES = {**{f"1.2.840.10008.1.2.4.{n}": jpeg_size for n in (50, 51, 57, 70, 80, 81)},
@@ -134,13 +135,21 @@ def _pixels(pydicom: Any, s: Slice, frame: int) -> Any:
     return pixels.pixel_array(s.path, index=frame)
 
 
+def _picture(pydicom: Any, s: Slice, frame: int) -> bytes:
+    """A frame as it is compressed, without those before it where that can be."""
+    encaps = importlib.import_module("pydicom.encaps")
+    if not hasattr(encaps, "get_frame"):  # before pydicom 3
+        return bytes(list(encaps.generate_pixel_data_frame(pydicom.dcmread(s.path).PixelData, s.frames))[frame])
+    with open(s.path, "rb") as file:
+        pydicom.dcmread(file, stop_before_pixels=True)
+        if file.read(12)[:4] == PIXEL_DATA:  # and what its values are, and their undefined length
+            return bytes(encaps.get_frame(file, frame, number_of_frames=s.frames))
+    return bytes(encaps.get_frame(pydicom.dcmread(s.path).PixelData, frame, number_of_frames=s.frames))
+
+
 def _check_picture(pydicom: Any, s: Slice, frame: int) -> None:
     """A picture in a file says its size itself: StoreError where it is another than the file's."""
-    encaps = importlib.import_module("pydicom.encaps")
-    data = pydicom.dcmread(s.path).PixelData
-    picture = encaps.get_frame(data, frame, number_of_frames=s.frames) if hasattr(encaps, "get_frame") else \
-        list(encaps.generate_pixel_data_frame(data, s.frames))[frame]
-    n = PICTURES[s.syntax](bytes(picture))
+    n = PICTURES[s.syntax](_picture(pydicom, s, frame))
     if n is None or n > 8 * max(1 << 20, 4 * int(np.prod(s.shape)) * s.samples * 8):
         raise StoreError("the size of a compressed picture in it " +
                          ("can't be found" if n is None else f"would be {n} bytes"))
