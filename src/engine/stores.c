@@ -59,7 +59,8 @@ static size_t data_stem_length(const char *file)
         ".lof",          ".mrc",      ".mrcs",    ".ccp4",    ".map",     ".st",   ".rec",
         ".nrrd",         ".nhdr",     ".mgz",     ".mgh.gz",  ".mgh",     ".dcm",  ".dicom",
         ".ima",          ".dv",       ".r3d",     ".vsi",     ".oib",     ".oif",  ".oir",
-        ".sldy",         ".emd",      ".qptiff",  ".mrc.gz",  ".mrc.bz2", ".map.gz"};
+        ".sldy",         ".emd",      ".qptiff",  ".mrc.gz",  ".mrc.bz2", ".map.gz",
+        ".npz"};
     return before_end(file, ends, sizeof ends / sizeof ends[0]);
 }
 

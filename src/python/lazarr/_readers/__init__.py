@@ -76,7 +76,8 @@ def _read(f: File) -> None:
 
 
 #: Kinds by how their names end: (endings, the module, its function).
-ENDINGS = [((".npy",), "npy", "npy"), ((".nii", ".nii.gz"), "nifti", "nifti"), ((".mgh", ".mgz", ".mgh.gz"), "mgh", "mgh"),
+ENDINGS = [((".npy",), "npy", "npy"), ((".npz",), "npz", "npz"), ((".nii", ".nii.gz"), "nifti", "nifti"),
+           ((".mgh", ".mgz", ".mgh.gz"), "mgh", "mgh"),
            ((".tif", ".tiff", ".btf", ".tf8", ".lsm"), "tiff", "tiff"), ((".czi",), "czi", "czi"),
            ((".nd2",), "nd2", "nd2"), ((".lif", ".lof"), "lif", "lif"), ((".nrrd", ".nhdr"), "nrrd", "nrrd"),
            ((".mrc", ".mrcs", ".ccp4", ".map", ".st", ".rec", ".mrc.gz", ".mrc.bz2", ".map.gz"), "mrc", "mrc"),

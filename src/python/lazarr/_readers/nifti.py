@@ -15,6 +15,9 @@ from .file import File, need, why
 
 UNITS = {"meter": "meter", "mm": "millimeter", "micron": "micrometer", "sec": "second",
          "msec": "millisecond", "usec": "microsecond"}
+#: intent_code of an atlas: the values are labels.
+LABELS = 1002
+RGB = [{"label": "red", "color": "FF0000"}, {"label": "green", "color": "00FF00"}, {"label": "blue", "color": "0000FF"}]
 MAX_RATIO = 1032  # of what gzip unpacks to what it packs
 
 
@@ -74,12 +77,15 @@ def volume(f: File, image: Any, again: Any, units: Any, kind: str, kept: dict[An
     origin = [float(v) for v in affine[:3, 3]] if aligned else [0.0] * 3
     order = {2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 1, 0), 5: (3, 4, 2, 1, 0)}.get(rank)
     kept = {kind: dict(kept, affine=affine.tolist())}
+    samples = _samples(f, image.header.get_data_dtype())
 
     def load() -> Any:
         try:
             proxy = again().dataobj
             _check_size(f, proxy)
             scaled = (proxy.slope, proxy.inter) != (1.0, 0.0)
+            if samples:
+                return _colours(np.asarray(proxy), samples)
             if _is_packed(f) or not scaled:
                 return _ordinary(np.asanyarray(proxy))  # a map of the file, or, unpacked, in memory
             return proxy
@@ -97,8 +103,37 @@ def volume(f: File, image: Any, again: Any, units: Any, kind: str, kept: dict[An
         if a in per:
             per[a] = (per[a][0], per[a][1], o)
     per.setdefault("c", (1.0, None, 0.0))
-    f.add("", load, transpose=order, axes=axes, units=[per[a][1] for a in axes],
-          scale=[per[a][0] for a in axes], translation=[per[a][2] for a in axes], attributes=kept)
+    labels = _is_atlas(image.header) and "c" not in axes
+    if samples:
+        if "c" in axes:
+            raise StoreError("it has colours along two axes")
+        order = (*order[:rank - 3], rank, *order[rank - 3:]) if rank > 3 else (rank, *order)
+        axes = axes.replace("t", "tc") if "t" in axes else "c" + axes
+    f.add("", load, kind="labels" if labels else None, channels=RGB if samples else None, transpose=order,
+          axes=axes, units=[per[a][1] for a in axes], scale=[per[a][0] for a in axes],
+          translation=[per[a][2] for a in axes], attributes=kept)
+
+
+def _is_atlas(header: Any) -> bool:
+    """Whether the values are labels, as NIfTI's intent says, and not scaled ones."""
+    return "intent_code" in header.keys() and int(header["intent_code"]) == LABELS \
+        and header.get_data_dtype().kind in "iu" and header.get_slope_inter() in ((None, None), (1.0, 0.0), (1.0, None))
+
+
+def _samples(f: File, dtype: np.dtype) -> int:
+    """3 of RGB and RGBA, whose alpha is left out, said; 0: the values are numbers."""
+    if dtype.names is None:
+        return 0
+    if tuple(n.upper() for n in dtype.names[:3]) != ("R", "G", "B") or any(dtype[n] != np.uint8 for n in dtype.names):
+        raise StoreError(f"its type, {dtype}, is no number's and no colour's")
+    if len(dtype.names) > 3:
+        f.left_out("alpha", "it says how opaque the others are; 3 are channels")
+    return 3
+
+
+def _colours(a: np.ndarray, samples: int) -> np.ndarray:
+    """Colours as one more axis, the last."""
+    return np.ascontiguousarray(a).view(np.uint8).reshape(*a.shape, -1)[..., :samples]
 
 
 def _is_packed(f: File) -> bool:

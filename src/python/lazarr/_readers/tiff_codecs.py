@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Callable, Iterator, Optional
 
-from .._errors import StoreError
+from .._errors import StoreError, whose_python
 from . import trust, unpack
 
 STREAMS = {8: "zlib", 32946: "zlib", 50013: "zlib", 34925: "lzma"}
@@ -59,7 +59,10 @@ def check(tifffile: Any, level: Any) -> tuple[Any, ...]:
     try:
         tifffile.TIFF.DECOMPRESSORS[int(key.compression)]
     except KeyError as e:
-        raise StoreError(str(e.args[0])) from None
+        said = str(e.args[0])
+        if "imagecodecs" in said:  # the words of tifffile's own table
+            said += f": pip install imagecodecs{whose_python(ModuleNotFoundError(said))}"
+        raise StoreError(said) from None
     return key.parent.filehandle.path, key.parent.byteorder
 
 
