@@ -60,6 +60,9 @@ for minor in 3.12 3.13; do
         if [ "$minor" = 3.12 ]; then
             make_env readers "$python" "$here/requirements-readers-3.12.txt"
             make_env files "$python" "$here/requirements-files-3.12.txt"
+            make_env xr2024 "$python" "$here/requirements-xarray-2024.txt"
+            make_env xr2025 "$python" "$here/requirements-xarray-2025.txt"
+            make_env writers "$python" "$here/requirements-writers-3.12.txt"
         fi
     else
         missing "no Python $minor in LZR_TEST_PYTHONS nor in pyenv; its tests are skipped"

@@ -1,29 +1,14 @@
 """Data files with what public writers put beside the values, and what lazarr must make of it: rows of test_b_fields.
 
 files(folder) writes them with the libraries of this interpreter and gives {name: Want}."""
-from typing import Any, NamedTuple
-
 import h5py
 import numpy as np
 import scipy.io
 import tifffile
 
+from rows import RED, Want
+
 V = np.random.default_rng(3).integers(0, 250, (2, 3, 5, 12, 16)).astype("u1")  # tczyx
-RED = [("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF")]
-
-
-class Want(NamedTuple):
-    """Of one array: what isn't None is compared."""
-
-    values: Any
-    axes: Any = None       # of an image; else dims
-    scale: Any = None
-    units: Any = None
-    channels: Any = None   # [(label, colour)]
-    attributes: Any = None  # those that must be there
-    said: Any = None       # what a line of the log must hold; "": nothing of this file
-    path: str = "data"
-    dims: Any = None
 
 
 def _tiff(folder, out):
@@ -96,7 +81,7 @@ def _ome_tiff(folder, out):
         PhysicalSizeX=.25, PhysicalSizeY=.5)
     ome("frame", Want(V[0], "czyx", [1, 2, .5, .25], [None] * 4, said=""), **sizes,
         **{f"PhysicalSize{a}Unit": "reference frame" for a in "XYZ"})
-    ome("angstrom", Want(V[0], "czyx", None, [None, "angstrom", "micrometer", "micrometer"]), **sizes,
+    ome("angstrom", Want(V[0], "czyx", [1, 2, .5, .25], [None, "angstrom", "micrometer", "micrometer"]), **sizes,
         PhysicalSizeZUnit="Å")
 
 

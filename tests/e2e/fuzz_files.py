@@ -9,6 +9,8 @@ LIMIT seconds or MEMORY bytes is a fault, and so is any other exception while it
 kind: how often each came, and the copies that should be looked at, which stay in FOLDER.
 """
 import contextlib
+import gzip
+import importlib.util
 import io
 import json
 import os
@@ -18,8 +20,10 @@ import shutil
 import signal
 import struct
 import sys
+import tempfile
 import time
 import traceback
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -63,6 +67,31 @@ def h5(f):
         h["soft"] = h5py.SoftLink("/g/whole")
         h.create_dataset("sum", data=V, chunks=(1, 30, 40), fletcher32=True)
         h.attrs["title"] = "fuzz"
+
+
+def views(f):
+    """BigDataViewer's, and what ilastik writes."""
+    import h5py
+    with h5py.File(f, "w") as h:
+        h["s00/resolutions"] = np.array([[1., 1, 1], [2, 2, 1]])
+        for k in range(2):
+            h.create_dataset(f"t00000/s00/{k}/cells", data=V[:, ::2 ** k, ::2 ** k].astype("i2"), chunks=(1, 8, 8),
+                             compression="gzip")
+        h["data"] = V
+        h["data"].attrs["axistags"] = json.dumps({"axes": [{"key": a, "resolution": 2.0} for a in "zyx"]})
+
+
+def geo(f):
+    import tifffile
+    tifffile.imwrite(f, V[0], metadata=None, compression="zlib", tile=(16, 16), extratags=[
+        (33550, 12, 3, (30., 30., 0.), True), (34735, 3, 8, (1, 1, 0, 1, 1024, 0, 1, 1), True), (42113, 2, 0, "7", True),
+        (42112, 2, 0, '<GDALMetadata><Item sample="0" role="description">a</Item></GDALMetadata>', True)])
+
+
+def colours(f):
+    import nibabel
+    image = nibabel.Nifti1Image(np.zeros((8, 9, 10), [(c, "u1") for c in "RGBA"]), np.eye(4))
+    nibabel.save(image, f)
 
 
 def zarr(f):
@@ -113,9 +142,80 @@ def n5(f):
                                    c.compress(V.astype(">u2").tobytes()) + c.flush())
 
 
+def npz(f):
+    np.savez(f, whole=V, mask=V > 9)
+
+
+def packed_npz(f):
+    np.savez_compressed(f, whole=V, mask=V > 9)
+
+
+def zipped(f):
+    """A Zarr as `zip -r` packs its folder: stored and deflated members."""
+    with tempfile.TemporaryDirectory() as folder:
+        zarr(Path(folder) / "f.zarr")
+        with zipfile.ZipFile(f, "w") as z:
+            for i, member in enumerate(sorted(Path(folder).rglob("*"))):
+                z.write(member, member.relative_to(folder), zipfile.ZIP_DEFLATED if i % 2 else zipfile.ZIP_STORED)
+
+
+def netcdf3(f):
+    import scipy.io
+    with scipy.io.netcdf_file(f, "w", version=2) as h:
+        h.title = "fuzz"
+        for name, n in (("time", None), ("lat", 30), ("lon", 40)):
+            h.createDimension(name, n)
+        for name, dims in (("lat", ("lat",)), ("t", ("time", "lat", "lon")), ("u", ("lat", "lon"))):
+            v = h.createVariable(name, ">f8" if name == "lat" else ">i2", dims)
+            v[:] = V if name == "t" else V[0] if name == "u" else np.arange(30.)
+            v.units = "K"
+        h.variables["t"].scale_factor, h.variables["t"]._FillValue = .5, np.int16(-1)
+
+
+def precomputed(f):
+    """Two levels, the first in packed chunks, and properties of its segments."""
+    key = {"0": (V[0:2, :, :], 1), "1": (V[:, ::2, ::2], 2)}
+    scales = [{"key": k, "size": list(v.shape[::-1]), "resolution": [4 * n, 4 * n, 40], "voxel_offset": [0, 0, 0],
+               "chunk_sizes": [[20, 15, 2]], "encoding": "raw"} for k, (v, n) in key.items()]
+    for k, (v, _) in key.items():
+        (f / k).mkdir(parents=True)
+        for y in range(0, v.shape[1], 15):
+            for x in range(0, v.shape[2], 20):
+                part = v[:, y:y + 15, x:x + 20].astype("<u2").tobytes()
+                name = f / k / f"{x}-{x + 20}_{y}-{y + 15}_0-2"
+                name.write_bytes(part) if k == "1" else Path(f"{name}.gz").write_bytes(gzip.compress(part, 1))
+    (f / "props").mkdir()
+    (f / "props/info").write_text(json.dumps({"@type": "neuroglancer_segment_properties", "inline": {
+        "ids": ["1", "2"], "properties": [{"id": "label", "type": "label", "values": ["a", "b"]}]}}))
+    (f / "info").write_text(json.dumps({"@type": "neuroglancer_multiscale_volume", "type": "segmentation", "num_channels": 1,
+                                        "data_type": "uint16", "scales": scales, "segment_properties": "props"}))
+
+
+def segmentation(f):
+    """compressed_segmentation of one chunk of two blocks: a table of two values, and 1 bit a voxel."""
+    (f / "s").mkdir(parents=True)
+    block = [5, 7] + [0x0F0F0F0F] * 16
+    words = [1, 4 | 1 << 24, 6, 22 | 1 << 24, 24, *block[:2], *block[2:], *block]
+    (f / "s/0-16_0-8_0-8").write_bytes(struct.pack(f"<{len(words)}I", *words))
+    (f / "info").write_text(json.dumps({"type": "segmentation", "num_channels": 1, "data_type": "uint32", "scales": [{
+        "key": "s", "size": [16, 8, 8], "resolution": [4, 4, 40], "voxel_offset": [0, 0, 0], "chunk_sizes": [[16, 8, 8]],
+        "encoding": "compressed_segmentation", "compressed_segmentation_block_size": [8, 8, 8]}]}))
+
+
 KINDS = {"npy": (npy, "f.npy"), "nii": (nii, "f.nii"), "niigz": (nii, "f.nii.gz"), "tif": (tif, "f.ome.tif"),
          "imagej": (plain_tif, "f.tif"), "h5": (h5, "f.h5"), "zarr": (zarr, "f.zarr"),
-         "zarr3": (zarr3, "g.zarr"), "n5": (n5, "f.n5")}
+         "zarr3": (zarr3, "g.zarr"), "n5": (n5, "f.n5"), "npz": (npz, "f.npz"), "packednpz": (packed_npz, "p.npz"),
+         "zip": (zipped, "f.zarr.zip"), "netcdf3": (netcdf3, "f.nc"), "precomputed": (precomputed, "v"),
+         "segmentation": (segmentation, "w"), "views": (views, "v.h5"), "geotiff": (geo, "geo.tif"),
+         "colours": (colours, "c.nii")}
+
+
+def lacking(kind):
+    """Whether this interpreter has no library for a kind: Debian's no zarr 3, the newest no SciPy."""
+    if kind == "zarr3":
+        import zarr as library
+        return library.__version__.startswith("2.")
+    return kind == "netcdf3" and importlib.util.find_spec("scipy") is None
 
 
 def change(data, r):
@@ -168,6 +268,8 @@ def mutate(path, r):
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     target = r.choice(files)
     data = target.read_bytes()
+    if path.suffix in (".zip", ".npz") and r.random() < .6:
+        return mutate_member(path, r)
     if data[:1] == b"{" and r.random() < .7:
         data = change_json(json.loads(data), r)
     elif path.name.endswith(".gz") and r.random() < .8:
@@ -176,6 +278,18 @@ def mutate(path, r):
     else:
         data = change(data, r)
     target.write_bytes(data)
+
+
+def mutate_member(path, r):
+    """An archive that is sound, with one member that isn't."""
+    with zipfile.ZipFile(path) as z:
+        members = [(i, z.read(i)) for i in z.infolist()]
+    chosen = r.choice([i for i, (m, _) in enumerate(members) if not m.is_dir()])
+    with zipfile.ZipFile(path, "w") as z:
+        for i, (member, data) in enumerate(members):
+            if i == chosen:
+                data = change_json(json.loads(data), r) if data[:1] == b"{" and r.random() < .7 else change(data, r)
+            z.writestr(member, data)
 
 
 def look(path):
@@ -258,9 +372,8 @@ def main():
         import lazarr._readers  # noqa: F401
         for name in ("h5py", "tifffile", "nibabel", "numcodecs", "zarr"):
             __import__(name)
-    import zarr as library
     for kind in sys.argv[4:] or KINDS:
-        if kind == "zarr3" and library.__version__.startswith("2."):
+        if lacking(kind):
             continue
         make, name = KINDS[kind]
         good = folder / "good" / name

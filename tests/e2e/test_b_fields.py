@@ -1,8 +1,7 @@
-"""What files say beside their values, field by field: files by the public writers (field_files.py) × values, axes,
-scale, units, channels, attributes; what makes no sense is left out alone, and said. Masks are alike in all faces."""
+"""What the command line says beside a file, and what --op gets of it; masks are alike in all faces. What files say by
+themselves is test_b_matrix's."""
 import json
 import os
-import re
 import subprocess
 
 import numpy as np
@@ -10,32 +9,21 @@ import pytest
 
 import field_files
 import lzr
+import rows
 from test_b_files import run
 
 OPS = "def same(block, data):\n    return data\n"
 
 
 @pytest.fixture(scope="module")
-def matrix(tmp_path_factory):
-    """(rows, arrays by "file:path", the server, the log)"""
+def datasets(tmp_path_factory):
+    """(the folder, a server for each file of the netCDF kinds in it, by name)"""
     folder = tmp_path_factory.mktemp("fields")
-    rows = field_files.files(folder)
-    names = sorted({row.partition(":")[0] for row in rows})
-    stores = [f"{re.sub('[^a-z0-9]', '_', n.lower())}={folder / n}" for n in names]
-    srv = lzr.Server([folder / n for n in names if not n.startswith(("cf.", "old.", "v."))], "--workers", "1")
-    others = {}
-    for n in names:
-        if n.startswith(("cf.", "old.", "v.")):  # one stem: one store's name
-            others[n] = lzr.Server([folder / n], "--workers", "1")
-    yield rows, srv, others, folder, stores
-    for s in (srv, *others.values()):
+    names = {row.partition(":")[0] for row in field_files.files(folder)}
+    servers = {n: lzr.Server([folder / n], "--workers", "1") for n in names if n.startswith(("cf.", "old."))}
+    yield folder, servers
+    for s in servers.values():
         s.kill()
-
-
-def _document(srv, store, want):
-    root = f"/zarr2/{store}.zarr/{want.path}"
-    attrs = srv.get(f"{root}/.zattrs").json()
-    return root, attrs
 
 
 def _check_image(attrs, want, name):
@@ -49,32 +37,6 @@ def _check_image(attrs, want, name):
     if want.channels is not None:
         got = attrs["omero"]["channels"]
         assert [(c["label"], c["color"]) for c in got] == want.channels, (name, got)
-        if want.channels == field_files.RED:
-            assert {(c["window"]["start"], c["window"]["end"]) for c in got} == \
-                {(0, np.iinfo(want.values.dtype).max)}, name
-
-
-def test_the_matrix(matrix):
-    rows, srv, others, _, _ = matrix
-    for name, want in rows.items():
-        file = name.partition(":")[0]
-        one = others.get(file, srv)
-        store = re.sub(r"(\.ome)?\.[a-z0-9]+$", "", file)
-        root, attrs = _document(one, store, want)
-        got = lzr.read_array(one, root + ("/0" if want.axes else ""))
-        assert got.dtype.newbyteorder("=") == want.values.dtype.newbyteorder("="), name
-        assert np.array_equal(got, want.values), name
-        if want.axes:
-            _check_image(attrs, want, name)
-        if want.dims is not None:
-            assert tuple(attrs["_ARRAY_DIMENSIONS"]) == want.dims, name
-        if want.attributes is not None:
-            own = {k: v for k, v in attrs.items() if k not in ("_ARRAY_DIMENSIONS", "lazarr")}
-            fill = one.get(f"{root}/.zarray").json()["fill_value"]
-            assert {**own, **({"_FillValue": fill} if fill is not None else {})} == want.attributes, name
-        lines = [line for line in one.log.splitlines() if f"{file}: '" in line and "is left out" in line]
-        if want.said is not None:
-            assert (not lines) if want.said == "" else any(want.said in line for line in lines), (name, lines)
 
 
 XARRAY = """
@@ -89,12 +51,12 @@ print(json.dumps(out))
 """
 
 
-def test_masks_and_coordinates_are_alike_in_both_faces(matrix):
+def test_masks_and_coordinates_are_alike_in_both_faces(datasets):
     """What xarray makes of a packed, masked variable through Zarr v2 and v3."""
-    rows, _, others, _, _ = matrix
+    _, others = datasets
     python = lzr.ENVS / "py311/bin/python"
     lzr.need(python.exists(), "the environment py311 of tests/clients/setup.sh")
-    urls = {f"{s.url}/{face}/{n.split('.')[0]}.zarr": n for n, s in others.items() if n.startswith(("cf.", "old."))
+    urls = {f"{s.url}/{face}/{n.split('.')[0]}.zarr": n for n, s in others.items()
             for face in ("zarr2", "zarr3")}
     r = subprocess.run([python, "-c", XARRAY, *urls], capture_output=True, text=True, timeout=120,
                        env=lzr.environment())
@@ -106,9 +68,9 @@ def test_masks_and_coordinates_are_alike_in_both_faces(matrix):
         assert got["lat"] == ["lat"], url
 
 
-def test_op_gets_decoded_data_variables(matrix, tmp_path):
+def test_op_gets_decoded_data_variables(datasets, tmp_path):
     (tmp_path / "ops.py").write_text(OPS)
-    folder = matrix[3]
+    folder, _ = datasets
     values = np.arange(12).reshape(4, 3)
     for file, name, low in (("cf.nc", "t2m", 1), ("cf.h5", "t2m", 1), ("old.nc", "t", 0), ("old.cdf", "t", 0)):
         srv = lzr.Server([folder / file], "--workers", "1", "--op", "ops:same", cwd=tmp_path)
@@ -145,7 +107,7 @@ def test_what_a_file_does_not_say(tmp_path, args, values, want):
         got = lzr.read_array(srv, "/zarr2/v.zarr/data/0")
         assert got.dtype == values.dtype and np.array_equal(got, values)
         attrs = srv.get("/zarr2/v.zarr/data/.zattrs").json()
-        row = field_files.Want(values, *want, [("a", "00FF00"), ("b", "FF00FF"), ("c", "00FFFF")]
+        row = rows.Want(values, *want, [("a", "00FF00"), ("b", "FF00FF"), ("c", "00FFFF")]
                                if "--channels" in args else None)
         _check_image(attrs, row, args)
         if "--chunks" in args:
@@ -225,3 +187,19 @@ def test_a_level_of_no_shape_is_left_out_alone(tmp_path):
         lines = [line for line in r.stderr.splitlines() if f"i{k}" in line and "level 1" in line]
         assert len(lines) == 1 and "shape is no list of integers" in lines[0], (shape, r.stderr)
         assert [level["shape"] for level in arrays[f"i{k}"]["levels"]] == [[4, 4], [1, 1]]
+
+
+def test_more_channels_than_anybody_names(tmp_path):
+    """Found by fuzzing: a file of a few bytes that says it has 2³¹ channels and names one had them all made."""
+    image = tmp_path / "many.zarr"
+    (image / "0").mkdir(parents=True)
+    (image / "0/.zarray").write_text(json.dumps(
+        {"zarr_format": 2, "shape": [(1 << 31) - 1, 2, 2], "chunks": [1, 2, 2], "dtype": "<u2", "compressor": None,
+         "filters": None, "fill_value": 0, "order": "C"}))
+    (image / ".zgroup").write_text('{"zarr_format": 2}')
+    (image / ".zattrs").write_text(json.dumps({
+        "multiscales": [{"version": "0.4", "axes": [{"name": n} for n in "cyx"], "datasets": [{"path": "0"}]}],
+        "omero": {"channels": [{"label": "one"}]}}))
+    r = run("describe", image)
+    assert r.returncode == 0 and "at most 4096 are named" in r.stderr, r.stderr
+    assert json.loads(r.stdout)["arrays"][0]["levels"][0]["shape"] == [(1 << 31) - 1, 2, 2]

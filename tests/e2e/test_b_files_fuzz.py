@@ -14,6 +14,7 @@ import lzr
 import test_b_pythons
 
 N = int(os.environ.get("LZR_FUZZ_FILES", "12"))
+LACKING = {False: {"zarr3"}, True: {"netcdf3"}}  # no zarr 3 in Debian's, no SciPy in the newest
 SEED = int(os.environ.get("LZR_FUZZ_SEED", "1"))
 
 
@@ -47,7 +48,7 @@ def test_damaged_copies(python, tmp_path):
     assert r.returncode == 0, r.stderr
     done = [json.loads(line) for line in r.stdout.splitlines()]
     print(r.stdout)
-    assert len(done) >= len(fuzz_files.KINDS) - (not args)
+    assert {kind["kind"] for kind in done} == set(fuzz_files.KINDS) - LACKING[bool(args)]
     for kind in done:
         assert sum(kind["counts"].values()) == N
         assert set(kind["counts"]) <= {"read", "refused", "unreadable", "died"}, kind
@@ -57,17 +58,19 @@ def test_damaged_copies(python, tmp_path):
 
 @pytest.mark.limit(180)
 def test_damaged_copies_are_served(python, tmp_path):
-    """The whole way for one copy of each kind."""
+    """The whole way for one copy of each kind, and for all the sound ones at once."""
     _, args = python
+    good = {}
     for kind, (make, name) in fuzz_files.KINDS.items():
-        if kind == "zarr3" and not args:
+        if kind in LACKING[bool(args)]:
             continue
-        good, path = tmp_path / "good" / name, tmp_path / kind / name
-        good.parent.mkdir(exist_ok=True)
+        good[kind], path = tmp_path / "good" / name, tmp_path / kind / name
+        good[kind].parent.mkdir(exist_ok=True)
         path.parent.mkdir()
-        make(good)
-        (shutil.copytree if good.is_dir() else shutil.copy)(good, path)
-        store = name.split(".")[0]
-        assert serve(path, f"zarr2/{store}.zarr/.zgroup", args).returncode == 0
+        make(good[kind])
+        (shutil.copytree if good[kind].is_dir() else shutil.copy)(good[kind], path)
         fuzz_files.mutate(path, random.Random(f"{kind} {SEED}"))
-        serve(path, f"zarr2/{store}.zarr/.zgroup", args)
+        serve(path, f"zarr2/{name.split('.')[0]}.zarr/.zgroup", args)
+    with lzr.Server([f"{k}={p}" for k, p in good.items()], "--workers", "1", *args) as srv:
+        for kind in good:
+            assert srv.get(f"/zarr2/{kind}.zarr/.zgroup").status == 200, kind

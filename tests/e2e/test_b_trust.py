@@ -395,3 +395,21 @@ def test_a_reader_that_crashes_while_it_loads_is_a_line(tmp_path):
     r = subprocess.run([lzr.LAZARR, "describe", tmp_path / "a.npy", "--op", "crash:f"], cwd=tmp_path,
                        capture_output=True, text=True, timeout=60, env=lzr.environment())
     assert r.returncode == 1 and "worker" in r.stderr and "Traceback" not in r.stderr, r.stderr
+
+
+def test_bigdataviewers_links_are_looked_at(open_file, tmp_path):
+    """An image is no way round the rules of links, nor is the XML beside it."""
+    def make(h5py, f):
+        with h5py.File(tmp_path / "out/views.h5", "w") as other:
+            other["cells"] = HID.reshape(2, 2, 4)
+        f["s00/resolutions"] = np.ones((1, 3))
+        f["t00000/s00/0/cells"] = h5py.ExternalLink("../out/views.h5", "/cells")
+        f["t00001/s00/0/cells"] = HID.reshape(2, 2, 4)
+        (tmp_path / "out/a.xml").write_text("<S><ViewSetup><id>0</id><voxelSize><size>7 7 7</size></voxelSize></ViewSetup></S>")
+        (tmp_path / "in/a.xml").symlink_to("../out/a.xml")
+    srv = open_file(hdf5(tmp_path, make))
+    assert srv.get("/zarr2/a.zarr/t00000/s00/0/.zarray").status == 404
+    assert srv.get("/zarr2/a.zarr/t00000/s00/0/cells/.zarray").status == 404 and "--follow" in srv.log
+    assert np.array_equal(lzr.read_array(srv, "/zarr2/a.zarr/t00001/s00/0"), HID.reshape(2, 2, 4))
+    assert "7" not in json.dumps(srv.get("/zarr2/a.zarr/t00001/s00/.zattrs").json()["multiscales"][0]["datasets"])
+    assert "'a.xml' is left out" in srv.log

@@ -16,7 +16,7 @@ HELP = subprocess.run([lzr.LAZARR, "--help"], stdout=subprocess.PIPE, check=True
 # Options of other programs that the pages name.
 FOREIGN = {"--build", "--install", "--plugin", "--prefix", "--preset", "--test-dir", "--head", "--minutes", "--clients",
            "--write", "--no-deps", "--version", "--help", "--ignore-scripts", "--system-site-packages", "--no-create-home",
-           "--shell", "--system", "--now", "--kill-whom", "--signal"}
+           "--shell", "--system", "--user", "--now", "--kill-whom", "--signal"}
 
 STORE = """
 import lazarr

@@ -15,11 +15,12 @@ from __future__ import annotations
 from ._array import Array, ArrayLevel, array, clear, group
 from ._block import Block
 from ._codecs import Blosc, Gzip, Lz4, Zstd
+from ._dataset import Dataset, dataset
 from ._errors import Cancelled, CastError, StoreError
 from ._files import open_file as open
 from ._inputs import Input
 from ._source import source
 
 __version__ = "0.1.0"
-__all__ = ["Array", "ArrayLevel", "Block", "Blosc", "Cancelled", "CastError", "Gzip", "Input", "Lz4",
-           "StoreError", "Zstd", "array", "clear", "group", "open", "source"]
+__all__ = ["Array", "ArrayLevel", "Block", "Blosc", "Cancelled", "CastError", "Dataset", "Gzip", "Input", "Lz4",
+           "StoreError", "Zstd", "array", "clear", "dataset", "group", "open", "source"]

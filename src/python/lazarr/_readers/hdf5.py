@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._errors import StoreError
-from . import hdf5_chunks, hdf5_links, masks, netcdf4, trust
+from . import hdf5_chunks, hdf5_images, hdf5_links, masks, netcdf4, trust
 from .file import File, need, shown, why
 
 
@@ -17,7 +17,11 @@ def hdf5(f: File) -> None:
     try:
         file = h5py.File(f.path, "r")
     except OSError as e:
-        raise StoreError(f"it can't be opened as HDF5: {e}") from None
+        with open(f.path, "rb") as data:
+            old = data.read(10) == b"MATLAB 5.0"
+        raise StoreError("it is MATLAB's format before 7.3, which lazarr doesn't read: save it with -v7.3, or give "
+                         "lazarr.source what scipy.io.loadmat reads" if old else
+                         f"it can't be opened as HDF5: {e}") from None
     with hdf5_links.Links(f, h5py, file) as links:
         try:
             root = links.find(file, f.inner)
@@ -53,13 +57,16 @@ def _walk(f: File, h5py: Any, links: Any, root: Any) -> None:
     todo: list[Any] = [(root, top, 0)]
     late: list[Any] = []  # links by name: what they lead to may have a name of its own
     _group(f, h5py, links, root, top)
+    taken = set() if top else hdf5_images.bigdataviewer(
+        f, h5py, links, root, lambda d, n: _open(f, h5py, links, d, n))
     while todo or late:
         if not todo:
             todo, late = late[::-1], []
         node, name, depth = todo.pop()
         if isinstance(node, h5py.Dataset):
             f.count()
-            _dataset(f, h5py, links, node, name, one=False)
+            if name not in taken:
+                _dataset(f, h5py, links, node, name, one=False)
             continue
         if isinstance(node, tuple):  # a link that is followed only now
             f.count()
@@ -139,6 +146,7 @@ def _open(f: File, h5py: Any, links: Any, d: Any, name: str) -> tuple[Any, ...]:
     if not said.is_netcdf and "_FillValue" not in kept and d.fillvalue is not None \
             and np.ndim(d.fillvalue) == 0 and np.any(d.fillvalue):
         parameters["fill_value"] = d.fillvalue
+    parameters.update(hdf5_images.axistags(f, name, kept, d.ndim))
     path, where = links.place(d)
     segments = links.segments(d)
     if segments and not hdf5_chunks.as_numpy(h5py, d):

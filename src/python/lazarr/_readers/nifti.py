@@ -15,6 +15,9 @@ from .file import File, need, why
 
 UNITS = {"meter": "meter", "mm": "millimeter", "micron": "micrometer", "sec": "second",
          "msec": "millisecond", "usec": "microsecond"}
+#: intent_code of an atlas: the values are labels.
+LABELS = 1002
+RGB = [{"label": "red", "color": "FF0000"}, {"label": "green", "color": "00FF00"}, {"label": "blue", "color": "0000FF"}]
 MAX_RATIO = 1032  # of what gzip unpacks to what it packs
 
 
@@ -54,25 +57,36 @@ def nifti(f: File) -> None:
         raise
     except Exception as e:
         raise StoreError(f"it can't be read: {why(e)}") from None
-    header, rank = image.header, len(image.shape)
-    zooms = places.scale(f, "header", [float(z) for z in header.get_zooms()], "xyztcuv"[:rank])
+    header = image.header
+    kept = f.attributes("header", {k: header[k] for k in header.keys()
+                                   if k in ("descrip", "qform_code", "sform_code", "intent_code",
+                                            "intent_name")})
     space, time = (UNITS.get(u) for u in header.get_xyzt_units()) \
         if hasattr(header, "get_xyzt_units") else (None, None)
+    volume(f, image, lambda: _image(nibabel, f), (space, time), "nifti", kept)
+
+
+def volume(f: File, image: Any, again: Any, units: Any, kind: str, kept: dict[Any, Any]) -> None:
+    """Any image of nibabel's, as the file's only array. again: opens it anew. units: of space and of time. kept:
+    attributes, which are put under the name of the kind, with the affine."""
+    space, time = units
+    rank = len(image.shape)
+    zooms = places.scale(f, "header", [float(z) for z in image.header.get_zooms()], "xyztcuv"[:rank])
     affine = np.asarray(image.affine, float)
     aligned = np.allclose(affine[:3, :3], np.diag(np.abs(np.diag(affine[:3, :3]))))
     origin = [float(v) for v in affine[:3, 3]] if aligned else [0.0] * 3
     order = {2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 1, 0), 5: (3, 4, 2, 1, 0)}.get(rank)
-    kept = f.attributes("header", {k: header[k] for k in header.keys()
-                                   if k in ("descrip", "qform_code", "sform_code", "intent_code",
-                                            "intent_name")})
-    kept = {"nifti": dict(kept, affine=affine.tolist())}
+    kept = {kind: dict(kept, affine=affine.tolist())}
+    samples = _samples(f, image.header.get_data_dtype())
 
     def load() -> Any:
         try:
-            proxy = _image(nibabel, f).dataobj
+            proxy = again().dataobj
             _check_size(f, proxy)
             scaled = (proxy.slope, proxy.inter) != (1.0, 0.0)
-            if f.lower.endswith(".gz") or not scaled:
+            if samples:
+                return _colours(np.asarray(proxy), samples)
+            if _is_packed(f) or not scaled:
                 return _ordinary(np.asanyarray(proxy))  # a map of the file, or, unpacked, in memory
             return proxy
         except Exception as e:
@@ -89,14 +103,47 @@ def nifti(f: File) -> None:
         if a in per:
             per[a] = (per[a][0], per[a][1], o)
     per.setdefault("c", (1.0, None, 0.0))
-    f.add("", load, transpose=order, axes=axes, units=[per[a][1] for a in axes],
-          scale=[per[a][0] for a in axes], translation=[per[a][2] for a in axes], attributes=kept)
+    labels = _is_atlas(image.header) and "c" not in axes
+    if samples:
+        if "c" in axes:
+            raise StoreError("it has colours along two axes")
+        order = (*order[:rank - 3], rank, *order[rank - 3:]) if rank > 3 else (rank, *order)
+        axes = axes.replace("t", "tc") if "t" in axes else "c" + axes
+    f.add("", load, kind="labels" if labels else None, channels=RGB if samples else None, transpose=order,
+          axes=axes, units=[per[a][1] for a in axes], scale=[per[a][0] for a in axes],
+          translation=[per[a][2] for a in axes], attributes=kept)
+
+
+def _is_atlas(header: Any) -> bool:
+    """Whether the values are labels, as NIfTI's intent says, and not scaled ones."""
+    return "intent_code" in header.keys() and int(header["intent_code"]) == LABELS \
+        and header.get_data_dtype().kind in "iu" and header.get_slope_inter() in ((None, None), (1.0, 0.0), (1.0, None))
+
+
+def _samples(f: File, dtype: np.dtype) -> int:
+    """3 of RGB and RGBA, whose alpha is left out, said; 0: the values are numbers."""
+    if dtype.names is None:
+        return 0
+    if tuple(n.upper() for n in dtype.names[:3]) != ("R", "G", "B") or any(dtype[n] != np.uint8 for n in dtype.names):
+        raise StoreError(f"its type, {dtype}, is no number's and no colour's")
+    if len(dtype.names) > 3:
+        f.left_out("alpha", "it says how opaque the others are; 3 are channels")
+    return 3
+
+
+def _colours(a: np.ndarray, samples: int) -> np.ndarray:
+    """Colours as one more axis, the last."""
+    return np.ascontiguousarray(a).view(np.uint8).reshape(*a.shape, -1)[..., :samples]
+
+
+def _is_packed(f: File) -> bool:
+    return f.lower.endswith((".gz", ".mgz"))
 
 
 def _check_size(f: File, proxy: Any) -> None:
     """A header may declare any shape: nibabel takes memory for it before it reads."""
     size, wanted = os.path.getsize(f.path), math.prod(proxy.shape) * proxy.dtype.itemsize
-    most = size * MAX_RATIO + 4096 if f.lower.endswith(".gz") else size - proxy.offset
+    most = size * MAX_RATIO + 4096 if _is_packed(f) else size - proxy.offset
     if wanted > most:
         raise StoreError(f"its header declares {wanted} bytes of values, and the file can't hold more than "
                          f"{max(0, most)}")

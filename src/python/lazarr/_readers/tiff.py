@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _source
 from .._errors import StoreError
-from . import places, tiff_codecs, tiff_pages, tiff_places, tiff_samples, trust
+from . import frames, places, tiff_codecs, tiff_pages, tiff_places, tiff_samples, trust
 from .file import File, need, why
 
 
@@ -19,9 +19,12 @@ def tiff(f: File) -> None:
     tiff_codecs.guard(tifffile)
     try:
         tiff_pages.check(f.path)
-        with tifffile.TiffFile(f.path, _multifile=False) as file:
+        # tifffile goes by the name, and what is called so need not be one.
+        named, ndpi = f.lower.endswith(".ndpi"), tiff_pages.is_ndpi(f.path)
+        kind = {"is_ndpi": ndpi} if named != ndpi else {}
+        with tifffile.TiffFile(f.path, _multifile=False, **kind) as file:
             root = tiff_places.ome(f, file.ome_metadata) if file.is_ome else None
-            how = how_opened(f, file, root)
+            how = {**how_opened(f, file, root), **kind}
         file = tifffile.TiffFile(f.path, **how)
         n = len(file.series)
     except StoreError:
@@ -82,7 +85,9 @@ def _series(f: File, tifffile: Any, file: Any, i: int, name: str, one: bool, how
         made = [tiff_samples.first(a, *cut) for a in made] if cut else made
         return made if len(made) > 1 else made[0]
 
-    order, axes = _axes(series.axes)
+    if int(series.keyframe.photometric) == tiff_samples.PHOTOMETRIC_PALETTE:
+        f.left_out(f"{where}: colour map", "the values are served, not the colours that they stand for")
+    order, axes = frames.axes_of(series.axes)
     try:
         given = tiff_places.said(file, i, root)
     except Exception as e:
@@ -99,27 +104,11 @@ def _series(f: File, tifffile: Any, file: Any, i: int, name: str, one: bool, how
     described = tiff_samples.colours(series, n)
     if described is None and given.channels:
         described = given.channels[:1] if n == 1 else given.channels
-        if file.is_imagej and len(described) != n:
+        if (file.is_imagej or file.is_geotiff) and len(described) != n:
             described = None  # labels of slices, not of channels
     add(name, load, transpose=order, axes=axes, attributes=given.attributes,
         scale=places.scale(f, where, given.scale, axes), units=places.units(f, where, given.units, axes),
-        channels=places.channels(f, where, described, n, series.dtype), **parameters)
-
-
-def _axes(letters: str) -> tuple[Any, ...]:
-    """(order, axes): how a series' axes become some of t, c, z, y, x. What has no name there (pages, a sequence)
-    is z, else c, else t, the last one first. (None, ""): they aren't an image's."""
-    free = [a for a in "tcz" if a not in letters.lower().replace("s", "c")]
-    named: list[Any] = []
-    for letter in reversed(letters):
-        axis = "c" if letter == "S" else letter.lower()
-        if axis not in "tczyx":
-            axis = free.pop() if letter in "QIR" and free else ""
-        named.insert(0, axis)
-    if not all(named) or len(set(named)) != len(named) or not {"y", "x"} <= set(named):
-        return None, ""
-    known = [a for a in "tczyx" if a in named]
-    return tuple(named.index(a) for a in known), "".join(known)
+        channels=places.channels(f, where, described, n, series.dtype), fill_value=given.fill, **parameters)
 
 
 def _level(tifffile: Any, path: str, how: dict[Any, Any], i: int, k: int, shape: tuple[Any, ...], offset: Any, dtype: Any,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Callable, Iterator, Optional
 
-from .._errors import StoreError
+from .._errors import StoreError, whose_python
 from . import trust, unpack
 
 STREAMS = {8: "zlib", 32946: "zlib", 50013: "zlib", 34925: "lzma"}
@@ -59,7 +59,10 @@ def check(tifffile: Any, level: Any) -> tuple[Any, ...]:
     try:
         tifffile.TIFF.DECOMPRESSORS[int(key.compression)]
     except KeyError as e:
-        raise StoreError(str(e.args[0])) from None
+        said = str(e.args[0])
+        if "imagecodecs" in said:  # the words of tifffile's own table
+            said += f": pip install imagecodecs{whose_python(ModuleNotFoundError(said))}"
+        raise StoreError(said) from None
     return key.parent.filehandle.path, key.parent.byteorder
 
 
@@ -113,7 +116,7 @@ def jpeg_size(data: bytes) -> Optional[int]:
         mark = data[i + 1]
         if mark == 0xFF:
             i += 1
-        elif 0xC0 <= mark <= 0xCF and mark not in (0xC4, 0xC8, 0xCC):
+        elif 0xC0 <= mark <= 0xCF and mark not in (0xC4, 0xC8, 0xCC) or mark == 0xF7:  # JPEG-LS
             return int.from_bytes(data[i + 5:i + 7], "big") * int.from_bytes(data[i + 7:i + 9], "big") * 8
         elif mark in (0x01, *range(0xD0, 0xD9)):
             i += 2

@@ -8,12 +8,23 @@ from typing import Any, BinaryIO, Optional
 from .._errors import StoreError
 
 MAX_PAGES = 1 << 20
+NDPI = 65420  # the number of a tag
 
 
 def _number(file: BinaryIO, at: int, size: int, order: str) -> Optional[int]:
     file.seek(at)
     data = file.read(size)
     return int.from_bytes(data, order) if len(data) == size else None  # type: ignore[arg-type]
+
+
+def is_ndpi(path: str) -> bool:
+    """Whether a classic TIFF is Hamamatsu's NDPI, whatever it is called: its first page has their tag, and its
+    offsets 64 bits."""
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        at = _number(file, 4, 8, "little") if file.read(4) == b"II*\0" else None
+        tags = _number(file, at, 2, "little") if at and at < size else None
+        return any(_number(file, at + 2 + 12 * i, 2, "little") == NDPI for i in range(tags or 0)) if at else False
 
 
 def check(path: str) -> None:

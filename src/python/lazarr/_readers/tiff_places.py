@@ -5,7 +5,9 @@ import re
 from typing import Any, NamedTuple, Optional
 from xml.etree import ElementTree
 
-from . import places, trust
+import numpy as np
+
+from . import places, tiff_geo, trust
 from .attributes import attributes
 from .file import File
 
@@ -20,6 +22,7 @@ class Said(NamedTuple):
     units: dict[str, Any]
     channels: list[Any]
     attributes: dict[str, Any]
+    fill: Any = None
 
 
 def ome(f: File, text: Any) -> Optional[Any]:
@@ -47,8 +50,13 @@ def said(file: Any, i: int, root: Any) -> Said:
     if file.is_lsm:
         return _lsm(file)
     kept = attributes(file.shaped_metadata[0]) if file.shaped_metadata else {}
+    kept = {"tiff": kept} if kept else {}
+    geo = tiff_geo.said(file, i)
+    if geo is not None:
+        scale, units, bands, more, fill = geo
+        return Said(scale, units, bands, {**kept, **more}, fill)
     out = _aperio(file) if file.is_svs else _tags(file, i)
-    return out._replace(attributes={"tiff": kept} if kept else {})
+    return out._replace(attributes=kept)
 
 
 def _per_unit(page: Any, tag: str) -> Optional[Any]:
@@ -74,11 +82,40 @@ def _imagej(file: Any) -> Said:
     unit = meta.get("unit")
     units = {"x": unit, "y": meta.get("yunit", unit), "z": meta.get("zunit", unit),
              "t": meta.get("tunit", "second" if "t" in scale else None)}
-    names = meta.get("Labels")
-    kept = {k: v for k, v in meta.items() if k not in ("Overlays", "ROI", "LUTs", "IJMetadata")}
+    kept = {k: v for k, v in meta.items() if k not in ("Overlays", "ROI", "LUTs", "Ranges", "IJMetadata")}
     if file.shaped_metadata:
         kept.update(attributes(file.shaped_metadata[0]))
-    return Said(scale, units, names if isinstance(names, list) else [], {"tiff": kept} if kept else {})
+    return Said(scale, units, _imagej_channels(file.imagej_metadata or {}), {"tiff": kept} if kept else {})
+
+
+def _imagej_channels(meta: dict[Any, Any]) -> list[Any]:
+    """Channels as ImageJ shows them: names where there is one of each, the colour that a lookup table leads to from
+    black, and from where to where it is spread. Labels of slices are no names of channels."""
+    n = max(1, int(places.number(meta.get("channels")) or 1))
+    names, luts, ranges = (list(v) if isinstance(v, (list, tuple)) else [] for v in (
+        meta.get("Labels"), meta.get("LUTs"), meta.get("Ranges")))
+    if n == 1 and not ranges:
+        ranges = [meta.get("min"), meta.get("max")]
+    out: list[Any] = [{} for _ in range(n)]
+    colours = [_ramp(lut) for lut in luts[:n]]
+    for k, one in enumerate(out):
+        if len(names) == n:
+            one["label"] = str(names[k])
+        if len(colours) == n and set(colours) - {None, "FFFFFF"} and colours[k]:
+            one["color"] = colours[k]
+        low, high = (places.number(v) for v in (ranges[2 * k:2 * k + 2] if len(ranges) == 2 * n else (None, None)))
+        if low is not None and high is not None and low < high:
+            one["window"] = {"start": low, "end": high}
+    return out if any(out) else []
+
+
+def _ramp(lut: Any) -> Optional[str]:
+    """The colour that a table of 3 x 256 leads to from black in even steps; None: it does something else."""
+    table = np.asarray(lut)
+    if table.shape != (3, 256) or table.dtype.kind not in "iu":
+        return None
+    even = table[:, -1:].astype(float) * np.arange(256) / 255
+    return places.colour([int(v) for v in table[:, -1]]) if np.abs(table - even).max() <= 1 else None
 
 
 def _lsm(file: Any) -> Said:

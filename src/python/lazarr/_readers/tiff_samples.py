@@ -8,7 +8,7 @@ import numpy as np
 from .file import File
 
 RGB = [("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF")]
-PHOTOMETRIC_RGB, PHOTOMETRIC_YCBCR = 2, 6
+PHOTOMETRIC_RGB, PHOTOMETRIC_PALETTE, PHOTOMETRIC_YCBCR = 2, 3, 6
 ALPHA = (1, 2)
 
 
