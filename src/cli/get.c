@@ -56,6 +56,29 @@ static int get_chunk(struct lzr_driver *d, const struct lzr_chunk *c)
     return ok ? 0 : 1;
 }
 
+/* What isn't there, and the folder above it that is. */
+static int no_key(struct lzr_driver *d, const char *key)
+{
+    size_t n = strlen(key);
+    struct lzr_hit hit = {0};
+    while (n > 0 && hit.node != LZR_NODE_DIR && hit.node != LZR_NODE_FOLDER) {
+        while (n > 0 && key[--n] != '/') {
+        }
+        hit = lzr_catalog_lookup(lzr_driver_catalog(d), key, n);
+    }
+    (void)fprintf(stderr, "lazarr: there is no key '%s'; ", key);
+    if (n > 0 || hit.node != LZR_NODE_DIR) {
+        (void)fprintf(stderr, "the folder that is: %.*s/\n", (int)n, key);
+        return 1;
+    }
+    (void)fputs("keys begin with", stderr);
+    for (size_t i = 0; i < hit.dir->n; i++) {
+        (void)fprintf(stderr, "%s %s/", i > 0 ? "," : "", hit.dir->entries[i].name);
+    }
+    (void)fputs("\n", stderr);
+    return 1;
+}
+
 static int get_key(struct lzr_driver *d, const char *key)
 {
     key += *key == '/';
@@ -77,14 +100,14 @@ static int get_key(struct lzr_driver *d, const char *key)
     case LZR_NODE_FOLDER:
     case LZR_NODE_NONE:
     default:
-        (void)fprintf(stderr, "lazarr: there is no key '%s'\n", key);
-        return 1;
+        return no_key(d, key);
     }
 }
 
 int lzr_get(const struct lzr_options *o)
 {
-    struct lzr_log log = {.fd = STDERR_FILENO, .level = LZR_LOG_WARN};
+    struct lzr_log log = {.fd = STDERR_FILENO,
+                          .level = o->quiet ? LZR_LOG_WARN : LZR_LOG_INFO};
     struct lzr_options one = *o;
     one.driver.workers = 1;
     struct lzr_driver *d = lzr_open_driver(&one, &log);

@@ -1,12 +1,12 @@
 #include "cli/options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "cli/near.h"
 #include "http/access.h"
 #include "http/public.h"
 
@@ -548,7 +548,7 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
                  : strcmp(command, "bdv") == 0    ? LZR_BDV
                                                   : LZR_SERVE;
     if (o->command == LZR_SERVE && strcmp(command, "serve") != 0) {
-        return wrong("unknown command", command);
+        return lzr_unknown_command(command);
     }
     int c, which = 0;
     const char *letters = o->command == LZR_BDV ? ":hm:o:" : ":hm:";
@@ -556,7 +556,7 @@ int lzr_options_parse(int argc, char **argv, struct lzr_options *o)
     optind = 2;
     while ((c = getopt_long(argc, argv, letters, serve_options, &which)) != -1) {
         if (c == '?') {
-            return wrong("unknown option", argv[optind - 1]);
+            return lzr_unknown_option(argv[optind - 1], serve_options);
         }
         if (c == ':') {
             return wrong("a value must follow option", argv[optind - 1]);

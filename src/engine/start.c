@@ -242,6 +242,20 @@ static struct lzr_pages *make_pages(void)
 #endif
 }
 
+/* An --op, or what is said of data files ("--axes=zyx"), where there is no data file. */
+static enum lzr_code refuse_op(const char *op, struct lzr_err *err)
+{
+    static const char none[] = "is for data files, and none is given";
+    const char *value = strchr(op, '=');
+    if (strncmp(op, "--", 2) != 0) {
+        return lzr_err_set(err, LZR_E_INVAL, "--op %s: '%s'", none, op);
+    }
+    if (value == NULL) {
+        return lzr_err_set(err, LZR_E_INVAL, "%s %s", op, none);
+    }
+    return lzr_err_set(err, LZR_E_INVAL, "%.*s %s: '%s'", (int)(value - op), op, none, value + 1);
+}
+
 enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_driver **out,
                               char **traceback, struct lzr_err *err)
 {
@@ -287,8 +301,7 @@ enum lzr_code lzr_driver_open(const struct lzr_driver_options *o, struct lzr_dri
         data = data || d->stores[i].data;
     }
     if (code == LZR_OK && !data) {
-        code = lzr_err_set(err, LZR_E_INVAL, "--op '%s' is for data files, and none is given",
-                           o->ops[0]);
+        code = refuse_op(o->ops[0], err);
     }
     if (code == LZR_OK) {
         code = lzr_folders_make(d, err);

@@ -71,9 +71,26 @@ def test_get_equals_http(store):
             assert r.returncode == 0 and r.stdout == srv.get("/" + key).body and r.stdout, (key, r)
 
 
+def test_get_shows_what_the_store_prints(tmp_path):
+    """On standard error, beside the bytes, as docs/authors.md says: a store is debugged so. --quiet: it doesn't."""
+    (tmp_path / "p.py").write_text(
+        "import lazarr\nprint('loading')\n@lazarr.array(shape=(4,), chunks=2, dtype='uint8', compressor=None)\n"
+        "def a(block):\n    print('at', block.start[0])\n    return 1\n")
+    r = lzr.run("get", tmp_path / "p.py", "zarr2/p.zarr/a/1")
+    assert (r.returncode, r.stdout) == (0, b"\1\1")
+    assert r.stderr.decode().splitlines() == ["lazarr: worker 0: loading", "lazarr: p/a, chunk 1, worker 0: at 2"]
+    r = lzr.run("get", tmp_path / "p.py", "zarr2/p.zarr/a/1", "--quiet")
+    assert (r.returncode, r.stdout, r.stderr) == (0, b"\1\1", b"")
+    assert "what it prints is on standard error" in (lzr.ROOT / "docs" / "authors.md").read_text()
+
+
 @pytest.mark.parametrize("key,words", [
-    ("zarr3/s.zarr/nope", ["nope"]), ("zarr3/s.zarr/g/a/c/9/9", ["c/9/9"]), ("zarr3/other.zarr/zarr.json", []),
-    ("zarr3/s.zarr/fails/c/0", ["ValueError: on purpose"]), ("../s.py", [])])
+    ("zarr3/s.zarr/nope", ["'zarr3/s.zarr/nope'", "the folder that is: zarr3/s.zarr/\n"]),
+    ("zarr3/s.zarr/g/a/c/9/9", ["c/9/9", "is: zarr3/s.zarr/g/a/c/\n"]),
+    ("zarr3/other.zarr/zarr.json", ["is: zarr3/\n"]),
+    ("zarr3/s.zarr/fails/c/0", ["ValueError: on purpose"]),
+    ("../s.py", ["keys begin with bdv/, n5/, precomputed/, zarr2/, zarr3/\n"]),
+    ("s.zarr/g/a/0.0", ["keys begin with bdv/, n5/"]), ("s/a", ["keys begin with bdv/"])])
 def test_get_of_what_is_not_there(store, key, words):
     r = lzr.run("get", store, key)
     assert r.returncode == 1 and r.stdout == b"" and r.stderr, r
@@ -88,6 +105,24 @@ def test_version_and_help():
     assert r.returncode == 0
     for word in (b"serve", b"describe", b"get", b"--port", b"--workers", b"--cache", b"--python"):
         assert word in r.stdout, word
+
+
+@pytest.mark.parametrize("args, words", [
+    (["serve", "s.py", "--worker", "2"], "unknown option '--worker': did you mean '--workers'?"),
+    (["serve", "s.py", "--tokenfile=x"], "unknown option '--tokenfile=x': did you mean '--token-file'?"),
+    (["serve", "s.py", "--ports", "1"], "did you mean '--port'?"), (["serve", "s.py", "--chnuks", "1"], "mean '--chunks'?"),
+    (["serve", "s.py", "--publicurl", "x"], "did you mean '--public-url'?"),
+    (["serve", "s.py", "--zz"], "unknown option '--zz' ("), (["serve", "s.py", "-p", "1"], "unknown option '-p' ("),
+    (["serve", "s.py", "--" + "x" * 300], "x' ("), (["serve", "s.py", "--nonsense"], "unknown option '--nonsense' ("),
+    (["serve", "s.py", "--="], "unknown option '--='"),
+    (["serv", "s.py"], "unknown command 'serv': did you mean 'serve'?"), (["describ"], "did you mean 'describe'?"),
+    (["version"], "unknown command 'version': did you mean '--version'?"),
+    (["brain.py"], "unknown command 'brain.py': to serve a store, lazarr serve brain.py ("),
+    (["data.h5::/raw", "--port", "1"], "lazarr serve data.h5::/raw ("), (["list"], "unknown command 'list' (")])
+def test_what_may_be_meant(args, words):
+    r = lzr.run(*args)
+    assert r.returncode == 2 and r.stdout == b"" and words in r.stderr.decode(), r
+    assert r.stderr.count(b"\n") == 1 and len(r.stderr) < 600
 
 
 @pytest.mark.parametrize("args", [

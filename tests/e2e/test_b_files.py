@@ -320,6 +320,7 @@ def test_n5(open_file, tmp_path):
 def test_op(open_file, tmp_path):
     from scipy import ndimage
     np.save(tmp_path / "v.npy", V)
+    (tmp_path / "imports.py").write_text("import nowhere\n")
     (tmp_path / "mymodule.py").write_text("""
 import numpy as np
 from scipy import ndimage
@@ -335,14 +336,22 @@ ordinary = 3
     got = lzr.read_array(srv, "/zarr2/v.zarr/smooth")
     want = ndimage.uniform_filter(V.astype("f4"), 3, mode="nearest")
     assert got.dtype == want.dtype and np.allclose(got, want, rtol=1e-5)
-    for op, text in (("mymodule:none", "has no 'none'"), ("nomodule:f", "No module named 'nomodule'"),
+    for op, text in (("mymodule:none", "has no 'none'"), ("nomodule:f", "v.npy: --op: there is no module 'nomodule'"),
+                     ("mymodule.py:smooth", "there is no module 'mymodule.py': say mymodule:smooth\n"),
+                     ("imports:f", "v.npy: ModuleNotFoundError: No module named 'nowhere' in"),
                      ("mymodule:ordinary", "must be a function of (block, data)")):
         r = run("describe", tmp_path / "v.npy", "--op", op, cwd=tmp_path)
         assert r.returncode == 1 and text in r.stderr, r.stderr
     assert run("describe", tmp_path / "v.npy", "--op", "nocolon").returncode == 2
     (tmp_path / "s.py").write_text("")
     r = run("describe", tmp_path / "s.py", "--op", "a:b")
-    assert r.returncode == 1 and "--op 'a:b' is for data files" in r.stderr
+    assert r.returncode == 1 and "lazarr: --op is for data files, and none is given: 'a:b'" in r.stderr
+    for option, value in (("axes", "zyx"), ("scale", "2"), ("units", "um"), ("channels", "a,b"), ("chunks", "4"),
+                          ("dtype", "uint8")):
+        r = run("describe", tmp_path / "s.py", f"--{option}", value)
+        assert r.returncode == 1 and f"lazarr: --{option} is for data files, and none is given: '{value}'" in r.stderr
+    r = run("describe", tmp_path / "s.py", "--raw")
+    assert r.returncode == 1 and "lazarr: --raw is for data files, and none is given\n" in r.stderr
 
 
 def test_what_is_missing_is_said_in_one_line(tmp_path):

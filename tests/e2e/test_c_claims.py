@@ -15,7 +15,8 @@ PAGES = {p.relative_to(lzr.ROOT).as_posix(): p.read_text()
 HELP = subprocess.run([lzr.LAZARR, "--help"], stdout=subprocess.PIPE, check=True).stdout.decode()
 # Options of other programs that the pages name.
 FOREIGN = {"--build", "--install", "--plugin", "--prefix", "--preset", "--test-dir", "--head", "--minutes", "--clients",
-           "--write", "--no-deps", "--version", "--help", "--ignore-scripts"}
+           "--write", "--no-deps", "--version", "--help", "--ignore-scripts", "--system-site-packages", "--no-create-home",
+           "--shell", "--system", "--user", "--now", "--kill-whom", "--signal"}
 
 STORE = """
 import lazarr
@@ -180,6 +181,13 @@ def test_help_of_the_python_module_explains_every_parameter(monkeypatch):
         for name, p in inspect.signature(function).parameters.items():
             if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL):
                 assert re.search(rf"\b{name}\b", text), f"help(lazarr.{function.__name__}) has no {name}"
+
+
+def test_the_command_for_the_help_of_the_module_is_one():
+    command, = re.findall(r"`(PYTHONPATH=\S+ /usr/bin/python3 -c '.*?help\(lazarr\.array\)')`", PAGES["README.md"])
+    r = subprocess.run(["sh", "-c", command], cwd=lzr.ROOT, stdout=subprocess.PIPE, timeout=60,
+                       env=lzr.environment(PAGER="cat", PYTHONDONTWRITEBYTECODE="1"))
+    assert r.returncode == 0 and "computes one block of it" in r.stdout.decode()
 
 
 def test_what_is_said_of_requests(srv):

@@ -104,5 +104,10 @@ CASES = [
     ("uint8", (1,), "object()", "got object"),
     ("uint8", (2,), "[1, 2]", "np.array([1, 2])"),
     ("uint8", (2,), "[1, [2, 3]]", "can't be converted"),
+    ("uint8", (2,), "(np.zeros(2, 'u1'), 5)", "got a tuple (ndarray, int): return the one of them that is the block"),
+    ("uint8", (2,), "[np.zeros(2, 'u1'), {}]", "got a list (ndarray, dict): return the one of them"),
+    ("uint8", (2,), "(np.zeros(2), np.zeros(3), 'a', 1, 2, 3)", "a tuple (ndarray, ndarray, str, int, ...): return"),
+    ("uint8", (2,), "(np.zeros(2, 'u1'), np.zeros(2, 'u1'))", "got a tuple (ndarray, ndarray) of shape [2, 2]"),
+    ("uint8", (2, 2), "(np.zeros(2, 'u1'), np.zeros(2, 'u1'))", "np.zeros((2, 2))"),
     ("uint8", (1,), "None", "returned None and never wrote block.data"),
 ]

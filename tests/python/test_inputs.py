@@ -295,7 +295,22 @@ def refuse(reason, **given):
     (dict(halo=5000), "a block with its inputs takes 1002401921024 bytes, above the limit of 2147483648: "
      "smaller chunks or a smaller halo are needed"),
     (dict(boundary="mirror"), "boundary must be one of 'constant', 'edge', 'reflect', 'symmetric', 'wrap', "
-     "got 'mirror'"),
+     "got 'mirror': did you mean 'reflect'?"),
+    (dict(boundary="nearest"), "boundary must be one of 'constant', 'edge', 'reflect', 'symmetric', 'wrap', "
+     "got 'nearest': did you mean 'edge'?"),
+    (dict(boundary="Symetric"), "boundary must be one of 'constant', 'edge', 'reflect', 'symmetric', 'wrap', "
+     "got 'Symetric': did you mean 'symmetric'?"),
+    (dict(boundary=["edge"]), "boundary must be one of 'constant', 'edge', 'reflect', 'symmetric', 'wrap', "
+     "got ['edge']"),
+    (dict(kind="label"), "kind must be one of 'image', 'labels', 'plain', got 'label': did you mean 'labels'?"),
+    (dict(kind="segmentation"), "kind must be one of 'image', 'labels', 'plain', got 'segmentation': did you mean "
+     "'labels'?"),
+    (dict(dtype="flaot32"), "unknown dtype 'flaot32': did you mean 'float32'?"),
+    (dict(dtype="nonsense"), "unknown dtype 'nonsense'"),
+    (dict(on_abandon="finished"), "on_abandon must be one of 'interrupt', 'finish', got 'finished': did you mean "
+     "'finish'?"),
+    (dict(pyramid="average"), "pyramid must be one of 'mean', 'mode', 'max', 'min', 'stride', 'each', got "
+     "'average': did you mean 'mean'?"),
     (dict(shape=(20, 30, 17)), 'input "t1": its axis 1 has length 31 at level 0 and the array\'s axis 1, '
      "which it follows, 30"),
     (dict(shape=(20, 30, 17), pyramid="each"), 'input "t1": its axis 1 has length 31 at level 0 and the '
@@ -323,6 +338,28 @@ def test_refused(given, reason):
     if "factors" in given and given.get("levels") == 1:
         given = dict(given, levels=2)
     refuse(reason, **dict(dict(inputs=[source()]), **given))
+
+
+@pytest.mark.parametrize("result,got", [((9, 10, 9), [9, 10, 9]), ((8, 9), [8, 9]), ((10, 10, 11), [10, 10, 11]),
+                                        ((8, 8, 8, 1), [8, 8, 8, 1]), ((0, 8, 8), [0, 8, 8])])
+@pytest.mark.parametrize("like", [False, True])
+def test_a_result_of_neither_size_says_both(result, got, like):
+    """Of the block, and of the region, whose halo would be cut off."""
+    t = lazarr.source("t", np.zeros((16, 16, 16), "u1"), chunks=8)
+    made = np.zeros(result)
+    a = lazarr.array("edges", inputs=[t], halo=1, dtype="float64")(lambda b, t: made.tolist() if like else made)
+    with pytest.raises(lazarr.CastError) as e:
+        a.compute((0, 0, 0))
+    if not (like and 0 in result):  # of a list's nothing
+        assert str(e.value) == ("expected an array of shape [8, 8, 8] (an axis may be 1), of the first input's region "
+                                f"[10, 10, 10], or a scalar, got shape {got}")
+
+
+@pytest.mark.parametrize("result", [(8, 8, 8), (10, 10, 10), (1, 8, 1), ()])
+def test_a_result_of_either_size_is_taken(result):
+    t = lazarr.source("t", np.zeros((16, 16, 16), "u1"), chunks=8)
+    a = lazarr.array("edges", inputs=[t], halo=1, dtype="float64")(lambda b, t: np.ones(result))
+    assert (a.compute((1, 0, 1)) == 1).all()
 
 
 @pytest.mark.parametrize("given,reason", [

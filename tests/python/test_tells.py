@@ -163,3 +163,26 @@ def test_the_line_is_the_users(text, monkeypatch):
         said = _tell.describe(e)[0]
     line = text.count("\n") + 1
     assert said.startswith("brain.py: ") and f"(line {line} of brain.py)" in said, said
+
+
+@pytest.mark.parametrize("body, first, last", [
+    ("def f(n): return g(n)\ndef g(n): return f(n)\nf(0)", "in f\n", "RecursionError: maximum"),
+    ("raise deep()", "ValueError: the innermost\n", "ValueError: level 2999\n"),
+    ("raise Long()", "line 1, in <module>", "y" * 500),
+    *([("e = ValueError('first')\nfor i in range(5000): e.add_note(f'note {i}')\nraise e", "ValueError: first",
+        "note 4999\n")] if sys.version_info >= (3, 11) else []),
+    ("exec('raise ValueError(' + '\"' + '\u20ac' * 30000 + '\")')", "line 1, in <module>", "\u20ac" * 100)])
+def test_of_a_long_traceback_the_middle_is_left_out(body, first, last):
+    """What crosses to the server is cut at its end, where the exception itself stands."""
+    try:
+        exec(compile(body, "/somewhere/brain.py", "exec"), dict(module()))
+    except BaseException as e:
+        text = _tell.describe(e)[1]
+    assert len(text.encode("utf-8", "surrogatepass")) <= _tell.MOST
+    assert first in text[:len(text) // 2] and last in text[len(text) // 2:], text
+    assert text.count(" left out]") >= 1
+
+
+def test_a_short_traceback_is_whole():
+    text = _tell.describe(caught("ValueError('x' * 300)"))[1]
+    assert "left out" not in text and text.endswith("x" * 300 + "\n")

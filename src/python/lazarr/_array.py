@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import os
 import sys
 import threading
@@ -68,8 +69,10 @@ def _next_unsettled(a: "Array") -> Optional["Array"]:
         if isinstance(one.array, str):
             found = _find(one.array, a._registry)
             if found is None:
+                there = [b.path for b in a._registry.arrays if b is not a] if a._registry is not None else []
                 raise StoreError(f'{label("array", a.path)}: inputs: there is no array '
-                                 f'"{one.array}"' + (" in this store" if a._registry else ""))
+                                 f'"{one.array}"' + (" in this store" if a._registry else "")
+                                 + _check.meant(one.array, there))
             one.array = found
         b: Array = one.found
         if not b._settled:
@@ -310,11 +313,15 @@ class Array(Indexed):
     def compute(self, chunk: Sequence[int], level: int = 0) -> np.ndarray:
         """The block at a chunk grid position, cut to the array, as an ndarray of the declared dtype.
 
-        Raises IndexError for a position outside the grid, what the function raises, and CastError
+        Raises TypeError for what is no position, IndexError for one outside the grid, what the function raises, and CastError
         when its result doesn't fit.
         """
         view = self.level(level)
-        pos = tuple(int(p) for p in chunk)
+        try:
+            pos = tuple(operator.index(p) for p in chunk)
+        except TypeError:
+            raise TypeError(f"chunk must be {view.ndim} integers, its place in the grid {view.counts} of "
+                            f"{self.path!r}, got {repr(chunk)[:100]}") from None
         if len(pos) != view.ndim or any(not 0 <= p < n for p, n in zip(pos, view.counts)):
             raise IndexError(f"chunk {pos} is outside the grid {view.counts} of {self.path!r}")
         start, stop = view.bounds(pos)
@@ -407,8 +414,9 @@ def array(path: Union[str, Callable[..., Any], None] = None, **parameters: Unpac
         either byte order. fill_value: what a block's unwritten voxels are (0).
     dims: the axes' names, of a plain array.
     axes: out of "tczyx" in that order: makes it an image (OME-NGFF), with kind "image" or "labels"
-        (an integer array all of whose inputs are labels is labels), units (one for the spatial axes, or one per axis), scale (units per voxel, per axis) and
-        translation (the centre of voxel 0, in units).
+        (an integer array all of whose inputs are labels is labels), units (one for the spatial axes, or
+        one per axis), scale (units per voxel, per axis) and translation (the centre of voxel 0, in
+        units).
     channels: of an image with axis c, a list of names or of OMERO dicts (label, color, window ...).
     labels_of: of kind "labels", the image (or its path) in whose ``labels/`` they are listed, too.
     compressor: lazarr.Blosc(), Zstd(), Gzip() or None. separator: of a plain array's Zarr v2 keys,
@@ -425,10 +433,11 @@ def array(path: Union[str, Callable[..., Any], None] = None, **parameters: Unpac
     inputs: arrays (or their paths, or lazarr.Input) that it is computed from; the function gets their
         regions after the block. What isn't given is the first input's: shape, chunks, dtype, fill value
         (where the dtype has it), axes, dims, units, scale, translation, levels and factors, channels
-        where their axis is the same. halo: voxels of context around the
-        block, an integer, one per axis of the input, or (lower, upper) pairs. boundary: what lies
-        outside an input, "constant" (its fill value, the default), "edge", "reflect", "symmetric" or
-        "wrap", as in numpy.pad. A result as large as the first input's region is trimmed, be it an
+        where their axis is the same.
+    halo: voxels of context around the block, an integer, one per axis of the input, or (lower, upper)
+        pairs. boundary: what lies outside an input, "constant" (its fill value, the default), "edge",
+        "reflect", "symmetric" or "wrap", as in numpy.pad: what SciPy's filters call "reflect", their
+        default, is "symmetric". A result as large as the first input's region is trimmed, be it an
         ndarray or another array-like.
     slots: at most so many workers compute this array, always the same ones.
     timeout: seconds before a computation is killed (300; a worker's first block 900).

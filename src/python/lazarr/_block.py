@@ -227,9 +227,13 @@ def run(function: Callable[..., Any], block: Block) -> Any:
         return None
     if not block.inputs or block.inputs[0].shape == block.shape:
         return result  # there is nothing to trim
-    if not isinstance(result, (np.ndarray, np.generic, bool, int, float, complex)):
-        result = _cast.as_array(result)  # xarray, dask, pandas, torch, a list ...
-    if isinstance(result, np.ndarray) and result.shape != block.shape \
-            and result.shape == block.inputs[0].shape:
-        return result[block.crop]
-    return result
+    if isinstance(result, (np.generic, bool, int, float, complex)):
+        return result
+    # xarray, dask, pandas, torch, a list ... become an array
+    made = result if isinstance(result, np.ndarray) else _cast.as_array(result)
+    if made.shape == block.shape:
+        return made
+    if made.shape == block.inputs[0].shape:
+        return made[block.crop]
+    _cast.check_shape(made.shape, block.shape, result, block.inputs[0].shape)
+    return made

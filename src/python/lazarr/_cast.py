@@ -22,6 +22,18 @@ def dtype_name(dt: np.dtype) -> str:
     return "bool" if dt.kind == "b" else f"{_NAMES[dt.kind]}{dt.itemsize * 8}"
 
 
+def _parts(result: Any) -> str:
+    """Of several things with an array among them, as `ndimage.label` returns them, what they are; else "".
+
+    >>> _parts((np.zeros(3), 5)), _parts([1, 2])
+    ('a tuple (ndarray, int)', '')
+    """
+    if not isinstance(result, (tuple, list)) or not any(isinstance(one, np.ndarray) for one in result[:100]):
+        return ""
+    names = [type(one).__name__ for one in result[:4]] + ["..."] * (len(result) > 4)
+    return f"a {'tuple' if isinstance(result, tuple) else 'list'} ({', '.join(names)})"
+
+
 def as_array(result: Any) -> np.ndarray:
     """A result as an ndarray of numbers, or CastError naming what came."""
     if not isinstance(result, np.ndarray):
@@ -30,8 +42,13 @@ def as_array(result: Any) -> np.ndarray:
         try:
             array = np.asarray(result)
         except Exception as e:
+            if parts := _parts(result):
+                raise CastError(f"expected an array or a scalar, got {parts}: return the one of them that is the "
+                                "block's") from e
             raise CastError(f"expected an array or a scalar, got {name}, which can't be converted: "
                             f"{type(e).__name__}: {e}") from e
+        if array.dtype.kind == "O" and (parts := _parts(result)):  # NumPy before 1.24
+            raise CastError(f"expected an array or a scalar, got {parts}: return the one of them that is the block's")
         if array.dtype.kind not in "biufc":
             raise CastError(f"expected an array or a scalar of numbers, got {name}"
                             f" (dtype {array.dtype})")
@@ -43,13 +60,17 @@ def as_array(result: Any) -> np.ndarray:
     return result.view(np.ndarray)  # np.matrix and its like index differently
 
 
-def check_shape(shape: Sequence[int], block: Sequence[int]) -> None:
-    """A scalar, or the block's shape, where an axis may have length 1."""
+def check_shape(shape: Sequence[int], block: Sequence[int], result: Any = None,
+                region: Optional[Sequence[int]] = None) -> None:
+    """A scalar, or the block's shape, where an axis may have length 1. result: what became an array of this
+    shape; region: that of the first input, which would have been cut to the block."""
     if len(shape) == 0:
         return
     if len(shape) != len(block) or any(a not in (b, 1) for a, b in zip(shape, block)):
-        raise CastError(f"expected an array of shape {list(block)} (an axis may be 1) or a scalar, "
-                        f"got shape {list(shape)}")
+        or_region = f", of the first input's region {list(region)}," if region is not None else ""
+        parts = _parts(result)
+        raise CastError(f"expected an array of shape {list(block)} (an axis may be 1){or_region} or a scalar, "
+                        f"got {parts + ' of ' if parts else ''}shape {list(shape)}")
 
 
 def _value_text(v: Any) -> str:
@@ -149,7 +170,7 @@ def check(result: Any, block_shape: Sequence[int], dt: np.dtype,
     if isinstance(result, int) and not isinstance(result, bool):
         check_python_int(result, dt)
     a = as_array(result)
-    check_shape(a.shape, block_shape)
+    check_shape(a.shape, block_shape, result)
     check_values(a, dt, (lambda place: [s + i for s, i in zip(start, place)]) if len(start) else None)
     return a
 

@@ -2,6 +2,7 @@
 StoreError with the parameter's name in its text; the array's name is put before it by the caller."""
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import numbers
@@ -85,11 +86,29 @@ def chunks(value: Any, array_shape: tuple[Any, ...], dt: np.dtype) -> tuple[Any,
     return out
 
 
+DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32",
+          "float64", "complex64", "complex128")
+
+
+def meant(value: Any, allowed: Iterable[Any], others: Optional[dict[str, str]] = None) -> str:
+    """": did you mean 'labels'?", of a word that is near one of those that there are, or is called so elsewhere
+    ("": by none of them).
+
+    >>> meant("label", ("image", "labels")), meant("nearest", ("edge",), {"nearest": "edge"}), meant(5, ("edge",))
+    (": did you mean 'labels'?", ": did you mean 'edge'?", '')
+    """
+    if not isinstance(value, str):
+        return ""
+    near = others[value] if others is not None and value in others else \
+        next(iter(difflib.get_close_matches(value.lower(), list(allowed), 1)), "")
+    return f": did you mean {near!r}?" if near else ""
+
+
 def dtype(value: Any) -> np.dtype:
     try:
         dt: np.dtype[Any] = np.dtype(value)
     except Exception:
-        raise StoreError(f"unknown dtype {value!r}") from None
+        raise StoreError(f"unknown dtype {value!r}{meant(value, DTYPES)}") from None
     ok = (dt.kind in "biu" and dt.itemsize <= 8 or dt.kind == "f" and dt.itemsize in (2, 4, 8)
           or dt.kind == "c" and dt.itemsize in (8, 16))
     if not ok or dt.shape or dt.names:
@@ -192,9 +211,11 @@ def seconds(name: str, value: Any) -> float:
     return float(value)
 
 
-def choice(name: str, value: Any, allowed: Iterable[Any]) -> Any:
+def choice(name: str, value: Any, allowed: Sequence[Any], others: Optional[dict[str, str]] = None) -> Any:
+    """others: what other libraries call one of them."""
     if value not in allowed:
-        raise StoreError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+        raise StoreError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}"
+                         f"{meant(value, allowed, others)}")
     return value
 
 

@@ -17,6 +17,8 @@ import sys
 import sysconfig
 from typing import Any, Callable, Optional
 
+from . import _unasked
+
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
 #: Bytecode that was written so soon after its source may be of an older text of it.
@@ -116,8 +118,9 @@ class Record:
             modules = list(sys.modules.values())
             self._nmodules = len(modules)
             for m in modules:
-                path = getattr(getattr(m, "__spec__", None), "origin", None)
-                archive = getattr(getattr(m, "__loader__", None), "archive", None)
+                held = _unasked.names(m)
+                path = getattr(held.get("__spec__"), "origin", None)
+                archive = getattr(held.get("__loader__"), "archive", None)
                 path = archive if isinstance(archive, str) else path
                 if isinstance(path, str) and path.startswith("/") and os.path.abspath(path) not in self.files \
                         and self.is_local(path):

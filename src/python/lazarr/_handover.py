@@ -15,7 +15,7 @@ from typing import Any, Callable, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from . import _opened
+from . import _opened, _unasked
 
 OPEN, LOADER, FACTS, KEEP, KNOWN, OTHERS = 0, 1, 2, 4, 8, 16  # the flags of CONFIG
 
@@ -430,7 +430,7 @@ def warn_of_large(file: str, names: dict[Any, Any], arrays: list[Any]) -> None:
     """Says which large arrays a store's file made while it ran: each worker has a copy of them."""
     found = {f'array "{a.path}"': v for a in arrays if a.is_source for v in a.source.held()}
     found.update({f"'{name}'": v for name, v in names.items()
-                  if isinstance(v, np.ndarray) and not any(v is w for w in found.values())})
+                  if _unasked.is_a(v, np.ndarray) and not any(v is w for w in found.values())})
     seen: set[Any] = set()
     for what, a in found.items():
         if a.nbytes >= LARGE and not _is_mapped(a) and _address(a) not in seen:

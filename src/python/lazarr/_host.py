@@ -14,7 +14,7 @@ from typing import Any, Callable, Sequence
 import numpy as np
 
 from . import (_array, _block, _cast, _code, _files, _handover, _imports, _manifest, _modules, _notes, _opened,
-               _output, _tell, _unloaded)
+               _output, _tell, _unasked, _unloaded)
 from ._array import Array
 from ._block import Block
 from ._errors import NoArray, StoreError
@@ -121,7 +121,7 @@ def _load(name: str, path: str, found: bool = False) -> str:
 def _has_arrays(registry: Registry, names: dict[Any, Any], found: bool) -> bool:
     """A file of a folder that defines none, and has none by name, only uses other stores: a test of them."""
     return bool(registry.arrays) or bool(registry.imported) and \
-        (not found or any(isinstance(v, Array) for v in list(names.values())))
+        (not found or any(_unasked.is_a(v, Array) for v in list(names.values())))
 
 
 def _run(path: str, content: bytes, registry: Registry) -> dict[Any, Any]:
@@ -138,7 +138,7 @@ def _run(path: str, content: bytes, registry: Registry) -> dict[Any, Any]:
     registry.module = _modules.MODULES.places[path].name
     module = _modules.MODULES.run(path, content)
     _imports.finished(module, registry)
-    return vars(module)
+    return _unasked.names(module)
 
 
 def _say(path: str, names: dict[Any, Any], registry: Registry) -> None:

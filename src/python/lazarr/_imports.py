@@ -13,7 +13,7 @@ import threading
 import types
 from typing import Any, Iterator, Optional
 
-from . import _array, _code, _handover
+from . import _array, _code, _handover, _unasked
 from ._array import Array
 from ._registry import Registry
 
@@ -100,13 +100,14 @@ def _give(names: dict[Any, Any], registry: Registry) -> None:
 def finished(module: types.ModuleType, registry: Registry) -> None:
     """A store's file has run, now or for another store: its arrays are those of it and of all that it
     imports, in one order, whatever has run before."""
-    _give(vars(module), registry)
-    registry.order([event for event, _ in _all_of(vars(module), set()) if isinstance(event, Array)])
+    names = _unasked.names(module)
+    _give(names, registry)
+    registry.order([event for event, _ in _all_of(names, set()) if isinstance(event, Array)])
 
 
 def give(module: types.ModuleType) -> None:
     """The store that is being loaded imports a module, which has run by now."""
-    registry, target = _array.CURRENT.registry, vars(module)
+    registry, target = _array.CURRENT.registry, _unasked.names(module)
     if registry is None or not (id(target) in _logs or _is_local(target)):
         return
     by = _running()
@@ -127,10 +128,11 @@ def _imported(name: str, fromlist: Any, level: int, got: Any) -> None:
             found.append(sys.modules.get(name))
     else:
         for one in fromlist:
-            inner = sys.modules.get(f"{getattr(got, '__name__', '')}.{one}")
-            found.append(inner if inner is not None and getattr(got, one, None) is inner else got)
+            held = _unasked.names(got)
+            inner = sys.modules.get(f"{held.get('__name__', '')}.{one}")
+            found.append(inner if inner is not None and held.get(one) is inner else got)
     for module in found:
-        if isinstance(module, types.ModuleType):
+        if module is not None and _unasked.is_a(module, types.ModuleType):
             give(module)
 
 
@@ -161,6 +163,6 @@ class followed:
 
     def _follow_name(self, name: str, package: Optional[str] = None) -> Any:
         got = self._by_name(name, package)
-        if threading.get_ident() == self._thread and isinstance(got, types.ModuleType):
+        if threading.get_ident() == self._thread and _unasked.is_a(got, types.ModuleType):
             give(got)
         return got

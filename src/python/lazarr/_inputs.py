@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Sequence, SupportsI
 
 import numpy as np
 
+from . import _check
 from ._errors import StoreError
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ MAX_INPUTS = 256
 MAX_HALO = 2 ** 31 - 1
 MAX_JOB_BYTES = 2 << 30  # of a block with its inputs
 BOUNDARIES = ("constant", "edge", "reflect", "symmetric", "wrap")
+#: What scipy.ndimage and dask call them. SciPy's "reflect" is "symmetric", which can't be seen.
+_SCIPYS = {"mirror": "reflect", "nearest": "edge", "grid-mirror": "symmetric", "grid-wrap": "wrap",
+           "grid-constant": "constant", "periodic": "wrap"}
 ORDER = "tczyx"
 
 
@@ -195,9 +199,7 @@ def check_halo(value: Any, follows: Optional[Sequence[bool]] = None) -> tuple[An
 
 
 def check_boundary(value: Any) -> str:
-    if value not in BOUNDARIES:
-        raise StoreError(f"boundary must be one of {', '.join(map(repr, BOUNDARIES))}, got {value!r}")
-    return str(value)
+    return str(_check.choice("boundary", value, BOUNDARIES, _SCIPYS))
 
 
 def check_level(value: Any, a: "Array") -> int:

@@ -6,11 +6,14 @@ from typing import Any, NamedTuple, Optional, Sequence
 
 import numpy as np
 
+from . import _check
 from ._errors import StoreError
 
 MAX_LEVELS = 32
 MAX_FACTOR = 1 << 16  # level-0 voxels per voxel, per step and axis
 PYRAMIDS = ("mean", "mode", "max", "min", "stride", "each")
+_OTHERS = {"average": "mean", "area": "mean", "majority": "mode", "nearest": "stride", "subsample": "stride",
+           "median": ""}
 
 
 class Level(NamedTuple):
@@ -113,8 +116,7 @@ def check_pyramid(value: Any, dt: np.dtype, is_source: bool, kind: str) -> Optio
     """The parameter pyramid; None where nothing was said."""
     if value is None:
         return None
-    if value not in PYRAMIDS:
-        raise StoreError(f"pyramid must be one of {', '.join(map(repr, PYRAMIDS))}, got {value!r}")
+    _check.choice("pyramid", value, PYRAMIDS, _OTHERS)
     if value == "each" and is_source:
         raise StoreError("pyramid 'each' is for functions: a source has one level of its own")
     if value == "mean" and kind == "labels":

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import _array, _code, _handover, _source
 from ._array import Array
-from ._errors import NoArray, StoreError
+from ._errors import NoArray, StoreError, whose_python
 from ._inputs import Placed
 from ._registry import Registry
 
@@ -190,7 +190,13 @@ def _resolve(text: Any, what: str) -> Any:
     if not isinstance(text, str) or text.count(":") != 1:
         raise StoreError(f'{what} must be "module:name", got {text!r}')
     module, attr = text.split(":")
-    obj: Any = importlib.import_module(module)
+    try:
+        obj: Any = importlib.import_module(module)
+    except ModuleNotFoundError as e:
+        if e.name is None or not f"{module}.".startswith(f"{e.name}."):
+            raise  # one that the module imports
+        meant = f": say {module[:-3]}:{attr}" if module.endswith(".py") else whose_python(e)
+        raise StoreError(f"{what}: there is no module {module!r}{meant}") from None
     for part in attr.split("."):
         try:
             obj = getattr(obj, part)

@@ -17,7 +17,7 @@ import sysconfig
 import types
 from typing import Any, NamedTuple, Optional, Sequence
 
-from . import _code, _named
+from . import _code, _named, _unasked
 from ._errors import StoreError
 
 PREFIX = "module:"  # what workers are told of -m NAME
@@ -201,8 +201,8 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
 def _lies_at(module: types.ModuleType, place: str) -> bool:
     """Whether a module that is loaded is the file or the package there."""
-    file = getattr(module, "__file__", None)
-    folders = list(getattr(module, "__path__", ()))
+    held = _unasked.names(module)
+    file, folders = held.get("__file__"), list(held.get("__path__") or ())
     return _is_file(file, place + ".py") or _is_file(file, os.path.join(place, "__init__.py")) or \
         file is None and place in folders
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 import os
 import random
 import sys
+import types
 from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
 import numpy as np
+
+from . import _unasked
 
 if TYPE_CHECKING:
     from ._array import Array
@@ -30,7 +33,7 @@ def _reached(function: Any, seen: set[Any]) -> Iterator[tuple[Any, ...]]:
         if name in function.__globals__:
             value = function.__globals__[name]
             yield name, value
-            if getattr(value, "__globals__", None) is function.__globals__:
+            if type(value) is types.FunctionType and value.__globals__ is function.__globals__:
                 yield from _reached(value, seen)
     for name, cell in zip(code.co_freevars, function.__closure__ or ()):
         try:
@@ -46,7 +49,7 @@ def of_generators(file: str, arrays: Sequence["Array"]) -> None:
         if a.is_source or not a.deterministic:
             continue
         for name, value in _reached(a.function, set()):
-            if isinstance(value, GENERATORS):
+            if _unasked.is_a(value, GENERATORS):
                 print(f'{os.path.basename(file)}: array "{a.path}": its random numbers come from "{name}", made '
                       "when the file was loaded, and differ each time a block is computed: make a generator in "
                       "the function, np.random.default_rng((seed, *block.chunk)), or say deterministic=False",

@@ -7,6 +7,7 @@ descriptor was turned to something else (a file, a pipe of the user's), nothing 
 """
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import sys
@@ -98,6 +99,20 @@ def install() -> None:
     """From now on lines go out as they come, as at a terminal; with PYTHONUNBUFFERED each write."""
     sys.stdout = sys.__stdout__ = _stream(1, "<stdout>", sys.stdout)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _stream(2, "<stderr>", sys.stderr)  # type: ignore[misc]
+    sys.breakpointhook = _breakpoint
+
+
+def _breakpoint(*args: Any, **more: Any) -> Any:
+    """`breakpoint()` in a worker, which has no terminal: what PYTHONBREAKPOINT names is called (0: nothing is), as
+    elsewhere, but for pdb, which would end with its own BdbQuit."""
+    named = os.environ.get("PYTHONBREAKPOINT", "")
+    if named == "0":
+        return None
+    if named in ("", "pdb.set_trace"):
+        raise RuntimeError("breakpoint() has no terminal in a worker: compute the block in Python, "
+                           "array.compute((0, 0, 0)), under python -m pdb or in an editor")
+    module, _, name = named.rpartition(".")
+    return getattr(importlib.import_module(module or "builtins"), name)(*args, **more)
 
 
 def flush() -> None:

@@ -348,8 +348,8 @@ def source(path: Any = None, thing: Any = None, *,
 
     ``lazarr.source("name", thing)`` with an array, an h5py or zarr dataset, a memory map …, or as a
     decorator (with or without parentheses) of a function that opens one: the better way for files
-    and large arrays. NumPy arrays and memory maps are handed to the server, which reads them without a worker; the function is then
-    called once in all. Others are opened and sliced by each worker.
+    and large arrays. NumPy arrays and memory maps are handed to the server, which reads them without
+    a worker; the function is then called once in all. Others are opened and sliced by each worker.
 
     A text or path instead is a data file, a part of one (``"data.h5::/raw"``) or a URL, relative to the
     file of code that says so: what ``lazarr serve FILE`` opens, with the axes, units, places, levels and
@@ -361,9 +361,9 @@ def source(path: Any = None, thing: Any = None, *,
 
     transpose: order of the axes, as in ``numpy.transpose``. Shape and dtype are the array-like's;
     chunks its own regular ones, else of an image 64 per spatial axis in 3-D, 512 in 2-D, of a plain
-    array 0.25 to 1 MiB each, short axes whole; the names of the axes, the attributes
-    and, beside it, the coordinates those of an xarray DataArray (`lazarr.dataset` serves a whole Dataset). The other parameters are those of `lazarr.array`; with levels an
-    image gets a lazy pyramid. Raises StoreError.
+    array 0.25 to 1 MiB each, short axes whole; the names of the axes, the attributes and, beside it,
+    the coordinates those of an xarray DataArray (`lazarr.dataset` serves a whole Dataset). The other
+    parameters are those of `lazarr.array`; with levels an image gets a lazy pyramid. Raises StoreError.
 
     >>> import lazarr, numpy as np
     >>> a = lazarr.source("eye", np.eye(3), chunks=2)

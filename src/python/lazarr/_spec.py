@@ -1,7 +1,6 @@
 """All parameters of an array in normal form, with what it takes over from its first input."""
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 import numbers
@@ -49,8 +48,7 @@ def unknown(name: str, known: Iterable[str]) -> str:
     >>> unknown("chunk", KNOWN)
     "unknown parameter 'chunk': did you mean 'chunks'?"
     """
-    near = [_OTHERS[name]] if name in _OTHERS else difflib.get_close_matches(name.lower(), known, 1)
-    return f"unknown parameter {name!r}" + (f": did you mean {near[0]!r}?" if near else "")
+    return f"unknown parameter {name!r}{_check.meant(name, known, _OTHERS)}"
 
 
 def check_names(g: dict[Any, Any]) -> None:
@@ -249,7 +247,8 @@ def _plain_form(g: dict[Any, Any]) -> dict[Any, Any]:
     rank = len(shape)
     axes = _check.axes(g.get("axes"), rank)
     kind = _check.choice("kind", g.get("kind") or ("image" if axes else "plain"),
-                         ("image", "labels", "plain"))
+                         ("image", "labels", "plain"),
+                         {"segmentation": "labels", "mask": "labels", "intensity": "image"})
     if kind != "plain" and axes is None:
         raise StoreError(f"kind {kind!r} needs axes")
     if kind == "labels" and dt.kind not in "iu":

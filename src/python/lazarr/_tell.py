@@ -14,6 +14,9 @@ _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _LIBRARIES = tuple({os.path.abspath(p) + os.sep for k, p in sysconfig.get_paths().items()
                     if k in ("stdlib", "platstdlib", "purelib", "platlib")})
 
+#: Bytes of a traceback that the server is told, and letters of one of its lines.
+MOST, _LONGEST = 12288, 1000
+
 #: The exception that ended the load of a file, and the file. Kept here and not in the exception, which
 #: may be frozen; the last one only.
 _failed: Optional[tuple[Any, ...]] = None
@@ -79,6 +82,26 @@ def _traceback(e: BaseException) -> tuple[Any, ...]:
     return "".join(whole.format()), list(whole.stack)
 
 
+def _shortened(text: str) -> str:
+    """A long traceback without its middle: its beginning says what was called, its end what was raised.
+
+    >>> _shortened("a\\n" * 9000).count("a"), _shortened("abc\\n")
+    (6118, 'abc\\n')
+    """
+    lines = [one if len(one) <= _LONGEST else f"{one[:_LONGEST // 2]} [{len(one) - _LONGEST} letters left out] "
+             f"{one[-_LONGEST // 2:]}" for one in text.split("\n")]
+    sizes = [len(one.encode("utf-8", "surrogatepass")) + 1 for one in lines]
+    if sum(sizes) <= MOST:
+        return "\n".join(lines)
+    first, last, room = 0, len(lines), MOST - 50  # for the line that says so
+    begins = room // 3
+    while sizes[first] <= begins:
+        begins, room, first = begins - sizes[first], room - sizes[first], first + 1
+    while sizes[last - 1] <= room:
+        room, last = room - sizes[last - 1], last - 1
+    return "\n".join([*lines[:first], f"  [{last - first} lines left out]", *lines[last:]])
+
+
 def _is_of_a_file(e: Any) -> bool:
     """Whether it is about a file of the user's that isn't Python; not about a text that a library parsed."""
     return isinstance(e, SyntaxError) and isinstance(e.filename, str) and isinstance(e.msg, str) \
@@ -90,7 +113,7 @@ def describe(e: BaseException) -> tuple[Any, ...]:
 
     The line is the type and the first line of the message; of an exception that a store's file ended
     with, the file stands before it and the last line of the user's own code behind it. The traceback
-    holds causes, contexts, notes and the members of groups.
+    holds causes, contexts, notes and the members of groups, of a long one beginning and end.
 
     >>> describe(ValueError("shapes differ:\\n  (3, 4) and (4, 3)"))[0]
     'ValueError: shapes differ:'
@@ -98,6 +121,7 @@ def describe(e: BaseException) -> tuple[Any, ...]:
     file = _file_of(e)
     try:
         text, frames = _traceback(e)
+        text = _shortened(text)
     except BaseException:  # an exception may be as odd as user code can make it
         text, frames = "", []
     if isinstance(e, (StoreError, CastError)):
@@ -107,7 +131,7 @@ def describe(e: BaseException) -> tuple[Any, ...]:
         return f"{_name(e.filename)}:{e.lineno}: {type(e).__name__}: {e.msg}", text  # type: ignore[attr-defined]
     else:
         what = _first_line(e) + whose_python(e)
-        own = [f for f in frames if not _is_library(f.filename)] or frames
+        own = [f for f in frames if not _is_library(f.filename)]
         if own and file is not None:
             what = f"{what} (line {own[-1].lineno} of {_name(own[-1].filename)})"
     return (f"{_name(file)}: {what}" if file is not None else what), text
