@@ -22,7 +22,7 @@
  *       "precomputed_encoding": "raw" | "compressed_segmentation"; absent: that for labels,
  *       "labels_of": "path of an image" | null,
  *       "attributes": {...}, "channels": [...] | null, "timeout": 300.0, "first_timeout": 900.0,
- *       "deterministic": true, "version": null | "text", "digest": "<32 hex>"}]}
+ *       "deterministic": true, "copied": false, "version": null | "text", "digest": "<32 hex>"}]}
  * A store that isn't served beside others that are has no arrays, and "failed": "one line",
  * "traceback": "text"; or "skipped": "one line", as it isn't one (struct lzr_store's fate).
  * Integers above 2^53 are strings of digits; fill values are always strings but for bool and null;

@@ -18,8 +18,9 @@ from ._codecs import Blosc, Gzip, Lz4, Zstd
 from ._errors import Cancelled, CastError, StoreError
 from ._files import open_file as open
 from ._inputs import Input
+from ._rechunk import rechunk
 from ._source import source
 
 __version__ = "0.1.0"
 __all__ = ["Array", "ArrayLevel", "Block", "Blosc", "Cancelled", "CastError", "Gzip", "Input", "Lz4",
-           "StoreError", "Zstd", "array", "clear", "group", "open", "source"]
+           "StoreError", "Zstd", "array", "clear", "group", "open", "rechunk", "source"]

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     AnyInput = Union[Array, str, Input, Dict[str, Any]]
     Fixed = Union[str, slice, SupportsIndex]
     Select = Union[Sequence[Any], Mapping[Union[str, int], Fixed], Fixed]
+    Rechunks = Union[Whole, Mapping[str, SupportsIndex], Mapping[int, SupportsIndex],
+                     Mapping[Union[str, int], SupportsIndex]]
     Dependency = Union[str, "os.PathLike[str]", Callable[..., Any]]
 
 Boundary = Literal["constant", "edge", "reflect", "symmetric", "wrap"]

@@ -1,0 +1,46 @@
+/* copy.h: arrays that are another one in other chunks (store/copied.h); inside of the engine.
+ *
+ * Codec threads copy, no worker and no Python takes part. A chunk's needs are those of its input,
+ * or its pieces, that it touches. Where the server reads the input itself there are none: its box
+ * is read from there.
+ *
+ * Chunks that lie in the same ones of their input are copied together (lzr_copy_run): of the tasks
+ * that no thread has taken, those that share some of the first one's needs go with it, each need is
+ * decoded once, and what it has of each of them is put in its place. Flights become tasks at the
+ * moment when their last need is there, so all that wait for a stored chunk are tasks when it comes.
+ * What comes while those are being copied waits until they are, as a thread beside would decode the
+ * same at the same time; then it goes together, and finds what is in the cache of decoded ones
+ * (inputs.h). */
+#ifndef LZR_ENGINE_COPY_H
+#define LZR_ENGINE_COPY_H
+
+#include <stdint.h>
+
+#include "engine/queue.h"
+#include "lazarr/limits.h"
+
+#define LZR_COPY_TOGETHER 1024 /* chunks that are copied together, at most */
+#define LZR_COPY_SHARE 16      /* and of the budget that they take raw, where one isn't more */
+
+/* Chunks that a thread copies now. Guarded by the driver's mu. */
+struct lzr_copying {
+    struct lzr_copying *next;
+    const struct lzr_array *array;
+    uint32_t level;
+    uint64_t first[LZR_MAX_RANK], count[LZR_MAX_RANK]; /* what the first one is copied from */
+    struct lzr_list late; /* flights that wait for it */
+};
+
+struct lzr_array;
+struct lzr_driver;
+struct lzr_flight;
+
+/* The task of a flight whose needs are all there, and of those that go with it. Called with mu,
+ * which it releases. */
+void lzr_copy_run(struct lzr_driver *d, struct lzr_flight *f);
+/* What the plan of one chunk of the array holds at most, encoded; 0 where it needs none. */
+uint64_t lzr_copy_most(const struct lzr_array *a);
+/* The largest chunk that is decoded for it, in bytes. */
+uint64_t lzr_copy_chunk(const struct lzr_array *a);
+
+#endif
