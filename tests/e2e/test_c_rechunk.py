@@ -3,11 +3,14 @@ import gzip
 import itertools
 import json
 import struct
+import sys
 
 import numpy as np
 import pytest
 
 import lzr
+
+sys.path.insert(0, str(lzr.PYTHON_DIR))
 
 CASES = [  # shape, stored chunks, other chunks, what they become
     ((23,), (5,), (7,), (7,)),
@@ -297,15 +300,37 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("call,said", REFUSED, ids=[c for c, _ in REFUSED])
-def test_refused(tmp_path, call, said):
-    (tmp_path / "s.py").write_text(f"""
+def test_refused(call, said):
+    import lazarr
+    t = lazarr.source("t", np.zeros((4, 5)), dims=("time", "y"))
+    big = lazarr.array("big", shape=(10**6, 1000), chunks=(1, 1000), dtype="f8")(lambda b: 0)
+    with pytest.raises(lazarr.StoreError) as e:
+        eval(f'lazarr.rechunk("other", {call})', {"lazarr": lazarr, "np": np, "t": t, "big": big})
+    assert str(e.value).startswith('array "other": ') and said in str(e.value)
+
+
+def test_refused_when_served(tmp_path):
+    """What only shows once all is there: paths, and more chunks than one may be copied from."""
+    for text, said in (
+            ('lazarr.rechunk("t", t, 1)', 'array "t": the path is already that of another array'),
+            ('lazarr.rechunk("r", big, (-1, 1))', 'array "r": a chunk of level 0 would be copied from more than 65536')):
+        (tmp_path / "s.py").write_text(f"""
 import lazarr, numpy as np
 t = lazarr.source("t", np.zeros((4, 5)), dims=("time", "y"))
-big = lazarr.array("big", shape=(10**6, 1000), chunks=(1, 1000), dtype="f8")(lambda b: 0)
-lazarr.rechunk("other", {call})
+big = lazarr.array("big", shape=(10**6, 2 * 10**6), chunks=(1, 2 * 10**6), dtype="f8")(lambda b: 0)
+{text}
 """)
-    r = lzr.run("describe", tmp_path / "s.py")
-    assert r.returncode == 1 and f'array "other": ' in r.stderr.decode() and said in r.stderr.decode(), r.stderr.decode()
+        r = lzr.run("describe", tmp_path / "s.py")
+        assert r.returncode == 1 and said in r.stderr.decode(), r.stderr.decode()
+
+
+def test_local():
+    """Without a server, by NumPy: the same values."""
+    import lazarr
+    for i, (shape, own, other, chunks) in enumerate(CASES):
+        v = values(i, shape, DTYPES[i])  # noqa: F821
+        r = lazarr.rechunk("r", lazarr.source("v", v, chunks=own), other)
+        assert r.chunks == chunks and r[...].tobytes() == v.tobytes()
 
 
 def test_describe_and_json(tmp_path):
