@@ -139,7 +139,7 @@ struct lzr_array {
     const char *attributes;            /* the user's own: the text of a JSON object, "{}" if none */
     const char *channels;              /* text of a JSON array, or NULL */
     double timeout_s, first_timeout_s;
-    bool copied;              /* it is its only input in other chunks: no function runs (copied.h) */
+    bool copied;              /* it is its only input in other chunks (copied.h) */
     bool finish_abandoned;    /* a block that nobody waits for any more is computed to its end */
     bool deterministic;       /* and so are its inputs */
     bool versioned;           /* version= given, to its inputs as well: ETags survive a restart */

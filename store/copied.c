@@ -106,7 +106,7 @@ static enum lzr_code give_pieces(struct lzr_array *a, unsigned k, struct lzr_err
     struct lzr_level *pieces = &a->levels[a->nlevels + k];
     uint64_t raw = from->chunk_elements * a->dtype.size, few = LZR_PIECE_BYTES / raw;
     struct lzr_grid g = a->levels[k].grid;
-    /* The server reads boxes of a source that has no chunks; and levels are numbered in a few bits. */
+    /* The server reads boxes of a source; and levels are numbered in a few bits. */
     if (g.total == 0 || in->array->levels[in->levels[k]].data != NULL ||
         a->nlevels + k >= LZR_MAX_LEVELS || !cut(&g, from, few > 0 ? few : 1)) {
         return LZR_OK;

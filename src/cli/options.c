@@ -37,7 +37,7 @@ static const char help[] =
     "                          may be repeated\n"
     "  --axes zyx  --scale 2,.5,.5  --units um  --channels DAPI,GFP  --chunks 64,64,64\n"
     "  --dtype float32         what a data file doesn't say, or says otherwise\n"
-    "  --rechunk time=-1,lat=16  a data file's arrays also in other chunks, in a group \"rechunked\"\n"
+    "  --rechunk time=-1,lat=16  a data file's arrays in other chunks, too: the group rechunked\n"
     "  --raw                   --op gets a file's values as they are stored, and all its arrays\n"
     "  --follow                files that a data file names (links, external storage) are read\n"
     "                          wherever they lie, not only below its folder\n"

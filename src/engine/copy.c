@@ -73,8 +73,9 @@ uint64_t lzr_copy_chunk(const struct lzr_array *a)
 
 static uint64_t encoded(const struct lzr_array *a, const struct lzr_grid *g)
 {
-    return lzr_blob_charge(lzr_codec_bound(&a->codec, (size_t)(g->chunk_elements * a->dtype.size))) +
-           sizeof(struct lzr_wanted) + sizeof(struct lzr_need);
+    size_t raw = (size_t)(g->chunk_elements * a->dtype.size);
+    return lzr_blob_charge(lzr_codec_bound(&a->codec, raw)) + sizeof(struct lzr_wanted) +
+           sizeof(struct lzr_need);
 }
 
 uint64_t lzr_copy_most(const struct lzr_array *a)
@@ -227,9 +228,11 @@ static enum lzr_code get_memory(struct lzr_driver *d, struct gang *g, struct lzr
         m->out = lzr_malloc(m->bytes);
         ok = m->out != NULL;
         for (uint64_t k = 0; ok && k < needs->n; k++) {
-            g->parts[at++] = (struct part){needs->items[k].index, needs->items[k].req.result.blob, m};
+            const struct lzr_need *need = &needs->items[k];
+            g->parts[at++] = (struct part){need->index, need->req.result.blob, m};
         }
-        if (ok && memcmp(m->box.extent, m->box.own->chunks, m->box.own->rank * sizeof(uint64_t)) != 0) {
+        size_t lengths = m->box.own->rank * sizeof(uint64_t);
+        if (ok && memcmp(m->box.extent, m->box.own->chunks, lengths) != 0) {
             lzr_fill_bytes(m->out, m->bytes, a->fill, a->dtype.size); /* behind the array's end */
         }
     }

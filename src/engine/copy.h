@@ -6,8 +6,8 @@
  *
  * Chunks that lie in the same ones of their input are copied together (lzr_copy_run): of the tasks
  * that no thread has taken, those that share some of the first one's needs go with it, each need is
- * decoded once, and what it has of each of them is put in its place. Flights become tasks at the
- * moment when their last need is there, so all that wait for a stored chunk are tasks when it comes.
+ * decoded once, and what it has of each of them is put in its place. Flights become tasks when
+ * their last need is there, so all that wait for a stored chunk are tasks when it comes.
  * What comes while those are being copied waits until they are, as a thread beside would decode the
  * same at the same time; then it goes together, and finds what is in the cache of decoded ones
  * (inputs.h). */

@@ -1,9 +1,9 @@
 /* recipe.h: the ways in which a chunk comes about; inside of the engine.
  *
  * A recipe says which chunks must be there before (its needs) and who makes it: a worker runs the
- * array's function, or a codec thread calls `make` (or lzr_copy_run). All else is the same for all: needs are asked
- * for, awaited and failed by needs.c, tasks are run by make.c. A new way of making chunks in C is a
- * new recipe and a line in lzr_recipe_of. */
+ * array's function, or a codec thread calls `make` (or lzr_copy_run). All else is the same for all:
+ * needs are asked for, awaited and failed by needs.c, tasks are run by make.c. A new way of making
+ * chunks in C is a new recipe and a line in lzr_recipe_of. */
 #ifndef LZR_ENGINE_RECIPE_H
 #define LZR_ENGINE_RECIPE_H
 

@@ -125,14 +125,14 @@ def axis(name: Any, rank: int, dims: Optional[Sequence[str]]) -> int:
     if isinstance(name, str) and dims and name in dims:
         return list(dims).index(name)
     position: Any = int(name) if isinstance(name, str) and name.isascii() and name.isdigit() else name
-    if isinstance(position, numbers.Integral) and not isinstance(position, (bool, np.bool_)) and 0 <= position < rank:
+    if isinstance(position, numbers.Integral) and not isinstance(position, (bool, np.bool_)) and 0 <= int(position) < rank:
         return int(position)
     has = ", ".join(dims) if dims else f"it has {rank}, without names"
     raise StoreError(f"chunks: there is no axis {name!r} ({has})")
 
 
 def _length(n: Any, length: int, where: str) -> int:
-    if isinstance(n, (bool, np.bool_)) or not isinstance(n, numbers.Integral) or not (n == -1 or n >= 1):
+    if isinstance(n, (bool, np.bool_)) or not isinstance(n, numbers.Integral) or not (int(n) == -1 or int(n) >= 1):
         raise StoreError(f"chunks must be integers ≥ 1, or -1 for a whole axis, got {n!r} for {where}")
     return max(1, int(length)) if n == -1 else int(n)
 
