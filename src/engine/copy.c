@@ -99,13 +99,14 @@ uint64_t lzr_copy_most(const struct lzr_array *a)
 
 /* ---- together ---- */
 
-/* A flight that is copied, with others or alone. */
+/* A chunk that is copied, with others or alone. */
 struct member {
-    struct lzr_flight *flight;
+    struct lzr_flight *flight; /* NULL: a neighbour, for the cache */
+    uint64_t index;
     struct box box;
     unsigned char *out;
-    size_t bytes;
     struct lzr_blob *blob; /* the result */
+    bool there;            /* it was in the cache: a neighbour before */
 };
 
 /* A need of one of them. */
@@ -116,11 +117,13 @@ struct part {
 };
 
 struct gang {
-    struct member *members;
-    size_t n;
+    const struct lzr_array *array;
+    uint32_t level;
+    struct member *members; /* the flights, and the neighbours behind them */
+    size_t n, nflights;
     struct part *parts; /* sorted by index */
     size_t nparts;
-    size_t bytes; /* of all members, raw */
+    size_t each, bytes; /* a chunk, and all that are copied, raw */
     uint64_t decoded; /* chunks of the input, pieces not counted */
 };
 
@@ -173,12 +176,8 @@ static void end(struct lzr_driver *d, struct lzr_copying *c)
 
 static void join(struct gang *g, struct lzr_flight *f, const struct box *b, uint64_t now)
 {
-    struct member *m = &g->members[g->n++];
-    *m = (struct member){.flight = f,
-                         .box = *b,
-                         .bytes = (size_t)(b->own->chunk_elements * f->array->dtype.size)};
-    g->bytes += m->bytes;
-    g->nparts += (size_t)f->needs->n;
+    g->members[g->n++] = (struct member){.flight = f, .index = f->index, .box = *b};
+    g->nflights = g->n;
     f->started_us = now;
 }
 
@@ -187,8 +186,13 @@ static enum lzr_code gather(struct lzr_driver *d, struct lzr_flight *first, cons
                             const struct lzr_copying *c, struct gang *g)
 {
     uint64_t now = lzr_now_us(), most = d->budget.limit / LZR_COPY_SHARE;
-    size_t room = d->tasks.n < LZR_COPY_TOGETHER ? d->tasks.n + 1 : LZR_COPY_TOGETHER;
-    *g = (struct gang){.members = lzr_calloc(room, sizeof *g->members)};
+    *g = (struct gang){.array = first->array,
+                       .level = first->level,
+                       .each = (size_t)(own->own->chunk_elements * first->array->dtype.size)};
+    size_t room = most / g->each > 1 ? (size_t)(most / g->each) : 1;
+    room = d->tasks.n + 1 < room ? d->tasks.n + 1 : room;
+    room = room < LZR_COPY_TOGETHER ? room : LZR_COPY_TOGETHER;
+    g->members = lzr_calloc(room, sizeof *g->members);
     if (g->members == NULL) {
         return LZR_E_NOMEM;
     }
@@ -196,7 +200,7 @@ static enum lzr_code gather(struct lzr_driver *d, struct lzr_flight *first, cons
     for (struct lzr_flight *f = d->tasks.head, *next; f != NULL && g->n < room; f = next) {
         next = f->next;
         if (f->array != first->array || f->level != first->level || f->recipe != first->recipe ||
-            f->state != LZR_MAKING || g->bytes + g->members[0].bytes > most) {
+            f->state != LZR_MAKING) {
             continue;
         }
         struct box b = box_of(f->array, f->level, f->index);
@@ -208,33 +212,144 @@ static enum lzr_code gather(struct lzr_driver *d, struct lzr_flight *first, cons
     return LZR_OK;
 }
 
+static struct lzr_cache_key key_of(const struct gang *g, uint64_t index)
+{
+    struct lzr_chunk c = {g->array, g->level, LZR_ENC_ZARR, index};
+    return lzr_cache_key_of(&c);
+}
+
+/* Those that were copied along with others before. */
+static void find_there(struct lzr_driver *d, struct gang *g)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        struct lzr_cache_key k = key_of(g, g->members[i].index);
+        g->members[i].blob = lzr_cache_get(d->cache, &k, false);
+        g->members[i].there = g->members[i].blob != NULL;
+    }
+}
+
+/* Positions along an axis whose chunks are copied from the same chunks as b. */
+static void same_along(const struct box *b, unsigned axis, uint64_t *low, uint64_t *n)
+{
+    const struct lzr_grid *own = b->own, *from = b->from.grid;
+    uint64_t at = b->start[axis] / own->chunks[axis], end = at + 1;
+    uint64_t first = b->first[axis], last = first + b->count[axis] - 1;
+    uint64_t length = own->shape[axis], chunk = own->chunks[axis];
+    while (at > 0 && (at - 1) * chunk / from->chunks[axis] == first &&
+           (at * chunk - 1) / from->chunks[axis] == last) {
+        at--;
+    }
+    while (end < own->counts[axis] && end * chunk / from->chunks[axis] == first) {
+        uint64_t stop = (end + 1) * chunk < length ? (end + 1) * chunk : length;
+        if ((stop - 1) / from->chunks[axis] != last) {
+            break;
+        }
+        end++;
+    }
+    *low = at;
+    *n = end - at;
+}
+
+/* How many neighbours may be copied along, the first one among them. */
+static uint64_t group_size(const struct lzr_driver *d, const struct gang *g)
+{
+    const struct lzr_array *a = g->array;
+    uint32_t level = lzr_copied_pieces(a, g->level) ? g->level - a->nlevels : g->level;
+    uint64_t whole = a->levels[level].grid.chunk_elements * a->dtype.size;
+    uint64_t n = d->budget.limit / LZR_COPY_ALONG / whole;
+    uint64_t most = d->budget.limit / LZR_COPY_SHARE / g->each;
+    n = n < most ? n : most;
+    return n < LZR_COPY_TOGETHER ? n : LZR_COPY_TOGETHER;
+}
+
+static bool is_member(const struct gang *g, uint64_t index)
+{
+    bool yes = false;
+    for (size_t i = 0; !yes && i < g->nflights; i++) {
+        yes = g->members[i].index == index;
+    }
+    return yes;
+}
+
+/* Adds the first one's neighbours that aren't there. Without memory there are none. */
+static void add_neighbours(struct lzr_driver *d, struct gang *g)
+{
+    const struct box *b = &g->members[0].box;
+    uint64_t low[LZR_MAX_RANK], n[LZR_MAX_RANK], pos[LZR_MAX_RANK], all = 1, own = 0;
+    uint64_t size = group_size(d, g);
+    if (!d->keep || size <= g->n || g->members[0].there) {
+        return;
+    }
+    for (unsigned i = 0; i < b->own->rank; i++) {
+        same_along(b, i, &low[i], &n[i]);
+        own = own * n[i] + b->start[i] / b->own->chunks[i] - low[i];
+        all *= n[i];
+    }
+    uint64_t first = own - own % size, last = first + size < all ? first + size : all;
+    size_t room = g->n + (size_t)(last - first);
+    struct member *more = lzr_realloc(g->members, room * sizeof *more);
+    if (more == NULL) {
+        return;
+    }
+    g->members = more;
+    for (uint64_t at = first; at < last; at++) {
+        uint64_t rest = at;
+        for (unsigned i = g->members[0].box.own->rank; i-- > 0;) {
+            pos[i] = low[i] + rest % n[i];
+            rest /= n[i];
+        }
+        uint64_t index = lzr_grid_index(g->members[0].box.own, pos);
+        struct lzr_cache_key k = key_of(g, index);
+        struct lzr_blob *there = lzr_cache_get(d->cache, &k, false);
+        if (there == NULL && !is_member(g, index)) {
+            g->members[g->n++] =
+                (struct member){.index = index, .box = box_of(g->array, g->level, index)};
+        }
+        lzr_blob_unref(&there);
+    }
+}
+
 static int by_index(const void *a, const void *b)
 {
     const struct part *x = a, *y = b;
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
+/* Neighbours have the first one's needs. */
+static const struct lzr_needs *needs_of(const struct gang *g, const struct member *m)
+{
+    return m->flight != NULL ? m->flight->needs : g->members[0].flight->needs;
+}
+
+static bool prepare(struct gang *g, struct member *m)
+{
+    const struct lzr_needs *needs = needs_of(g, m);
+    size_t lengths = m->box.own->rank * sizeof(uint64_t);
+    m->out = lzr_malloc(g->each);
+    for (uint64_t k = 0; m->out != NULL && k < needs->n; k++) {
+        const struct lzr_need *need = &needs->items[k];
+        g->parts[g->nparts++] = (struct part){need->index, need->req.result.blob, m};
+    }
+    if (m->out != NULL && memcmp(m->box.extent, m->box.own->chunks, lengths) != 0) {
+        /* behind the array's end */
+        lzr_fill_bytes(m->out, g->each, g->array->fill, g->array->dtype.size);
+    }
+    return m->out != NULL;
+}
+
 static enum lzr_code get_memory(struct lzr_driver *d, struct gang *g, struct lzr_err *err)
 {
-    size_t at = 0;
+    uint64_t nparts = 0;
+    for (size_t i = 0; i < g->n; i++) {
+        nparts += g->members[i].there ? 0 : needs_of(g, &g->members[i])->n;
+        g->bytes += g->members[i].there ? 0 : g->each;
+    }
     (void)lzr_cache_make_room(d->cache, g->bytes);
     lzr_budget_add(&d->budget, g->bytes);
-    g->parts = lzr_malloc((g->nparts + 1) * sizeof *g->parts);
+    g->parts = lzr_malloc(((size_t)nparts + 1) * sizeof *g->parts);
     bool ok = g->parts != NULL;
     for (size_t i = 0; ok && i < g->n; i++) {
-        struct member *m = &g->members[i];
-        const struct lzr_needs *needs = m->flight->needs;
-        const struct lzr_array *a = m->flight->array;
-        m->out = lzr_malloc(m->bytes);
-        ok = m->out != NULL;
-        for (uint64_t k = 0; ok && k < needs->n; k++) {
-            const struct lzr_need *need = &needs->items[k];
-            g->parts[at++] = (struct part){need->index, need->req.result.blob, m};
-        }
-        size_t lengths = m->box.own->rank * sizeof(uint64_t);
-        if (ok && memcmp(m->box.extent, m->box.own->chunks, lengths) != 0) {
-            lzr_fill_bytes(m->out, m->bytes, a->fill, a->dtype.size); /* behind the array's end */
-        }
+        ok = g->members[i].there || prepare(g, &g->members[i]);
     }
     if (!ok) {
         return lzr_err_set(err, LZR_E_NOMEM, "no memory for a chunk");
@@ -249,6 +364,7 @@ static void release_memory(struct lzr_driver *d, struct gang *g)
         lzr_free(g->members[i].out);
     }
     lzr_free(g->parts);
+    lzr_free(g->members);
     lzr_budget_sub(&d->budget, g->bytes);
 }
 
@@ -295,7 +411,7 @@ static enum lzr_code place(struct lzr_driver *d, const struct part parts[], size
         if (blob == NULL) {
             return err->code;
         }
-        g->decoded += !there && a != parts[0].member->flight->array;
+        g->decoded += !there && a != g->array;
         raw = blob->data;
     }
     for (size_t p = 0; p < n; p++) {
@@ -307,7 +423,29 @@ static enum lzr_code place(struct lzr_driver *d, const struct part parts[], size
     return LZR_OK;
 }
 
-static enum lzr_code make_all(struct lzr_driver *d, struct gang *g, struct lzr_err *err)
+/* Encodes members first .. last - 1, and puts them into the cache if `keep`. */
+static enum lzr_code encode(struct lzr_driver *d, struct gang *g, size_t first, size_t last,
+                            bool keep, uint64_t t0, struct lzr_err *err)
+{
+    enum lzr_code code = LZR_OK;
+    size_t room = lzr_blob_charge(lzr_codec_bound(&g->array->codec, g->each));
+    for (size_t i = first; code == LZR_OK && i < last; i++) {
+        struct member *m = &g->members[i];
+        if (m->there) {
+            continue;
+        }
+        (void)lzr_cache_make_room(d->cache, room);
+        code = lzr_chunk_encode(d, g->array, g->level, m->out, &m->blob, err);
+        if (code == LZR_OK && keep) {
+            struct lzr_cache_key k = key_of(g, m->index);
+            uint64_t before = m->flight != NULL ? m->flight->compute_us : 0;
+            (void)lzr_cache_put(d->cache, &k, m->blob, (lzr_now_us() - t0) / g->n + before);
+        }
+    }
+    return code;
+}
+
+static enum lzr_code copy_all(struct lzr_driver *d, struct gang *g, struct lzr_err *err)
 {
     enum lzr_code code = get_memory(d, g, err);
     for (size_t i = 0, n; code == LZR_OK && i < g->nparts; i += n) {
@@ -315,24 +453,39 @@ static enum lzr_code make_all(struct lzr_driver *d, struct gang *g, struct lzr_e
         }
         code = place(d, &g->parts[i], n, g, err);
     }
-    for (size_t i = 0; code == LZR_OK && i < g->n; i++) {
-        struct member *m = &g->members[i];
-        const struct lzr_array *a = m->flight->array;
-        (void)lzr_cache_make_room(d->cache, lzr_blob_charge(lzr_codec_bound(&a->codec, m->bytes)));
-        code = lzr_chunk_encode(d, a, m->flight->level, m->out, &m->blob, err);
-    }
-    release_memory(d, g);
     return code;
 }
 
-static void keep_all(struct lzr_driver *d, const struct gang *g, uint64_t us)
+/* The flights are over. With mu. */
+static void land(struct lzr_driver *d, struct gang *g, enum lzr_code code, uint64_t us,
+                 const struct lzr_err *err, struct lzr_request **done)
 {
-    for (size_t i = 0; i < g->n; i++) {
-        const struct lzr_flight *f = g->members[i].flight;
-        struct lzr_chunk c = {f->array, f->level, f->encoding, f->index};
-        struct lzr_cache_key k = lzr_cache_key_of(&c);
-        (void)lzr_cache_put(d->cache, &k, g->members[i].blob, us + f->compute_us);
+    for (size_t i = 0; i < g->nflights; i++) {
+        struct member *m = &g->members[i];
+        lzr_needs_free(&m->flight->needs);
+        m->flight->encode_us = us;
+        if (code != LZR_OK) {
+            lzr_blob_unref(&m->blob);
+        }
+        d->stats.copied_total += m->blob != NULL && !m->there;
+        lzr_task_made(d, m->flight, m->blob, err, done);
+        m->blob = NULL; /* taken over */
+        m->flight = NULL;
     }
+    d->stats.copy_decoded_total += g->decoded;
+}
+
+/* Neighbours: nobody misses one that fails. */
+static uint64_t leave_neighbours(struct lzr_driver *d, struct gang *g, uint64_t t0)
+{
+    struct lzr_err err = {.code = LZR_OK};
+    uint64_t made = 0;
+    (void)encode(d, g, g->nflights, g->n, true, t0, &err);
+    for (size_t i = g->nflights; i < g->n; i++) {
+        made += g->members[i].blob != NULL;
+        lzr_blob_unref(&g->members[i].blob);
+    }
+    return made;
 }
 
 void lzr_copy_run(struct lzr_driver *d, struct lzr_flight *f)
@@ -349,7 +502,8 @@ void lzr_copy_run(struct lzr_driver *d, struct lzr_flight *f)
         return;
     }
     begin(d, f, &own, &now);
-    if (gather(d, f, &own, &now, &g) != LZR_OK) {
+    enum lzr_code code = gather(d, f, &own, &now, &g);
+    if (code != LZR_OK) {
         end(d, &now);
         (void)lzr_err_set(&err, LZR_E_NOMEM, "out of memory");
         lzr_task_made(d, f, NULL, &err, &done);
@@ -363,32 +517,28 @@ void lzr_copy_run(struct lzr_driver *d, struct lzr_flight *f)
     }
     pthread_mutex_unlock(&d->mu);
     /* Nobody frees flights while they are MAKING, and their needs are ours. */
-    enum lzr_code code = make_all(d, &g, &err);
-    uint64_t us = (lzr_now_us() - t0) / g.n;
-    bool keep = code == LZR_OK && lzr_keeps(d);
-    if (keep) {
-        keep_all(d, &g, us);
-    }
+    bool keep = lzr_keeps(d);
+    find_there(d, &g);
+    add_neighbours(d, &g);
+    code = copy_all(d, &g, &err);
+    code = code == LZR_OK ? encode(d, &g, 0, g.nflights, keep, t0, &err) : code;
     pthread_mutex_lock(&d->mu);
     if (keep) {
         lzr_kept(d);
     }
-    end(d, &now);
-    d->stats.copied_total += code == LZR_OK ? g.n : 0;
-    d->stats.copy_decoded_total += g.decoded;
-    for (size_t i = 0; i < g.n; i++) {
-        struct member *m = &g.members[i];
-        lzr_needs_free(&m->flight->needs);
-        m->flight->encode_us = us;
-        if (code != LZR_OK) {
-            lzr_blob_unref(&m->blob);
-        }
-        lzr_task_made(d, m->flight, m->blob, &err, &done);
-    }
+    land(d, &g, code, (lzr_now_us() - t0) / g.n, &err, &done);
     lzr_dispatch(d, &done);
     pthread_mutex_unlock(&d->mu);
     lzr_complete(done);
-    lzr_free(g.members);
+    done = NULL;
+    uint64_t more = code == LZR_OK ? leave_neighbours(d, &g, t0) : 0;
+    release_memory(d, &g);
+    pthread_mutex_lock(&d->mu);
+    d->stats.copied_total += more;
+    end(d, &now);
+    lzr_dispatch(d, &done);
+    pthread_mutex_unlock(&d->mu);
+    lzr_complete(done);
 }
 
 /* ---- from what the server reads itself ---- */

@@ -9,8 +9,13 @@
  * decoded once, and what it has of each of them is put in its place. Flights become tasks when
  * their last need is there, so all that wait for a stored chunk are tasks when it comes.
  * What comes while those are being copied waits until they are, as a thread beside would decode the
- * same at the same time; then it goes together, and finds what is in the cache of decoded ones
- * (inputs.h). */
+ * same at the same time.
+ *
+ * Who asks for one series mostly asks for the next ones, and what they cost is the decoding: so
+ * neighbours that are copied from the very same chunks are copied along and left in the cache, where
+ * their flights find them, after those that were asked for have been answered. They are as many as
+ * a quarter of the budget holds of whole chunks of the array; which ones is the same whichever of
+ * them is asked for first. So a file is gone through once for each of such groups. */
 #ifndef LZR_ENGINE_COPY_H
 #define LZR_ENGINE_COPY_H
 
@@ -19,8 +24,9 @@
 #include "engine/queue.h"
 #include "lazarr/limits.h"
 
-#define LZR_COPY_TOGETHER 1024 /* chunks that are copied together, at most */
-#define LZR_COPY_SHARE 16      /* and of the budget that they take raw, where one isn't more */
+#define LZR_COPY_TOGETHER 8192 /* chunks that are copied together, at most */
+#define LZR_COPY_SHARE 16      /* of the budget that they take raw, where one isn't more */
+#define LZR_COPY_ALONG 4       /* of the budget: the chunks of a group */
 
 /* Chunks that a thread copies now. Guarded by the driver's mu. */
 struct lzr_copying {

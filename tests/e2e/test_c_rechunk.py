@@ -169,6 +169,19 @@ def test_decoded_once(gate, tmp_path):
         assert (m["computed_total"], m["copied_total"], m["copy_decoded_total"]) == (9, 36, 9), m
 
 
+@pytest.mark.parametrize("cache", ["1GiB", "40MiB", "0"])
+def test_one_after_the_other(tmp_path, cache):
+    """Neighbours are copied along: whoever asks for one series after the other decodes each stored chunk once, too;
+    in a small cache, or none, the values are the same."""
+    (tmp_path / "s.py").write_text(GATED.format(gate="def gate(key):\n    pass", n=40))
+    with lzr.Server([tmp_path / "s.py"], "--workers", "1", "--cache", cache) as srv:
+        assert srv.chunk("/zarr2/s.zarr/series/0.3.2")
+        assert (lzr.read_array(srv, "/zarr2/s.zarr/series") == series(40)).all()
+        m = srv.metrics()
+        if cache != "0":
+            assert (m["computed_total"], m["copied_total"], m["copy_decoded_total"]) == (40, 36, 40), m
+
+
 PIECES = """
 import lazarr, numpy as np
 {gate}
