@@ -90,12 +90,26 @@ def test_images(open_file, tmp_path):
     assert scale["coordinateTransformations"][0]["scale"] == [2, 0.5, 0.5]
 
 
+def test_times_in_tiny_chunks(open_file, tmp_path):
+    """Who opens a dataset waits for each chunk of its coordinates: a growing file's many tiny ones are served as one."""
+    import h5py
+    times = np.arange(5000) / 24
+    with h5py.File(tmp_path / "grows.h5", "w") as f:
+        f.create_dataset("time", data=times, chunks=(1,), maxshape=(None,))
+        f.create_dataset("few", data=times[:12], chunks=(1,))
+        f.create_dataset("table", data=np.ones((500, 3)), chunks=(1, 3))
+    srv = open_file(tmp_path / "grows.h5")
+    for name, chunks in (("time", [5000]), ("few", [1]), ("table", [1, 3])):
+        assert srv.get(f"/zarr2/grows.zarr/{name}/.zarray").json()["chunks"] == chunks
+    assert (lzr.read_array(srv, "/zarr2/grows.zarr/time") == times).all()
+
+
 def test_refused(tmp_path):
     hdf5(tmp_path / "air.h5")
     for said, why, status in (
             ("tme=-1", "lazarr: air.h5: --rechunk: no array has an axis 'tme' (time, lat, lon)", 1),
             ("time=1,time=2", "lazarr: --rechunk names the axis 'time' twice", 1),
-            ("3=1", "lazarr: air.h5: --rechunk: no array has an axis '3'", 1),
+            ("3=1", "lazarr: air.h5: --rechunk: no array has an axis '3' (time, lat, lon)", 1),
             ("time=1,0=2", "lazarr: air.h5: array \"rechunked/air\": chunks: 'time' and '0' are the same axis", 1),
             ("time", "lazarr: --rechunk must be AXIS=N with commas", 2), ("time=0", "lazarr: --rechunk must be", 2),
             ("time=-2", "lazarr: --rechunk must be", 2), ("=3", "lazarr: --rechunk must be", 2),
