@@ -1,5 +1,6 @@
 #include "base/blob.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -96,11 +97,36 @@ struct lzr_blob *lzr_blob_shrink(struct lzr_blob *b, size_t len)
     return smaller;
 }
 
+/* A kept blob is, or is no longer, somebody else's, too. */
+static void count_held(struct lzr_budget *at, uint64_t bytes, bool held)
+{
+    for (; at != NULL; at = at->parent) {
+        atomic_fetch_add_explicit(&at->kept_held, held ? bytes : 0 - bytes, memory_order_relaxed);
+    }
+}
+
 struct lzr_blob *lzr_blob_ref(struct lzr_blob *b)
 {
     LZR_CHECK(b->magic == BLOB_MAGIC);
-    atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed) == (LZR_BLOB_KEPT | 1)) {
+        count_held(b->budget, lzr_blob_charge(b->len), true);
+    }
     return b;
+}
+
+void lzr_blob_kept(struct lzr_blob *b)
+{
+    if (atomic_fetch_or_explicit(&b->refs, LZR_BLOB_KEPT, memory_order_relaxed) > 1) {
+        count_held(b->budget, lzr_blob_charge(b->len), true);
+    }
+}
+
+void lzr_blob_let_go(struct lzr_blob *b)
+{
+    uint32_t before = atomic_fetch_and_explicit(&b->refs, ~LZR_BLOB_KEPT, memory_order_relaxed);
+    if (before > (LZR_BLOB_KEPT | 1)) {
+        count_held(b->budget, lzr_blob_charge(b->len), false);
+    }
 }
 
 void lzr_blob_unref(struct lzr_blob **bp)
@@ -111,7 +137,13 @@ void lzr_blob_unref(struct lzr_blob **bp)
         return;
     }
     LZR_CHECK(b->magic == BLOB_MAGIC);
-    if (atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) == 1) {
+    struct lzr_budget *budget = b->budget; /* b may be gone when this reference was given back */
+    uint64_t bytes = lzr_blob_charge(b->len);
+    uint32_t before = atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel);
+    if (before == (LZR_BLOB_KEPT | 2)) {
+        count_held(budget, bytes, false);
+    }
+    if (before == 1) {
         if (b->budget != NULL) {
             lzr_budget_sub(b->budget, lzr_blob_charge(b->len));
         }

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define LZR_BLOB_KEPT 0x80000000u
+
 struct lzr_pages;
 
 struct lzr_budget {
@@ -23,12 +25,16 @@ struct lzr_budget {
     /* Part of used that waits for clients to read it, a blob once however many answers have it: it
      * can't be given back by evicting, and goes only as fast as they read. */
     _Atomic uint64_t unsent;
+    /* Part of used that a cache keeps and others have, too: evicting it gives nothing back. */
+    _Atomic uint64_t kept_held;
     /* Where its larger blobs lie, which must outlive them; NULL: where malloc puts them. */
     struct lzr_pages *pages;
     struct lzr_budget *parent; /* where all of it is charged, too; or NULL */
 };
 
 struct lzr_blob {
+    /* Who has it, and LZR_BLOB_KEPT: one number, so that of two threads one sees what the other
+     * did. */
     _Atomic uint32_t refs;
     uint32_t magic;
     _Atomic uint32_t sends;    /* answers on their way that it is part of */
@@ -51,6 +57,10 @@ void lzr_blob_unref(struct lzr_blob **b); /* NULLs the pointer; a NULL blob is f
 /* A blob is, and is no longer, part of an answer on its way. */
 void lzr_blob_sending(struct lzr_blob *b);
 void lzr_blob_sent(struct lzr_blob *b);
+/* A cache that has a reference keeps it, and keeps it no longer (it still has its reference). One
+ * cache at a time. */
+void lzr_blob_kept(struct lzr_blob *b);
+void lzr_blob_let_go(struct lzr_blob *b);
 /* Bytes that a blob of this many bytes is charged. */
 uint64_t lzr_blob_charge(size_t len);
 

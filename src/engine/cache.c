@@ -119,6 +119,7 @@ static void unlink_entry(struct lzr_cache *c, struct entry **p, struct entry **d
     struct entry *e = *p;
     *p = e->hash_next;
     c->policy->remove(c->order, &e->order);
+    lzr_blob_let_go(e->blob);
     c->stats.entries--;
     c->stats.bytes -= weight(e);
     lzr_budget_sub(c->budget, LZR_CACHE_ENTRY_BYTES);
@@ -222,6 +223,15 @@ static bool make_room(struct lzr_cache *c, uint64_t need, uint64_t more_cache, s
     }
 }
 
+/* Whether evicting all of it wouldn't make room for need more bytes, as others hold so much. */
+static bool in_vain(const struct lzr_cache *c, uint64_t need)
+{
+    const struct lzr_budget *b = c->budget;
+    uint64_t held = atomic_load_explicit(&b->kept_held, memory_order_relaxed);
+    uint64_t there = c->stats.bytes > held ? c->stats.bytes - held : 0;
+    return atomic_load_explicit(&b->used, memory_order_relaxed) + need > b->limit + there;
+}
+
 bool lzr_cache_make_room(struct lzr_cache *c, uint64_t need)
 {
     struct entry *dead = NULL;
@@ -230,6 +240,14 @@ bool lzr_cache_make_room(struct lzr_cache *c, uint64_t need)
     pthread_mutex_unlock(&c->mu);
     bury(dead);
     return ok;
+}
+
+uint64_t lzr_cache_bytes(struct lzr_cache *c)
+{
+    pthread_mutex_lock(&c->mu);
+    uint64_t bytes = c->stats.bytes;
+    pthread_mutex_unlock(&c->mu);
+    return bytes;
 }
 
 bool lzr_cache_put(struct lzr_cache *c, const struct lzr_cache_key *k, struct lzr_blob *b,
@@ -248,14 +266,15 @@ bool lzr_cache_put(struct lzr_cache *c, const struct lzr_cache_key *k, struct lz
         unlink_entry(c, old, &dead);
     }
     /* The blob is charged already; only the bookkeeping is new to the budget. */
-    bool ok =
-        !c->retired && bytes <= c->most / 8 && make_room(c, LZR_CACHE_ENTRY_BYTES, bytes, &dead);
+    bool ok = !c->retired && bytes <= c->most / 8 && !in_vain(c, LZR_CACHE_ENTRY_BYTES) &&
+              make_room(c, LZR_CACHE_ENTRY_BYTES, bytes, &dead);
     if (ok) {
         if (c->stats.entries >= c->nbuckets) {
             grow(c);
         }
         struct entry **p = find(c, k);
         e->blob = lzr_blob_ref(b);
+        lzr_blob_kept(b);
         *p = e;
         c->policy->insert(c->order, &e->order, bytes, cost_us);
         c->stats.entries++;

@@ -50,12 +50,14 @@ void lzr_cache_set_most(struct lzr_cache *c, uint64_t most);
 /* A new reference to the blob, or NULL. Counts a hit or a miss when count is true. */
 struct lzr_blob *lzr_cache_get(struct lzr_cache *c, const struct lzr_cache_key *k, bool count);
 /* Keeps a reference of its own; cost_us is what the chunk cost to make (for the policy). Not kept
- * (false) when it can't fit; a blob larger than an eighth of the limit is never kept. An entry of
- * the same key is replaced. */
+ * (false) when it can't fit, and then nothing is evicted for it in vain; a blob larger than an
+ * eighth of the limit is never kept. An entry of the same key is replaced. */
 bool lzr_cache_put(struct lzr_cache *c, const struct lzr_cache_key *k, struct lzr_blob *b,
                    uint64_t cost_us);
 /* Evicts until need more bytes fit into the budget. False if they still don't. */
 bool lzr_cache_make_room(struct lzr_cache *c, uint64_t need);
+/* Bytes that it keeps, those included that others hold as well. */
+uint64_t lzr_cache_bytes(struct lzr_cache *c);
 /* Takes the chunks of `from` whose key map(ctx, key) makes a key of this cache (true), in order of
  * their use and one after the other: copies that are charged to this one's budget, as blobs live no
  * longer than theirs. All go from `from`. */

@@ -299,7 +299,8 @@ uint64_t lzr_mean_us(const struct lzr_driver *d, const struct lzr_array *a);
 /* Moves everything on that can move: asks for needs, gives queued flights to workers. With mu held,
  * after whatever may have changed what can go on; flights that fail over it end up in *list. */
 void lzr_dispatch(struct lzr_driver *d, struct lzr_request **list);
-/* Evicts until the budget has room; false: it has none. */
+/* Evicts until the budget has room; false: it has none. Where all that is cached wouldn't make it,
+ * as where clients don't read what they asked for, nothing is evicted. */
 bool lzr_make_room(struct lzr_driver *d, uint64_t need);
 /* Bytes that making a flight's chunk takes beside a slot. */
 uint64_t lzr_flight_output_bytes(const struct lzr_flight *f);

@@ -40,7 +40,8 @@ static void set_etag(struct lzr_http_req *r, struct lzr_digest d)
 }
 
 /* For a reader that takes every status for empty data. */
-static enum MHD_Result respond_amended(struct lzr_http_req *r, enum lzr_amends amends)
+static enum MHD_Result respond_amended(struct lzr_http_req *r, enum lzr_amends amends,
+                                       unsigned status)
 {
     uint64_t length;
     struct lzr_answer a = {.status = 200,
@@ -49,7 +50,23 @@ static enum MHD_Result respond_amended(struct lzr_http_req *r, enum lzr_amends a
     if (amends == LZR_AMENDS_CUT) {
         a.cut = true;
         a.len = lzr_chunk_length(&r->chunk, &length) && length > 1 ? (size_t)length : 4096;
+    } else if (amends == LZR_AMENDS_THERE) {
+        a.status = status;
     }
+    return lzr_respond(r, &a);
+}
+
+/* A HEAD that is answered before the length is known, or although it never will be. */
+static enum MHD_Result respond_without_length(struct lzr_http_req *r)
+{
+    struct lzr_answer a = {.status = 200,
+                           .type = "application/octet-stream",
+                           .no_length = true,
+                           .etag = r->etag[0] != '\0' ? r->etag : NULL,
+                           .cache_control = "no-cache",
+                           .ranges = true};
+    lzr_free(r->wish.result.text);
+    r->wish.result.text = NULL;
     return lzr_respond(r, &a);
 }
 
@@ -63,13 +80,14 @@ static enum MHD_Result respond_failure(struct lzr_http_req *r)
     const char *text = res->text != NULL ? res->text : lzr_code_text(res->code);
     size_t n = strlen(text);
     enum lzr_amends amends =
-        r->head ? LZR_AMENDS_NONE
-                : lzr_amends_for(lzr_header(r, "User-Agent"), lzr_header(r, "Range") != NULL,
-                                 r->face);
-    if (amends != LZR_AMENDS_NONE) {
+        lzr_amends_for(lzr_header(r, "User-Agent"), lzr_header(r, "Range") != NULL, r->face);
+    if (r->head && amends == LZR_AMENDS_THERE) {
+        return respond_without_length(r);
+    }
+    if (!r->head && amends != LZR_AMENDS_NONE) {
         lzr_free(res->text);
         res->text = NULL;
-        return respond_amended(r, amends);
+        return respond_amended(r, amends, later ? 503 : 500);
     }
     const char *line = memchr(text, '\n', n);
     if (line != NULL && !(r->server->loopback && lzr_is_local_peer(r))) {
@@ -86,20 +104,6 @@ static enum MHD_Result respond_failure(struct lzr_http_req *r)
     lzr_free(res->text);
     res->text = NULL;
     return ok;
-}
-
-/* A HEAD that an impatient client gets before the length is known. */
-static enum MHD_Result respond_without_length(struct lzr_http_req *r)
-{
-    struct lzr_answer a = {.status = 200,
-                           .type = "application/octet-stream",
-                           .no_length = true,
-                           .etag = r->etag[0] != '\0' ? r->etag : NULL,
-                           .cache_control = "no-cache",
-                           .ranges = true};
-    lzr_free(r->wish.result.text);
-    r->wish.result.text = NULL;
-    return lzr_respond(r, &a);
 }
 
 static enum MHD_Result respond_chunk(struct lzr_http_req *r)

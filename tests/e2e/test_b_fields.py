@@ -200,3 +200,28 @@ def test_a_tree_of_arrays_without_named_axes_opens(open_file, tmp_path):  # noqa
     r = subprocess.run([python, "-c", TREE, f"{srv.url}/zarr2/tree.zarr/", f"{srv.url}/zarr3/tree.zarr/"],
                        capture_output=True, text=True, timeout=120, env=lzr.environment())
     assert r.returncode == 0 and r.stdout.count("'/g/h'") == 4, r.stderr[-1500:] + r.stdout
+
+
+def test_a_level_of_no_shape_is_left_out_alone(tmp_path):
+    """Found by fuzzing: a level whose shape is no list of integers ended the whole image."""
+    shapes = [[[2], 2], ["2", 2], [True, 2], [-1, 2], [2.5, 2], 2, None, {}]
+    for k, shape in enumerate(shapes):
+        image = tmp_path / "all.zarr" / f"i{k}"
+        for level, s in enumerate(([4, 4], shape, [1, 1])):
+            (image / str(level)).mkdir(parents=True)
+            (image / str(level) / ".zarray").write_text(json.dumps(
+                {"zarr_format": 2, "shape": s, "chunks": [1, 1] if level else [4, 4], "dtype": "|u1", "compressor": None,
+                 "filters": None, "fill_value": 0, "order": "C"}))
+        (image / ".zgroup").write_text('{"zarr_format": 2}')
+        (image / ".zattrs").write_text(json.dumps({"multiscales": [{
+            "version": "0.4", "axes": [{"name": n, "type": "space"} for n in "yx"], "datasets": [
+                {"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": [1 << level] * 2}]}
+                for level in range(3)]}]}))
+    (tmp_path / "all.zarr/.zgroup").write_text('{"zarr_format": 2}')
+    r = run("describe", tmp_path / "all.zarr")
+    assert r.returncode == 0, r.stderr
+    arrays = {a["path"]: a for a in json.loads(r.stdout)["arrays"]}
+    for k, shape in enumerate(shapes):
+        lines = [line for line in r.stderr.splitlines() if f"i{k}" in line and "level 1" in line]
+        assert len(lines) == 1 and "shape is no list of integers" in lines[0], (shape, r.stderr)
+        assert [level["shape"] for level in arrays[f"i{k}"]["levels"]] == [[4, 4], [1, 1]]

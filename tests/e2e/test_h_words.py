@@ -135,6 +135,12 @@ def test_what_readers_that_take_a_status_for_data_are_sent(srv):
     with pytest.raises((ConnectionError, EOFError, AssertionError)):
         r = srv.get(key, {"User-Agent": "GDAL/3.6.2"})
         assert r.complete
+    # zarr-java asks by HEAD whether there is a chunk, and doesn't look at the GET's status.
+    assert srv.head(key, {"User-Agent": "okhttp/2.7.5"}).status == 200
+    r = srv.get(key, {"User-Agent": "okhttp/2.7.5"})
+    assert (r.status, r.body, r["Cache-Control"]) == (500, b"", "no-store")
+    assert srv.head("/zarr2/s.zarr/sometimes/9.0", {"User-Agent": "okhttp/2.7.5"}).status == 404
+    assert srv.head(key, {"User-Agent": "okhttp/4.12.0"}).status == 500
     for agent in ("Python/3.12 aiohttp/3.14.5", "curl/8", "tensorstore/0.1", "Java/17"):
         r = srv.get(key, {"User-Agent": agent})
         assert r.status == 500 and "no rows" in r.text

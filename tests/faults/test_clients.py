@@ -117,12 +117,16 @@ def test_slow_readers_are_ended_and_bounded(serve):
     slow = [small(srv) for _ in range(100)]
     for i, h in enumerate(slow):
         h.send("GET", key(i, "large"))
-    lzr.wait_until(lambda: srv.metric("unsent_bytes") > budget / 2, "answers that nobody reads")
-    peak = 0
+        assert srv.chunk(key(i % 8)) == bytes([i % 8])  # what others look at
+    # No room is left for another answer, and none is made by evicting what others read.
+    lzr.wait_until(lambda: srv.metric("unsent_bytes") > budget / 2 and srv.metric("http_unread_total") > 0,
+                   "answers that nobody reads")
+    peak, misses = 0, srv.metric("cache_misses_total")
     for i in range(400):
         assert srv.chunk(key(i % 8)) == bytes([i % 8])  # cached
         if i % 20 == 0:
             peak = max(peak, srv.metric("unsent_bytes"), srv.metric("budget_bytes"))
+    assert srv.metric("cache_misses_total") == misses
     assert peak <= budget + (40 << 20), f"{peak / 2**20:.0f} MiB"
     assert srv.rss()["VmRSS"] < budget + (100 << 20) * lzr.SLOW
     # The first are ended at their deadline (12 s here), which makes room for the others' chunks.

@@ -100,6 +100,34 @@ static void makes_room_but_not_of_what_is_held(void **state)
 }
 
 /* --cache 0 keeps nothing, and what is computed has the budget's room all the same. */
+/* What the cache keeps and others hold as well is counted, in whatever order they take and let go. */
+static void counts_what_others_hold(void **state)
+{
+    (void)state;
+    struct lzr_budget all = {.limit = 0}, budget = {.limit = 1 << 20, .parent = &all};
+    struct lzr_cache *c = lzr_cache_new(&budget, 1 << 20);
+    struct lzr_cache_key k = key(1);
+    struct lzr_blob *b = lzr_blob_new(1000, &budget);
+    uint64_t charge = lzr_blob_charge(1000);
+    memset(b->data, 1, 1000);
+    assert_int_equal(budget.kept_held, 0);
+    assert_true(lzr_cache_put(c, &k, b, 1));
+    assert_int_equal(budget.kept_held, charge); /* by us */
+    lzr_blob_unref(&b);
+    assert_int_equal(budget.kept_held, 0);
+    struct lzr_blob *one = lzr_cache_get(c, &k, true), *two = lzr_cache_get(c, &k, true);
+    assert_int_equal(budget.kept_held, charge); /* once */
+    lzr_blob_unref(&one);
+    assert_int_equal(budget.kept_held, charge);
+    lzr_cache_clear(c);
+    assert_int_equal(budget.kept_held, 0); /* held, but not kept */
+    assert_int_equal(all.kept_held, 0);
+    lzr_blob_unref(&two);
+    assert_int_equal(budget.kept_held, 0);
+    lzr_cache_free(&c);
+    assert_int_equal(all.used, 0);
+}
+
 static void keeps_nothing_but_makes_room(void **state)
 {
     (void)state;
@@ -211,6 +239,7 @@ static void many_threads(void **state)
     assert_true(lzr_cache_stats(c).evictions > 100);
     lzr_cache_free(&c);
     assert_int_equal(budget.used, 0);
+    assert_int_equal(budget.kept_held, 0);
 }
 
 int main(void)
@@ -219,6 +248,7 @@ int main(void)
         cmocka_unit_test(least_recently_used_goes_first),
         cmocka_unit_test(never_above_its_bytes),
         cmocka_unit_test(makes_room_but_not_of_what_is_held),
+        cmocka_unit_test(counts_what_others_hold),
         cmocka_unit_test(keeps_nothing_but_makes_room),
         cmocka_unit_test(same_key_is_replaced),
         cmocka_unit_test(survives_no_memory),

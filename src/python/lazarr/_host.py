@@ -194,9 +194,12 @@ class _Stale:
         return self._arrays[i]
 
 
-def dtype(store: int, array: int) -> np.dtype:
-    """The declared dtype, byte order included."""
-    made: np.dtype[Any] = _stores[store][array].dtype
+def dtype(store: int, array: int) -> np.dtype | None:
+    """The declared dtype, byte order included; None: there is no such array."""
+    try:
+        made: np.dtype[Any] = _stores[store][array].dtype
+    except IndexError:
+        return None
     return made
 
 

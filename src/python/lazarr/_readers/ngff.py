@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from .. import _levels
 from .._errors import StoreError
-from . import ngff_places, places
+from . import codecs, ngff_places, places
 from .file import File
 
 #: Attributes that become the image's own parameters, or OME-Zarr's again in what is served.
@@ -42,9 +42,9 @@ def _levels_of(f: File, node: Any, datasets: list[Any]) -> list[Any]:
             if not isinstance(d, dict):
                 raise StoreError("it is no object that names an array")
             level = node.level(d.get("path"))
-            shape = level.meta.get("shape")
-            if not level.is_array or not isinstance(shape, list):
+            if not level.is_array or "shape" not in level.meta:
                 raise StoreError(f"there is no array '{d['path']:.100}'")
+            shape = codecs.integers("shape", level.meta["shape"])
             dtype = level.dtype
             if out and (len(shape), dtype) != (len(out[0][0].meta["shape"]), out[0][0].dtype):
                 raise StoreError(f"it has {len(shape)} axes of {dtype}, unlike the first")
