@@ -12,7 +12,7 @@
  * same at the same time.
  *
  * Who asks for one series mostly asks for the next ones, and what they cost is the decoding: so
- * neighbours that are copied from the very same chunks are copied along and left in the cache, where
+ * neighbours that are copied from the very same chunks are copied along and left in the cache where
  * their flights find them, after those that were asked for have been answered. They are as many as
  * a quarter of the budget holds of whole chunks of the array; which ones is the same whichever of
  * them is asked for first. So a file is gone through once for each of such groups. */

@@ -233,11 +233,22 @@ def maps(block):
         raise ValueError("no such day")
     return int(block.start[0])
 lazarr.rechunk("pairs", maps, (2, 4))
+@lazarr.array(shape=(4, 2048, 1024), chunks=(1, 2048, 1024), dtype="f8")
+def large(block):
+    if block.start[0] == 2:
+        raise ValueError("no such day")
+    return int(block.start[0])
+lazarr.rechunk("pieces", large, (4, 1024, 1024))
 """)
     with lzr.Server([tmp_path / "s.py"], "--workers", "1") as srv:
         assert srv.get("/zarr2/s.zarr/pairs/0.0").status == 200
         r = srv.get("/zarr2/s.zarr/pairs/1.0")
         assert r.status == 500 and "pairs <- maps: ValueError: no such day" in r.text
+        r = srv.get("/zarr2/s.zarr/pieces/0.0.0")  # made of pieces, of which nobody hears
+        assert r.status == 500 and "pieces <- large: ValueError: no such day" in r.text
+        arrays = {a["path"]: a for a in srv.get("/api/stats").json()["arrays"]}
+        assert len(arrays["large"]["failures"]) == 1 and arrays["pieces"]["failed"] == 1
+        assert [(e["level"], e["chunk"]) for e in arrays["pieces"]["failures"]] == [(0, [0, 0, 0])]
 
 
 def test_coordinates_follow(tmp_path):
