@@ -71,6 +71,21 @@ def test_zarr(open_file, tmp_path):
     check(open_file(tmp_path / "air.zarr", *SAID), "air")
 
 
+def test_xarray(open_file, tmp_path):
+    """Both groups are the file's dataset to xarray; its own chunks of the other one are series."""
+    xarray = lzr.need_module("xarray")
+    lzr.need_module("aiohttp")
+    zarr(tmp_path / "air.zarr")
+    srv = open_file(tmp_path / "air.zarr", *SAID)
+    want = xarray.open_zarr(str(tmp_path / "air.zarr"))
+    for group in (None, "rechunked"):
+        got = xarray.open_zarr(f"{srv.url}/zarr2/air.zarr/", group=group, consolidated=True)
+        for v in (got, *got.variables.values()):
+            v.attrs.pop("lazarr", None)
+        xarray.testing.assert_identical(got.load(), want.load())
+    assert got.air.encoding["chunks"] == (T, 3, 4)
+
+
 def test_npy(open_file, tmp_path):
     """What has no names has positions; the server reads it, no worker."""
     np.save(tmp_path / "a.npy", V)

@@ -169,6 +169,30 @@ def test_decoded_once(gate, tmp_path):
         assert (m["computed_total"], m["copied_total"], m["copy_decoded_total"]) == (9, 36, 9), m
 
 
+def test_clients_leave(gate, tmp_path):
+    """Those who stay get theirs, and nothing is left of those who left while a stored chunk was computed."""
+    (tmp_path / "s.py").write_text(GATED.format(gate=gate.code, n=6))
+    with lzr.Server([tmp_path / "s.py"], "--workers", "1") as srv:
+        asked = [(y, x) for y in range(6) for x in range(6)]
+        pending = [srv.begin(f"/zarr2/s.zarr/series/0.{y}.{x}") for y, x in asked]
+        calls = [gate.next()]
+        srv.wait_metric("waiting", len(asked))
+        for p in pending[::2]:
+            p.leave()
+        srv.wait_metric("waiting", len(asked) // 2)
+        calls[0].go()
+        for _ in range(5):
+            gate.next().go()
+        meta = srv.get("/zarr2/s.zarr/series/.zarray").json()
+        for (y, x), p in list(zip(asked, pending))[1::2]:
+            got = np.frombuffer(lzr.decode(p.result().body, meta["compressor"]), "<f4").reshape(6, 16, 16)
+            assert (got == series(6)[:, 16 * y:16 * y + 16, 16 * x:16 * x + 16]).all()
+        again = [srv.begin(f"/zarr2/s.zarr/series/0.{y}.{x}") for y, x in asked]  # and all of them once more
+        assert all(p.result().status == 200 for p in again)
+        srv.wait_metric("gathering", 0)
+        assert srv.metric("computed_total") == 6 and srv.metric("waiting") == 0
+
+
 @pytest.mark.parametrize("cache", ["1GiB", "40MiB", "0"])
 def test_one_after_the_other(tmp_path, cache):
     """Neighbours are copied along: whoever asks for one series after the other decodes each stored chunk once, too;

@@ -49,11 +49,15 @@ def plain(block: lazarr.Block) -> float:
 called = lazarr.array(plain, shape=(4,), chunks=4, dtype="float32", channels=None)
 made = lazarr.source("eye", np.eye(3), transpose=(1, 0), fill_value=1 + 2j)
 two = lazarr.source("two", [np.eye(8), np.eye(4)], axes="yx", scale=[(1, 1), (2, 2)])
+turned = lazarr.rechunk("turned", made, {"y": -1, 1: 2})
+by_name = lazarr.rechunk("by_name", "two", {"y": -1})
+by_place = lazarr.rechunk("by_place", made, (np.int64(-1), 2))
 lazarr.group("raw", attributes={"a": 1})
 
 assert_type(edges, lazarr.Array)
 assert_type(cells, lazarr.Array)
 assert_type(mri, lazarr.Array)
+assert_type(turned, lazarr.Array)
 one: list[lazarr.Array] = [edges, bare, called, made, two]
 
 
