@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "engine/engine.h"
 #include "engine/inputs.h"
+#include "engine/listing.h"
 #include "engine/needs.h"
 #include "engine/recipe.h"
 #include "engine/source.h"
@@ -251,15 +252,41 @@ static void same_along(const struct box *b, unsigned axis, uint64_t *low, uint64
 }
 
 /* How many neighbours may be copied along, the first one among them. */
-static uint64_t group_size(const struct lzr_driver *d, const struct gang *g)
+static uint64_t group_size(const struct lzr_driver *d, const struct lzr_array *a, uint32_t level)
 {
-    const struct lzr_array *a = g->array;
-    uint32_t level = lzr_copied_pieces(a, g->level) ? g->level - a->nlevels : g->level;
-    uint64_t whole = a->levels[level].grid.chunk_elements * a->dtype.size;
+    uint32_t shown = lzr_copied_pieces(a, level) ? level - a->nlevels : level;
+    uint64_t whole = a->levels[shown].grid.chunk_elements * a->dtype.size;
     uint64_t n = d->budget.limit / LZR_COPY_ALONG / whole;
-    uint64_t most = d->budget.limit / LZR_COPY_SHARE / g->each;
+    uint64_t each = a->levels[level].grid.chunk_elements * a->dtype.size;
+    uint64_t most = d->budget.limit / LZR_COPY_SHARE / each;
     n = n < most ? n : most;
     return n < LZR_COPY_TOGETHER ? n : LZR_COPY_TOGETHER;
+}
+
+/* Chunks that are copied from the very same ones as b: a box of positions, and b's place in it. */
+struct neighbours {
+    uint64_t low[LZR_MAX_RANK], n[LZR_MAX_RANK], all, own;
+};
+
+static struct neighbours neighbours_of(const struct box *b)
+{
+    struct neighbours s = {.all = 1};
+    for (unsigned i = 0; i < b->own->rank; i++) {
+        same_along(b, i, &s.low[i], &s.n[i]);
+        s.own = s.own * s.n[i] + b->start[i] / b->own->chunks[i] - s.low[i];
+        s.all *= s.n[i];
+    }
+    return s;
+}
+
+static uint64_t neighbour(const struct lzr_grid *g, const struct neighbours *s, uint64_t at)
+{
+    uint64_t pos[LZR_MAX_RANK];
+    for (unsigned i = g->rank; i-- > 0;) {
+        pos[i] = s->low[i] + at % s->n[i];
+        at /= s->n[i];
+    }
+    return lzr_grid_index(g, pos);
 }
 
 static bool is_member(const struct gang *g, uint64_t index)
@@ -274,18 +301,13 @@ static bool is_member(const struct gang *g, uint64_t index)
 /* Adds the first one's neighbours that aren't there. Without memory there are none. */
 static void add_neighbours(struct lzr_driver *d, struct gang *g)
 {
-    const struct box *b = &g->members[0].box;
-    uint64_t low[LZR_MAX_RANK], n[LZR_MAX_RANK], pos[LZR_MAX_RANK], all = 1, own = 0;
-    uint64_t size = group_size(d, g);
+    const struct lzr_grid *grid = g->members[0].box.own;
+    uint64_t size = group_size(d, g->array, g->level);
     if (!d->keep || size <= g->n || g->members[0].there) {
         return;
     }
-    for (unsigned i = 0; i < b->own->rank; i++) {
-        same_along(b, i, &low[i], &n[i]);
-        own = own * n[i] + b->start[i] / b->own->chunks[i] - low[i];
-        all *= n[i];
-    }
-    uint64_t first = own - own % size, last = first + size < all ? first + size : all;
+    const struct neighbours s = neighbours_of(&g->members[0].box);
+    uint64_t first = s.own - s.own % size, last = first + size < s.all ? first + size : s.all;
     size_t room = g->n + (size_t)(last - first);
     struct member *more = lzr_realloc(g->members, room * sizeof *more);
     if (more == NULL) {
@@ -293,12 +315,7 @@ static void add_neighbours(struct lzr_driver *d, struct gang *g)
     }
     g->members = more;
     for (uint64_t at = first; at < last; at++) {
-        uint64_t rest = at;
-        for (unsigned i = g->members[0].box.own->rank; i-- > 0;) {
-            pos[i] = low[i] + rest % n[i];
-            rest /= n[i];
-        }
-        uint64_t index = lzr_grid_index(g->members[0].box.own, pos);
+        uint64_t index = neighbour(grid, &s, at);
         struct lzr_cache_key k = key_of(g, index);
         struct lzr_blob *there = lzr_cache_get(d->cache, &k, false);
         if (there == NULL && !is_member(g, index)) {
@@ -307,6 +324,60 @@ static void add_neighbours(struct lzr_driver *d, struct gang *g)
         }
         lzr_blob_unref(&there);
     }
+}
+
+static bool same_group(const struct lzr_copy_group *a, const struct lzr_copy_group *b)
+{
+    return a->array == b->array && a->level == b->level && a->first == b->first;
+}
+
+unsigned lzr_copy_groups(const struct lzr_driver *d, const struct lzr_plan *p,
+                         struct lzr_copy_group out[LZR_COPY_GROUPS])
+{
+    unsigned n = 0;
+    for (uint32_t i = 0; d->keep && i < p->n && n < LZR_COPY_GROUPS; i++) {
+        const struct lzr_chunk c = lzr_listing_chunk(d, p->nodes[i].item);
+        if (!c.array->copied || lzr_copied_pieces(c.array, c.level) ||
+            p->nodes[i].found == LZR_PLAN_THERE) {
+            continue;
+        }
+        const struct box whole = box_of(c.array, c.level, c.index);
+        if (whole.from.array != c.array) {
+            continue; /* it isn't made of pieces */
+        }
+        const struct box b = box_of(c.array, whole.from.level,
+                                    lzr_grid_index(whole.from.grid, whole.first));
+        const struct neighbours s = neighbours_of(&b);
+        uint64_t size = group_size(d, c.array, whole.from.level);
+        struct lzr_copy_group group = {
+            .array = c.array->id,
+            .level = whole.from.level,
+            .first = neighbour(b.own, &s, size > 1 ? s.own - s.own % size : s.own)};
+        bool known = false;
+        for (unsigned k = 0; k < n; k++) {
+            known = known || same_group(&out[k], &group);
+        }
+        if (!known) {
+            out[n++] = group;
+        }
+    }
+    return n;
+}
+
+bool lzr_copy_waits(const struct lzr_driver *d, const struct lzr_copy_group groups[], unsigned n,
+                    uint64_t bytes)
+{
+    uint64_t others = 0;
+    bool waits = false;
+    for (const struct lzr_started *p = d->planner.head; p != NULL && n > 0 && !waits; p = p->next) {
+        others += p->ngroups > 0;
+        for (unsigned i = 0; i < p->ngroups; i++) {
+            for (unsigned k = 0; k < n; k++) {
+                waits = waits || same_group(&p->groups[i], &groups[k]);
+            }
+        }
+    }
+    return waits || (others > 0 && n > 0 && (others + 1) * bytes > d->budget.limit / LZR_COPY_ALONG);
 }
 
 static int by_index(const void *a, const void *b)
@@ -488,6 +559,29 @@ static uint64_t leave_neighbours(struct lzr_driver *d, struct gang *g, uint64_t 
     return made;
 }
 
+/* Pieces are made of more than the cache holds. */
+static bool is_large(const struct lzr_driver *d, const struct gang *g)
+{
+    const struct lzr_copied_from *from = &g->members[0].box.from;
+    uint64_t each = lzr_chunk_estimate(d, from->array, from->level), all;
+    return lzr_copied_pieces(g->array, g->level) &&
+           (!lzr_mul_u64(each, from->grid->total, &all) || all > d->budget.limit / 2);
+}
+
+/* The chunks that have been gone through: else they would drive out the pieces that were made of
+ * the ones before, and all else that is cached, and be gone when they are wanted again. */
+static void let_go(struct lzr_driver *d, const struct gang *g)
+{
+    const struct lzr_copied_from *from = &g->members[0].box.from;
+    for (size_t i = 0; i < g->nparts; i++) {
+        struct lzr_chunk c = {from->array, from->level, LZR_ENC_ZARR, g->parts[i].index};
+        struct lzr_cache_key k = lzr_cache_key_of(&c);
+        if (i == 0 || g->parts[i].index != g->parts[i - 1].index) {
+            lzr_cache_drop(d->cache, &k);
+        }
+    }
+}
+
 void lzr_copy_run(struct lzr_driver *d, struct lzr_flight *f)
 {
     struct lzr_request *done = NULL;
@@ -515,6 +609,7 @@ void lzr_copy_run(struct lzr_driver *d, struct lzr_flight *f)
     for (size_t i = 0; i < g.n; i++) {
         lzr_flight_release(d, g.members[i].flight); /* what is made is charged as it comes */
     }
+    bool large = is_large(d, &g);
     pthread_mutex_unlock(&d->mu);
     /* Nobody frees flights while they are MAKING, and their needs are ours. */
     bool keep = lzr_keeps(d);
@@ -532,6 +627,9 @@ void lzr_copy_run(struct lzr_driver *d, struct lzr_flight *f)
     lzr_complete(done);
     done = NULL;
     uint64_t more = code == LZR_OK ? leave_neighbours(d, &g, t0) : 0;
+    if (large) {
+        let_go(d, &g);
+    }
     release_memory(d, &g);
     pthread_mutex_lock(&d->mu);
     d->stats.copied_total += more;

@@ -19,6 +19,7 @@
 #ifndef LZR_ENGINE_COPY_H
 #define LZR_ENGINE_COPY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/queue.h"
@@ -44,6 +45,24 @@ struct lzr_flight;
 /* The task of a flight whose needs are all there, and of those that go with it. Called with mu,
  * which it releases. */
 void lzr_copy_run(struct lzr_driver *d, struct lzr_flight *f);
+/* A group of neighbours: which array, which of its levels, and the first one's index. Of two plans
+ * that make chunks of one group out of pieces the second waits for the first: it finds them there
+ * then, while side by side each would hold what the other hasn't read yet. */
+struct lzr_copy_group {
+    uint64_t first;
+    uint32_t array, level;
+};
+
+#define LZR_COPY_GROUPS 8 /* of a plan that are looked at */
+
+struct lzr_plan;
+/* The groups of what a plan makes; returns how many. */
+unsigned lzr_copy_groups(const struct lzr_driver *d, const struct lzr_plan *p,
+                         struct lzr_copy_group out[LZR_COPY_GROUPS]);
+/* Whether a plan of so many bytes has to wait, as one that has started makes chunks of one of its
+ * groups, or such plans would take much together: each holds what another hasn't read. With mu. */
+bool lzr_copy_waits(const struct lzr_driver *d, const struct lzr_copy_group groups[], unsigned n,
+                    uint64_t bytes);
 /* What the plan of one chunk of the array holds at most, encoded; 0 where it needs none. */
 uint64_t lzr_copy_most(const struct lzr_array *a);
 /* The largest chunk that is decoded for it, in bytes. */
