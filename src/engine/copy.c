@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/copy_box.h"
 #include "engine/engine.h"
 #include "engine/inputs.h"
 #include "engine/listing.h"
@@ -16,29 +17,10 @@
 #include "store/copied.h"
 #include "store/region.h"
 #include "store/strided.h"
-#include "store/view.h"
-
-/* Where a chunk lies, and the chunks that it is copied from. */
-struct box {
-    const struct lzr_grid *own;
-    struct lzr_copied_from from;
-    uint64_t start[LZR_MAX_RANK], extent[LZR_MAX_RANK]; /* cut to the array */
-    uint64_t first[LZR_MAX_RANK], count[LZR_MAX_RANK], n;
-};
-
-static struct box box_of(const struct lzr_array *a, uint32_t level, uint64_t index)
-{
-    struct box b = {.own = &a->levels[level].grid, .from = lzr_copied_from(a, level)};
-    uint64_t pos[LZR_MAX_RANK];
-    lzr_grid_position(b.own, index, pos);
-    lzr_grid_block(b.own, pos, b.start, b.extent);
-    b.n = lzr_view_sources(b.from.grid, b.start, b.extent, b.first, b.count);
-    return b;
-}
 
 static enum lzr_code list(const struct lzr_chunk *c, struct lzr_needs **out, struct lzr_err *err)
 {
-    struct box b = box_of(c->array, c->level, c->index);
+    struct lzr_copy_box b = lzr_copy_box_of(c->array, c->level, c->index);
     struct lzr_needs *needs = lzr_needs_new(b.n); /* bounded at load */
     if (needs == NULL) {
         return lzr_err_set(err, LZR_E_NOMEM, "out of memory");
@@ -104,7 +86,7 @@ uint64_t lzr_copy_most(const struct lzr_array *a)
 struct member {
     struct lzr_flight *flight; /* NULL: a neighbour, for the cache */
     uint64_t index;
-    struct box box;
+    struct lzr_copy_box box;
     unsigned char *out;
     struct lzr_blob *blob; /* the result */
     bool there;            /* it was in the cache: a neighbour before */
@@ -129,7 +111,7 @@ struct gang {
 };
 
 /* Whether a chunk is copied from some of the same chunks as others are. */
-static bool overlap(const struct lzr_copying *c, const struct box *b)
+static bool overlap(const struct lzr_copying *c, const struct lzr_copy_box *b)
 {
     bool yes = true;
     for (unsigned i = 0; i < b->own->rank; i++) {
@@ -141,7 +123,7 @@ static bool overlap(const struct lzr_copying *c, const struct box *b)
 
 /* Those with which f has to wait, if there are any: a thread copies them. With mu. */
 static struct lzr_copying *busy(const struct lzr_driver *d, const struct lzr_flight *f,
-                                const struct box *b)
+                                const struct lzr_copy_box *b)
 {
     struct lzr_copying *c = d->copying;
     while (c != NULL && (c->array != f->array || c->level != f->level || !overlap(c, b))) {
@@ -151,7 +133,7 @@ static struct lzr_copying *busy(const struct lzr_driver *d, const struct lzr_fli
 }
 
 /* With mu. */
-static void begin(struct lzr_driver *d, const struct lzr_flight *f, const struct box *b,
+static void begin(struct lzr_driver *d, const struct lzr_flight *f, const struct lzr_copy_box *b,
                   struct lzr_copying *c)
 {
     *c = (struct lzr_copying){.next = d->copying, .array = f->array, .level = f->level};
@@ -175,7 +157,7 @@ static void end(struct lzr_driver *d, struct lzr_copying *c)
     }
 }
 
-static void join(struct gang *g, struct lzr_flight *f, const struct box *b, uint64_t now)
+static void join(struct gang *g, struct lzr_flight *f, const struct lzr_copy_box *b, uint64_t now)
 {
     g->members[g->n++] = (struct member){.flight = f, .index = f->index, .box = *b};
     g->nflights = g->n;
@@ -183,8 +165,9 @@ static void join(struct gang *g, struct lzr_flight *f, const struct box *b, uint
 }
 
 /* Takes those tasks that go with the first one; their wakes of task_fd find nothing. With mu. */
-static enum lzr_code gather(struct lzr_driver *d, struct lzr_flight *first, const struct box *own,
-                            const struct lzr_copying *c, struct gang *g)
+static enum lzr_code gather(struct lzr_driver *d, struct lzr_flight *first,
+                            const struct lzr_copy_box *own, const struct lzr_copying *c,
+                            struct gang *g)
 {
     uint64_t now = lzr_now_us(), most = d->budget.limit / LZR_COPY_SHARE;
     *g = (struct gang){.array = first->array,
@@ -204,7 +187,7 @@ static enum lzr_code gather(struct lzr_driver *d, struct lzr_flight *first, cons
             f->state != LZR_MAKING) {
             continue;
         }
-        struct box b = box_of(f->array, f->level, f->index);
+        struct lzr_copy_box b = lzr_copy_box_of(f->array, f->level, f->index);
         if (overlap(c, &b)) {
             lzr_list_remove(&d->tasks, f);
             join(g, f, &b, now);
@@ -229,66 +212,6 @@ static void find_there(struct lzr_driver *d, struct gang *g)
     }
 }
 
-/* Positions along an axis whose chunks are copied from the same chunks as b. */
-static void same_along(const struct box *b, unsigned axis, uint64_t *low, uint64_t *n)
-{
-    const struct lzr_grid *own = b->own, *from = b->from.grid;
-    uint64_t at = b->start[axis] / own->chunks[axis], end = at + 1;
-    uint64_t first = b->first[axis], last = first + b->count[axis] - 1;
-    uint64_t length = own->shape[axis], chunk = own->chunks[axis];
-    while (at > 0 && (at - 1) * chunk / from->chunks[axis] == first &&
-           (at * chunk - 1) / from->chunks[axis] == last) {
-        at--;
-    }
-    while (end < own->counts[axis] && end * chunk / from->chunks[axis] == first) {
-        uint64_t stop = (end + 1) * chunk < length ? (end + 1) * chunk : length;
-        if ((stop - 1) / from->chunks[axis] != last) {
-            break;
-        }
-        end++;
-    }
-    *low = at;
-    *n = end - at;
-}
-
-/* How many neighbours may be copied along, the first one among them. */
-static uint64_t group_size(const struct lzr_driver *d, const struct lzr_array *a, uint32_t level)
-{
-    uint32_t shown = lzr_copied_pieces(a, level) ? level - a->nlevels : level;
-    uint64_t whole = a->levels[shown].grid.chunk_elements * a->dtype.size;
-    uint64_t n = d->budget.limit / LZR_COPY_ALONG / whole;
-    uint64_t each = a->levels[level].grid.chunk_elements * a->dtype.size;
-    uint64_t most = d->budget.limit / LZR_COPY_SHARE / each;
-    n = n < most ? n : most;
-    return n < LZR_COPY_TOGETHER ? n : LZR_COPY_TOGETHER;
-}
-
-/* Chunks that are copied from the very same ones as b: a box of positions, and b's place in it. */
-struct neighbours {
-    uint64_t low[LZR_MAX_RANK], n[LZR_MAX_RANK], all, own;
-};
-
-static struct neighbours neighbours_of(const struct box *b)
-{
-    struct neighbours s = {.all = 1};
-    for (unsigned i = 0; i < b->own->rank; i++) {
-        same_along(b, i, &s.low[i], &s.n[i]);
-        s.own = s.own * s.n[i] + b->start[i] / b->own->chunks[i] - s.low[i];
-        s.all *= s.n[i];
-    }
-    return s;
-}
-
-static uint64_t neighbour(const struct lzr_grid *g, const struct neighbours *s, uint64_t at)
-{
-    uint64_t pos[LZR_MAX_RANK];
-    for (unsigned i = g->rank; i-- > 0;) {
-        pos[i] = s->low[i] + at % s->n[i];
-        at /= s->n[i];
-    }
-    return lzr_grid_index(g, pos);
-}
-
 static bool is_member(const struct gang *g, uint64_t index)
 {
     bool yes = false;
@@ -302,11 +225,11 @@ static bool is_member(const struct gang *g, uint64_t index)
 static void add_neighbours(struct lzr_driver *d, struct gang *g)
 {
     const struct lzr_grid *grid = g->members[0].box.own;
-    uint64_t size = group_size(d, g->array, g->level);
+    uint64_t size = lzr_neighbours_most(d, g->array, g->level);
     if (!d->keep || size <= g->n || g->members[0].there) {
         return;
     }
-    const struct neighbours s = neighbours_of(&g->members[0].box);
+    const struct lzr_neighbours s = lzr_neighbours_of(&g->members[0].box);
     uint64_t first = s.own - s.own % size, last = first + size < s.all ? first + size : s.all;
     size_t room = g->n + (size_t)(last - first);
     struct member *more = lzr_realloc(g->members, room * sizeof *more);
@@ -315,69 +238,15 @@ static void add_neighbours(struct lzr_driver *d, struct gang *g)
     }
     g->members = more;
     for (uint64_t at = first; at < last; at++) {
-        uint64_t index = neighbour(grid, &s, at);
+        uint64_t index = lzr_neighbours_at(grid, &s, at);
         struct lzr_cache_key k = key_of(g, index);
         struct lzr_blob *there = lzr_cache_get(d->cache, &k, false);
         if (there == NULL && !is_member(g, index)) {
             g->members[g->n++] =
-                (struct member){.index = index, .box = box_of(g->array, g->level, index)};
+                (struct member){.index = index, .box = lzr_copy_box_of(g->array, g->level, index)};
         }
         lzr_blob_unref(&there);
     }
-}
-
-static bool same_group(const struct lzr_copy_group *a, const struct lzr_copy_group *b)
-{
-    return a->array == b->array && a->level == b->level && a->first == b->first;
-}
-
-unsigned lzr_copy_groups(const struct lzr_driver *d, const struct lzr_plan *p,
-                         struct lzr_copy_group out[LZR_COPY_GROUPS])
-{
-    unsigned n = 0;
-    for (uint32_t i = 0; d->keep && i < p->n && n < LZR_COPY_GROUPS; i++) {
-        const struct lzr_chunk c = lzr_listing_chunk(d, p->nodes[i].item);
-        if (!c.array->copied || lzr_copied_pieces(c.array, c.level) ||
-            p->nodes[i].found == LZR_PLAN_THERE) {
-            continue;
-        }
-        const struct box whole = box_of(c.array, c.level, c.index);
-        if (whole.from.array != c.array) {
-            continue; /* it isn't made of pieces */
-        }
-        const struct box b = box_of(c.array, whole.from.level,
-                                    lzr_grid_index(whole.from.grid, whole.first));
-        const struct neighbours s = neighbours_of(&b);
-        uint64_t size = group_size(d, c.array, whole.from.level);
-        struct lzr_copy_group group = {
-            .array = c.array->id,
-            .level = whole.from.level,
-            .first = neighbour(b.own, &s, size > 1 ? s.own - s.own % size : s.own)};
-        bool known = false;
-        for (unsigned k = 0; k < n; k++) {
-            known = known || same_group(&out[k], &group);
-        }
-        if (!known) {
-            out[n++] = group;
-        }
-    }
-    return n;
-}
-
-bool lzr_copy_waits(const struct lzr_driver *d, const struct lzr_copy_group groups[], unsigned n,
-                    uint64_t bytes)
-{
-    uint64_t others = 0;
-    bool waits = false;
-    for (const struct lzr_started *p = d->planner.head; p != NULL && n > 0 && !waits; p = p->next) {
-        others += p->ngroups > 0;
-        for (unsigned i = 0; i < p->ngroups; i++) {
-            for (unsigned k = 0; k < n; k++) {
-                waits = waits || same_group(&p->groups[i], &groups[k]);
-            }
-        }
-    }
-    return waits || (others > 0 && n > 0 && (others + 1) * bytes > d->budget.limit / LZR_COPY_ALONG);
 }
 
 static int by_index(const void *a, const void *b)
@@ -449,7 +318,7 @@ static bool is_shared(const struct part parts[], size_t n, const uint64_t start[
         all *= extent[i];
     }
     for (size_t p = 0; p < n; p++) {
-        const struct box *b = &parts[p].member->box;
+        const struct lzr_copy_box *b = &parts[p].member->box;
         uint64_t some = 1;
         for (unsigned i = 0; i < rank; i++) {
             uint64_t end = b->start[i] + b->extent[i], stop = start[i] + extent[i];
@@ -587,7 +456,7 @@ void lzr_copy_run(struct lzr_driver *d, struct lzr_flight *f)
     struct lzr_request *done = NULL;
     struct lzr_err err = {.code = LZR_OK};
     struct gang g;
-    const struct box own = box_of(f->array, f->level, f->index);
+    const struct lzr_copy_box own = lzr_copy_box_of(f->array, f->level, f->index);
     struct lzr_copying now, *before = busy(d, f, &own);
     uint64_t t0 = lzr_now_us();
     if (before != NULL) {
@@ -645,7 +514,7 @@ static enum lzr_code read_box(struct lzr_driver *d, const struct lzr_flight *f,
                               struct lzr_blob **out, struct lzr_err *err)
 {
     const struct lzr_array *a = f->array;
-    const struct box b = box_of(a, f->level, f->index);
+    const struct lzr_copy_box b = lzr_copy_box_of(a, f->level, f->index);
     size_t chunk = (size_t)(b.own->chunk_elements * a->dtype.size), bytes = a->dtype.size;
     for (unsigned i = 0; i < b.own->rank; i++) {
         bytes *= (size_t)b.extent[i];

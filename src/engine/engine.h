@@ -27,6 +27,7 @@
  *   transcode.c  ... those of other formats, from Zarr chunks
  *   reduce.c     ... levels of images, from the chunks of the level below
  *   copy.c       ... chunks of arrays that are others in other chunks
+ *   copy_group.c ... and which of them are neighbours
  *   band.c       ... which levels are read together, where that is a file
  *   source.c     ... NumPy arrays and mapped files, which the server reads itself
  *   files.c      ... whether those files are what they were
