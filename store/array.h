@@ -126,6 +126,10 @@ struct lzr_array {
     unsigned ninputs; /* at most LZR_MAX_INPUTS; no cycle leads through them */
     const struct lzr_input *inputs;
     unsigned slots; /* workers that may compute it at once; 0: any number */
+    bool dataset; /* a variable of a dataset, which xarray reads: see manifest.h */
+    bool text;    /* its last axis, one chunk long, is the characters of a text: uint32 are code
+                   * points, uint8 bytes. The Zarr faces show an array of texts without that
+                   * axis, and no other face shows it */
     bool has_dims;
     const char *dims[LZR_MAX_RANK];    /* names of the axes; for images the axis letters */
     const char *units[LZR_MAX_RANK];   /* NULL where none */
@@ -140,6 +144,7 @@ struct lzr_array {
     const char *channels;              /* text of a JSON array, or NULL */
     double timeout_s, first_timeout_s;
     bool copied;              /* it is its only input in other chunks (copied.h) */
+    bool source;              /* it is opened and sliced, not computed */
     bool finish_abandoned;    /* a block that nobody waits for any more is computed to its end */
     bool deterministic;       /* and so are its inputs */
     bool versioned;           /* version= given, to its inputs as well: ETags survive a restart */
@@ -147,6 +152,8 @@ struct lzr_array {
                                * nonce */
 };
 
+/* What its elements are, for people: "uint16", or "texts". */
+const char *lzr_array_type(const struct lzr_array *a);
 /* "mean" .. "each", as the manifest has it; NULL for NONE. */
 const char *lzr_pyramid_name(enum lzr_pyramid p);
 /* Levels that the function runs on: all of them with LZR_PYRAMID_EACH, else the first. */

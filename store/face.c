@@ -25,12 +25,23 @@ static void add_image(struct lzr_tree *t, const struct lzr_array *a, bool in_lab
     }
 }
 
+struct lzr_grid lzr_face_grid(const struct lzr_tree_item *item)
+{
+    struct lzr_grid g = item->array->levels[item->level].grid;
+    if (item->array->text) {
+        g.rank--;
+        g.chunk_elements /= g.chunks[g.rank];
+    }
+    return g;
+}
+
 void lzr_face_dims(struct lzr_json *j, const struct lzr_tree_item *item)
 {
     const struct lzr_array *a = item->array;
     const uint64_t *shape = a->levels[0].grid.shape;
+    unsigned rank = lzr_face_grid(item).rank;
     lzr_json_open(j, '[');
-    for (unsigned i = 0; i < a->levels[0].grid.rank; i++) {
+    for (unsigned i = 0; i < rank; i++) {
         if (a->has_dims) {
             lzr_json_string(j, a->dims[i]);
         } else {

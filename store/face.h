@@ -56,6 +56,10 @@ extern const struct lzr_face_ops lzr_face_bdv;
 /* What the two Zarr faces make of an array: itself, or an image's group, levels and labels/. */
 void lzr_face_expand_zarr(struct lzr_tree *t, const struct lzr_array *a);
 
+/* The grid that the Zarr faces show of an array: of texts it lacks the axis of their characters,
+ * and its chunks have the same places. */
+struct lzr_grid lzr_face_grid(const struct lzr_tree_item *item);
+
 /* The names of an array's axes as a JSON list: the user's, or dim_0, dim_1 ... (tree.h's own_dims:
  * dim_0_8 ...), since xarray opens nothing whose dimensions have no names. */
 struct lzr_json;

@@ -95,6 +95,11 @@ void lzr_grid_block(const struct lzr_grid *g, const uint64_t pos[], uint64_t sta
     }
 }
 
+const char *lzr_array_type(const struct lzr_array *a)
+{
+    return a->text ? "texts" : lzr_dtype_name(a->dtype);
+}
+
 const char *lzr_pyramid_name(enum lzr_pyramid p)
 {
     static const char *const NAMES[] = {

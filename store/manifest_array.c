@@ -150,6 +150,28 @@ static enum lzr_code read_dims(struct lzr_arena *arena, const cJSON *object, str
     return code;
 }
 
+/* Texts: the last axis is whole in every chunk, so that without it each chunk is what it was. */
+static enum lzr_code read_text(const cJSON *object, struct lzr_array *a, struct lzr_err *err)
+{
+    enum lzr_code code = lzr_field_bool(object, "dataset", &a->dataset, err);
+    if (code == LZR_OK) {
+        code = lzr_field_bool(object, "text", &a->text, err);
+    }
+    if (code != LZR_OK || !a->text) {
+        return code;
+    }
+    const struct lzr_grid *g = &a->levels[0].grid;
+    unsigned last = g->rank - 1;
+    if (a->kind != LZR_PLAIN || g->rank == 0 || !a->has_dims || a->fill_given ||
+        g->shape[last] != g->chunks[last] || a->dtype.kind != 'u' || a->dtype.big ||
+        (a->dtype.size != 1 && a->dtype.size != 4)) {
+        return lzr_err_set(err, LZR_E_INVAL,
+                           "text must be a plain array of uint32 or uint8 with dims and without a "
+                           "fill value, whose last axis is one chunk");
+    }
+    return LZR_OK;
+}
+
 static enum lzr_code read_separator(const cJSON *object, struct lzr_array *a, struct lzr_err *err)
 {
     const cJSON *v = lzr_field(object, "separator");
@@ -214,6 +236,7 @@ static enum lzr_code read_rest(struct lzr_arena *arena, const cJSON *object, str
     }
     a->finish_abandoned =
         code == LZR_OK && abandon != NULL && strcmp(abandon->valuestring, "finish") == 0;
+    a->source = cJSON_IsTrue(lzr_field(object, "source"));
     a->deterministic = true;
     if (code == LZR_OK) {
         code = lzr_field_bool(object, "deterministic", &a->deterministic, err);
@@ -251,6 +274,9 @@ enum lzr_code lzr_manifest_array(struct lzr_arena *arena, const cJSON *object, s
     }
     if (code == LZR_OK) {
         code = read_dims(arena, object, a, err);
+    }
+    if (code == LZR_OK) {
+        code = read_text(object, a, err);
     }
     if (code == LZR_OK) {
         code = read_separator(object, a, err);

@@ -164,6 +164,13 @@ bool lzr_view_of(const struct lzr_array *a, unsigned level, enum lzr_encoding e,
     struct lzr_view v = {.grid = a->levels[level].grid, .dtype = a->dtype, .codec = a->codec};
     v.spatial = v.grid.rank - (lzr_axis_of(a, 'c') >= 0) - (lzr_axis_of(a, 't') >= 0);
     bool there = true;
+    if (a->text && e != LZR_ENC_ZARR) {
+        return absent(why,
+                      e == LZR_ENC_N5    ? "N5"
+                      : e == LZR_ENC_BDV ? "BigDataViewer"
+                                         : "precomputed",
+                      " has no texts");
+    }
     switch (e) {
     case LZR_ENC_N5:
         there = n5_view(a, &v, why);

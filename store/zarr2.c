@@ -1,4 +1,5 @@
 /* The documents of Zarr v2: .zgroup, .zarray, .zattrs and .zmetadata. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,17 +39,34 @@ static void write_compressor(struct lzr_json *j, const struct lzr_codec *c)
 
 /* xarray masks the fill value of a v2 array, so a 0 that nobody asked for is not said; but images
  * and labels are read by cloud-volume, which can't do without, and Neuroglancer can't read null for
- * uint64. */
+ * uint64. Of a dataset xarray is the reader. */
 static bool fill_is_said(const struct lzr_array *a)
 {
-    return a->fill_given || a->kind != LZR_PLAIN || (a->dtype.kind == 'u' && a->dtype.size == 8);
+    return a->fill_given || a->kind != LZR_PLAIN ||
+           (a->dtype.kind == 'u' && a->dtype.size == 8 && !a->dataset);
 }
 
-static void write_array(struct lzr_buf *out, const struct lzr_array *a, unsigned level)
+/* Texts are NumPy's: code points "<U12", bytes "|S12". */
+static void write_dtype(struct lzr_json *j, const struct lzr_array *a)
 {
-    const struct lzr_grid *g = &a->levels[level].grid;
+    char dtype[32];
+    lzr_json_key(j, "dtype");
+    if (a->text) {
+        const struct lzr_grid *g = &a->levels[0].grid;
+        (void)snprintf(dtype, sizeof dtype, "%s%" PRIu64, a->dtype.size == 1 ? "|S" : "<U",
+                       g->shape[g->rank - 1]);
+    } else {
+        lzr_dtype_v2(a->dtype, dtype);
+    }
+    lzr_json_string(j, dtype);
+}
+
+static void write_array(struct lzr_buf *out, const struct lzr_tree_item *item)
+{
+    const struct lzr_array *a = item->array;
+    const struct lzr_grid shown = lzr_face_grid(item), *g = &shown;
     struct lzr_json j;
-    char dtype[8], separator[2] = {a->separator, '\0'};
+    char separator[2] = {a->separator, '\0'};
     lzr_json_init(&j, out);
     lzr_json_open(&j, '{');
     lzr_json_key(&j, "zarr_format");
@@ -57,9 +75,7 @@ static void write_array(struct lzr_buf *out, const struct lzr_array *a, unsigned
     lzr_face_lengths(&j, g->shape, g->rank);
     lzr_json_key(&j, "chunks");
     lzr_face_lengths(&j, g->chunks, g->rank);
-    lzr_json_key(&j, "dtype");
-    lzr_dtype_v2(a->dtype, dtype);
-    lzr_json_string(&j, dtype);
+    write_dtype(&j, a);
     write_compressor(&j, &a->codec);
     lzr_json_key(&j, "fill_value");
     if (fill_is_said(a)) {
@@ -109,7 +125,7 @@ static void write_part(struct lzr_buf *out, const struct lzr_tree *t, size_t i, 
     } else if (lzr_is_group(item)) {
         lzr_buf_puts(out, "{\"zarr_format\":2}");
     } else {
-        write_array(out, item->array, item->level);
+        write_array(out, item);
     }
 }
 
@@ -144,13 +160,13 @@ static void write_consolidated(struct lzr_buf *out, const struct lzr_tree *t, si
 
 static bool is_chunk(const struct lzr_tree_item *item, const char *key, size_t n, uint64_t *index)
 {
-    const struct lzr_array *a = item->array;
-    return lzr_key_v2(&a->levels[item->level].grid, a->separator, key, n, index);
+    const struct lzr_grid g = lzr_face_grid(item);
+    return lzr_key_v2(&g, item->array->separator, key, n, index);
 }
 
 static void list_chunks(const struct lzr_tree_item *item, struct lzr_names *out)
 {
-    const struct lzr_grid *g = &item->array->levels[item->level].grid;
+    const struct lzr_grid shown = lzr_face_grid(item), *g = &shown;
     *out = (struct lzr_names){.form = item->array->separator == '/' ? LZR_NAMES_FOLDERS
                                                                     : LZR_NAMES_DOTTED,
                               .n = g->rank};

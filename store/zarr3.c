@@ -66,6 +66,21 @@ static void write_codecs(struct lzr_json *j, const struct lzr_array *a)
     lzr_json_close(j, ']');
 }
 
+/* Texts are what zarr-python and xarray write for NumPy's of fixed length. */
+static void write_dtype(struct lzr_json *j, const struct lzr_array *a)
+{
+    lzr_json_key(j, "data_type");
+    if (!a->text) {
+        lzr_json_string(j, lzr_dtype_name(a->dtype));
+        return;
+    }
+    const struct lzr_grid *g = &a->levels[0].grid;
+    open_named(j, a->dtype.size == 1 ? "null_terminated_bytes" : "fixed_length_utf32");
+    lzr_json_key(j, "length_bytes");
+    lzr_json_u64(j, g->shape[g->rank - 1] * a->dtype.size);
+    close_named(j);
+}
+
 static void write_grid(struct lzr_json *j, const struct lzr_grid *g)
 {
     lzr_json_key(j, "shape");
@@ -121,12 +136,16 @@ static void write_open_node(struct lzr_json *j, const struct lzr_tree *t, size_t
     lzr_json_string(j, lzr_is_group(item) ? "group" : "array");
     if (!lzr_is_group(item)) {
         const struct lzr_array *a = item->array;
-        write_grid(j, &a->levels[item->level].grid);
-        lzr_json_key(j, "data_type");
-        lzr_json_string(j, lzr_dtype_name(a->dtype));
+        const struct lzr_grid g = lzr_face_grid(item);
+        write_grid(j, &g);
+        write_dtype(j, a);
         lzr_json_key(j, "fill_value");
-        lzr_json_value(j);
-        lzr_fill_json(j->out, a->dtype, a->fill);
+        if (a->text) {
+            lzr_json_string(j, "");
+        } else {
+            lzr_json_value(j);
+            lzr_fill_json(j->out, a->dtype, a->fill);
+        }
         write_codecs(j, a);
         lzr_json_key(j, "dimension_names");
         lzr_face_dims(j, item);
@@ -174,12 +193,13 @@ static void write_consolidated(struct lzr_buf *out, const struct lzr_tree *t, si
 
 static bool is_chunk(const struct lzr_tree_item *item, const char *key, size_t n, uint64_t *index)
 {
-    return lzr_key_v3(&item->array->levels[item->level].grid, key, n, index);
+    const struct lzr_grid g = lzr_face_grid(item);
+    return lzr_key_v3(&g, key, n, index);
 }
 
 static void list_chunks(const struct lzr_tree_item *item, struct lzr_names *out)
 {
-    const struct lzr_grid *g = &item->array->levels[item->level].grid;
+    const struct lzr_grid shown = lzr_face_grid(item), *g = &shown;
     *out = (struct lzr_names){.form = LZR_NAMES_FOLDERS, .letter = true, .n = g->rank};
     memcpy(out->counts, g->counts, g->rank * sizeof g->counts[0]);
 }

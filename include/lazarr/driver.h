@@ -229,6 +229,7 @@ struct lzr_array_stats {
     uint64_t read, read_us; /* chunks that the server read itself */
     uint64_t encoded, encoded_bytes, hits, misses;
     struct lzr_pace pace;
+    uint64_t stalled_us; /* stalled.h */
 };
 
 /* A chunk that failed lately. */

@@ -101,8 +101,8 @@ static void print_array(struct lzr_buf *out, const struct lzr_array *a, const ch
         lzr_buf_printf(out, "  %s/%s%s", url, key.data, through_cast ? cast : "");
         lzr_buf_release(&key);
     }
-    if (!lzr_viewer_neuroglancer_has(a->dtype)) {
-        lzr_buf_printf(&reasons, "; Neuroglancer lacks %s in Zarr", lzr_dtype_name(a->dtype));
+    if (!lzr_viewer_neuroglancer_has(a)) {
+        lzr_buf_printf(&reasons, "; Neuroglancer lacks %s in Zarr", lzr_array_type(a));
     }
     if (reasons.len > 0) {
         lzr_buf_printf(out, "  (%s)", reasons.data + 2);

@@ -8,6 +8,7 @@
 #include "engine/inputs.h"
 #include "engine/needs.h"
 #include "engine/recipe.h"
+#include "engine/stalled.h"
 #include "store/codec.h"
 
 /* Sends a job to a worker. This is done under mu, so that a worker gets its jobs in the order in
@@ -195,12 +196,19 @@ bool lzr_withdraw(struct lzr_driver *d, struct lzr_flight *f)
     return false;
 }
 
+/* Whether a worker's job is of those behind which others are taken back (watchdog.c). */
+static bool is_slow(const struct lzr_job *j)
+{
+    return lzr_now_us() > j->deadline_us - j->timeout_us + LZR_TICK_US / 2;
+}
+
 /* Whether a flight may be sent to a worker behind what that has already. */
 static bool may_go_ahead(const struct lzr_driver *d, const struct lzr_worker *w,
                          const struct lzr_flight *f)
 {
     const struct lzr_flight *before = w->njobs > 0 ? w->jobs[0].flight : w->next.flight;
-    return w->jobs_done > 0 && f->deaths == 0 && lzr_mean_us(d, f->array) <= LZR_AHEAD_US &&
+    return w->jobs_done > 0 && f->deaths == 0 && !(w->njobs > 0 && is_slow(&w->jobs[0])) &&
+           lzr_mean_us(d, f->array) <= LZR_AHEAD_US &&
            lzr_mean_us(d, before->array) <= LZR_AHEAD_US;
 }
 
@@ -244,7 +252,7 @@ static bool fits(const void *ctx, const struct lzr_flight *f)
 {
     const struct asked *a = ctx;
     /* One that isn't begun before a home is free doesn't keep a worker from what is behind it. */
-    return lzr_home_fits(a->d, a->w, f) &&
+    return lzr_home_fits(a->d, a->w, f) && lzr_stalled_fits(a->d, a->w, f) &&
            !(f->unstarted && (lzr_home_waits(a->d, f->array) || !lzr_plan_may_begin(a->d, f)));
 }
 

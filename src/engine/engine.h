@@ -128,6 +128,7 @@ enum lzr_killed {
     LZR_KILLED_ABANDONED,
     LZR_KILLED_MEMORY, /* counts as a crash */
     LZR_KILLED_CODE,   /* it runs other code than its edition; no fault of its job */
+    LZR_KILLED_STALLED, /* stalled.h; its job is done by another */
 };
 
 /* The next job of a worker, whose inputs are being put into its slot. */
@@ -207,7 +208,7 @@ struct lzr_named_store {
     char *told; /* what workers are told in place of the path: "data:FILE::PATH", "found:PATH" of a
                  * folder's file, "module:NAME" of -m; NULL: the path */
     bool data;  /* it is a data file */
-    bool made;  /* its name isn't its file's, which can't be one or is another store's */
+    bool made;  /* it is to have a name made of its file's, which is none or another store's */
 };
 
 struct lzr_driver {

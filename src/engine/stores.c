@@ -55,7 +55,11 @@ static size_t data_stem_length(const char *file)
         ".npy",          ".nii.gz",   ".nii",     ".h5",      ".hdf",      ".hdf5", ".he5",
         ".nxs",          ".mat",      ".h5ad",    ".ims",     ".nc",       ".nc4",  ".cdf",
         ".svs",          ".btf",      ".tf8",     ".ndpi",    ".lsm",      ".ome.tif",
-        ".ome.tiff",     ".ome.btf",  ".tif",     ".tiff"};
+        ".ome.tiff",     ".ome.btf",  ".tif",     ".tiff",    ".czi",     ".nd2",  ".lif",
+        ".lof",          ".mrc",      ".mrcs",    ".ccp4",    ".map",     ".st",   ".rec",
+        ".nrrd",         ".nhdr",     ".mgz",     ".mgh.gz",  ".mgh",     ".dcm",  ".dicom",
+        ".ima",          ".dv",       ".r3d",     ".vsi",     ".oib",     ".oif",  ".oir",
+        ".sldy",         ".emd",      ".qptiff",  ".mrc.gz",  ".mrc.bz2", ".map.gz"};
     return before_end(file, ends, sizeof ends / sizeof ends[0]);
 }
 
@@ -72,6 +76,51 @@ static bool is_container(const char *folder)
         }
     }
     return false;
+}
+
+/* A file that is one plane of a series: a TIFF, or DICOM by its name or its content. */
+static bool is_plane(const char *path)
+{
+    static const char *const ends[] = {".tif", ".tiff", ".dcm", ".dicom", ".ima"};
+    char head[132] = "";
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return false;
+    }
+    if (before_end(path, ends, sizeof ends / sizeof ends[0]) > 0) {
+        return true;
+    }
+    FILE *f = fopen(path, "re");
+    size_t n = f != NULL ? fread(head, 1, sizeof head, f) : 0;
+    if (f != NULL) {
+        (void)fclose(f);
+    }
+    return n == sizeof head && memcmp(head + 128, "DICM", 4) == 0;
+}
+
+/* A folder of TIFFs or of a DICOM series, and of no stores. At most MAX_LOOKED of its files are
+ * looked into. */
+static bool is_series(const char *folder)
+{
+    enum { MAX_LOOKED = 64 };
+    DIR *dir = opendir(folder);
+    bool found = false, stores = false;
+    unsigned looked = 0;
+    char path[4096];
+    const struct dirent *e;
+    while (dir != NULL && !stores && (e = readdir(dir)) != NULL) {
+        if (e->d_name[0] == '.') {
+            continue;
+        }
+        stores = stem_length(e->d_name) > 0;
+        int len = snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        found = found || (len > 0 && (size_t)len < sizeof path && looked++ < MAX_LOOKED &&
+                          is_plane(path));
+    }
+    if (dir != NULL) {
+        (void)closedir(dir);
+    }
+    return found && !stores;
 }
 
 /* What is read through zarr-python's file systems (lazarr/_readers/remote.py). */
@@ -135,11 +184,13 @@ struct origin {
     bool made;          /* its file's name can't be a store's: it has one made of that */
 };
 
+/* Who has a name: those that have one made of their file's get it last (make_names). */
 static const struct lzr_named_store *of_name(const struct found *all, const char *name, size_t n)
 {
     for (size_t i = 0; i < all->n; i++) {
-        if (strlen(all->items[i].name) == n && strncmp(all->items[i].name, name, n) == 0) {
-            return &all->items[i];
+        const struct lzr_named_store *s = &all->items[i];
+        if (!s->made && strlen(s->name) == n && strncmp(s->name, name, n) == 0) {
+            return s;
         }
     }
     return NULL;
@@ -149,7 +200,7 @@ static const struct lzr_named_store *of_name(const struct found *all, const char
 static enum lzr_code append(struct found *all, const char *path, struct origin from,
                             const char *name, size_t stem, struct lzr_err *err)
 {
-    const struct lzr_named_store *other = of_name(all, name, stem);
+    const struct lzr_named_store *other = from.made ? NULL : of_name(all, name, stem);
     if (other != NULL) {
         return lzr_err_set(err, LZR_E_INVAL,
                            "%s: the store's name '%.*s' is already that of %s; NAME=%s gives it "
@@ -209,13 +260,14 @@ static size_t file_name(const char *path, char *out, size_t n)
 static enum lzr_code add(struct found *all, const char *path, struct origin from, const char *name,
                          struct lzr_err *err)
 {
-    char file[NAME_MAX + 1], made[LZR_MAX_NAME + 1];
+    char file[NAME_MAX + 1];
     bool found = from.before != NULL && from.module == NULL;
     const char *slash = strrchr(path, '/');
     if (stem_length(slash != NULL ? slash + 1 : path) == 0) {
         return lzr_err_set(err, LZR_E_INVAL,
                            "%s: not a store: expected a .py or .json file, a folder of them, or a "
-                           "zarr, N5, HDF5 (.h5), TIFF, NIfTI (.nii) or .npy file",
+                           "zarr, N5, HDF5 (.h5), TIFF, NIfTI (.nii), .npy or other data file "
+                           "(docs/sources.md)",
                            path);
     }
     size_t stem = file_name(path, file, sizeof file);
@@ -223,16 +275,37 @@ static enum lzr_code add(struct found *all, const char *path, struct origin from
         return append(all, path, from, name, strlen(name), err);
     }
     from.made = !lzr_store_name_ok(file, stem) || (found && of_name(all, file, stem) != NULL);
-    if (!from.made) {
-        return append(all, path, from, file, stem, err);
+    return append(all, path, from, file, stem, err);
+}
+
+/* Names for the files whose own can't be a store's, or is another's: those whose name holds keep
+ * it, wherever they stand. */
+static enum lzr_code make_names(const struct found *all, const struct lzr_log *log,
+                                struct lzr_err *err)
+{
+    for (size_t i = 0; i < all->n; i++) {
+        struct lzr_named_store *s = &all->items[i];
+        char made[LZR_MAX_NAME + 1];
+        if (!s->made) {
+            continue;
+        }
+        lzr_store_name_make(s->name, strlen(s->name), made);
+        size_t n = strlen(made);
+        n = n < LZR_MAX_NAME - 8 ? n : LZR_MAX_NAME - 8;
+        for (unsigned k = 2; of_name(all, made, strlen(made)) != NULL && k < 100000; k++) {
+            (void)snprintf(made + n, sizeof made - n, "-%u", k);
+        }
+        char *name = lzr_strdup(made);
+        if (name == NULL) {
+            return lzr_err_set(err, LZR_E_NOMEM, "no memory for the list of stores");
+        }
+        lzr_free(s->name);
+        s->name = name;
+        s->made = false;
+        lzr_log(log, LZR_LOG_INFO, "%s: the store is called '%s'; NAME=STORE gives another name",
+                s->path, s->name);
     }
-    lzr_store_name_make(file, stem, made);
-    size_t n = strlen(made);
-    n = n < LZR_MAX_NAME - 8 ? n : LZR_MAX_NAME - 8;
-    for (unsigned k = 2; of_name(all, made, strlen(made)) != NULL && k < 100000; k++) {
-        (void)snprintf(made + n, sizeof made - n, "-%u", k);
-    }
-    return append(all, path, from, made, strlen(made), err);
+    return LZR_OK;
 }
 
 /* A data file, and what of it. Its name may be anything: what a store's can't hold becomes '_'. */
@@ -363,9 +436,10 @@ static enum lzr_code add_given(struct found *all, const char *given, struct lzr_
             return lzr_err_sys(err, "%s: cannot open the store", given);
         }
     }
-    bool data = last_name(path, last, sizeof last) && data_stem_length(last) > 0;
+    bool data = (last_name(path, last, sizeof last) && data_stem_length(last) > 0) ||
+                (stem_length(last) == 0 && is_plane(path));
     if (S_ISDIR(st.st_mode) && !data) {
-        data = is_container(path);
+        data = is_container(path) || is_series(path);
     }
     if (data) {
         return add_data(all, path, inner, name, err);
@@ -431,16 +505,12 @@ enum lzr_code lzr_stores_find(const struct lzr_driver_options *o, struct lzr_nam
     if (code == LZR_OK && all.n == 0) {
         code = lzr_err_set(err, LZR_E_INVAL, "no store given");
     }
+    if (code == LZR_OK) {
+        code = make_names(&all, o->log, err);
+    }
     if (code != LZR_OK) {
         lzr_stores_free(all.items, all.n);
         return code;
-    }
-    for (size_t i = 0; i < all.n; i++) {
-        if (all.items[i].made) {
-            lzr_log(o->log, LZR_LOG_INFO,
-                    "%s: the store is called '%s'; NAME=STORE gives another name",
-                    all.items[i].path, all.items[i].name);
-        }
     }
     *out = all.items;
     *nout = all.n;

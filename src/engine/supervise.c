@@ -251,7 +251,8 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w, bool lost)
     for (unsigned i = w->njobs; i > 1; i--) {
         lzr_job_return(d, &w->jobs[i - 1]); /* sent ahead, never begun */
     }
-    if (w->killed == LZR_KILLED_CODE && w->njobs > 0) { /* nor is it to blame for the first */
+    if ((w->killed == LZR_KILLED_CODE || w->killed == LZR_KILLED_STALLED) &&
+        w->njobs > 0) { /* nor is it to blame for the first */
         if (w->jobs[0].flight != NULL) {
             lzr_job_return(d, &w->jobs[0]);
         }

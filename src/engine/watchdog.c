@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "engine/engine.h"
+#include "engine/stalled.h"
 
 #define FULL_US 10000000 /* what an idle worker may take to read its messages */
 #define DUMP_US 200000   /* what a worker may take to write its stacks before it is killed */
@@ -282,6 +283,9 @@ void lzr_worker_check(struct lzr_driver *d, struct lzr_worker *w, uint64_t now,
     check_memory(d, w);
     if (w->njobs > 0 && w->state == LZR_WORKER_READY) {
         check_deadline(d, w, now, list);
+    }
+    if (w->njobs > 0 && w->state == LZR_WORKER_READY) {
+        lzr_stalled_check(d, w, now);
     }
     if (w->njobs > 0 && w->state == LZR_WORKER_READY) {
         check_wanted(d, w, now);

@@ -139,9 +139,11 @@ static void zarr_rows(const struct page *p, const struct lzr_array *a)
     key_of(a, LZR_FACE_ZARR3, true, key);
     paste(p, "zarr-python 3", "zarr.open(\"", key, "\", mode=\"r\")");
     paste(p, "dask", "dask.array.from_zarr(\"", key, "\")");
-    paste(p, "tensorstore", "tensorstore.open({\"driver\": \"zarr3\", \"kvstore\": \"", key,
-          "/\"}).result()");
-    paste(p, "zarrita.js", "await zarr.open(new zarr.FetchStore(\"", key, "\"))");
+    if (!a->text) {
+        paste(p, "tensorstore", "tensorstore.open({\"driver\": \"zarr3\", \"kvstore\": \"", key,
+              "/\"}).result()");
+        paste(p, "zarrita.js", "await zarr.open(new zarr.FetchStore(\"", key, "\"))");
+    }
     if (a->kind != LZR_PLAIN) {
         paste(p, "OME-Zarr 0.5 (ngff-zarr, napari, vizarr ...)", "",
               key_of(a, LZR_FACE_ZARR3, false, key), "");
@@ -211,9 +213,9 @@ static void neuroglancer_rows(const struct page *p, const struct lzr_array *a)
         paste(p, "cloud-volume", "CloudVolume(\"precomputed://", key, "\")");
         paste(p, "Neuroglancer", "precomputed://", key, "");
     }
-    if (!lzr_viewer_neuroglancer_has(a->dtype)) {
+    if (!lzr_viewer_neuroglancer_has(a)) {
         lzr_buf_printf(p->b, "<tr><td>Neuroglancer, Zarr</td><td>lacks %s</td></tr>\n",
-                       lzr_dtype_name(a->dtype));
+                       lzr_array_type(a));
     } else {
         paste(p, "Neuroglancer, Zarr", "zarr3://", key_of(a, LZR_FACE_ZARR3, false, key), "/");
     }
@@ -223,7 +225,7 @@ static void array_section(const struct page *p, const struct lzr_array *a)
 {
     const struct lzr_grid *g = &a->levels[0].grid;
     lzr_buf_printf(p->b, "<section>\n<h2>%s / %s</h2>\n<p>%s, ", a->store->name, a->path,
-                   lzr_dtype_name(a->dtype));
+                   lzr_array_type(a));
     numbers(p->b, g->shape, g->rank);
     lzr_buf_puts(p->b, " in chunks of ");
     numbers(p->b, g->chunks, g->rank);

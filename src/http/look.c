@@ -28,7 +28,7 @@ bool lzr_look_shows(const struct lzr_array *a, enum lzr_face face, bool *cast)
         }
         return true;
     }
-    return lzr_viewer_neuroglancer_has(a->dtype);
+    return lzr_viewer_neuroglancer_has(a);
 }
 
 /* The names of a plain array's axes are in its document only. */

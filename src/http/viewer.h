@@ -4,11 +4,15 @@
 
 #include <stdbool.h>
 
-#include "store/dtype.h"
+#include "store/array.h"
 
 /* Neuroglancer's data types; it opens no other. */
-static inline bool lzr_viewer_neuroglancer_has(struct lzr_dtype d)
+static inline bool lzr_viewer_neuroglancer_has(const struct lzr_array *a)
 {
+    struct lzr_dtype d = a->dtype;
+    if (a->text) {
+        return false;
+    }
     return (d.kind == 'u' && d.size <= 8) || (d.kind == 'i' && d.size <= 4) ||
            (d.kind == 'f' && d.size == 4);
 }

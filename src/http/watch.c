@@ -78,7 +78,7 @@ enum lzr_code lzr_watch_new(bool (*gone)(void *what), void (*left)(void *what),
     LZR_ZERO(pthread_mutex_init(&w->mu, NULL));
     if (w->epoll < 0 || w->stop < 0 || epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->stop, &ev) != 0 ||
         pthread_create(&w->thread, NULL, watch_main, w) != 0) {
-        enum lzr_code code = lzr_err_sys(err, "cannot watch connections");
+        enum lzr_code code = lzr_err_sys(err, "no epoll, eventfd or thread to watch connections");
         close(w->epoll);
         close(w->stop);
         lzr_free(w);

@@ -225,3 +225,19 @@ def test_a_level_of_no_shape_is_left_out_alone(tmp_path):
         lines = [line for line in r.stderr.splitlines() if f"i{k}" in line and "level 1" in line]
         assert len(lines) == 1 and "shape is no list of integers" in lines[0], (shape, r.stderr)
         assert [level["shape"] for level in arrays[f"i{k}"]["levels"]] == [[4, 4], [1, 1]]
+
+
+def test_more_channels_than_anybody_names(tmp_path):
+    """Found by fuzzing: a file of a few bytes that says it has 2³¹ channels and names one had them all made."""
+    image = tmp_path / "many.zarr"
+    (image / "0").mkdir(parents=True)
+    (image / "0/.zarray").write_text(json.dumps(
+        {"zarr_format": 2, "shape": [(1 << 31) - 1, 2, 2], "chunks": [1, 2, 2], "dtype": "<u2", "compressor": None,
+         "filters": None, "fill_value": 0, "order": "C"}))
+    (image / ".zgroup").write_text('{"zarr_format": 2}')
+    (image / ".zattrs").write_text(json.dumps({
+        "multiscales": [{"version": "0.4", "axes": [{"name": n} for n in "cyx"], "datasets": [{"path": "0"}]}],
+        "omero": {"channels": [{"label": "one"}]}}))
+    r = run("describe", image)
+    assert r.returncode == 0 and "at most 4096 are named" in r.stderr, r.stderr
+    assert json.loads(r.stdout)["arrays"][0]["levels"][0]["shape"] == [(1 << 31) - 1, 2, 2]

@@ -4,6 +4,7 @@ that define no array are skipped. What ends the start, a reload, `describe` and 
 import json
 import os
 import signal
+import socket
 
 import pytest
 
@@ -129,6 +130,27 @@ def test_a_file_that_defines_no_array(folder, name, text):
         assert srv.log.count(f"{name.replace('__', '.')}: skipped, it defines no array") == 1
         assert "failed-" not in srv.get("/").text
         assert srv.metric("stores_failed") == 0
+
+
+def test_what_is_no_file(folder):
+    """A named pipe that nobody writes, a socket, a device: reading one would never end."""
+    made = []
+    for end in (".py", ".json", ".npy", ".h5", ".nii.gz", ".tif", ".zarr"):
+        for kind in ("pipe", "socket", "device"):
+            path = folder / f"{kind}-{end.strip('.').replace('.', '-')}{end}"
+            if kind == "pipe":
+                os.mkfifo(path)
+            elif kind == "socket":
+                with socket.socket(socket.AF_UNIX) as s:
+                    s.bind(str(path))
+            else:
+                os.symlink("/dev/zero", path)
+            made.append(path)
+    with lzr.Server([folder, *(p for p in made if p.suffix not in (".py", ".json"))], "--workers", 1) as srv:
+        assert srv.chunk("/zarr3/good.zarr/a/0/c/0/0") == b"\7" * 16
+        said = failed(srv)
+        assert set(said) == {p.name.split(".")[0] for p in made}
+        assert all("it is no file, but a pipe, a socket or a device" in s["error"] for s in said.values()), said
 
 
 def status_of(*stores):

@@ -431,14 +431,25 @@ def test_names(tmp_path):
                      "bad/good.json": '{"arrays": []}', "bad/good.py": "V = 10.0\n" + VALUE, "bad/~x.py": "V = 11.0\n" + VALUE})
     with served(tmp_path, "a=2021/store.py", "b=2022/store.py", "x=y.py", "c=x=y.py", "bad") as srv:
         want = {"a": 1, "b": 2, "x_y": 3, "c": 3, "u56f3": 6, "u00e9": 5, "my-store": 7, "n" * 200: 9, "good-2": 10,
-                "_x": 11, "my_store": 4, "my_store-2": 8}
+                "_x": 11, "my_store": 8, "my_store-2": 4}
         assert {n: got(srv, n) for n in want} == want, srv.log
         assert srv.get("/zarr2/u6570u636e.zarr/a/0").status == 500  # which has no V
-        assert f"{tmp_path}/bad/my store.py: the store is called 'my_store'; NAME=STORE gives another name" in srv.log
+        assert f"{tmp_path}/bad/my store.py: the store is called 'my_store-2'; NAME=STORE gives another name" in srv.log
     np_file = tmp_path / "d.npy"
     header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (4,), }".ljust(117) + b"\n"
     np_file.write_bytes(b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + struct.pack("<4d", 1, 2, 3, 4))
     assert b'"store": "data"' in lzr.run("describe", f"data={np_file}").stdout
+
+
+def test_a_name_of_its_own_stays(tmp_path):
+    """Whatever other files are called, and whichever comes first: one whose name holds has it."""
+    write(tmp_path, {"one/a b.py": "V = 1.0\n" + VALUE, "one/a_b.py": "V = 2.0\n" + VALUE, "a+b.py": "V = 3.0\n" + VALUE,
+                     "other.py": "V = 4.0\n" + VALUE})
+    for given, want in ((["one/a b.py", "a+b.py", "one/a_b.py"], {"a_b": 2, "a_b-2": 1, "a_b-3": 3}),
+                        (["one", "a_b-2=other.py"], {"a_b": 2, "a_b-2": 4, "a_b-3": 1})):
+        with served(tmp_path, *given) as srv:
+            assert {n: got(srv, n) for n in want} == want, srv.log
+            assert "a_b.py: the store is called" not in srv.log
 
 
 def test_names_that_are_refused(tmp_path):

@@ -207,3 +207,15 @@ def test_unbuffered_is_as_python_has_it(serve, gate):
         assert srv.get(key(0).replace("s.zarr", f"s{value}.zarr")).status == 500
         assert ("a part" in srv.log) == there
         srv.stop()
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_part_of_a_line_is_there_when_its_block_is_over(serve, unbuffered):
+    """Nothing more comes of an idle worker: what it printed is shown all the same, however the block ended."""
+    srv = serve(store("print('a part', end='')", "print('before', end=''); raise ValueError('no')",
+                      "sys.stderr.write('\\r10 %'); sys.stderr.write('\\r100 %')", "print('both', end=''); "
+                      "print('of them', end='', file=sys.stderr)", "print('text'); print('x', end=''); print('y')"),
+                "--workers", "1", env={"PYTHONUNBUFFERED": unbuffered})
+    for i, lines in enumerate([["a part"], ["before"], [r"\x0d10 %\x0d100 %"], ["bothof them"], ["text", "xy"]]):
+        assert srv.get(key(i)).status == (500 if i == 1 else 200)
+        lzr.wait_until(lambda: said(srv, i) == lines, f"what block {i} printed: {lines}")

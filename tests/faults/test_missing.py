@@ -31,7 +31,8 @@ def dies(block):
     os._exit(3)
 """
 ENOSYS, EPERM = 38, 1
-CALLS = {"pidfd_open": 434, "pidfd_send_signal": 424, "memfd_create": 319, "getrandom": 318}
+CALLS = {"pidfd_open": 434, "pidfd_send_signal": 424, "memfd_create": 319, "getrandom": 318, "sigaltstack": 131,
+         "epoll_create1": 291, "eventfd2": 290}
 
 
 def refuse(error, *names):
@@ -99,6 +100,21 @@ def test_without_a_call(start, error, names):
     srv = start(inherits=refuse(error, *names))
     assert ("memfd_create isn't there or isn't allowed" in srv.log) == ("memfd_create" in names)
     check(srv, names[0].startswith("pidfd"))
+
+
+def test_without_stacks(start):
+    """sigaltstack is for the stacks of what hangs and crashes only."""
+    srv = start(inherits=refuse(ENOSYS, "sigaltstack"))
+    check(srv, True)
+    assert "the stacks of what hangs or crashes can't be shown" in srv.log
+
+
+@pytest.mark.parametrize("name", ["epoll_create1", "eventfd2"])
+def test_what_has_no_other_way_is_named(tmp_path, name):
+    (tmp_path / "s.py").write_text(STORE)
+    r = subprocess.run([lzr.LAZARR, "serve", tmp_path / "s.py", "--port", "0"], preexec_fn=refuse(EPERM, name), text=True,
+                       capture_output=True, timeout=60, env=lzr.environment())
+    assert r.returncode == 1 and name.split("_")[0].rstrip("2") in r.stderr, r
 
 
 def mounts(command):

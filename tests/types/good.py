@@ -48,6 +48,21 @@ def plain(block: lazarr.Block) -> float:
 
 called = lazarr.array(plain, shape=(4,), chunks=4, dtype="float32", channels=None)
 made = lazarr.source("eye", np.eye(3), transpose=(1, 0), fill_value=1 + 2j)
+
+
+@lazarr.dataset("era5", chunks={"time": 24, "lat": -1}, compressor=lazarr.Zstd(3))
+def era5() -> object:
+    return None
+
+
+whole: lazarr.Dataset = lazarr.dataset("whole", object())
+
+
+@lazarr.array(inputs=[era5["t2m"], whole["group/t"]])
+def warm(block: lazarr.Block, t2m: np.ndarray, t: np.ndarray) -> np.ndarray:
+    return np.asarray(t2m + block.axis("lat")[None, :, None])
+
+
 two = lazarr.source("two", [np.eye(8), np.eye(4)], axes="yx", scale=[(1, 1), (2, 2)])
 turned = lazarr.rechunk("turned", made, {"y": -1, 1: 2})
 by_name = lazarr.rechunk("by_name", "two", {"y": -1})

@@ -20,6 +20,9 @@
 /* Members of a plain array that are right; C is what a test adds or says instead. */
 #define PLAIN(path, C)                                                                             \
     "{\"path\":\"" path "\",\"kind\":\"plain\",\"dtype\":\"<u2\"," LEVEL "," C D "}"
+#define TEXT(dtype, dims, chunks, C)                                                               \
+    "{\"path\":\"e\",\"kind\":\"plain\",\"dtype\":\"" dtype "\",\"dims\":" dims                     \
+    ",\"levels\":[{\"shape\":[10,20],\"chunks\":" chunks "}],\"text\":true," C D "}"
 #define STORE(arrays) "{\"lazarr\":1,\"arrays\":[" arrays "]}"
 
 static enum lzr_code read_text(struct lzr_arena *arena, const char *json, struct lzr_store *out,
@@ -179,6 +182,15 @@ static const char *const WRONG[][2] = {
     {STORE(PLAIN("e", "\"first_timeout\":1e999,")), "first_timeout must be finite"},
     {STORE(PLAIN("e", "\"deterministic\":1,")), "deterministic must be true or false"},
     {STORE(PLAIN("e", "\"version\":1,")), "version must be a text, got a number"},
+    {STORE(PLAIN("e", "\"dataset\":1,")), "dataset must be true or false"},
+    {STORE(PLAIN("e", "\"text\":\"x\",")), "text must be true or false"},
+    {STORE(PLAIN("e", "\"text\":true,")), "array \"e\": text must be a plain array of uint32 or uint8"},
+    {STORE(TEXT("<u4", "[\"x\",\"y\"]", "[4,5]", "")), "text must be a plain array"},
+    {STORE(TEXT("<u2", "[\"x\",\"y\"]", "[4,20]", "")), "text must be a plain array"},
+    {STORE(TEXT(">u4", "[\"x\",\"y\"]", "[4,20]", "")), "text must be a plain array"},
+    {STORE(TEXT("<u4", "null", "[4,20]", "")), "text must be a plain array"},
+    {STORE(TEXT("<u4", "[\"x\",\"y\"]", "[4,20]", "\"fill_value\":\"0\",")),
+     "text must be a plain array"},
 };
 
 #define ARRAY(kind, dims, levels)                                                                  \

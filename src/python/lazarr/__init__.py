@@ -15,6 +15,7 @@ from __future__ import annotations
 from ._array import Array, ArrayLevel, array, clear, group
 from ._block import Block
 from ._codecs import Blosc, Gzip, Lz4, Zstd
+from ._dataset import Dataset, dataset
 from ._errors import Cancelled, CastError, StoreError
 from ._files import open_file as open
 from ._inputs import Input
@@ -22,5 +23,5 @@ from ._rechunk import rechunk
 from ._source import source
 
 __version__ = "0.1.0"
-__all__ = ["Array", "ArrayLevel", "Block", "Blosc", "Cancelled", "CastError", "Gzip", "Input", "Lz4",
-           "StoreError", "Zstd", "array", "clear", "group", "open", "rechunk", "source"]
+__all__ = ["Array", "ArrayLevel", "Block", "Blosc", "Cancelled", "CastError", "Dataset", "Gzip", "Input", "Lz4",
+           "StoreError", "Zstd", "array", "clear", "dataset", "group", "open", "rechunk", "source"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Union, cast
 
 import numpy as np
 
-from . import _block, _cast, _check, _inputs, _levels, _local, _spec, _typed
+from . import _block, _cast, _check, _inputs, _levels, _local, _spec, _typed, _variables
 from ._block import Block
 from ._blocks import Blocks
 from ._codecs import Codec
@@ -201,6 +201,8 @@ class Array(Indexed):
     pyramid: Optional[str]
     inputs: tuple[Placed, ...]
     slots: Optional[int]
+    around: "Optional[_variables.Around]"  # of a dataset, or computed from one
+    decodes: bool  # an input is packed or masked: the function gets the numbers that are meant
 
     def __init__(self, function: Callable[..., Any], path: str, given: dict[Any, Any], *, inputs: Sequence[Any] = (),
                  source: Any = None, copied: bool = False):
@@ -256,6 +258,10 @@ class Array(Indexed):
                 settle(self)
                 return self.__dict__[name]
             return super().__getattr__(name)
+
+    def beside(self, name: str) -> "Optional[Array]":
+        """The array of this name in the same group, or None."""
+        return _find(f"{self.path.rpartition('/')[0]}/{name}".lstrip("/"), self._registry)
 
     def level(self, k: int) -> ArrayLevel:
         """Resolution level k, 0 being the finest: an array-like with ``[...]``."""

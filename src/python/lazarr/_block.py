@@ -74,7 +74,8 @@ class Block:
     start, stop, shape: tuples; slices: ``volume[block.slices]`` is this block's part of a volume;
     chunk: position in the chunk grid; index: the same, flat; level, scale: resolution level and its
         voxel size in voxels of level 0;
-    coords(): one index array per axis, ready to broadcast; cancelled: True once nobody waits;
+    coords(): one index array per axis, ready to broadcast; axis("lat"): a coordinate's own values there;
+    cancelled: True once nobody waits;
     inputs: what is read of the arrays this one is computed from, halo included: ordinary writable
         arrays, also given to the function behind the block;
     crop: cuts the halo off the first input; crops: off each;
@@ -140,6 +141,25 @@ class Block:
         return tuple(np.arange(a, a + n).reshape([-1 if i == k else 1 for k in range(rank)])
                      for i, (a, n) in enumerate(zip(self.start, self.shape)))
 
+    def axis(self, name: str) -> np.ndarray:
+        """The values of a coordinate in the block's region, decoded: degrees, dates (datetime64), names. Of an
+        array of a dataset, or that is computed from one; also a source beside it that is called like its axis.
+        Along an axis that only an input has, of the part of it that the block reads (without a halo).
+
+        Raises StoreError where there is no such coordinate.
+
+        >>> import lazarr, numpy as np, xarray
+        >>> t = lazarr.source("t", xarray.DataArray(np.zeros((2, 4)), dims=("lat", "lon"), coords={
+        ...     "lat": [50.0, 40.0]}), chunks=(1, 4))
+        >>> @lazarr.array(inputs=[t])
+        ... def weighted(block, t):
+        ...     return t + block.axis("lat")[:, None]
+        >>> weighted[:, 0].tolist()
+        [50.0, 40.0]
+        """
+        from . import _variables
+        return _variables.axis(self, name)
+
     @property
     def crop(self) -> tuple[slice, ...]:
         """Cuts the halo off the first input, ``t1[block.crop]``: without inputs the whole block."""
@@ -192,6 +212,9 @@ class Block:
 def run(function: Callable[..., Any], block: Block) -> Any:
     """Calls a function for a block. Returns its result, or None if it wrote block.data. A result as
     large as the first input's region loses its halo, be it an ndarray or what becomes one."""
+    if block.array is not None and block.array.decodes:
+        from . import _variables
+        block.inputs = _variables.decoded_inputs(block.array, block.inputs)
     if block.inputs and block.array is not None and block.array._takes_inputs:
         result = function(block, *block.inputs)
     else:

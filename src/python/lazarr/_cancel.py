@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import faulthandler
 import signal
+import sys
 import time
 from types import FrameType
 from typing import Callable, Optional
@@ -42,8 +43,12 @@ def install(ask: Callable[[bool], int], cancel_signal: int, stack_signal: int, f
     _ask = ask
     _block.is_cancelled = _poll
     signal.signal(cancel_signal, _handle)
-    faulthandler.enable(fd, all_threads=True)
-    faulthandler.register(stack_signal, fd, all_threads=True, chain=False)
+    try:
+        faulthandler.enable(fd, all_threads=True)
+        faulthandler.register(stack_signal, fd, all_threads=True, chain=False)
+    except (OSError, RuntimeError) as e:  # no sigaltstack, as some sandboxes have it
+        signal.signal(stack_signal, signal.SIG_IGN)
+        print(f"the stacks of what hangs or crashes can't be shown: {e} (sigaltstack)", file=sys.stderr)
 
 
 def _poll() -> bool:

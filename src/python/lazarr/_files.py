@@ -3,8 +3,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import stat
 import sys
 from typing import TYPE_CHECKING, Any, Optional, Union
+
+from ._errors import StoreError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -14,6 +17,25 @@ def readers(name: str) -> Any:
     """A module of _readers. Imported when a file is named, no sooner: and so a checker of a store's types
     needn't know the libraries of all formats."""
     return importlib.import_module(f"._readers.{name}", __package__)
+
+
+def check_kind(path: str) -> None:
+    """Refuses what is there but holds no bytes of its own: reading it might never end. Whoever opens it says
+    why nothing is there.
+
+    >>> check_kind("/nowhere/brain.py"), check_kind("/")
+    (None, None)
+    >>> check_kind("/dev/null")
+    Traceback (most recent call last):
+    ...
+    lazarr._errors.StoreError: it is no file, but a pipe, a socket or a device
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise StoreError("it is no file, but a pipe, a socket or a device")
 
 
 def beside(depth: int) -> str:

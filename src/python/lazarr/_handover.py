@@ -206,7 +206,7 @@ class Handover:
         memfd."""
         keeps, known, mode = mode & KEEP, mode & KNOWN, mode & ~(KEEP | KNOWN | OTHERS)
         self.mode, self.receive, self.make = mode, receive, make
-        self.known = {"sources": {}, "stores": {}, "unloaded": {}} if mode == LOADER else None
+        self.known = {"sources": {}, "described": {}, "stores": {}, "unloaded": {}} if mode == LOADER else None
         self.pool = Pool(make)
         self.loaded = bool(known)
         if keeps:
@@ -310,19 +310,41 @@ class Handover:
             assert self.known is not None
             self.known["stores"].pop(name, None)
             self.known["unloaded"][name] = manifest
-            for key in [k for k in self.known["sources"] if k.startswith(name + "/") and k not in self._others]:
-                del self.known["sources"][key]
+            for kind in ("sources", "described"):
+                for key in [k for k in self.known[kind] if k.startswith(name + "/") and k not in self._others]:
+                    del self.known[kind][key]
 
     def keep_pool(self) -> None:
         """What is known by now stays, whether or not this store loads: others may have it, too."""
         self._pool_before = self.pool.size
         if self.mode == LOADER:
             assert self.known is not None
-            self._others.update(k for k in self.known["sources"] if k.startswith(self.store + "/"))
+            self._others.update(k for kind in ("sources", "described") for k in self.known[kind]
+                                if k.startswith(self.store + "/"))
 
     def told(self, path: str) -> Optional[dict[Any, Any]]:
         """What is known of a source of this store."""
         return self.known["sources"].get(self._key(path)) if self.mode == LOADER and self.known else None
+
+    def described(self, path: str) -> Optional[dict[Any, Any]]:
+        """What the loader has said of something at this path that is more than a source. None: it is for this
+        worker to find out."""
+        key = self._key(path)
+        if self.mode == FACTS:
+            known: Optional[dict[Any, Any]] = self._receive()["described"].get(key)
+            return known
+        if self.kept is None or any(r == key or r.startswith(key.rstrip("/") + "/") for r in self._renewed):
+            return None
+        kept: Optional[dict[Any, Any]] = self.kept["described"].get(key)
+        if kept is not None:
+            self.describe(path, kept)
+        return kept
+
+    def describe(self, path: str, what: dict[Any, Any]) -> None:
+        """Says to the other workers what is at a path, as JSON has it."""
+        if self.mode == LOADER:
+            assert self.known is not None
+            self.known["described"][self._key(path)] = what
 
     def share(self, path: str, told: Optional[dict[Any, Any]]) -> None:
         """A source of another store is one of this store, too."""

@@ -13,8 +13,8 @@ from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from . import (_array, _block, _cast, _code, _handover, _imports, _manifest, _modules, _notes, _opened, _output,
-               _tell, _unloaded)
+from . import (_array, _block, _cast, _code, _files, _handover, _imports, _manifest, _modules, _notes, _opened,
+               _output, _tell, _unloaded)
 from ._array import Array
 from ._block import Block
 from ._errors import NoArray, StoreError
@@ -97,6 +97,7 @@ def _load(name: str, path: str, found: bool = False) -> str:
             path = path[len(_modules.PREFIX):]
             with _imports.followed():
                 path = _modules.MODULES.find(path)
+        _files.check_kind(path)
         with open(path, "rb") as f:
             content = f.read()
         _code.RECORD.note(path, _code.digest(content))

@@ -73,6 +73,10 @@ def entry(a: Array) -> dict[Any, Any]:
         "on_abandon": a.on_abandon, "deterministic": a.deterministic, "version": a.version,
         "copied": a.copied,
     }
+    if a.around is not None and a.around.variable is not None:
+        out["dataset"] = True
+        if a.around.variable.text:
+            out["text"] = True
     for k, level in enumerate(out["levels"] if a.is_source else ()):
         data = a.source.data[k] if k < len(a.source.data) else None
         if data is not None:
@@ -259,7 +263,7 @@ def _load_array(a: dict[Any, Any]) -> None:
         _load_levels(name, a, levels)
     if "first_timeout" in a and a.pop("first_timeout") != a.get("timeout"):
         a.pop("timeout", None)  # the default, which gives a worker's first block longer
-    for k in ("digest", "source"):
+    for k in ("digest", "source", "dataset", "text"):
         a.pop(k, None)
     if a.get("kind") in ("image", "labels") and a.get("dims") and not a.get("axes"):
         a["axes"] = tuple(a.pop("dims"))

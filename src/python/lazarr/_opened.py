@@ -230,7 +230,7 @@ def _of_tensorstore(a: Any) -> Iterator[str]:
 
 def said(a: Any) -> set[Any]:
     """The files and folders that an array-like says it is in."""
-    found: set[Any] = set()
+    found: set[Any] = set(getattr(a, "opened_files", None) or ())
     module = type(a).__module__.split(".")[0]
     ways = {"h5py": _of_h5py, "zarr": _of_zarr, "tensorstore": _of_tensorstore}
     try:

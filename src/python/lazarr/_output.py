@@ -19,6 +19,9 @@ PIPE_BUF = 4096
 who: "Optional[tuple[int, str, int]]" = None
 names: "list[str]" = []  # of the stores
 
+#: The stream that wrote last, where that had no newline at its end: one line, of both.
+_part: "Optional[_Marked]" = None
+
 
 def label() -> str:
     """Who prints, as a line of the log has it; "" where it is no block.
@@ -68,6 +71,7 @@ class _Marked(io.FileIO):
         view = memoryview(data).cast("B")
         if not len(view) or self._is is None or self._identity() != self._is:
             return super().write(view)
+        global _part
         begin, done = b"\x1d=" + label().encode("utf-8", "replace") + b"\x1e", 0
         while done < len(view):
             part = _cut(view[done:], (PIPE_BUF - len(begin) - 3) // 4)
@@ -76,6 +80,7 @@ class _Marked(io.FileIO):
             if super().write(begin + text + b"\x1d.\x1e") is None:
                 return done or None
             done += len(part)
+            _part = None if text.endswith(b"\n") else self
         return done
 
 
@@ -96,9 +101,15 @@ def install() -> None:
 
 
 def flush() -> None:
-    """Lets out what waits for the end of its line."""
+    """Lets out what waits for the end of its line, and ends that."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except Exception:
             pass  # user code may have put anything there
+    part = _part
+    if part is not None:
+        try:
+            part.write(b"\n")
+        except Exception:
+            pass  # closed meanwhile

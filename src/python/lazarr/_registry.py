@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional, Sequence
 
+from ._check import path as _check_path
 from ._errors import StoreError
 
 if TYPE_CHECKING:
@@ -75,6 +76,9 @@ class Registry:
             except StoreError:
                 pass  # the store has something else there, or its own attributes
         self._take_coordinates()
+        if any(a.around is not None for a in self.arrays):
+            from . import _dataset, _variables
+            _variables.complete(self, _dataset.beside_of)
         for a in self.arrays:
             for p in a.inputs:
                 if self.by_path.get(p.array.path) is not p.array:
@@ -122,6 +126,18 @@ class Registry:
             self._take_group(path, attributes)
         else:
             self._imported_groups.append((path, attributes))
+
+    def take_beside(self, path: str, make: Callable[..., "Array"], what: Any) -> None:
+        """Takes an array that belongs beside another one: make(path, what), if the path is free. StoreError where it
+        isn't."""
+        _check_path(path)
+        above = _above(path)
+        taken = next((p for p in above if p in self.by_path), None)
+        if taken is not None or path in self._outer or path in self.groups or path in self._outer_of_groups:
+            raise StoreError(f'"{taken or path}" is something else')
+        made = make(path, what)
+        self._take(made)
+        self._order[made] = len(self._order)
 
     @staticmethod
     def _clash(a: "Array") -> None:

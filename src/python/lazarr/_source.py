@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, cast
 
 import numpy as np
 
-from . import _calls, _cancel, _check, _handover, _large, _opened, _slices, _spec, _typed
+from . import _calls, _cancel, _check, _encoded, _handover, _large, _opened, _slices, _spec, _typed
 from ._array import CURRENT, Array, Pending
 from ._block import Block
 from ._errors import CastError, StoreError
@@ -47,6 +47,7 @@ class _Source:
         self.files: Optional[_opened.Files] = None  # that a worker reads, as the loader found them
         self._told: Optional[dict[Any, Any]] = None  # what the loader knows of it
         self.__name__ = getattr(thing, "__name__", type(thing).__name__)
+        self.dataarray: Any = None  # what it has opened, where that is xarray's
         self._was: Optional[list[Any]] = None  # shape and dtype of each level, when they were first opened
 
     @property
@@ -61,6 +62,9 @@ class _Source:
                 things = self._thing() if self._by_function else self._thing
             opened = [self._as(_unmasked(a)) for a in (
                 things if isinstance(things, (list, tuple)) else [things])]
+            if len(opened) == 1 and self._dtype is None and _encoded.is_dataarray(opened[0]):
+                self.dataarray = opened[0]
+                opened = [_encoded.numbers(opened[0])]
             self._same_as_before(opened)
             self._open = opened
         return opened
@@ -74,6 +78,8 @@ class _Source:
         """What a function has opened is opened anew when it is next needed."""
         if self._by_function:
             self._open, self._kept = None, {}
+            if hasattr(self._thing, "forget"):
+                self._thing.forget()
 
     def _same_as_before(self, opened: list[Any]) -> None:
         """StoreError for another shape or dtype than those that were declared. What is no array-like is
@@ -370,8 +376,8 @@ def source(path: Any = None, thing: Any = None, *,
 
     transpose: order of the axes, as in ``numpy.transpose``. Shape and dtype are the array-like's;
     chunks its own regular ones, else of an image 64 per spatial axis in 3-D, 512 in 2-D, of a plain
-    array 0.25 to 1 MiB each, short axes whole; the names of the axes
-    those of an xarray DataArray. The other parameters are those of `lazarr.array`; with levels an
+    array 0.25 to 1 MiB each, short axes whole; the names of the axes, the attributes
+    and, beside it, the coordinates those of an xarray DataArray (`lazarr.dataset` serves a whole Dataset). The other parameters are those of `lazarr.array`; with levels an
     image gets a lazy pyramid. Raises StoreError.
 
     >>> import lazarr, numpy as np
@@ -405,6 +411,7 @@ def source(path: Any = None, thing: Any = None, *,
             src = _Source(checked, what, order, dtype)
             levels = src.levels()
             src.remember()
+            around = _around(src, checked, said, order)
             given = _given(src, levels, said)
             scales, translations = (_per_level(k, given.get(k), len(levels))
                                     for k in ("scale", "translation"))
@@ -412,6 +419,8 @@ def source(path: Any = None, thing: Any = None, *,
         except StoreError as e:
             raise StoreError(f"{label('array', name)}: {e}") from None
         made = Array(src, checked, given, source=src)
+        if around is not None:
+            made.around = around
         if len(levels) > 1:
             try:
                 made.levels = _own_levels(made, [src.order(a.shape) for a in levels], scales,
@@ -444,6 +453,19 @@ def _of_file(text: str, said: dict[str, Any], transpose: Optional[Sequence[int]]
         theirs = transpose
     return opener, {**found, **{k: v for k, v in said.items()
                                 if v is not None or k in ("compressor", "n5_compressor")}}, theirs
+
+
+def _around(src: _Source, path: str, said: dict[str, Any], transpose: Any) -> Any:
+    """What a DataArray brings along as a plain array, coordinates and attributes; the latter go into `said` where it
+    has none. None: it is no DataArray, or an image."""
+    form = _handover.CURRENT.described(path)
+    if form is None and src.dataarray is not None:
+        form = _encoded.form(path.rpartition("/")[2], src.dataarray)
+        _handover.CURRENT.describe(path, form)
+    if form is None:
+        return None
+    from . import _dataset
+    return _dataset.of_dataarray(src, form, said, transpose)
 
 
 source.__signature__ = _typed.signature(  # type: ignore[attr-defined]

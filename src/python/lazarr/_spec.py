@@ -10,7 +10,7 @@ from typing import Any, Callable, Iterable, Optional
 
 import numpy as np
 
-from . import _calls, _check, _codecs, _images, _inputs, _levels, _masks, _takes_over
+from . import _calls, _check, _codecs, _images, _inputs, _levels, _masks, _takes_over, _variables
 from ._errors import StoreError
 from ._inputs import Input
 from ._levels import Level
@@ -33,7 +33,7 @@ DEFAULTS = {"compressor": DEFAULT_COMPRESSOR, "n5_compressor": DEFAULT_N5_COMPRE
 SETTLED = ("dtype", "shape", "chunks", "fill_given", "fill_value", "dims", "axes", "units", "scale",
            "translation", "kind", "separator", "compressor", "n5_compressor", "precomputed_encoding",
            "channels", "labels_of", "attributes", "timeout", "first_timeout", "on_abandon", "version",
-           "depends", "deterministic", "levels", "pyramid", "inputs", "slots")
+           "depends", "deterministic", "levels", "pyramid", "inputs", "slots", "around", "decodes")
 
 
 #: What other libraries call it.
@@ -152,6 +152,8 @@ def _normal_form(given: dict[Any, Any], inputs: list[Any], is_source: bool) -> d
     g = {k: v for k, v in given.items() if v is not None or k in ("compressor", "n5_compressor")}
     above: list[Any] = []  # levels of the first input
     if inputs:
+        if inputs[0].found.around is not None:
+            _variables.before(g, inputs)
         try:
             above = _inherit(g, inputs[0])
         except StoreError as e:
@@ -167,6 +169,8 @@ def _normal_form(given: dict[Any, Any], inputs: list[Any], is_source: bool) -> d
         _takes_over.complete(g, inputs)
     out = _plain_form(g)
     _place(out, g, inputs, is_source, above)
+    out["decodes"] = any(i.found.around is not None and i.found.around.decode is not None for i in inputs)
+    out["around"] = _variables.derived(out, given, inputs) if inputs and inputs[0].found.around is not None else None
     return out
 
 

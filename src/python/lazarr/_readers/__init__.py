@@ -8,12 +8,14 @@ them do is in trust, codecs and unpack.
 from __future__ import annotations
 
 import hashlib
+import importlib
+import itertools
 import json
 import os
 import sys
 from typing import Any, Callable, Sequence
 
-from .. import _array, _manifest, _tell
+from .. import _array, _files, _manifest, _tell
 from .._array import Array
 from .._errors import StoreError
 from .._registry import Registry
@@ -23,6 +25,9 @@ from .file import Enough, File, why
 
 #: How a TIFF begins, whatever it is called: classic and Big, in both byte orders.
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+#: Files of a folder that are looked into for what it is.
+MAX_LOOKED = 64
 
 
 def build(name: str, spec: str, ops: Sequence[str], registry: Registry, follow: bool = False) -> tuple[Any, ...]:
@@ -60,6 +65,8 @@ def _identity(f: File) -> list[Any]:
 
 
 def _read(f: File) -> None:
+    if not remote.is_url(f.path):
+        _files.check_kind(f.path)
     try:
         _reader(f)(f)
     except Enough:
@@ -71,28 +78,60 @@ def _read(f: File) -> None:
         raise StoreError(f"it can't be read: {why(e)}") from e
 
 
+#: Kinds by how their names end: (endings, the module, its function).
+ENDINGS = [((".npy",), "npy", "npy"), ((".nii", ".nii.gz"), "nifti", "nifti"), ((".mgh", ".mgz", ".mgh.gz"), "mgh", "mgh"),
+           ((".tif", ".tiff", ".btf", ".tf8", ".lsm"), "tiff", "tiff"), ((".czi",), "czi", "czi"),
+           ((".nd2",), "nd2", "nd2"), ((".lif", ".lof"), "lif", "lif"), ((".nrrd", ".nhdr"), "nrrd", "nrrd"),
+           ((".mrc", ".mrcs", ".ccp4", ".map", ".st", ".rec", ".mrc.gz", ".mrc.bz2", ".map.gz"), "mrc", "mrc"),
+           ((".dcm", ".dicom", ".ima"), "dicom", "dicom")]
+#: Those that HDF5 has.
+HDF5 = (".h5", ".hdf", ".hdf5", ".he5", ".nxs", ".mat", ".h5ad", ".ims", ".nc", ".nc4", ".cdf")
+
+
 def _reader(f: File) -> Callable[[File], None]:
+    """The reader of a file, by its ending, else by how it begins."""
     if os.path.isdir(f.path) or f.lower.endswith((".zip", ".ozx")) or remote.is_url(f.path):
-        from . import n5, precomputed, zarr_folder
-        if precomputed.is_precomputed(f):
-            return precomputed.precomputed
-        return n5.n5 if n5.is_n5(f) else zarr_folder.zarr
-    if f.lower.endswith(".npy"):
-        from .npy import npy
-        return npy
-    if f.lower.endswith((".nii", ".nii.gz")):
-        from .nifti import nifti
-        return nifti
+        return _of_container(f)
     with open(f.path, "rb") as file:
-        magic = file.read(8)
-    if f.lower.endswith((".tif", ".tiff", ".btf", ".tf8", ".lsm")) or magic[:4] in TIFF:
-        from .tiff import tiff
-        return tiff
-    if magic[:4] in (b"CDF\x01", b"CDF\x02", b"CDF\x05"):
-        from .netcdf3 import netcdf3
-        return netcdf3
-    from .hdf5 import hdf5
-    return hdf5
+        head = file.read(212)
+    named = [(module, name) for ends, module, name in ENDINGS if f.lower.endswith(ends)]
+    if not named:
+        named = [(module, module) for module, found in (
+            ("tiff", head[:4] in TIFF), ("netcdf3", head[:4] in (b"CDF\x01", b"CDF\x02", b"CDF\x05")),
+            ("dicom", head[128:132] == b"DICM"), ("czi", head[:10] == b"ZISRAWFILE"),
+            ("nrrd", head[:7] == b"NRRD000"), ("mrc", head[208:212] == b"MAP ")) if found]
+    if named:
+        return _function(*named[0])
+    if head[:4] == b"\x89HDF" and not f.inner:
+        from . import imaris
+        if imaris.is_imaris(f.path):
+            return imaris.imaris
+    if not f.lower.endswith(HDF5) and head[:4] != b"\x89HDF":
+        from . import bioio
+        if bioio.is_there():
+            return bioio.bioio
+    return _function("hdf5", "hdf5")
+
+
+def _function(module: str, name: str) -> Callable[[File], None]:
+    found: Callable[[File], None] = getattr(importlib.import_module(f".{module}", __package__), name)
+    return found
+
+
+def _of_container(f: File) -> Callable[[File], None]:
+    """That of a folder, an archive or a URL."""
+    from . import n5, precomputed, zarr_folder
+    if precomputed.is_precomputed(f):
+        return precomputed.precomputed
+    if n5.is_n5(f):
+        return n5.n5
+    if os.path.isdir(f.path) and not any(f.tree.exists(n) for n in (".zgroup", ".zarray", "zarr.json", ".zattrs")):
+        from . import dicom, tiff_folder
+        if tiff_folder.names_of(f.path):
+            return tiff_folder.tiff_folder
+        if any(dicom.is_dicom(e.path) for e in itertools.islice(os.scandir(f.path), MAX_LOOKED)):
+            return dicom.dicom
+    return zarr_folder.zarr
 
 
 def _add_op(f: File, op: str) -> None:

@@ -12,10 +12,12 @@ from .._array import Array
 from .._errors import StoreError, whose_python
 from . import attributes, given, tree, trust
 
-#: What each library is for, and the Debian package that has it.
-LIBRARIES = {"h5py": ("HDF5", "python3-h5py"), "tifffile": ("TIFF", "python3-tifffile"),
-             "nibabel": ("NIfTI", "python3-nibabel"), "zarr": ("Zarr", "python3-zarr"),
-             "numcodecs": ("this compression", "python3-numcodecs")}
+#: What each library is for, its package of pip, and the Debian package that has it, where one does.
+LIBRARIES = {"h5py": ("HDF5", "h5py", "python3-h5py"), "tifffile": ("TIFF", "tifffile", "python3-tifffile"),
+             "nibabel": ("NIfTI and MGH", "nibabel", "python3-nibabel"), "zarr": ("Zarr", "zarr", "python3-zarr"),
+             "numcodecs": ("this compression", "numcodecs", "python3-numcodecs"),
+             "pydicom": ("DICOM", "pydicom", "python3-pydicom"), "mrcfile": ("MRC", "mrcfile", None),
+             "nrrd": ("NRRD", "pynrrd", None)}
 
 ROOT = "data"  # the name of an array that is all of its file
 
@@ -25,9 +27,9 @@ def need(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as e:
-        what, package = LIBRARIES[module]
-        raise StoreError(f"reading {what} needs {module} ({e}): pip install {module}, or apt install "
-                         f"{package}{whose_python(e)}") from None
+        what, own, debian = LIBRARIES[module]
+        raise StoreError(f"reading {what} needs {own} ({e}): pip install {own}"
+                         f"{f', or apt install {debian}' if debian else ''}{whose_python(e)}") from None
 
 
 def why(e: BaseException) -> str:

@@ -54,25 +54,33 @@ def nifti(f: File) -> None:
         raise
     except Exception as e:
         raise StoreError(f"it can't be read: {why(e)}") from None
-    header, rank = image.header, len(image.shape)
-    zooms = places.scale(f, "header", [float(z) for z in header.get_zooms()], "xyztcuv"[:rank])
+    header = image.header
+    kept = f.attributes("header", {k: header[k] for k in header.keys()
+                                   if k in ("descrip", "qform_code", "sform_code", "intent_code",
+                                            "intent_name")})
     space, time = (UNITS.get(u) for u in header.get_xyzt_units()) \
         if hasattr(header, "get_xyzt_units") else (None, None)
+    volume(f, image, lambda: _image(nibabel, f), (space, time), "nifti", kept)
+
+
+def volume(f: File, image: Any, again: Any, units: Any, kind: str, kept: dict[Any, Any]) -> None:
+    """Any image of nibabel's, as the file's only array. again: opens it anew. units: of space and of time. kept:
+    attributes, which are put under the name of the kind, with the affine."""
+    space, time = units
+    rank = len(image.shape)
+    zooms = places.scale(f, "header", [float(z) for z in image.header.get_zooms()], "xyztcuv"[:rank])
     affine = np.asarray(image.affine, float)
     aligned = np.allclose(affine[:3, :3], np.diag(np.abs(np.diag(affine[:3, :3]))))
     origin = [float(v) for v in affine[:3, 3]] if aligned else [0.0] * 3
     order = {2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 1, 0), 5: (3, 4, 2, 1, 0)}.get(rank)
-    kept = f.attributes("header", {k: header[k] for k in header.keys()
-                                   if k in ("descrip", "qform_code", "sform_code", "intent_code",
-                                            "intent_name")})
-    kept = {"nifti": dict(kept, affine=affine.tolist())}
+    kept = {kind: dict(kept, affine=affine.tolist())}
 
     def load() -> Any:
         try:
-            proxy = _image(nibabel, f).dataobj
+            proxy = again().dataobj
             _check_size(f, proxy)
             scaled = (proxy.slope, proxy.inter) != (1.0, 0.0)
-            if f.lower.endswith(".gz") or not scaled:
+            if _is_packed(f) or not scaled:
                 return _ordinary(np.asanyarray(proxy))  # a map of the file, or, unpacked, in memory
             return proxy
         except Exception as e:
@@ -93,10 +101,14 @@ def nifti(f: File) -> None:
           scale=[per[a][0] for a in axes], translation=[per[a][2] for a in axes], attributes=kept)
 
 
+def _is_packed(f: File) -> bool:
+    return f.lower.endswith((".gz", ".mgz"))
+
+
 def _check_size(f: File, proxy: Any) -> None:
     """A header may declare any shape: nibabel takes memory for it before it reads."""
     size, wanted = os.path.getsize(f.path), math.prod(proxy.shape) * proxy.dtype.itemsize
-    most = size * MAX_RATIO + 4096 if f.lower.endswith(".gz") else size - proxy.offset
+    most = size * MAX_RATIO + 4096 if _is_packed(f) else size - proxy.offset
     if wanted > most:
         raise StoreError(f"its header declares {wanted} bytes of values, and the file can't hold more than "
                          f"{max(0, most)}")

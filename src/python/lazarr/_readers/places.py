@@ -17,6 +17,9 @@ COLOURS = {"red": "FF0000", "green": "00FF00", "blue": "0000FF", "cyan": "00FFFF
            "yellow": "FFFF00", "white": "FFFFFF", "gray": "FFFFFF", "grey": "FFFFFF", "grays": "FFFFFF",
            "black": "000000", "orange": "FF8000"}
 
+#: Channels that are named, at most: a file of a few bytes can say that it has as many as it likes.
+MAX_CHANNELS = 4096
+
 
 def number(value: Any) -> Optional[float]:
     """A finite number; texts of one count. None: it is none."""
@@ -194,6 +197,9 @@ def channels(f: File, where: str, given: Any, n: int, dtype: Any) -> Optional[li
     dtype = np.dtype(dtype)
     if dtype.kind == "c":
         f.left_out(f"{where}: channels", "complex numbers have no window")
+        return None
+    if n > MAX_CHANNELS:
+        f.left_out(f"{where}: channels", f"it has {n}: at most {MAX_CHANNELS} are named")
         return None
     if len(given) != n:
         f.left_out(f"{where}: channels", f"{len(given)} are described and it has {n}: " + (

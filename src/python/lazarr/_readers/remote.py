@@ -1,11 +1,14 @@
 """Containers at a URL (http, https, s3, gs), read through fsspec as zarr-python does: credentials and endpoints
-are those that fsspec's file systems take from their environment and configuration. A file that isn't there is
-one of fill values; every other failure is one, and a server that says 503 or 429 is asked again."""
+are those that fsspec's file systems (s3fs, gcsfs; where they are missing obstore's) take from their environment and
+configuration. A file that isn't there is one of fill values; every other failure is one, a bucket that isn't there
+too, and a server that says 503 or 429 is asked again."""
 from __future__ import annotations
 
 import json
 import os
+import re
 import time
+from datetime import timedelta
 from typing import Any, Optional
 
 from .._errors import StoreError
@@ -15,6 +18,7 @@ from .file import why
 #: Seconds that a busy server is waited for, and the longest pause in them.
 PATIENCE, PAUSE = 60.0, 10.0
 BUSY = (429, 502, 503, 504)
+DOCUMENTS = (".zgroup", ".zarray", ".zattrs", ".zmetadata", "zarr.json", "attributes.json", "info")
 PACKAGES = {"http": "fsspec aiohttp", "https": "fsspec aiohttp", "s3": "fsspec s3fs", "gs": "fsspec gcsfs"}
 
 
@@ -33,7 +37,61 @@ def _status(e: BaseException) -> Optional[int]:
         code = meta.get("ResponseMetadata", {}).get("HTTPStatusCode")
         return code if isinstance(code, int) else None
     cause = e.__cause__
-    return _status(cause) if cause is not None else None
+    if cause is not None:
+        return _status(cause)
+    found = re.search(r"status code: ([0-9]{3})\b", str(e)[:1000])  # obstore's are texts
+    return int(found[1]) if found else None
+
+
+def _why(e: BaseException) -> str:
+    """What a library said, without what it tells its developers."""
+    said = why(e)
+    return said.partition(" Debug source: ")[0][:1000]
+
+
+def _is_of_bucket(e: BaseException) -> bool:
+    """Whether what isn't there is all of the bucket, and not one of its files."""
+    return bool(re.search("NoSuchBucket|bucket does not exist", f"{e} {e.__cause__!r}"))
+
+
+class Obstore:
+    """obstore's file system with the part of fsspec's interface that is used here."""
+
+    def __init__(self, scheme: str):
+        from obstore.fsspec import FsspecStore
+        self._fs: Any = FsspecStore(
+            scheme, client_options={"timeout": timedelta(seconds=30), "connect_timeout": timedelta(seconds=10),
+                                    "allow_http": True},  # for an endpoint that is given so
+            retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=20)})
+
+    def cat_file(self, place: str, start: Optional[int], end: Optional[int]) -> bytes:
+        if start is not None and end is None:
+            end = int(self._fs.info(place)["size"])
+            start = max(0, end + start) if start < 0 else start
+            if start >= end:
+                return b""
+        data: bytes = self._fs.cat_file(place, start=start, end=end)
+        return data
+
+    def ls(self, place: str, detail: bool) -> Any:
+        return self._fs.ls(place, detail=detail)
+
+
+def _file_system(scheme: str) -> Any:
+    """fsspec's for a scheme, else obstore's; StoreError names the packages."""
+    try:
+        import fsspec
+        return fsspec.filesystem(scheme)
+    except (ImportError, ValueError) as e:
+        missing = e
+    if scheme in ("s3", "gs"):
+        try:
+            return Obstore(scheme)
+        except ImportError:
+            pass
+    others = " or obstore" if scheme in ("s3", "gs") else ""
+    raise StoreError(f"reading {scheme}:// needs {PACKAGES[scheme].replace(' ', ' and ')}{others} ({missing}): pip "
+                     f"install {PACKAGES[scheme]}") from None
 
 
 def _pause(e: BaseException, tries: int) -> float:
@@ -52,18 +110,14 @@ class Remote:
         self.path = url.rstrip("/")
         self._fs: dict[Any, Any] = {}  # by process: file systems have threads
         self._documents: Optional[dict[Any, Any]] = None
+        self._there: Optional[str] = None  # a document that was there
 
     @property
     def fs(self) -> Any:
         made = self._fs.get(os.getpid())
         if made is None:
             scheme = self.path.partition("://")[0].lower()
-            try:
-                import fsspec
-                made = self._fs[os.getpid()] = fsspec.filesystem(scheme)
-            except (ImportError, ValueError) as e:
-                raise StoreError(f"reading {scheme}:// needs {PACKAGES[scheme].replace(' ', ' and ')} ({e}): pip "
-                                 f"install {PACKAGES[scheme]}") from None
+            made = self._fs[os.getpid()] = _file_system(scheme)
         return made
 
     def place(self, key: str) -> str:
@@ -74,8 +128,14 @@ class Remote:
         while True:
             try:
                 data: bytes = self.fs.cat_file(self.place(key), start=start, end=end)
+                if key.rpartition("/")[2] in DOCUMENTS:
+                    self._there = key
                 return data
-            except FileNotFoundError:
+            except FileNotFoundError as e:
+                if _is_of_bucket(e):
+                    raise StoreError(f"{self.place(key)} can't be read: {_why(e)}") from None
+                if key.rpartition("/")[2] not in DOCUMENTS:
+                    self._check_there(key)
                 return None
             except StoreError:
                 raise
@@ -84,9 +144,16 @@ class Remote:
                     return b""
                 pause = _pause(e, tries)
                 if _status(e) not in BUSY or time.monotonic() + pause > until:
-                    raise StoreError(f"{self.place(key)} can't be read: {why(e)}") from None
+                    raise StoreError(f"{self.place(key)} can't be read: {_why(e)}") from None
             time.sleep(pause)
             tries += 1
+
+    def _check_there(self, key: str) -> None:
+        """StoreError where a chunk is missing because all of the container is: then it is none of fill values."""
+        there = self._there
+        if there is not None and self._ask(there, None, None) is None:
+            raise StoreError(f"{self.place(key)} can't be read: {self.place(there)} was there, and isn't any more (the "
+                             "bucket, or folder, is gone)")
 
     def read(self, key: str, limit: int, start: int = 0, count: Optional[int] = None) -> Optional[bytes]:
         known = self._known(key) if start == 0 and count is None else None
@@ -146,12 +213,14 @@ class Remote:
         place = self.place(key)
         try:
             found = self.fs.ls(place + "/", detail=False)
-        except FileNotFoundError:
+        except FileNotFoundError as e:
+            if _is_of_bucket(e):
+                raise StoreError(f"{place} can't be listed: {_why(e)}") from None
             return None
         except Exception as e:
             if self.path.lower().startswith("http"):
                 return None  # few servers list; what the metadata name is found all the same
-            raise StoreError(f"{place} can't be listed: {why(e)}") from None
+            raise StoreError(f"{place} can't be listed: {_why(e)}") from None
         names = set()
         for n in found:
             n = n.rstrip("/")

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _source
 from .._errors import StoreError
-from . import places, tiff_codecs, tiff_pages, tiff_places, tiff_samples, trust
+from . import frames, places, tiff_codecs, tiff_pages, tiff_places, tiff_samples, trust
 from .file import File, need, why
 
 
@@ -82,7 +82,7 @@ def _series(f: File, tifffile: Any, file: Any, i: int, name: str, one: bool, how
         made = [tiff_samples.first(a, *cut) for a in made] if cut else made
         return made if len(made) > 1 else made[0]
 
-    order, axes = _axes(series.axes)
+    order, axes = frames.axes_of(series.axes)
     try:
         given = tiff_places.said(file, i, root)
     except Exception as e:
@@ -104,22 +104,6 @@ def _series(f: File, tifffile: Any, file: Any, i: int, name: str, one: bool, how
     add(name, load, transpose=order, axes=axes, attributes=given.attributes,
         scale=places.scale(f, where, given.scale, axes), units=places.units(f, where, given.units, axes),
         channels=places.channels(f, where, described, n, series.dtype), **parameters)
-
-
-def _axes(letters: str) -> tuple[Any, ...]:
-    """(order, axes): how a series' axes become some of t, c, z, y, x. What has no name there (pages, a sequence)
-    is z, else c, else t, the last one first. (None, ""): they aren't an image's."""
-    free = [a for a in "tcz" if a not in letters.lower().replace("s", "c")]
-    named: list[Any] = []
-    for letter in reversed(letters):
-        axis = "c" if letter == "S" else letter.lower()
-        if axis not in "tczyx":
-            axis = free.pop() if letter in "QIR" and free else ""
-        named.insert(0, axis)
-    if not all(named) or len(set(named)) != len(named) or not {"y", "x"} <= set(named):
-        return None, ""
-    known = [a for a in "tczyx" if a in named]
-    return tuple(named.index(a) for a in known), "".join(known)
 
 
 def _level(tifffile: Any, path: str, how: dict[Any, Any], i: int, k: int, shape: tuple[Any, ...], offset: Any, dtype: Any,

@@ -113,7 +113,7 @@ def jpeg_size(data: bytes) -> Optional[int]:
         mark = data[i + 1]
         if mark == 0xFF:
             i += 1
-        elif 0xC0 <= mark <= 0xCF and mark not in (0xC4, 0xC8, 0xCC):
+        elif 0xC0 <= mark <= 0xCF and mark not in (0xC4, 0xC8, 0xCC) or mark == 0xF7:  # JPEG-LS
             return int.from_bytes(data[i + 5:i + 7], "big") * int.from_bytes(data[i + 7:i + 9], "big") * 8
         elif mark in (0x01, *range(0xD0, 0xD9)):
             i += 2

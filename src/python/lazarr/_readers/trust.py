@@ -36,13 +36,17 @@ def below(path: str, folder: str) -> bool:
 
 def other_file(path: str, named: str, follow: bool) -> str:
     """The real path of a file that the data file `named` refers to; StoreError where it isn't to be read."""
+    return in_folder(path, os.path.dirname(os.path.realpath(named)), follow, "the folder of the file that was named")
+
+
+def in_folder(path: str, folder: str, follow: bool, called: str = "the folder that was named") -> str:
+    """The real path of a file that a folder has, or a data file in it names; StoreError where it isn't to be read."""
     try:
         real = os.path.realpath(path)
     except ValueError as e:  # a zero byte, half a character
         raise StoreError(f"it leads to a name that no file has: {e}") from None
-    if not follow and not below(real, os.path.dirname(os.path.realpath(named))):
-        raise StoreError(f"it leads to '{path}', which doesn't lie below the folder of the file that was "
-                         "named: --follow reads it")
+    if not follow and not below(real, folder):
+        raise StoreError(f"it leads to '{path}', which doesn't lie below {called}: --follow reads it")
     try:
         if not stat.S_ISREG(os.stat(real).st_mode):
             raise StoreError(f"it leads to '{path}', which is no file")

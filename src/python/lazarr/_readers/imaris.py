@@ -1,0 +1,158 @@
+"""Imaris 5 (.ims), HDF5 of a certain layout, through h5py: one image with its levels. FILE::/path is a part of it as
+HDF5 has it."""
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import numpy as np
+
+from .._errors import StoreError
+from . import hdf5, hdf5_links, places
+from .blocks import Blocks
+from .file import File, need, why
+
+MAX_LEVELS = 32
+MAX_NUMBERED = 100000  # times, and channels
+
+
+def is_imaris(path: str) -> bool:
+    h5py = need("h5py")
+    try:
+        with h5py.File(path, "r") as file:
+            return _below(file, "DataSetInfo") is not None and _below(file, "DataSet", "ResolutionLevel 0") is not None
+    except Exception:  # hdf5 says what is wrong with it
+        return False
+
+
+def _below(group: Any, *names: str) -> Any:
+    """What lies in a group in the same file, and not behind a link that may lead elsewhere; None: nothing does."""
+    h5py = need("h5py")
+    for name in names:
+        if not isinstance(group, h5py.Group) or not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            return None
+        group = group[name]
+    return group
+
+
+def _found(group: Any, *names: str) -> Any:
+    made = _below(group, *names)
+    if made is None:
+        raise StoreError(f"there is no '{'/'.join(names)}' in {group.name}")
+    return made
+
+
+def _text(attrs: Any, name: str) -> Optional[str]:
+    """Imaris writes texts as arrays of one letter each."""
+    value = attrs.get(name)
+    if value is None:
+        return None
+    if isinstance(value, np.ndarray):
+        return b"".join(bytes(v) for v in value.reshape(-1)[:1000]).decode("latin-1").strip("\0 ")
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+class Level(Blocks):
+    """A level as tczyx, of datasets that each hold a time and a channel, cut to the image's own size."""
+
+    def __init__(self, path: str, size: tuple[int, ...], opened: list[list[Any]]):
+        self._opened, self.filename = opened, path
+        first = opened[0][0]
+        self.dtype = first.dtype
+        self.shape = (len(opened), len(opened[0]), *size)
+        own = getattr(first, "chunks", None) or (min(size[0], 16), min(size[1], 256), min(size[2], 256))
+        self.chunks = (1, 1, *(min(int(c), n) for c, n in zip(own, size)))
+
+    def block(self, pos: tuple[Any, ...]) -> np.ndarray:
+        low = [p * c for p, c in zip(pos[2:], self.chunks[2:])]
+        high = [min(a + c, n) for a, c, n in zip(low, self.chunks[2:], self.shape[2:])]
+        values = np.asarray(self._opened[pos[0]][pos[1]][tuple(slice(a, b) for a, b in zip(low, high))])
+        return values[None, None]
+
+
+def _numbered(group: Any, name: str) -> int:
+    n = 0
+    while n < MAX_NUMBERED and _below(group, f"{name} {n}") is not None:
+        n += 1
+    return n
+
+
+def imaris(f: File) -> None:
+    h5py = need("h5py")
+    hdf5.without_plugins_of(f, h5py)
+    with h5py.File(f.path, "r") as file, hdf5_links.Links(f, h5py, file) as links:
+        root = _found(file, "DataSet")
+        levels = min(_numbered(root, "ResolutionLevel"), MAX_LEVELS)
+        top = _found(root, "ResolutionLevel 0")
+        times, channels = _numbered(top, "TimePoint"), _numbered(_found(top, "TimePoint 0"), "Channel")
+        if not times or not channels:
+            raise StoreError("it has no TimePoint 0/Channel 0")
+        made = []
+        for k in range(levels):
+            try:
+                made.append(_level(f, h5py, links, _found(root, f"ResolutionLevel {k}"), times, channels))
+            except Exception as e:
+                if k == 0:
+                    raise StoreError(f"its finest level can't be read: {why(e)}") from None
+                f.left_out(f"level {k} and those below", why(e))
+                break
+        if len({dt for _, dt, _ in made}) > 1:
+            raise StoreError("its levels are of different types")
+        parameters = _said(f, _found(file, "DataSetInfo"), [size for size, _, _ in made], made[0][1], times, channels)
+    path = f.path
+
+    def load() -> Any:
+        return [Level(path, size, [[one() for one in row] for row in loads]) for size, _, loads in made]
+
+    f.count()
+    f.add("", load, axes="tczyx", **parameters)
+
+
+def _level(f: File, h5py: Any, links: Any, group: Any, times: int, channels: int) -> tuple[Any, ...]:
+    """(size as zyx, dtype, what opens each of its datasets)"""
+    first = _found(group, "TimePoint 0", "Channel 0")
+    stored = _found(first, "Data").shape
+    size = tuple(int(_text(first.attrs, f"ImageSize{a}") or n) for a, n in zip("ZYX", stored))
+    if len(stored) != 3 or any(not 0 < n <= m for n, m in zip(size, stored)):
+        raise StoreError(f"its size {list(size)} isn't within {list(stored)}, that of its values")
+    loads, types = [], set()
+    for t in range(times):
+        row = []
+        for c in range(channels):
+            d = _found(group, f"TimePoint {t}", f"Channel {c}", "Data")
+            if d.shape != stored:
+                raise StoreError(f"{d.name} has the shape {list(d.shape)}, others {list(stored)}")
+            types.add(np.dtype(d.dtype))
+            links.check_storage(d)
+            row.append(hdf5._open(f, h5py, links, d, d.name)[1])
+        loads.append(row)
+    if len(types) > 1:
+        raise StoreError("its channels are of different types")
+    return size, types.pop(), loads
+
+
+def _said(f: File, info: Any, sizes: list[Any], dtype: Any, times: int, channels: int) -> dict[str, Any]:
+    """Places, units and channels of DataSetInfo."""
+    image = getattr(_below(info, "Image"), "attrs", {})
+    low, extent = {}, {}
+    for k, a in enumerate("xyz"):
+        ends = [places.number(_text(image, f"Ext{m}{k}")) for m in ("Min", "Max")]
+        if ends[0] is not None and ends[1] is not None:
+            low[a], extent[a] = ends[0], ends[1] - ends[0]
+    scales, shifts = [], []
+    for size in sizes:
+        step = {a: extent[a] / n for a, n in zip("zyx", size) if a in extent}
+        scales.append(places.scale(f, "DataSetInfo/Image", step, "tczyx") if step else [1.0] * 5)
+        # Extents are those of edges, and lazarr counts from the centre of voxel 0.
+        shifts.append([low.get(a, -.5) + (scales[-1][i] / 2 if a in low else .5) if i > 1 else 0.0
+                       for i, a in enumerate("tczyx")])
+    named = []
+    for c in range(channels):
+        own = getattr(_below(info, f"Channel {c}"), "attrs", {})
+        colour = [places.number(v) for v in (_text(own, "Color") or "").split()]
+        named.append({"label": _text(own, "Name") or str(c),
+                      "color": colour if len(colour) == 3 and None not in colour else None})
+    unit = _text(image, "Unit") if extent else None
+    single = len(sizes) == 1
+    return {"scale": scales[0] if single else scales, "translation": shifts[0] if single else shifts,
+            "units": places.units(f, "DataSetInfo/Image", {a: unit for a in "zyx"}, "tczyx"),
+            "channels": places.channels(f, "DataSetInfo", named, channels, dtype), "attributes": {}}

@@ -1,0 +1,282 @@
+"""lazarr.dataset without a server: what arrays it makes, what functions of them get, and what is refused."""
+import pickle
+
+import numpy as np
+import pytest
+
+import lazarr
+import lzr
+from lazarr import StoreError, _encoded
+
+try:
+    import xarray as xr
+except ImportError:
+    assert not lzr.CI, "python3-xarray is missing and CI=true"
+    pytest.skip("NOT TESTED, missing: python3-xarray", allow_module_level=True)
+
+
+def era5(**more):
+    values = np.arange(24.0).reshape(2, 3, 4) * 0.5 + 273
+    values[1, 1, 1] = np.nan
+    ds = xr.Dataset({"t2m": (("time", "lat", "lon"), values, {"units": "K", "long_name": "temperature"})},
+                    {"time": np.array(["2001-01-31", "2001-02-01"], "M8[ns]"), "lat": ("lat", [60.0, 50, 40], {
+                        "units": "degrees_north"}), "lon": [0, 1, 2, 3], "height": 2.0,
+                     "area": (("lat", "lon"), np.ones((3, 4)) * [[1], [2], [3]]), "zone": ("lat", ["a", "b", "ccc"])},
+                    {"title": "test"})
+    ds["t2m"].encoding = {"dtype": "int16", "scale_factor": 0.5, "add_offset": 273.0, "_FillValue": -9}
+    return ds.assign(**more)
+
+
+def test_variables_are_encoded_arrays():
+    d = lazarr.dataset("era5", era5())
+    assert set(d) == {"t2m", "time", "lat", "lon", "height", "area", "zone"} and d.path == "era5"
+    t = d["t2m"]
+    assert (t.path, t.dims, t.shape, t.dtype, t.fill_value) == ("era5/t2m", ("time", "lat", "lon"), (2, 3, 4), "i2", -9)
+    assert t[0, 0].tolist() == [0, 1, 2, 3] and t[1, 1, 1] == -9
+    assert t.attributes["units"] == "K" and t.attributes["scale_factor"] == 0.5
+    assert set(t.attributes["coordinates"].split()) == {"area", "height", "zone"}
+    assert d["time"].attributes["units"] == "days since 2001-01-31 00:00:00" and d["time"][...].tolist() == [0, 1]
+    assert d["height"].shape == () and float(d["height"][...]) == 2
+    assert d["zone"].dims == ("lat", "string3") and d["zone"].shape == (3, 3)
+    with pytest.raises(KeyError, match="no 'x'; there are t2m"):
+        d["x"]
+
+
+def test_functions_get_what_is_meant():
+    d = lazarr.dataset("era5", era5())
+    seen = []
+
+    @lazarr.array("celsius", inputs=[d["t2m"]], chunks=(1, 2, 4))
+    def celsius(block, t2m):
+        seen.append({n: block.axis(n) for n in ("time", "lat", "lon", "height", "area", "zone")})
+        assert block.inputs[0] is t2m and t2m.flags.writeable
+        return t2m - 273
+    assert celsius.dtype == np.dtype("f8") and np.isnan(celsius.fill_value)
+    got = celsius[...]
+    np.testing.assert_array_equal(got, era5()["t2m"].values - 273)
+    assert celsius.dims == ("time", "lat", "lon")
+    assert celsius.attributes == {"units": "K", "long_name": "temperature", "coordinates": "area height zone"}
+    last = seen[-1]
+    assert last["time"].tolist() == np.array(["2001-02-01"], "M8[ns]").tolist() and last["time"].dtype.kind == "M"
+    assert last["lat"].tolist() == [40] and last["lon"].tolist() == [0, 1, 2, 3] and last["height"] == 2
+    assert last["area"].tolist() == [[3.0] * 4] and last["zone"].tolist() == ["ccc"]
+    assert seen[0]["lat"].tolist() == [60, 50]
+    last["lat"][...] = 0  # its own
+    celsius.clear()
+    assert celsius[1, 2, 0] == 10 and seen[-1]["lat"].tolist() == [40]
+
+
+def test_a_halo_is_decoded_too():
+    d = lazarr.dataset("era5", era5())
+
+    @lazarr.array(inputs=[d["t2m"]], halo=(0, 0, 1), chunks=(1, 3, 2))
+    def ends(block, t2m):
+        return np.isnan(t2m).sum(axis=2, keepdims=True) + 0.0 * block.axis("lon")[None, None, :]
+    assert ends[0].tolist() == [[1.0] * 4] * 3 and ends[1, 1].tolist() == [2, 2, 2, 2]
+
+
+def test_an_axis_that_only_the_input_has():
+    d = lazarr.dataset("era5", era5())
+
+    @lazarr.array("months", inputs=[lazarr.Input(d["t2m"], select={"time": slice(None)})], shape=(12, 3, 4),
+                  chunks=(1, 3, 4), dims=("month", "lat", "lon"))
+    def months(block, t2m):
+        own = (block.axis("time").astype("M8[M]").astype(int) % 12 == block.start[0])
+        return t2m[own].sum(axis=0)[None] if own.any() else np.nan
+    assert months[0, 0, 0] == 273 and months[1, 0, 0] == 279 and np.isnan(months[2, 0, 0])
+    assert set(months.around.coords) == {"lat", "lon", "height", "area", "zone"}
+    assert months.attributes["coordinates"] == "area height zone"
+
+    @lazarr.array("first", inputs=[lazarr.Input(d["t2m"], select={"time": 0})], attributes={"units": "1"})
+    def first(block, t2m):
+        assert block.axis("time").tolist() == [np.datetime64("2001-01-31", "ns").astype(int)]
+        return t2m
+    assert first.shape == (3, 4) and first[0, 0] == 273
+    assert first.attributes == {"units": "1", "coordinates": "area height zone"}
+
+
+def test_coordinates_go_on():
+    d = lazarr.dataset("era5", era5())
+
+    @lazarr.array("a", inputs=[d["t2m"]])
+    def a(block, t):
+        return t * 2
+
+    @lazarr.array("b", inputs=[a])
+    def b(block, t):
+        return t + block.axis("lat")[None, :, None]
+    assert b[0, 1, 0] == 2 * 275 + 50 and set(b.around.coords) == set(d) - {"t2m"}
+    assert b.attributes["long_name"] == "temperature" and "scale_factor" not in b.attributes
+    with pytest.raises(StoreError, match="has no coordinate 'depth'; there are area, height"):
+        lazarr.array("deep", inputs=[a])(lambda block, t: block.axis("depth"))[0, 0, 0]
+
+
+def test_a_source_by_hand_is_an_axis():
+    lat = lazarr.source("hand/lat", np.array([1.0, 2, 3]), dims=("lat",))
+    t = lazarr.source("hand/t", np.zeros((3, 2)), dims=("lat", "x"))
+
+    @lazarr.array("hand/u", inputs=[t], chunks=(2, 2))
+    def u(block, t):
+        return t + block.axis("lat")[:, None]
+    assert u[:, 0].tolist() == [1, 2, 3] and u.attributes == {} and u.beside("lat") is lat
+
+
+def test_groups_take_over_the_axes_above_them():
+    """As a DataTree's do; here the groups by themselves, which older versions of xarray have."""
+    top = {"lat": [1.0, 2], "k": ("lat", [7, 8])}
+    groups = {"": xr.Dataset({}, top), "in": xr.Dataset({"t": (("lat", "x"), np.zeros((2, 3)))}),
+              "in/deep": xr.Dataset({"u": ("lat", [1.0, 1]), "v": ("lat", [1.0, 1])}, {"lat": [5.0, 6]}),
+              "other": xr.Dataset({"w": ("lat", [1.0, 1, 1])})}
+    before, _encoded.groups = _encoded.groups, lambda thing: groups
+    try:
+        d = lazarr.dataset("tree", object())
+    finally:
+        _encoded.groups = before
+    assert set(d) == {"lat", "k", "in/t", "in/deep/u", "in/deep/v", "in/deep/lat", "other/w"}
+    assert set(d["in/t"].around.coords) == {"lat"} and d["in/t"].around.coords["lat"].values().tolist() == [1, 2]
+    assert d["in/deep/u"].around.coords["lat"].values().tolist() == [5, 6] and not d["other/w"].around.coords
+
+    @lazarr.array("tree/in/sum", inputs=[d["in/t"]])
+    def total(block, t):
+        return t + block.axis("lat")[:, None]
+    assert total[:, 0].tolist() == [1, 2] and set(total.around.coords) == {"lat"}
+
+
+def test_chunks():
+    d = lazarr.dataset("era5", era5(), chunks={"time": -1, "lon": 3})
+    assert d["t2m"].chunks == (2, 3, 3) and d["lon"].chunks == (3,) and d["zone"].chunks == (3, 3)
+    lzr.need_module("dask")
+    assert lazarr.dataset("era5", era5().chunk({"lat": 2}))["t2m"].chunks == (2, 2, 4)
+    for chunks, what in (({"x": 1}, "no dimension 'x'"), (7, "must be a dict"), ({"lat": 0}, "'lat' must be")):
+        with pytest.raises(StoreError, match=f'dataset "era5": chunks.*{what}|dataset "era5": chunks must be a dict'):
+            lazarr.dataset("era5", era5(), chunks=chunks)
+
+
+def test_is_lazy():
+    dask = lzr.need_module("dask.array")
+    read = []
+
+    def block(info):
+        read.append(info[None]["chunk-location"])
+        return np.full((1, 10), info[None]["chunk-location"][0], "f4")
+
+    def make():
+        a = dask.map_blocks(lambda block_info=None: block(block_info), chunks=((1,) * 50, (10,)), dtype="f4",
+                            meta=np.zeros((0, 0), "f4"))
+        return xr.Dataset({"v": (("t", "x"), a)}, {"t": np.arange(50)})
+    d = lazarr.dataset("lazy", make)
+    assert not read and d["v"].chunks == (1, 10)
+    assert d["v"][7].tolist() == [7.0] * 10 and read == [(7, 0)]
+
+
+def test_goes_to_other_processes():
+    """As dask's schedulers of processes send it."""
+    d = lazarr.dataset("sent", era5())
+    assert d["lat"].around.variable.values()[0] == 60 and d["t2m"].around.decode is not None
+    again = pickle.loads(pickle.dumps(d["t2m"]))
+    np.testing.assert_array_equal(again[...], d["t2m"][...])
+    assert again.around.coords["lat"].values().tolist() == [60, 50, 40]
+
+
+def test_opened_once_and_again_after_clear():
+    opened = []
+
+    @lazarr.dataset("made")
+    def made():
+        opened.append(1)
+        return xr.Dataset({"a": ("x", [1, 2]), "b": ("x", [len(opened), 4])})
+    assert made["a"][...].tolist() == [1, 2] and made["b"][0] == 1 and len(opened) == 1
+    lazarr.clear()
+    assert made["b"][0] == 2 and made["a"][0] == 1 and len(opened) == 2
+
+    @lazarr.dataset
+    def named():
+        return made_dataarray()
+    assert named.path == "named" and sorted(named) == ["data", "x"]
+
+
+def made_dataarray(name=None, **coords):
+    return xr.DataArray(np.arange(4.0), dims="x", coords={"x": [5, 6, 7, 8], **coords}, name=name, attrs={"units": "m"})
+
+
+def test_a_dataarray_as_a_source_keeps_what_it_has():
+    a = lazarr.source("s/a", made_dataarray(when=np.datetime64("2000-01-01", "ns"), tag=("x", list("wxyz"))))
+    assert a.dims == ("x",) and a.attributes == {"units": "m", "coordinates": "tag when"}
+    assert not a.fill_given and a.dtype == np.dtype("f8") and set(a.around.coords) == {"x", "when", "tag"}
+
+    @lazarr.array("s/b", inputs=[a], chunks=2)
+    def b(block, a):
+        assert block.axis("when") == np.datetime64("2000-01-01") and block.axis("tag").dtype.kind in "UO"
+        return a + block.axis("x")
+    assert b[...].tolist() == [5, 7, 9, 11] and b.attributes == a.attributes
+
+    @lazarr.source("s/other", attributes={"units": "km"})
+    def other():
+        return made_dataarray("other", k=1)
+    assert other.attributes == {"units": "km", "coordinates": "k"}
+    image = lazarr.source("s/image", xr.DataArray(np.zeros((3, 4)), dims=("lat", "lon"), coords={"lat": [1, 2, 3]}),
+                          axes="yx")
+    assert image.around is None
+    axis = lazarr.source("s/x", made_dataarray()["x"])
+    assert axis[...].tolist() == [5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("values", [np.array(["2000-01-01", "NaT"], "M8[ns]"), np.array(["a", "bcd"]),
+                                    np.array([b"a", b"bcd"]), np.array([1, 2], "m8[ns]")])
+def test_times_and_texts_of_a_dataarray(values):
+    a = lazarr.source("s/when", xr.DataArray(values, dims="n"))
+    assert a.shape[0] == 2 and a.around.variable.text == (values.dtype.kind in "US")
+
+    @lazarr.array("s/of", shape=2, chunks=1, dtype="u1", inputs=[lazarr.source("s/n", np.zeros(2), dims=("n",))])
+    def of(block, n):
+        return 1
+    got = a.around.variable.values()
+    np.testing.assert_array_equal(got, values)
+
+
+def test_what_is_refused_is_said():
+    index = xr.Dataset({"a": (("x", "y"), np.ones((2, 2)))}, {"x": [1, 2], "y": [3, 4]}).stack(z=("x", "y"))
+    for ds, what in ((index, r"variable 'z': xarray can't encode it: .*MultiIndex"),
+                     (xr.Dataset({"two words": 1}), r"variable 'two words': a name is .*ds.rename\({'two words'"),
+                     (xr.Dataset({"labels": 1}), r"path 'bad/labels': the name 'labels' is reserved"),
+                     (xr.Dataset({"o": ("x", np.array([{}, 1], object))}), r"variable 'o': "),
+                     (xr.Dataset({"o": ("x", np.array(["a", "b\0"], object))}), r"variable 'o': a text .* ends in a NUL"),
+                     (xr.Dataset({"v": (("x", "x"), np.eye(2))}), r"bad/v.*differ from each other"),
+                     (3, r'dataset "bad": a dataset must be an xarray Dataset.* got int')):
+        with pytest.raises(StoreError, match=what):
+            lazarr.dataset("bad", ds)
+    with pytest.raises(StoreError, match='path comes first'):
+        lazarr.dataset(era5())
+    with pytest.raises(StoreError, match="dataset \"a b\": path"):
+        lazarr.dataset("a b", era5())
+
+
+def test_attributes_that_json_lacks_are_said(capsys):
+    ds = xr.Dataset({"a": ("x", [1.0], {"bad": np.nan, "ok": np.float32(0.5), "more": np.arange(2), "o": object(),
+                                        "none": None, "missing_value": np.nan})}, attrs={"inf": float("inf")})
+    d = lazarr.dataset("said", ds)
+    assert d["a"].attributes == {"ok": 0.5, "more": [0, 1], "none": None}
+    said = capsys.readouterr().err
+    for part in ('dataset "said": a: attribute bad is left out', "a: attribute o is left out",
+                 "/: attribute inf is left out"):
+        assert part in said
+    assert "missing_value" not in said
+
+
+def test_a_file_by_its_name(tmp_path):
+    lzr.need_module("scipy")
+    era5().drop_vars(["zone", "time"]).to_netcdf(tmp_path / "e.nc", engine="scipy")
+    d = lazarr.dataset("file", str(tmp_path / "e.nc"))
+    assert d["t2m"].dtype.newbyteorder("=") == np.dtype("i2") and d["t2m"].fill_value == -9
+    assert d["t2m"][0, 0].tolist() == [0, 1, 2, 3] and "area" in d["t2m"].around.coords
+
+    @lazarr.array("file/less", inputs=[d["t2m"]])
+    def less(block, t2m):
+        return t2m - block.axis("area")[None]
+    assert less[0, 2, 0] == 277 - 3
+
+    @lazarr.dataset("decoded")
+    def decoded():
+        return xr.open_dataset(tmp_path / "e.nc", engine="scipy")
+    assert decoded["t2m"].dtype.newbyteorder("=") == np.dtype("i2")
+    np.testing.assert_array_equal(decoded["t2m"][...], d["t2m"][...])
