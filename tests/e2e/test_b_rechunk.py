@@ -86,6 +86,29 @@ def test_xarray(open_file, tmp_path):
     assert got.air.encoding["chunks"] == (T, 3, 4)
 
 
+def test_packed_dataset(tmp_path):
+    """A packed variable of lazarr.dataset stays packed, served and local; texts are refused by name."""
+    lzr.need_module("xarray")
+    (tmp_path / "s.py").write_text("""
+import lazarr, numpy as np, xarray as xr
+ds = xr.Dataset({"t": (("time", "x"), np.arange(12.).reshape(4, 3)), "n": (("x",), np.array(["a", "bb", "c"]))},
+                {"time": np.arange(4)})
+ds.t.encoding = {"dtype": "int16", "scale_factor": 0.5, "_FillValue": -1}
+lazarr.dataset("d", ds)
+r = lazarr.rechunk("s/t", "d/t", {"time": -1, "x": 1})
+assert r[...].tolist() == (np.arange(12).reshape(4, 3) * 2).tolist()
+try:
+    lazarr.rechunk("s/n", "d/n", -1)
+except lazarr.StoreError as e:
+    assert "texts" in str(e)
+""")
+    with lzr.Server([tmp_path / "s.py"], "--workers", "1") as srv:
+        got = lzr.read_array(srv, "/zarr2/s.zarr/s/t")
+        assert got.dtype == "i2" and (got == np.arange(12).reshape(4, 3) * 2).all()
+        assert srv.get("/zarr2/s.zarr/s/t/.zattrs").json()["scale_factor"] == 0.5
+        assert (lzr.read_array(srv, "/zarr2/s.zarr/s/time") == np.arange(4)).all()
+
+
 def test_npy(open_file, tmp_path):
     """What has no names has positions; the server reads it, no worker."""
     np.save(tmp_path / "a.npy", V)

@@ -73,14 +73,21 @@ def _given(array: Any) -> Array:
         raise StoreError(f"array must be one of lazarr.array or lazarr.source, or its path, got "
                          f"{type(array).__name__}")
     array.shape  # settles it; StoreError where an input isn't there
+    if _is_text(array):
+        raise StoreError(f'"{array.path}" holds texts, which aren\'t served in other chunks')
     return array
+
+
+def _is_text(a: Array) -> bool:
+    """A variable of texts, whose last axis is their characters."""
+    return a.around is not None and bool(getattr(getattr(a.around, "variable", None), "text", False))
 
 
 def _parameters(a: Array, chunks: Any) -> dict[str, Any]:
     """The parameters of an array that is `a` in other chunks."""
     made: dict[str, Any] = {
         "chunks": of_axes(chunks, a.shape, a.chunks, a.dims), "attributes": dict(a.attributes), "kind": a.kind,
-        "compressor": a.compressor, "n5_compressor": a.n5_compressor, "version": "lazarr.rechunk"}
+        "dtype": a.dtype, "compressor": a.compressor, "n5_compressor": a.n5_compressor, "version": "lazarr.rechunk"}
     if a.fill_given:
         made["fill_value"] = a.fill_value
     if a.axes is None:
@@ -148,7 +155,7 @@ def coordinates(a: Array, registry: Registry) -> list[Array]:
     for name in dict.fromkeys([*a.dims, *said.split()]):
         b = registry.by_path.get(f"{beside}/{name}" if beside else name)
         path = f"{group}/{name}" if group else name
-        if b is None or b is of or b.axes or path in registry.by_path or not set(b.dims or ()) <= set(a.dims):
+        if b is None or b is of or b.axes or _is_text(b) or path in registry.by_path or not set(b.dims or ()) <= set(a.dims):
             continue
         whole = math.prod(b.shape) * b.dtype.itemsize <= MAX_WHOLE
         made.append(Array(_same, path, _parameters(b, -1 if whole else {}), inputs=[Input(b)], copied=True))
