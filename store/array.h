@@ -121,7 +121,7 @@ struct lzr_array {
     unsigned char fill[LZR_MAX_ITEMSIZE];
     bool fill_given;  /* false: 0, written as null in a plain array's .zarray (design 1) */
     unsigned nlevels; /* 1 for a plain array */
-    struct lzr_level *levels;
+    struct lzr_level *levels; /* of a copied array as many again behind them (copied.h) */
     enum lzr_pyramid pyramid;
     unsigned ninputs; /* at most LZR_MAX_INPUTS; no cycle leads through them */
     const struct lzr_input *inputs;
@@ -143,6 +143,7 @@ struct lzr_array {
     const char *attributes;            /* the user's own: the text of a JSON object, "{}" if none */
     const char *channels;              /* text of a JSON array, or NULL */
     double timeout_s, first_timeout_s;
+    bool copied;              /* it is its only input in other chunks (copied.h) */
     bool source;              /* it is opened and sliced, not computed */
     bool finish_abandoned;    /* a block that nobody waits for any more is computed to its end */
     bool deterministic;       /* and so are its inputs */

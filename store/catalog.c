@@ -124,7 +124,7 @@ static enum lzr_code number_arrays(struct lzr_catalog *c, struct lzr_err *err)
             c->arrays[id++] = a;
             for (unsigned level = 0; level < a->nlevels; level++) {
                 uint64_t bytes = a->levels[level].grid.chunk_elements * a->dtype.size;
-                if (bytes > c->max_chunk_bytes) {
+                if (!a->copied && bytes > c->max_chunk_bytes) {
                     c->max_chunk_bytes = bytes;
                 }
             }

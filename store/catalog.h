@@ -106,7 +106,7 @@ size_t lzr_catalog_count(const struct lzr_catalog *c, enum lzr_fate fate); /* st
 const struct lzr_store *lzr_catalog_store(const struct lzr_catalog *c, size_t i);
 size_t lzr_catalog_narrays(const struct lzr_catalog *c); /* of all stores; ids are below it */
 const struct lzr_array *lzr_catalog_array(const struct lzr_catalog *c, size_t id);
-/* Raw bytes of the largest chunk of all arrays. */
+/* Raw bytes of the largest chunk of all arrays that workers compute or the server reads. */
 uint64_t lzr_catalog_max_chunk_bytes(const struct lzr_catalog *c);
 
 /* key: n bytes, percent-decoded, no leading slash, at most one trailing slash (which only a

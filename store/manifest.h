@@ -25,7 +25,7 @@
  *       v2, of every dtype, as xarray masks what is said there; absent: false,
  *       "text": true of texts: struct lzr_array's; absent: false,
  *       "attributes": {...}, "channels": [...] | null, "timeout": 300.0, "first_timeout": 900.0,
- *       "deterministic": true, "version": null | "text", "digest": "<32 hex>"}]}
+ *       "deterministic": true, "copied": false, "version": null | "text", "digest": "<32 hex>"}]}
  * A store that isn't served beside others that are has no arrays, and "failed": "one line",
  * "traceback": "text"; or "skipped": "one line", as it isn't one (struct lzr_store's fate).
  * Integers above 2^53 are strings of digits; fill values are always strings but for bool and null;

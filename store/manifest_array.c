@@ -241,6 +241,9 @@ static enum lzr_code read_rest(struct lzr_arena *arena, const cJSON *object, str
     if (code == LZR_OK) {
         code = lzr_field_bool(object, "deterministic", &a->deterministic, err);
     }
+    if (code == LZR_OK) {
+        code = lzr_field_bool(object, "copied", &a->copied, err);
+    }
     const cJSON *version = lzr_field(object, "version");
     if (code == LZR_OK && version != NULL && !cJSON_IsString(version)) {
         code = lzr_err_set(err, LZR_E_INVAL, "version must be a text, got %s",

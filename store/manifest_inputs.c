@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/copied.h"
 #include "store/manifest_fields.h"
 #include "store/touched.h"
 
@@ -294,7 +295,7 @@ static enum lzr_code check_blocks(const struct lzr_array *a, struct lzr_err *err
                 return code;
             }
         }
-        if (bytes > LZR_MAX_BLOCK_BYTES || chunks > LZR_MAX_NEEDS) {
+        if (!a->copied && (bytes > LZR_MAX_BLOCK_BYTES || chunks > LZR_MAX_NEEDS)) {
             return lzr_err_set(err, LZR_E_LIMIT,
                                "a block of level %u with its inputs takes more than the limit of "
                                "%d MiB or %d chunks of them: smaller chunks or halo",
@@ -337,7 +338,7 @@ static enum lzr_code read_inputs(struct reading *r, const cJSON *object, struct 
 {
     const cJSON *list = lzr_field(object, "inputs"), *v;
     if (list == NULL) {
-        return LZR_OK;
+        return a->copied ? lzr_copied_init(r->arena, a, r->err) : LZR_OK;
     }
     int n = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : -1;
     if (n < 0 || n > LZR_MAX_INPUTS) {
@@ -345,7 +346,7 @@ static enum lzr_code read_inputs(struct reading *r, const cJSON *object, struct 
                            "inputs must be a list of at most %d", LZR_MAX_INPUTS);
     }
     if (n == 0) {
-        return LZR_OK;
+        return a->copied ? lzr_copied_init(r->arena, a, r->err) : LZR_OK;
     }
     struct lzr_input *inputs = lzr_arena_alloc(r->arena, (size_t)n * sizeof *inputs);
     if (inputs == NULL) {
@@ -361,7 +362,8 @@ static enum lzr_code read_inputs(struct reading *r, const cJSON *object, struct 
         a->ninputs++;
     }
     a->inputs = inputs;
-    return check_blocks(a, r->err);
+    enum lzr_code code = check_blocks(a, r->err);
+    return code == LZR_OK && a->copied ? lzr_copied_init(r->arena, a, r->err) : code;
 }
 
 /* ---- the graph ---- */

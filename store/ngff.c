@@ -100,9 +100,13 @@ static void write_multiscales(struct lzr_json *j, const struct lzr_array *a, con
     } else {
         lzr_json_string(j, slash != NULL ? slash + 1 : a->path);
     }
-    if (lzr_level_reduced(a, a->nlevels - 1)) {
+    const struct lzr_array *made = a;
+    while (made->copied) {
+        made = made->inputs[0].array;
+    }
+    if (lzr_level_reduced(made, a->nlevels - 1)) {
         lzr_json_key(j, "type"); /* how the levels were made */
-        lzr_json_string(j, lzr_pyramid_name(a->pyramid));
+        lzr_json_string(j, lzr_pyramid_name(made->pyramid));
     } else if (type.n > 0) {
         lzr_json_key(j, "type");
         lzr_json_raw(j, type.p, type.n);

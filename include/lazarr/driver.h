@@ -171,6 +171,8 @@ bool lzr_driver_cancel(struct lzr_driver *d, struct lzr_request *req, bool hold)
     X(counter, decoded_hits_total, "chunks of inputs that were there decoded")                     \
     X(counter, decoded_misses_total, "chunks of inputs that were decoded and kept for a while")    \
     X(counter, made_total, "Zarr chunks made without a function: pyramid levels, sources")         \
+    X(counter, copied_total, "chunks copied from others, pieces of them included")                 \
+    X(counter, copy_decoded_total, "chunks of inputs decoded to copy from them")                   \
     X(counter, make_us_total, "microseconds spent making them")                                    \
     X(counter, transcoded_total, "chunks of N5, BDV and precomputed made from Zarr chunks")        \
     X(counter, transcode_us_total, "microseconds spent transcoding")                               \

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AXES, SCALE, UNITS, CHANNELS, CHUNKS, DTYPE, RAW };
-static const char *const names[LZR_DATA_OPTIONS] = {"axes",   "scale", "units", "channels",
-                                                    "chunks", "dtype", "raw"};
+enum { AXES, SCALE, UNITS, CHANNELS, CHUNKS, DTYPE, RECHUNK, RAW };
+static const char *const names[LZR_DATA_OPTIONS] = {"axes",   "scale", "units",   "channels",
+                                                    "chunks", "dtype", "rechunk", "raw"};
 
 /* Some of t, c, z, y, x, each at most once, in any order; y and x among them. */
 static bool is_axes(const char *text)
@@ -45,6 +45,31 @@ static bool is_numbers(const char *text, bool whole)
     }
 }
 
+/* AXIS=N between commas: an axis' name or position, and voxels, or -1 for all of it. */
+static bool is_chunks_of_axes(const char *text)
+{
+    for (;;) {
+        size_t name = strcspn(text, "=,");
+        if (name == 0 || text[name] != '=') {
+            return false;
+        }
+        text += name + 1;
+        size_t n = strspn(text, "0123456789");
+        if (strncmp(text, "-1", 2) == 0) {
+            n = 2;
+        } else if (n == 0 || n > 18 || strspn(text, "0") == n) {
+            return false;
+        }
+        if (text[n] == '\0') {
+            return true;
+        }
+        if (text[n] != ',') {
+            return false;
+        }
+        text += n + 1;
+    }
+}
+
 /* What a value must be that isn't one; NULL where it is. */
 static const char *must_be(int which, const char *value)
 {
@@ -56,6 +81,9 @@ static const char *must_be(int which, const char *value)
     }
     if (which == CHUNKS && !is_numbers(value, true)) {
         return "integers >= 1 with commas between them";
+    }
+    if (which == RECHUNK && !is_chunks_of_axes(value)) {
+        return "AXIS=N with commas between them, N >= 1 or -1 for all of an axis";
     }
     return which != RAW && value[0] == '\0'                                  ? "a text"
            : which != RAW && strlen(value) + 16 > (size_t)LZR_DATA_OPTION_TEXT ? "shorter"

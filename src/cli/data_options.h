@@ -1,5 +1,6 @@
 /* data_options.h: options for what a data file doesn't say, as lazarr.source has them: --axes zyx,
- * --scale 2,0.5,0.5, --units micrometer, --channels DAPI,GFP, --chunks 64, --dtype float32, --raw.
+ * --scale 2,0.5,0.5, --units micrometer, --channels DAPI,GFP, --chunks 64, --dtype float32, --raw,
+ * --rechunk time=-1,lat=16.
  *
  * Here their form is checked; what they mean for an array is the package's (_readers/given.py),
  * which gets them as texts "--axes=zyx" among the driver's --op. */
@@ -8,7 +9,7 @@
 
 #include <stddef.h>
 
-enum { LZR_DATA_OPTIONS = 7, LZR_DATA_OPTION_TEXT = 1024 };
+enum { LZR_DATA_OPTIONS = 8, LZR_DATA_OPTION_TEXT = 1024 };
 
 /* Which ones were given. An option that is given twice is the later one. */
 struct lzr_data_options {
@@ -16,7 +17,7 @@ struct lzr_data_options {
 };
 
 /* Takes an option, whose value is NULL of --raw: 0, or 2 for one that makes no sense, said on
- * stderr. name: without the hyphens, one of the seven. */
+ * stderr. name: without the hyphens, one of the eight. */
 int lzr_data_option_take(struct lzr_data_options *o, const char *name, const char *value);
 
 /* Appends the texts of those that were given to a list of n, which has room for so many; returns

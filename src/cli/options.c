@@ -37,6 +37,7 @@ static const char help[] =
     "                          may be repeated\n"
     "  --axes zyx  --scale 2,.5,.5  --units um  --channels DAPI,GFP  --chunks 64,64,64\n"
     "  --dtype float32         what a data file doesn't say, or says otherwise\n"
+    "  --rechunk time=-1,lat=16  a data file's arrays in other chunks, too: the group rechunked\n"
     "  --raw                   --op gets a file's values as they are stored, and all its arrays\n"
     "  --follow                files that a data file names (links, external storage) are read\n"
     "                          wherever they lie, not only below its folder\n"
@@ -45,12 +46,10 @@ static const char help[] =
     "  --python PREFIX         environment that stores import from, or its bin/python3\n"
     "                          ($VIRTUAL_ENV, $CONDA_PREFIX, else the system's)\n"
     "  --allow-origin ORIGIN   a web page that may read, or *; may be repeated\n"
-    "  --allow-host NAME       a name in the Host header that is answered to, or *; may be "
-    "repeated\n"
+    "  --allow-host NAME       names in the Host header that are answered to, or *; repeatable\n"
     "                          (localhost, --public-url's; beyond loopback addresses, too, and\n"
     "                          this machine's names)\n"
-    "  --token TOKEN           only who knows it may ask: /t/TOKEN/... or 'Authorization: "
-    "Bearer';\n"
+    "  --token TOKEN           who knows it may ask: /t/TOKEN/... or 'Authorization: Bearer';\n"
     "                          16 to 256 letters, digits, -._~; the process list shows it\n"
     "  --token-file FILE       the token is the first line of a file that others can't read\n"
     "                          ($LAZARR_TOKEN; one is made for a --host that isn't this machine\n"
@@ -216,6 +215,7 @@ static const struct option serve_options[] = {
     {"channels", required_argument, NULL, DATA},
     {"chunks", required_argument, NULL, DATA},
     {"dtype", required_argument, NULL, DATA},
+    {"rechunk", required_argument, NULL, DATA},
     {"raw", no_argument, NULL, DATA},
     {"allow-host", required_argument, NULL, ALLOW_HOST},
     {"token", required_argument, NULL, TOKEN},

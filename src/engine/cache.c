@@ -149,6 +149,18 @@ static bool evict_one(struct lzr_cache *c, struct entry **dead)
     return true;
 }
 
+void lzr_cache_drop(struct lzr_cache *c, const struct lzr_cache_key *k)
+{
+    struct entry *dead = NULL;
+    pthread_mutex_lock(&c->mu);
+    struct entry **p = find(c, k);
+    if (*p != NULL) {
+        unlink_entry(c, p, &dead);
+    }
+    pthread_mutex_unlock(&c->mu);
+    bury(dead);
+}
+
 void lzr_cache_clear(struct lzr_cache *c)
 {
     struct entry *dead = NULL;

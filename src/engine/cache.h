@@ -63,6 +63,8 @@ uint64_t lzr_cache_bytes(struct lzr_cache *c);
  * longer than theirs. All go from `from`. */
 void lzr_cache_move(struct lzr_cache *c, struct lzr_cache *from,
                     bool (*map)(void *ctx, struct lzr_cache_key *k), void *ctx);
+/* Lets go of one, if it is there. */
+void lzr_cache_drop(struct lzr_cache *c, const struct lzr_cache_key *k);
 void lzr_cache_clear(struct lzr_cache *c);
 /* Empties it, and from now on nothing is kept. */
 void lzr_cache_retire(struct lzr_cache *c);

@@ -26,7 +26,9 @@
  *   make.c       codec threads: chunks that are made in C
  *   transcode.c  ... those of other formats, from Zarr chunks
  *   reduce.c     ... levels of images, from the chunks of the level below
- *   band.c       ... which of them are read together, where that is a file
+ *   copy.c       ... chunks of arrays that are others in other chunks
+ *   copy_group.c ... and which of them are neighbours
+ *   band.c       ... which levels are read together, where that is a file
  *   source.c     ... NumPy arrays and mapped files, which the server reads itself
  *   files.c      ... whether those files are what they were
  *   reads.c      ... the threads that read them
@@ -63,6 +65,7 @@
 #include "engine/cache.h"
 #include "engine/channel.h"
 #include "engine/code.h"
+#include "engine/copy.h"
 #include "engine/drops.h"
 #include "engine/failures.h"
 #include "engine/files.h"
@@ -259,6 +262,7 @@ struct lzr_driver {
     struct lzr_reads reads; /* ... and those that read files */
     struct lzr_starter starter;
     struct lzr_band bands[LZR_BANDS]; /* that are being made */
+    struct lzr_copying *copying; /* chunks that threads copy now */
     uint32_t need_tasks; /* of them, those that started flights wait for and that need nothing */
     struct lzr_flight *held; /* HELD flights */
     struct lzr_failures failures;
@@ -359,6 +363,9 @@ void lzr_kept(struct lzr_driver *d);
 void lzr_task_add(struct lzr_driver *d, struct lzr_flight *f, bool first);
 /* Makes a flight whose needs are all there a task. With mu. */
 void lzr_task_push(struct lzr_driver *d, struct lzr_flight *f);
+/* A task is over: its chunk (b taken over), or NULL and why there is none. With mu. */
+void lzr_task_made(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
+                   const struct lzr_err *err, struct lzr_request **list);
 /* A codec thread's turn after the driver's task_fd woke it: one task, if there is one. */
 void lzr_task_run(struct lzr_driver *d);
 /* A flight's task, on a codec thread (r is NULL) or one that reads files. Called with mu, which it

@@ -87,6 +87,7 @@ struct lzr_flight {
     struct lzr_started *plan;    /* a root whose plan has started */
     uint64_t plan_bytes;         /* what that would take, of one that waits for room; else 0 */
     uint64_t plan_seen;          /* the planner's epoch then, if it shares with others; else 0 */
+    uint64_t plan_group;         /* the planner's epoch when it waited for such (copy.h); or 0 */
     uint8_t plan_mode;           /* enum lzr_plan_mode */
     bool in_parts;               /* its list is too long for a whole plan */
     uint64_t begun_us;           /* when it started */

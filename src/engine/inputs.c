@@ -56,6 +56,10 @@ void lzr_inputs_most(const struct lzr_array *a, uint64_t *regions, uint64_t *enc
                      uint64_t *chunk)
 {
     *regions = *encoded = *chunk = 0;
+    if (a->copied) {
+        *chunk = lzr_copy_chunk(a);
+        return; /* no worker is given any of it */
+    }
     for (unsigned k = 0; a->ninputs > 0 && k < lzr_array_run_levels(a); k++) {
         const struct lzr_grid *own = &a->levels[k].grid;
         uint64_t extent[LZR_MAX_RANK], whole[LZR_MAX_RANK], bytes = 0, chunks = 0;
@@ -224,16 +228,14 @@ static bool is_shared(const struct lzr_reach *r, const struct lzr_input *in, uin
     return shared;
 }
 
-/* A chunk, decoded: a new reference, from the cache of decoded ones or into it. */
-static struct lzr_blob *decoded(struct lzr_driver *d, const struct lzr_reach *r,
-                                const struct lzr_need *need, size_t bytes, bool keep,
-                                struct lzr_err *err)
+struct lzr_blob *lzr_inputs_decoded(struct lzr_driver *d, const struct lzr_chunk *c,
+                                    const struct lzr_blob *b, size_t bytes, bool keep, bool *there,
+                                    struct lzr_err *err)
 {
-    const struct lzr_array *a = r->array;
-    const struct lzr_blob *b = need->req.result.blob;
-    struct lzr_chunk c = {a, need->level, LZR_ENC_ZARR, need->index};
-    struct lzr_cache_key key = lzr_cache_key_of(&c);
+    const struct lzr_array *a = c->array;
+    struct lzr_cache_key key = lzr_cache_key_of(c);
     struct lzr_blob *out = keep ? lzr_cache_get(d->decoded, &key, true) : NULL;
+    *there = out != NULL;
     if (out != NULL) {
         return out;
     }
@@ -272,7 +274,9 @@ static enum lzr_code fill_region(struct lzr_driver *d, const struct lzr_reach *r
             lzr_reach_place(r, k, b->data, region);
         } else {
             bool keep = d->decoded != NULL && is_shared(r, in, k);
-            struct lzr_blob *raw = decoded(d, r, &needs[k], bytes, keep, err);
+            struct lzr_chunk c = {a, needs[k].level, LZR_ENC_ZARR, needs[k].index};
+            bool there;
+            struct lzr_blob *raw = lzr_inputs_decoded(d, &c, b, bytes, keep, &there, err);
             if (raw == NULL) {
                 return err->code;
             }

@@ -13,6 +13,8 @@
 #ifndef LZR_ENGINE_INPUTS_H
 #define LZR_ENGINE_INPUTS_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -28,6 +30,13 @@ struct lzr_slot;
 /* Where the inputs of a flight's block lie in a slot: out (nullable) gets one for each, without the
  * axes that are dropped. Returns the bytes that they take in all. */
 uint64_t lzr_inputs_layout(const struct lzr_flight *f, struct lzr_msg_input out[]);
+/* A chunk, decoded: a new reference, from the cache of decoded ones (*there is true) or, if keep,
+ * into it. NULL: err says why. */
+struct lzr_blob;
+struct lzr_chunk;
+struct lzr_blob *lzr_inputs_decoded(struct lzr_driver *d, const struct lzr_chunk *c,
+                                    const struct lzr_blob *b, size_t bytes, bool keep, bool *there,
+                                    struct lzr_err *err);
 /* The most that a block of any level takes: its inputs' regions, their chunks encoded, and the
  * largest of those raw. What the server reads itself has no chunks here. */
 void lzr_inputs_most(const struct lzr_array *a, uint64_t *regions, uint64_t *encoded,

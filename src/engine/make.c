@@ -8,6 +8,7 @@
 #include "engine/needs.h"
 #include "engine/recipe.h"
 #include "store/codec.h"
+#include "store/copied.h"
 
 const struct lzr_recipe lzr_recipe_compute = {.worker = true, .remembers = true};
 
@@ -18,6 +19,11 @@ const struct lzr_recipe *lzr_recipe_of(const struct lzr_chunk *c)
     }
     if (c->array->levels[c->level].data != NULL) {
         return &lzr_recipe_read;
+    }
+    if (c->array->copied) {
+        const struct lzr_copied_from from = lzr_copied_from(c->array, c->level);
+        return from.array->levels[from.level].data != NULL ? &lzr_recipe_copy_read
+                                                           : &lzr_recipe_copy;
     }
     if (lzr_level_reduced(c->array, c->level)) {
         return c->array->levels[c->level - 1].data != NULL ? &lzr_recipe_reduce_source
@@ -143,19 +149,20 @@ static void count(struct lzr_driver *d, const struct lzr_flight *f, const struct
     }
     d->stats.made_total++;
     d->stats.make_us_total += f->encode_us;
-    if (f->recipe == &lzr_recipe_read) {
+    if (f->recipe == &lzr_recipe_read || f->recipe == &lzr_recipe_copy_read) {
         d->stats.source_reads_total++;
         as->read++;
         as->read_us += f->encode_us;
     }
-    as->encoded++;
-    as->encoded_bytes += b->len;
+    if (!f->array->copied || !lzr_copied_pieces(f->array, f->level)) { /* whose mean says little */
+        as->encoded++;
+        as->encoded_bytes += b->len;
+    }
     lzr_failures_forget(&d->failures, f->array->id, f->level, f->index);
 }
 
-/* With mu. */
-static void made(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
-                 const struct lzr_err *err, struct lzr_request **list)
+void lzr_task_made(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
+                   const struct lzr_err *err, struct lzr_request **list)
 {
     if (b == NULL) {
         lzr_log_as(d->log, LZR_LOG_ERROR, lzr_failing(d, f), "%s/%s: chunk %llu: %s",
@@ -193,7 +200,10 @@ void lzr_task_run(struct lzr_driver *d)
         return;
     }
     struct lzr_flight *f = d->tasks.head;
-    LZR_CHECK(f != NULL);
+    if (f == NULL) {
+        pthread_mutex_unlock(&d->mu); /* it was copied with another one */
+        return;
+    }
     lzr_list_remove(&d->tasks, f);
     d->need_tasks -= f->counted;
     f->counted = false;
@@ -208,6 +218,10 @@ void lzr_task_do(struct lzr_driver *d, struct lzr_flight *f, struct lzr_reading 
     uint64_t t0 = lzr_now_us();
     if (f->state == LZR_PREPARING) {
         lzr_prepare_run(d, f, r);
+        return;
+    }
+    if (f->recipe == &lzr_recipe_copy) {
+        lzr_copy_run(d, f);
         return;
     }
     if (f->needs == NULL && lzr_flight_unwanted(f, t0)) {
@@ -252,7 +266,7 @@ void lzr_task_do(struct lzr_driver *d, struct lzr_flight *f, struct lzr_reading 
     }
     lzr_needs_free(&f->needs);
     f->encode_us = us;
-    made(d, f, code == LZR_OK ? b : NULL, &err, &list);
+    lzr_task_made(d, f, code == LZR_OK ? b : NULL, &err, &list);
     lzr_dispatch(d, &list);
     pthread_mutex_unlock(&d->mu);
     lzr_complete(list);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "engine/engine.h"
 #include "engine/recipe.h"
+#include "store/copied.h"
 
 enum { CACHED_MOST = 64 }; /* needs that are looked for in the cache before it is a flight's turn */
 enum { PATH_HOPS = 8 }; /* a longer path from a failure to its cause is told without its middle */
@@ -137,6 +138,9 @@ void lzr_why_note(struct lzr_driver *d, const struct lzr_flight *f)
     uint64_t now = lzr_now_us();
     if (f->encoding == LZR_ENC_ZARR && f->why.until_us > now) {
         lzr_failures_note_why(&d->failures, f->array->id, f->level, f->index, &f->why, now);
+        if (f->array->copied && lzr_copied_pieces(f->array, f->level)) {
+            return; /* nobody knows it: what is made of it has troubles */
+        }
         char *text = lzr_why_text(&f->why);
         lzr_troubles_note(&d->troubles, f->array->id, f->level, f->index, f->why.code, text, now);
         d->array_stats[f->array->id].failed++;

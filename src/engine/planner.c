@@ -132,6 +132,7 @@ bool lzr_plan_may_begin(const struct lzr_driver *d, const struct lzr_flight *f)
 {
     const struct lzr_planner *pl = &d->planner;
     return pl->merge == NULL && f->listing == NULL && !(f->long_plan && pl->listing != NULL) &&
+           (f->plan_group == 0 || f->plan_group != pl->epoch) &&
            (f->plan_bytes == 0 || fits(d, f, f->plan_bytes, NULL) ||
             (f->plan_seen != 0 && f->plan_seen != pl->epoch));
 }
@@ -151,6 +152,7 @@ static void start(struct lzr_driver *d, struct lzr_listing *l, struct lzr_merge 
     pl->nlong += s->is_long;
     s->small = s->bytes <= d->budget.limit / LZR_PLAN_SMALL && !(l->shares && s->by_steps);
     memcpy(s->live, l->plan.live, sizeof s->live);
+    s->ngroups = lzr_copy_groups(d, &l->plan, s->groups);
     count(pl, s, 1);
     pl->nstarted++;
     pl->epoch++;
@@ -241,6 +243,12 @@ static enum decided decide(struct lzr_driver *d, struct lzr_listing *l, bool for
     }
     if (p->bytes > d->budget.limit) {
         return REFUSED;
+    }
+    struct lzr_copy_group groups[LZR_COPY_GROUPS];
+    if (f->plan == NULL && !force &&
+        lzr_copy_waits(d, groups, lzr_copy_groups(d, p, groups), p->bytes)) {
+        f->plan_group = pl->epoch;
+        return WAITS;
     }
     if (f->plan != NULL || force ||
         fits(d, f, p->bytes, l->shares && p->by_steps ? p->live : NULL)) {

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/copy.h"
 #include "engine/plan.h"
 #include "engine/wanted.h"
 
@@ -47,6 +48,8 @@ struct lzr_started {
     uint64_t bytes;   /* that it counts for */
     uint64_t start_us;
     uint64_t live[LZR_PLAN_STEPS]; /* by steps; else all 0, and bytes count always */
+    struct lzr_copy_group groups[LZR_COPY_GROUPS]; /* of chunks that it makes of pieces */
+    unsigned ngroups;
     bool small, by_steps, part, is_long;
 };
 

@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "engine/needs.h"
 #include "engine/recipe.h"
+#include "store/copied.h"
 
 enum lzr_code lzr_reads_init(struct lzr_driver *d, struct lzr_err *err)
 {
@@ -64,6 +65,11 @@ static const struct lzr_array *next_source(const struct lzr_flight *f, unsigned 
     }
     if (!f->recipe->worker) {
         *level = f->recipe == &lzr_recipe_reduce_source ? f->level - 1 : f->level;
+        if (f->recipe == &lzr_recipe_copy_read) {
+            struct lzr_copied_from from = lzr_copied_from(a, f->level);
+            a = from.array;
+            *level = from.level;
+        }
         const struct lzr_data *data = (*i)++ == 0 ? a->levels[*level].data : NULL;
         return data != NULL && data->file != NULL ? a : NULL;
     }

@@ -1,9 +1,9 @@
 /* recipe.h: the ways in which a chunk comes about; inside of the engine.
  *
  * A recipe says which chunks must be there before (its needs) and who makes it: a worker runs the
- * array's function, or a codec thread calls `make`. All else is the same for all: needs are asked
- * for, awaited and failed by needs.c, tasks are run by make.c. A new way of making chunks in C is a
- * new recipe and a line in lzr_recipe_of. */
+ * array's function, or a codec thread calls `make` (or lzr_copy_run). All else is the same for all:
+ * needs are asked for, awaited and failed by needs.c, tasks are run by make.c. A new way of making
+ * chunks in C is a new recipe and a line in lzr_recipe_of. */
 #ifndef LZR_ENGINE_RECIPE_H
 #define LZR_ENGINE_RECIPE_H
 
@@ -42,6 +42,11 @@ extern const struct lzr_recipe lzr_recipe_transcode;
 extern const struct lzr_recipe lzr_recipe_reduce;
 /* ... from a level below that the server reads itself */
 extern const struct lzr_recipe lzr_recipe_reduce_source;
+/* copy.c: a chunk of an array that is another one in other chunks; made by lzr_copy_run, together
+ * with those that share its needs: make is NULL */
+extern const struct lzr_recipe lzr_recipe_copy;
+/* ... of one that the server reads itself */
+extern const struct lzr_recipe lzr_recipe_copy_read;
 /* source.c: a chunk that the server reads itself */
 extern const struct lzr_recipe lzr_recipe_read;
 

@@ -131,13 +131,16 @@ static enum lzr_code make_catalog(struct lzr_driver *d, struct lzr_err *err)
 }
 
 /* What the smallest plans hold: the chunks of two blocks' inputs for each array of the longest
- * chain, or one of each level of the deepest pyramid with what that is made of. */
+ * chain, or one of each level of the deepest pyramid with what that is made of, or what a chunk is
+ * copied from. */
 static uint64_t small_plans(const struct lzr_driver *d)
 {
     uint64_t most = 2 * lzr_inputs_chain(d->catalog);
     for (size_t i = 0; i < lzr_catalog_narrays(d->catalog); i++) {
         uint64_t pyramid = lzr_pyramid_most(lzr_catalog_array(d->catalog, i));
+        uint64_t copy = lzr_copy_most(lzr_catalog_array(d->catalog, i));
         most = pyramid > most ? pyramid : most;
+        most = copy > most ? copy : most;
     }
     return most;
 }

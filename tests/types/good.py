@@ -64,11 +64,15 @@ def warm(block: lazarr.Block, t2m: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 
 two = lazarr.source("two", [np.eye(8), np.eye(4)], axes="yx", scale=[(1, 1), (2, 2)])
+turned = lazarr.rechunk("turned", made, {"y": -1, 1: 2})
+by_name = lazarr.rechunk("by_name", "two", {"y": -1})
+by_place = lazarr.rechunk("by_place", made, (np.int64(-1), 2))
 lazarr.group("raw", attributes={"a": 1})
 
 assert_type(edges, lazarr.Array)
 assert_type(cells, lazarr.Array)
 assert_type(mri, lazarr.Array)
+assert_type(turned, lazarr.Array)
 one: list[lazarr.Array] = [edges, bare, called, made, two]
 
 

@@ -19,8 +19,9 @@ from ._dataset import Dataset, dataset
 from ._errors import Cancelled, CastError, StoreError
 from ._files import open_file as open
 from ._inputs import Input
+from ._rechunk import rechunk
 from ._source import source
 
 __version__ = "0.1.0"
 __all__ = ["Array", "ArrayLevel", "Block", "Blosc", "Cancelled", "CastError", "Dataset", "Gzip", "Input", "Lz4",
-           "StoreError", "Zstd", "array", "clear", "dataset", "group", "open", "source"]
+           "StoreError", "Zstd", "array", "clear", "dataset", "group", "open", "rechunk", "source"]

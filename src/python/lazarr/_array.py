@@ -208,8 +208,9 @@ class Array(Indexed):
     decodes: bool  # an input is packed or masked: the function gets the numbers that are meant
 
     def __init__(self, function: Callable[..., Any], path: str, given: dict[Any, Any], *, inputs: Sequence[Any] = (),
-                 source: Any = None):
+                 source: Any = None, copied: bool = False):
         self.function = function
+        self.copied = copied  # it is its only input in other chunks: a server runs no function
         self.path = path
         self.source = source
         self.is_source = source is not None

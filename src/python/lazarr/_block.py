@@ -212,7 +212,7 @@ class Block:
 def run(function: Callable[..., Any], block: Block) -> Any:
     """Calls a function for a block. Returns its result, or None if it wrote block.data. A result as
     large as the first input's region loses its halo, be it an ndarray or what becomes one."""
-    if block.array is not None and block.array.decodes:
+    if block.array is not None and block.array.decodes and not block.array.copied:
         from . import _variables
         block.inputs = _variables.decoded_inputs(block.array, block.inputs)
     if block.inputs and block.array is not None and block.array._takes_inputs:

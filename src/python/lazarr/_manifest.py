@@ -10,7 +10,7 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from . import _array, _code, _handover, _source
+from . import _array, _code, _handover, _rechunk, _source
 from ._array import Array
 from ._errors import NoArray, StoreError, whose_python
 from ._inputs import Placed
@@ -71,6 +71,7 @@ def entry(a: Array) -> dict[Any, Any]:
         "attributes": a.attributes, "channels": a.channels, "labels_of": a.labels_of,
         "timeout": a.timeout, "first_timeout": a.first_timeout,
         "on_abandon": a.on_abandon, "deterministic": a.deterministic, "version": a.version,
+        "copied": a.copied,
     }
     if a.around is not None and a.around.variable is not None:
         out["dataset"] = True
@@ -249,6 +250,15 @@ def _load_levels(name: Any, a: dict[Any, Any], levels: list[Any]) -> None:
         a["levels"] = len(levels)
 
 
+def _load_copied(name: Any, a: dict[Any, Any], levels: Any) -> None:
+    """One that is another in other chunks, which stands before it."""
+    try:
+        of, chunks = a["inputs"][0]["array"], a.get("chunks") or levels[0]["chunks"]
+    except (KeyError, IndexError, TypeError):
+        raise StoreError(f'array "{name}": copied needs one input and chunks') from None
+    _rechunk.rechunk(name, of, [int(c) for c in chunks] if isinstance(chunks, list) else chunks)
+
+
 def _load_array(a: dict[Any, Any]) -> None:
     name = a.pop("path", None)
     function = a.pop("function", None)
@@ -268,6 +278,9 @@ def _load_array(a: dict[Any, Any]) -> None:
     if a.get("kind") in ("image", "labels"):
         a.pop("separator", None)
     a = {k: v for k, v in a.items() if v is not None or k in ("compressor", "n5_compressor")}
+    if a.pop("copied", False):
+        _load_copied(name, a, levels)
+        return
     if source is not None:
         for own in ("shape", "dtype"):
             a.pop(own, None)

@@ -75,6 +75,7 @@ class Registry:
                 self._take_group(path, attributes)
             except StoreError:
                 pass  # the store has something else there, or its own attributes
+        self._take_coordinates()
         if any(a.around is not None for a in self.arrays):
             from . import _dataset, _variables
             _variables.complete(self, _dataset.beside_of)
@@ -84,6 +85,17 @@ class Registry:
                     raise StoreError(f'{label("array", a.path)}: input "{p.array.path}" is not an '
                                      "array of this store")
         self.arrays.sort(key=lambda a: self._order.get(a, -1))
+
+    def _take_coordinates(self) -> None:
+        """Those that rechunked arrays have in another group, where nothing else is."""
+        from . import _rechunk
+        for a in [a for a in self.arrays if a.copied]:
+            for made in _rechunk.coordinates(a, self):
+                try:
+                    self._take(made)
+                except StoreError:
+                    continue  # a group has its name
+                self._order[made] = len(self._order)
 
     def _take_if_it_fits(self, a: "Array") -> None:
         """An imported array that none of the file's own needs."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 
 MAX_PLAIN_CHUNK = 1 << 20  # bytes, where a plain array's chunks aren't said
+TINY_CHUNK = 1 << 16  # bytes; more of them than these along a plain array's only axis are served as one
+TINY_CHUNKS = 16
 
 
 class _Source:
@@ -314,6 +316,19 @@ def _regular_chunks(a: Any) -> Optional[tuple[Any, ...]]:
     return tuple(out)
 
 
+def _gathered(own: tuple[Any, ...], shape: Sequence[int], itemsize: int) -> tuple[Any, ...]:
+    """The chunks that a plain array of one axis is served in, of its own ones: several of them as one where they are
+    many and tiny. Files that grow have their times so, and who opens a dataset waits for each chunk.
+
+    >>> _gathered((512,), (1000000,), 8), _gathered((512,), (4000,), 8), _gathered((1, 9), (900, 9), 4)
+    ((131072,), (512,), (1, 9))
+    """
+    if len(own) != 1 or shape[0] <= TINY_CHUNKS * own[0] or own[0] * itemsize > TINY_CHUNK:
+        return own
+    whole = -(-shape[0] // own[0])
+    return (own[0] * min(whole, MAX_PLAIN_CHUNK // (own[0] * itemsize)),)
+
+
 def default_chunks(shape: Sequence[int], axes: Any = None, itemsize: int = 1) -> tuple[Any, ...]:
     """Of images 64 per spatial axis in 3-D, 512 in 2-D, 1 elsewhere. Of plain arrays 0.25 to 1 MiB a
     chunk (less where the array has less): short axes whole, the others in powers of two, as equal as
@@ -468,6 +483,8 @@ def _given(src: _Source, levels: list[Any], parameters: dict[Any, Any]) -> dict[
         size = _check.dtype(given["dtype"]).itemsize
         if own and _large.are(own, size):
             src.large, own = own, _large.cut(own, size)
+        elif own and given.get("axes") is None:
+            own = _gathered(own, a.shape, size)
         given["chunks"] = src.order(own) if own else default_chunks(given["shape"], given.get("axes"), size)
     if given.get("axes") is None and given.get("dims") is None:
         given["dims"] = _dims(a, src)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     AnyInput = Union[Array, str, Input, Dict[str, Any]]
     Fixed = Union[str, slice, SupportsIndex]
     Select = Union[Sequence[Any], Mapping[Union[str, int], Fixed], Fixed]
+    Rechunks = Union[Whole, Mapping[Any, SupportsIndex]]  # by names and positions
     Dependency = Union[str, "os.PathLike[str]", Callable[..., Any]]
 
 Boundary = Literal["constant", "edge", "reflect", "symmetric", "wrap"]

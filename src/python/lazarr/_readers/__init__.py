@@ -44,6 +44,9 @@ def build(name: str, spec: str, ops: Sequence[str], registry: Registry, follow: 
         for op in ops:
             if not op.startswith("--"):
                 _add_op(f, op)
+        if said.rechunk:
+            from .rechunked import add
+            add(f, said.rechunk, registry)
     except BaseException as e:
         _tell.failed(e, path)
         raise

@@ -1,4 +1,5 @@
-"""What the command line says of data files: --axes, --scale, --units, --channels, --chunks, --dtype, --raw."""
+"""What the command line says of data files: --axes, --scale, --units, --channels, --chunks, --dtype, --raw,
+--rechunk."""
 from __future__ import annotations
 
 from typing import Any, Callable, Optional, Sequence
@@ -21,6 +22,7 @@ class Given:
         self.chunks = _values(said.get("chunks"), int)
         self.units = _values(said.get("units"), str)
         self.channels = _values(said.get("channels"), str, always=True)
+        self.rechunk = _chunks_of_axes(said.get("rechunk"))
         self.dtype = None if "dtype" not in said else _check.dtype(said["dtype"])
 
     def applied(self, opener: Callable[[], Any], parameters: dict[Any, Any]) -> tuple[Any, ...]:
@@ -97,6 +99,17 @@ def _values(text: Optional[str], kind: Callable[[str], Any], always: bool = Fals
         return None
     values = [kind(part.strip()) for part in text.split(",")]
     return values if always or len(values) > 1 else values[0]
+
+
+def _chunks_of_axes(text: Optional[str]) -> dict[str, int]:
+    """``--rechunk time=-1,lat=16`` as a dict; empty: it wasn't said. An axis that is named twice is a StoreError."""
+    made: dict[str, int] = {}
+    for part in text.split(",") if text else ():
+        name, _, n = part.partition("=")
+        if name.strip() in made:
+            raise StoreError(f"--rechunk names the axis {name.strip()!r} twice")
+        made[name.strip()] = int(n)
+    return made
 
 
 def _casting(opener: Callable[[], Any], dtype: np.dtype) -> Callable[[], Any]:
