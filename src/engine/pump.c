@@ -223,8 +223,14 @@ static enum went go_on(struct lzr_driver *d, bool of_long, struct lzr_request **
             }
             uint64_t kept = pl->wanted.kept + output_of(d, w);
             if (kept > d->budget.limit) {
-                /* Its chunks are larger than the ones that were measured. */
-                lzr_plan_refuse(d, p->root, kept, list);
+                /* Its chunks are larger than the ones that were measured; where others are started
+                 * too, it may well be theirs that take the room: it is no fault of the chunk. */
+                if (pl->nstarted > 1) {
+                    lzr_needs_fail_with(d, p->root, LZR_E_BUSY,
+                                        "what is asked for beside it takes the memory", list);
+                } else {
+                    lzr_plan_refuse(d, p->root, kept, list);
+                }
                 return WENT;
             }
         }
