@@ -5,6 +5,7 @@ numbers, of a file, block by block when they are read. Nothing here knows lazarr
 """
 from __future__ import annotations
 
+import importlib
 import json
 import math
 from typing import Any, Callable, NamedTuple, Optional, Sequence
@@ -57,15 +58,18 @@ class Sliced:
 def xarray() -> Any:
     """The library, or one line that says how to get it."""
     try:
-        import xarray as found
-        return found
+        return importlib.import_module("xarray")
     except ImportError as e:
         raise StoreError(f"a dataset needs xarray ({e}): pip install xarray, or apt install python3-xarray") from None
 
 
+def _of_xarray(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(f"xarray.{module}"), name)
+
+
 def plain(items: Any, say: Say) -> dict[str, Any]:
     """Attributes as JSON has them, by xarray's own rule; say: each that JSON can't have."""
-    from xarray.backends.zarr import encode_zarr_attr_value
+    encode_zarr_attr_value = _of_xarray("backends.zarr", "encode_zarr_attr_value")
     made = {}
     for name, value in dict(items).items():
         value = encode_zarr_attr_value(value)
@@ -78,7 +82,7 @@ def plain(items: Any, say: Say) -> dict[str, Any]:
 
 
 def _encode(name: str, var: Any) -> Any:
-    from xarray.backends.zarr import encode_zarr_variable
+    encode_zarr_variable = _of_xarray("backends.zarr", "encode_zarr_variable")
     try:
         return encode_zarr_variable(var.copy(deep=False), name=name)
     except StoreError:
@@ -232,7 +236,7 @@ def marked(ds: Any, stored: bool) -> tuple[Any, Any]:
     """(variables, attributes) of a dataset, with the attributes `coordinates` that say which are coordinates."""
     if stored:
         return ds.variables, ds.attrs
-    from xarray.conventions import encode_dataset_coordinates
+    encode_dataset_coordinates = _of_xarray("conventions", "encode_dataset_coordinates")
     variables, attributes = encode_dataset_coordinates(ds)
     for of, was in ((attributes, ds.attrs), *((v.attrs, {**ds.variables[n].attrs, **ds.variables[n].encoding})
                                               for n, v in variables.items())):

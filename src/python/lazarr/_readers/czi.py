@@ -46,6 +46,7 @@ def _scenes(file: Any) -> list[Any]:
 
 
 def czi(f: File) -> None:
+    czifile: Any = None
     try:
         czifile = importlib.import_module("czifile")
         missing = "" if hasattr(czifile.CziFile, "scenes") else f"czifile {czifile.__version__} is too old"
