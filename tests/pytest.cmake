@@ -11,6 +11,11 @@ function(lzr_tests_run_alone)
     set_property(TEST ${names} PROPERTY RUN_SERIAL TRUE)
 endfunction()
 
+# Of these some nevertheless run beside others: they measure nothing.
+function(lzr_tests_run_beside)
+    set_property(TEST ${ARGN} PROPERTY RUN_SERIAL FALSE)
+endfunction()
+
 if(LZR_SANITIZE)
     list(APPEND LZR_TEST_ENVIRONMENT LZR_TEST_SLOW=5) # every deadline in the tests is so much longer
 endif()
