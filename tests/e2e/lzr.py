@@ -111,8 +111,8 @@ class Response:
 class Http:
     """One connection. Sends exactly what it is told to and reads exactly what HTTP/1.1 says."""
 
-    def __init__(self, port, timeout=60 * SLOW, host="127.0.0.1"):
-        self.sock = socket.create_connection((host, port), timeout=timeout)
+    def __init__(self, port, timeout=60 * SLOW, host="127.0.0.1", source=None):
+        self.sock = socket.create_connection((host, port), timeout, source and (source, 0))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         self.host = f"{host}:{port}"

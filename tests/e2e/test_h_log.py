@@ -259,8 +259,8 @@ def slowly(fd, end, into):
 @pytest.mark.parametrize("command", ["serve", "describe"])
 def test_a_stderr_that_does_not_wait_loses_nothing(tmp_path, command):
     """Somebody has made it O_NONBLOCK, and its reader is slow: all of a long traceback is there."""
-    deep = "\n".join(f"def f{i}():\n    f{i + 1}()  # {'x' * 100}" for i in range(60))
-    (tmp_path / "s.py").write_text(f"{deep}\ndef f60():\n    raise ValueError('the end of it')\nf0()\n")
+    deep = "\n".join(f"def f{i}():\n    f{i + 1}()  # {'x' * 100}" for i in range(40))
+    (tmp_path / "s.py").write_text(f"{deep}\ndef f40():\n    raise ValueError('the end of it')\nf0()\n")
     r, w = full_pipe()
     into, end = [], threading.Event()
     t = threading.Thread(target=slowly, args=(r, end, into))
@@ -272,4 +272,4 @@ def test_a_stderr_that_does_not_wait_loses_nothing(tmp_path, command):
     t.join()
     os.close(r)
     text = b"".join(into).decode()
-    assert text.count("in f") == 61 and text.rstrip().endswith("ValueError: the end of it"), text[-300:]
+    assert text.count("in f") == 41 and text.rstrip().endswith("ValueError: the end of it"), text[-300:]

@@ -112,21 +112,25 @@ def test_slow_readers_are_ended_and_bounded(serve):
     served from the cache, and at the send deadline they are ended."""
     budget = 128 << 20
     srv = serve(PLAIN, "--workers", "1", "--cache", "128MiB", "--send-timeout", "4")
-    for i in range(8):
-        assert srv.chunk(key(i)) == bytes([i])
+    other = srv.connect(source="127.0.0.2")
+
+    def look():  # what somebody else looks at meanwhile
+        return all(other.get(key(i)).body == bytes([i]) for i in range(8))
+
     slow = [small(srv) for _ in range(100)]
     for i, h in enumerate(slow):
+        assert i % 8 or look()
         h.send("GET", key(i, "large"))
-        assert srv.chunk(key(i % 8)) == bytes([i % 8])  # what others look at
     # No room is left for another answer, and none is made by evicting what others read.
-    lzr.wait_until(lambda: srv.metric("unsent_bytes") > budget / 2 and srv.metric("http_unread_total") > 0,
+    lzr.wait_until(lambda: look() and srv.metric("unsent_bytes") > budget / 2 and srv.metric("http_unread_total") > 0,
                    "answers that nobody reads")
     peak, misses = 0, srv.metric("cache_misses_total")
-    for i in range(400):
-        assert srv.chunk(key(i % 8)) == bytes([i % 8])  # cached
-        if i % 20 == 0:
+    for i in range(50):
+        assert look()
+        if i % 3 == 0:
             peak = max(peak, srv.metric("unsent_bytes"), srv.metric("budget_bytes"))
-    assert srv.metric("cache_misses_total") == misses
+    # One whose client was ended is newer than these, and may take the place of each once.
+    assert srv.metric("cache_misses_total") <= misses + 8
     assert peak <= budget + (40 << 20), f"{peak / 2**20:.0f} MiB"
     assert srv.rss()["VmRSS"] < budget + (100 << 20) * lzr.SLOW
     # The first are ended at their deadline (12 s here), which makes room for the others' chunks.
