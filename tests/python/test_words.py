@@ -254,3 +254,14 @@ def test_a_source_that_cannot_be_sliced_now_is_not_refused():
         def __getitem__(self, key):
             raise OSError("not yet")
     assert lazarr.source("s", Later("i4", "i4")).shape == (4,)
+
+
+def test_an_error_that_quotes_a_lot_is_one_that_can_be_read():
+    """Found by fuzzing: what a file says was quoted whole, however long."""
+    for make in (lambda: lazarr.array("a", shape=(4,), chunks=["x" * 100000], dtype="u1"),
+                 lambda: lazarr.array("a", shape=[[1] * 100000], chunks=1, dtype="u1"),
+                 lambda: lazarr.source("a", np.zeros(4), attributes=["x" * 100000])):
+        with pytest.raises(lazarr.StoreError) as e:
+            made = make()
+            made(lambda block: 0)
+        assert len(str(e.value)) < 3100 and "letters left out" in str(e.value), str(e.value)[:300]

@@ -4,6 +4,8 @@ from __future__ import annotations
 import sys
 from typing import Optional
 
+_HALF = 1500  # letters of a text's beginning, and of its end
+
 
 class StoreError(ValueError):
     """A store says something that can't be served.
@@ -13,7 +15,18 @@ class StoreError(ValueError):
 
     >>> str(StoreError('array "a": chunks must be ≥ 1, got 0'))
     'array "a": chunks must be ≥ 1, got 0'
+
+    What is quoted may be as long as anybody likes; of a long text the middle is left out.
+
+    >>> len(str(StoreError("arrays must be objects, got " + "[" * 100000)))
+    3026
     """
+
+    def __init__(self, text: object = "") -> None:
+        said = str(text)
+        if len(said) > 2 * _HALF:
+            said = f"{said[:_HALF]} [{len(said) - 2 * _HALF} letters left out] {said[-_HALF:]}"
+        super().__init__(said)
 
 
 class NoArray(StoreError):
