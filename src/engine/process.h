@@ -31,7 +31,8 @@ bool lzr_process_signal(const struct lzr_process *p, int sig);
 bool lzr_process_ended(const struct lzr_process *p, siginfo_t *si);
 /* Waits for it without waiting. False: it hasn't ended, or errno says why that can't be known. */
 bool lzr_process_reap(const struct lzr_process *p, siginfo_t *si);
-/* Afterwards it isn't watched. */
+/* Afterwards it isn't watched. The thread may have what fd stands for a little longer: whoever has
+ * it in an epoll takes it out before, or this end is taken for the next process's. */
 void lzr_process_leave(struct lzr_process *p);
 /* Kills a child that leads a group, with its group, and waits for it: for one that nobody wants. */
 void lzr_process_end(pid_t pid);

@@ -279,6 +279,7 @@ static void bury(struct lzr_driver *d, struct lzr_worker *w, bool lost)
     uint64_t wait = w->failed_starts == 0 ? 0 : UINT64_C(50000) << shift;
     w->restart_us = lzr_now_us() + (wait > 30000000 ? 30000000 : wait);
     (void)epoll_ctl(d->codec_epoll, EPOLL_CTL_DEL, w->channel->fd, NULL);
+    (void)epoll_ctl(d->supervisor_epoll, EPOLL_CTL_DEL, w->process.fd, NULL); /* process.h: why */
     char *error = w->load_error, *traceback = w->load_traceback;
     w->load_error = w->load_traceback = NULL;
     lzr_homes_leave(d, w);
