@@ -393,6 +393,14 @@ class Server:
         after = self.metrics()
         d.update({k: v - before.get(k, 0) for k, v in after.items()})
 
+    def kill_workers(self):
+        """Those that are there; one that ends by itself meanwhile, as of an old edition, is none. Their pids."""
+        pids = self.worker_pids()
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return pids
+
     def worker_pids(self):
         """The children that are workers: each leads a group in the server's session. (Others are what dead
         parents left.)"""

@@ -1,7 +1,6 @@
 """Data files that change while they are served: chunks that would mix what was with what is are an error that asks for
 a reload, whoever reads the file, in workers that had it open and in those that came later. What only looks like a
 change (another mode, another link) is none."""
-import contextlib
 import os
 import shutil
 import signal
@@ -142,10 +141,7 @@ def chunk(srv, i, name="a"):
 
 
 def restart(srv):
-    before = set(srv.worker_pids())
-    for pid in before:
-        with contextlib.suppress(ProcessLookupError):  # of a reload's old edition: it has ended just now
-            os.kill(pid, signal.SIGKILL)
+    before = set(srv.kill_workers())
     lzr.wait_until(lambda: srv.metric("workers") > 0 and not before & set(srv.worker_pids()), "a new worker")
 
 

@@ -28,8 +28,7 @@ def put(path, text):
 
 
 def kill_all(srv):
-    for pid in srv.worker_pids():
-        os.kill(pid, signal.SIGKILL)
+    srv.kill_workers()
 
 
 def is_refused(srv, index, name):

@@ -263,8 +263,7 @@ def test_new_workers_leave_it_alone(folder, tmp_path, workers):
         for text in (PLAIN, "import os\nos.abort()\n"):
             write(folder, bad__py=bad + text)
             starts = srv.metric("worker_starts_total")
-            for pid in srv.worker_pids():
-                os.kill(pid, signal.SIGKILL)
+            srv.kill_workers()
             lzr.wait_until(lambda: srv.metric("worker_starts_total") >= starts + workers
                            and srv.metric("workers") == workers, "new workers")
             key = {PLAIN: "0/1"}.get(text, "1/1")

@@ -502,8 +502,7 @@ def test_edits_of_all_that_it_imports(tmp_path):
         assert [got(srv, "store"), got(srv, "link")] == [7.0, 3.0]
         for name, store, text in (("pkg/utils.py", "store", "V = 8.0\n"), ("real/near.py", "link", "V = 4.0\n")):
             (tmp_path / name).write_text(text)
-            for pid in srv.worker_pids():
-                os.kill(pid, 9)
+            srv.kill_workers()
             srv.wait_log(f"{tmp_path}/{name}: .* has changed since it was loaded")
             assert srv.request("POST", "/api/reload").status == 200
             assert got(srv, store) == float(text[4:7])

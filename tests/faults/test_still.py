@@ -391,8 +391,7 @@ def test_a_worker_that_is_held_when_it_ends(hangs, phase):
                 assert r.status == 200 and took < 10 * lzr.SLOW, r
             soon(srv, key("plain", 1), 5)
         if phase == "serving":
-            for pid in srv.worker_pids():
-                os.kill(pid, signal.SIGKILL)
+            srv.kill_workers()
             srv.wait_log("doesn't go")
             soon(srv, key("plain", 1), 5)
         assert stop_in_time(srv) < 10 * lzr.SLOW
