@@ -108,8 +108,9 @@ class Mark:
                         mine = want in f.read().split(b"\0")
                 except OSError:
                     continue
-                if mine and stat(name):
-                    found[int(name)] = stat(name)[0]
+                there = stat(name) if mine else None
+                if there:
+                    found[int(name)] = there[0]
         return found
 
     def gone(self, but=()):
