@@ -1,6 +1,5 @@
 #include "base/blob.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -24,6 +23,13 @@ void lzr_budget_sub(struct lzr_budget *b, uint64_t bytes)
         uint64_t before = atomic_fetch_sub_explicit(&b->used, bytes, memory_order_relaxed);
         LZR_CHECK(before >= bytes);
     }
+}
+
+bool lzr_budget_in_vain(const struct lzr_budget *b, uint64_t kept, uint64_t need)
+{
+    uint64_t held = atomic_load_explicit(&b->kept_held, memory_order_relaxed);
+    uint64_t there = kept > held ? kept - held : 0;
+    return atomic_load_explicit(&b->used, memory_order_relaxed) + need > b->limit + there;
 }
 
 uint64_t lzr_blob_charge(size_t len)

@@ -12,6 +12,7 @@
 #define LZR_BASE_BLOB_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -66,5 +67,8 @@ uint64_t lzr_blob_charge(size_t len);
 
 void lzr_budget_add(struct lzr_budget *b, uint64_t bytes);
 void lzr_budget_sub(struct lzr_budget *b, uint64_t bytes);
+/* Whether need more bytes wouldn't fit though all that caches keep (kept bytes) were evicted: what
+ * others hold of it stays. Any thread. */
+bool lzr_budget_in_vain(const struct lzr_budget *b, uint64_t kept, uint64_t need);
 
 #endif

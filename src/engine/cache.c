@@ -235,15 +235,6 @@ static bool make_room(struct lzr_cache *c, uint64_t need, uint64_t more_cache, s
     }
 }
 
-/* Whether evicting all of it wouldn't make room for need more bytes, as others hold so much. */
-static bool in_vain(const struct lzr_cache *c, uint64_t need)
-{
-    const struct lzr_budget *b = c->budget;
-    uint64_t held = atomic_load_explicit(&b->kept_held, memory_order_relaxed);
-    uint64_t there = c->stats.bytes > held ? c->stats.bytes - held : 0;
-    return atomic_load_explicit(&b->used, memory_order_relaxed) + need > b->limit + there;
-}
-
 bool lzr_cache_make_room(struct lzr_cache *c, uint64_t need)
 {
     struct entry *dead = NULL;
@@ -252,14 +243,6 @@ bool lzr_cache_make_room(struct lzr_cache *c, uint64_t need)
     pthread_mutex_unlock(&c->mu);
     bury(dead);
     return ok;
-}
-
-uint64_t lzr_cache_bytes(struct lzr_cache *c)
-{
-    pthread_mutex_lock(&c->mu);
-    uint64_t bytes = c->stats.bytes;
-    pthread_mutex_unlock(&c->mu);
-    return bytes;
 }
 
 bool lzr_cache_put(struct lzr_cache *c, const struct lzr_cache_key *k, struct lzr_blob *b,
@@ -278,7 +261,8 @@ bool lzr_cache_put(struct lzr_cache *c, const struct lzr_cache_key *k, struct lz
         unlink_entry(c, old, &dead);
     }
     /* The blob is charged already; only the bookkeeping is new to the budget. */
-    bool ok = !c->retired && bytes <= c->most / 8 && !in_vain(c, LZR_CACHE_ENTRY_BYTES) &&
+    bool ok = !c->retired && bytes <= c->most / 8 &&
+              !lzr_budget_in_vain(c->budget, c->stats.bytes, LZR_CACHE_ENTRY_BYTES) &&
               make_room(c, LZR_CACHE_ENTRY_BYTES, bytes, &dead);
     if (ok) {
         if (c->stats.entries >= c->nbuckets) {

@@ -56,8 +56,6 @@ bool lzr_cache_put(struct lzr_cache *c, const struct lzr_cache_key *k, struct lz
                    uint64_t cost_us);
 /* Evicts until need more bytes fit into the budget. False if they still don't. */
 bool lzr_cache_make_room(struct lzr_cache *c, uint64_t need);
-/* Bytes that it keeps, those included that others hold as well. */
-uint64_t lzr_cache_bytes(struct lzr_cache *c);
 /* Takes the chunks of `from` whose key map(ctx, key) makes a key of this cache (true), in order of
  * their use and one after the other: copies that are charged to this one's budget, as blobs live no
  * longer than theirs. All go from `from`. */

@@ -62,11 +62,9 @@ uint64_t lzr_flight_output_bytes(const struct lzr_flight *f)
 
 bool lzr_make_room(struct lzr_driver *d, uint64_t need)
 {
-    uint64_t kept = lzr_cache_bytes(d->cache);
-    kept += d->decoded != NULL ? lzr_cache_bytes(d->decoded) : 0;
-    uint64_t held = atomic_load_explicit(&d->budget.kept_held, memory_order_relaxed);
-    uint64_t used = atomic_load_explicit(&d->budget.used, memory_order_relaxed);
-    if (used + need > d->budget.limit + (kept > held ? kept - held : 0)) {
+    uint64_t kept = lzr_cache_stats(d->cache).bytes;
+    kept += d->decoded != NULL ? lzr_cache_stats(d->decoded).bytes : 0;
+    if (lzr_budget_in_vain(&d->budget, kept, need)) {
         return false; /* in vain: what is cached would be lost, and nothing gained */
     }
     /* Decoded chunks last: there are few, and without them everything that is started takes longer.
