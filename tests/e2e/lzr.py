@@ -10,6 +10,7 @@ Nothing here sleeps to get an order: tests wait for a gate, a line of the log or
 """
 import contextlib
 import ctypes
+import http.server
 import importlib
 import json
 import os
@@ -553,13 +554,28 @@ def together(n, work):
         raise errors[0]
 
 
+@contextlib.contextmanager
+def served(handler):
+    """An HTTP server of the test's own, by its handler's class: its URL."""
+    s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    s.daemon_threads = True
+    t = threading.Thread(target=s.serve_forever, daemon=True)
+    t.start()
+    try:
+        yield f"http://127.0.0.1:{s.server_port}"
+    finally:
+        s.shutdown()
+        s.server_close()
+        t.join()
+
+
 def need(found, what):
     """A tool a test needs: in CI its absence fails, elsewhere the skip is loud (conftest -rs)."""
     import pytest
     if not found:
         if CI:
             pytest.fail(f"{what} is missing and CI=true")
-        pytest.skip(f"NOT TESTED, missing: {what}")
+        pytest.skip(f"NOT TESTED, missing: {what}", allow_module_level=True)
     return found
 
 

@@ -64,20 +64,6 @@ def moto(env):
         p.wait()
 
 
-@contextlib.contextmanager
-def _served(handler):
-    s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    s.daemon_threads = True
-    t = threading.Thread(target=s.serve_forever, daemon=True)
-    t.start()
-    try:
-        yield f"http://127.0.0.1:{s.server_port}"
-    finally:
-        s.shutdown()
-        s.server_close()
-        t.join()
-
-
 class _Quiet(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -122,7 +108,7 @@ def gate(url, answers):
 
         do_HEAD = do_GET
 
-    with _served(Handler) as made:
+    with lzr.served(Handler) as made:
         yield made
 
 
@@ -200,5 +186,5 @@ def google(folder):
         def json(self, doc):
             self.answer(200, json.dumps(doc).encode(), Content_Type="application/json")
 
-    with _served(Handler) as url:
+    with lzr.served(Handler) as url:
         yield url

@@ -7,11 +7,7 @@ import pytest
 
 import lzr
 
-try:
-    import xarray
-except ImportError:
-    assert not lzr.CI, "python3-xarray is missing and CI=true"
-    pytest.skip("NOT TESTED, missing: python3-xarray", allow_module_level=True)
+xarray = lzr.need_module("xarray")
 
 HEAD = """
 import os, numpy as np, xarray, lazarr

@@ -6,7 +6,6 @@ import http.server
 import json
 import os
 import subprocess
-import threading
 import zipfile
 
 import numpy as np
@@ -149,15 +148,8 @@ def web(folder, answers=None, listing=False):
 
         def log_message(self, *args):
             pass
-    s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    t = threading.Thread(target=s.serve_forever, daemon=True)
-    t.start()
-    try:
-        yield f"http://127.0.0.1:{s.server_port}"
-    finally:
-        s.shutdown()
-        s.server_close()
-        t.join()
+    with lzr.served(Handler) as url:
+        yield url
 
 
 def consolidate(folder):

@@ -8,11 +8,7 @@ import lazarr
 import lzr
 from lazarr import StoreError, _encoded
 
-try:
-    import xarray as xr
-except ImportError:
-    assert not lzr.CI, "python3-xarray is missing and CI=true"
-    pytest.skip("NOT TESTED, missing: python3-xarray", allow_module_level=True)
+xr = lzr.need_module("xarray")
 
 
 def era5(**more):
