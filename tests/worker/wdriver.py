@@ -113,7 +113,10 @@ class Worker:
         if store is not None:
             path = folder / "s.py"
             path.write_text(store)
-            self.send(CONFIG, b"s\0" + os.fsencode(path) + b"\0")
+            try:
+                self.send(CONFIG, b"s\0" + os.fsencode(path) + b"\0")
+            except BrokenPipeError:  # it has refused its interpreter and ended before it was told a store
+                assert load
         if load:
             self.load(slots)
 
