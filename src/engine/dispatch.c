@@ -135,12 +135,11 @@ void lzr_send_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_flight 
     f->started_us = now;
     s->busy = true;
     lzr_slot_claim(s, m.seq);
-    double timeout = w->jobs_done + w->njobs == 0 ? f->array->first_timeout_s : f->array->timeout_s;
     struct lzr_job *j = &w->jobs[w->njobs];
     *j = (struct lzr_job){.seq = m.seq,
                           .flight = f,
                           .slot = s,
-                          .timeout_us = (uint64_t)(timeout * 1e6)};
+                          .timeout_us = lzr_allowed_us(d, w, f)};
     if (w->njobs == 0) {
         j->deadline_us = now + j->timeout_us;
     }

@@ -77,8 +77,12 @@ void lzr_worker_late(struct lzr_driver *d, struct lzr_worker *w, struct lzr_requ
     struct lzr_job *j = &w->jobs[0];
     struct lzr_flight *f = j->flight;
     char text[256];
-    (void)snprintf(text, sizeof text, "%s/%s: the function took longer than %.3g s and was killed",
-                   f->array->store->name, f->array->path, (double)j->timeout_us / 1e6);
+    (void)snprintf(text, sizeof text, "%s/%s: %s took longer than %.3g s%s and was killed",
+                   f->array->store->name, f->array->path,
+                   f->array->source ? "reading the source" : "the function",
+                   (double)j->timeout_us / 1e6,
+                   f->array->source && j->timeout_us == d->reads.timeout_us ? " (--read-timeout)"
+                                                                            : "");
     lzr_log(d->log, LZR_LOG_ERROR, "%s (chunk %llu)", text, (unsigned long long)f->index);
     d->stats.worker_kills_total++;
     w->killed = LZR_KILLED_DEADLINE;
