@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import os
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, cast
 
@@ -42,7 +43,8 @@ class _Source:
         self._dtype = None if dtype is None else _check.dtype(dtype)  # what values are read as
         self._kept: dict[int, Any] = {}
         self.large: Optional[tuple[int, ...]] = None  # its own chunks, where they are larger than those served
-        self.transpose = None if transpose is None else tuple(transpose)
+        self.transpose = None if transpose is None else _check.listed(
+            "transpose", transpose, "the order of the axes")
         self.data: list[Any] = []  # of each level: where the server reads it, or None
         self.files: Optional[_opened.Files] = None  # that a worker reads, as the loader found them
         self._told: Optional[dict[Any, Any]] = None  # what the loader knows of it
@@ -158,7 +160,8 @@ class _Source:
                 raise StoreError(f"the levels of a source must have one rank and dtype, got "
                                  f"{opened[0].shape} of {_dtype(opened[0])} and {a.shape} of {_dtype(a)}")
         rank = len(opened[0].shape)
-        if self.transpose is not None and sorted(self.transpose) != list(range(rank)):
+        if self.transpose is not None and not (all(isinstance(i, numbers.Integral) for i in self.transpose) and
+                                               sorted(self.transpose) == list(range(rank))):
             raise StoreError(f"transpose must name each of the {rank} axes once, "
                              f"got {self.transpose!r}")
 
@@ -402,7 +405,8 @@ def source(path: Any = None, thing: Any = None, *,
             if "shape" in parameters:
                 raise StoreError("shape is the source's own and can't be given")
             for wrong in ("inputs", "halo", "boundary"):
-                if parameters.get(wrong):
+                theirs = parameters.get(wrong)
+                if isinstance(theirs, np.ndarray) or theirs:
                     raise StoreError(f"{wrong} is for arrays, a source has none")
             said: dict[str, Any] = dict(parameters)
             order = transpose
@@ -475,7 +479,9 @@ source.__signature__ = _typed.signature(  # type: ignore[attr-defined]
 def _given(src: _Source, levels: list[Any], parameters: dict[Any, Any]) -> dict[Any, Any]:
     """The parameters of a source's array, with what the array-like says itself."""
     a = levels[0]
-    given = dict(parameters, shape=src.order(a.shape), dtype=_dtype(a))
+    given = dict(parameters, shape=src.order(a.shape), dtype=_dtype(a), axes=parameters.get("axes"))
+    if given["axes"] is not None:
+        given["axes"] = _check.axes(given["axes"], len(a.shape))
     if given.get("fill_value") is None:
         given["fill_value"] = _slices.fill_of(a, np.dtype(given["dtype"]))
     if given.get("chunks") is None:
@@ -495,7 +501,7 @@ def _given(src: _Source, levels: list[Any], parameters: dict[Any, Any]) -> dict[
         for name in ("factors", "pyramid"):
             if given.pop(name, None) is not None and said is None:
                 raise StoreError(f"{name} is for sources of one level, this one has {len(levels)}")
-        if said not in (None, len(levels)):
+        if said is not None and (not isinstance(said, numbers.Integral) or said != len(levels)):
             raise StoreError(f"levels must be {len(levels)}, those that the source has, got {said!r}")
     given.pop("inputs", None)
     return given
