@@ -256,6 +256,8 @@ def _own_levels(made: Array, shapes: list[Any], scales: Optional[list[Any]], tra
     for k, shape in enumerate(shapes[1:], 1):
         if scales is not None:
             scale = _check.reals("scale", scales[k], made.ndim, 1.0, True)
+            if any(s / f > _check.MAX_ELEMENTS for s, f in zip(scale, first.scale)):
+                raise StoreError(f"the scale of level {k}, {list(scale)}, can't be that of a level of {list(first.scale)}")
             factor = tuple(max(1, round(s / f)) for s, f in zip(scale, first.scale))
         else:
             factor = tuple(_factor(*v) for v in zip(shape, out[-1].shape, first.shape, out[-1].factor))
