@@ -198,11 +198,11 @@ class _Source:
         a = self._sliced(block.level)
         slices = block.slices
         if self.transpose is None:
-            return _values(a[slices], block.array)
+            return values_of(a[slices], block.array)
         inner: list[Any] = [None] * len(slices)
         for outer, i in enumerate(self.transpose):
             inner[i] = slices[outer]
-        return _values(a[tuple(inner)], block.array).transpose(self.transpose)
+        return values_of(a[tuple(inner)], block.array).transpose(self.transpose)
 
 
 def _unmasked(a: Any) -> Any:
@@ -215,7 +215,7 @@ def _unmasked(a: Any) -> Any:
     return a.data
 
 
-def _values(part: Any, of: Optional[Array]) -> np.ndarray:
+def values_of(part: Any, of: Optional[Array]) -> np.ndarray:
     """What slicing an array-like gave, as an ndarray. What is masked there (netCDF4 does that) becomes
     the array's fill value where one was declared, else NaN; CastError where there is neither."""
     if not isinstance(part, np.ndarray) and hasattr(part, "compute"):
