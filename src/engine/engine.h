@@ -454,7 +454,7 @@ void lzr_say_drops(struct lzr_driver *d, uint64_t now, bool last);
 /* Looks at a worker: what is late, too large, too old or unwanted. With mu. */
 void lzr_worker_check(struct lzr_driver *d, struct lzr_worker *w, uint64_t now,
                       struct lzr_request **list);
-/* Kills a worker whose one job is beyond its deadline, and fails that job's flight. With mu. */
+/* Kills a worker whose first job is beyond its deadline, and fails that job's flight. With mu. */
 void lzr_worker_late(struct lzr_driver *d, struct lzr_worker *w, struct lzr_request **list);
 /* Looks up what memory it uses; supervisor only, without mu. */
 void lzr_worker_measure(struct lzr_driver *d, struct lzr_worker *w);
