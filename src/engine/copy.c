@@ -169,7 +169,7 @@ static enum lzr_code gather(struct lzr_driver *d, struct lzr_flight *first,
                             const struct lzr_copy_box *own, const struct lzr_copying *c,
                             struct gang *g)
 {
-    uint64_t now = lzr_now_us(), most = d->budget.limit / LZR_COPY_SHARE;
+    uint64_t now = lzr_now_us(), most = lzr_copy_share(d);
     *g = (struct gang){.array = first->array,
                        .level = first->level,
                        .each = (size_t)(own->own->chunk_elements * first->array->dtype.size)};
