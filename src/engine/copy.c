@@ -363,6 +363,15 @@ static enum lzr_code place(struct lzr_driver *d, const struct part parts[], size
     return LZR_OK;
 }
 
+/* What is copied together may take long to encode, longer than a stop may. */
+static enum lzr_code may_go_on(struct lzr_driver *d, struct lzr_err *err)
+{
+    pthread_mutex_lock(&d->mu);
+    bool closing = d->closing;
+    pthread_mutex_unlock(&d->mu);
+    return closing ? lzr_err_set(err, LZR_E_CANCELLED, "lazarr is stopping") : LZR_OK;
+}
+
 /* Encodes members first .. last - 1, and puts them into the cache if `keep`. */
 static enum lzr_code encode(struct lzr_driver *d, struct gang *g, size_t first, size_t last,
                             bool keep, uint64_t t0, struct lzr_err *err)
@@ -374,8 +383,11 @@ static enum lzr_code encode(struct lzr_driver *d, struct gang *g, size_t first, 
         if (m->there) {
             continue;
         }
+        code = may_go_on(d, err);
         (void)lzr_cache_make_room(d->cache, room);
-        code = lzr_chunk_encode(d, g->array, g->level, m->out, &m->blob, err);
+        if (code == LZR_OK) {
+            code = lzr_chunk_encode(d, g->array, g->level, m->out, &m->blob, err);
+        }
         if (code == LZR_OK && keep) {
             struct lzr_cache_key k = key_of(g, m->index);
             uint64_t before = m->flight != NULL ? m->flight->compute_us : 0;

@@ -165,8 +165,11 @@ void lzr_task_made(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *
                    const struct lzr_err *err, struct lzr_request **list)
 {
     if (b == NULL) {
-        lzr_log_as(d->log, LZR_LOG_ERROR, lzr_failing(d, f), "%s/%s: chunk %llu: %s",
-                   f->array->store->name, f->array->path, (unsigned long long)f->index, err->msg);
+        if (err->code != LZR_E_CANCELLED) {
+            lzr_log_as(d->log, LZR_LOG_ERROR, lzr_failing(d, f), "%s/%s: chunk %llu: %s",
+                       f->array->store->name, f->array->path, (unsigned long long)f->index,
+                       err->msg);
+        }
         if (f->recipe->remembers && err->code != LZR_E_BUSY) {
             lzr_flight_fail(d, f, err->code, err->msg, list);
             return;
