@@ -284,7 +284,7 @@ static enum lzr_code get_memory(struct lzr_driver *d, struct gang *g, struct lzr
         nparts += g->members[i].there ? 0 : needs_of(g, &g->members[i])->n;
         g->bytes += g->members[i].there ? 0 : g->each;
     }
-    (void)lzr_cache_make_room(d->cache, g->bytes);
+    (void)lzr_make_room(d, g->bytes);
     lzr_budget_add(&d->budget, g->bytes);
     g->parts = lzr_malloc(((size_t)nparts + 1) * sizeof *g->parts);
     bool ok = g->parts != NULL;
@@ -384,7 +384,7 @@ static enum lzr_code encode(struct lzr_driver *d, struct gang *g, size_t first, 
             continue;
         }
         code = may_go_on(d, err);
-        (void)lzr_cache_make_room(d->cache, room);
+        (void)lzr_make_room(d, room);
         if (code == LZR_OK) {
             code = lzr_chunk_encode(d, g->array, g->level, m->out, &m->blob, err);
         }
@@ -532,7 +532,7 @@ static enum lzr_code read_box(struct lzr_driver *d, const struct lzr_flight *f,
         bytes *= (size_t)b.extent[i];
     }
     size_t room = bytes + LZR_STRIDED_SPAN + (bytes < chunk ? chunk : 0);
-    (void)lzr_cache_make_room(d->cache, room + lzr_blob_charge(lzr_codec_bound(&a->codec, chunk)));
+    (void)lzr_make_room(d, room + lzr_blob_charge(lzr_codec_bound(&a->codec, chunk)));
     lzr_budget_add(&d->budget, room);
     unsigned char *raw = lzr_malloc(bytes), *padded = bytes < chunk ? lzr_malloc(chunk) : NULL;
     enum lzr_code code = LZR_OK;

@@ -322,6 +322,7 @@ void lzr_dispatch(struct lzr_driver *d, struct lzr_request **list)
     if (d->closing) {
         return;
     }
+    lzr_tasks_go_on(d);
     const bool several = d->folders.n > 1 && d->opened;
     if (several) {
         lzr_turns_look(d, lzr_now_us());

@@ -259,6 +259,7 @@ struct lzr_driver {
     struct lzr_queue queue;
     struct lzr_planner planner;
     struct lzr_list tasks; /* MAKING flights that no thread has taken */
+    struct lzr_list kept_back; /* ... and that wait until clients have read (make.c) */
     struct lzr_reads reads; /* ... and those that read files */
     struct lzr_starter starter;
     struct lzr_band bands[LZR_BANDS]; /* that are being made */
@@ -302,7 +303,7 @@ uint64_t lzr_mean_us(const struct lzr_driver *d, const struct lzr_array *a);
  * after whatever may have changed what can go on; flights that fail over it end up in *list. */
 void lzr_dispatch(struct lzr_driver *d, struct lzr_request **list);
 /* Evicts until the budget has room; false: it has none. Where all that is cached wouldn't make it,
- * as where clients don't read what they asked for, nothing is evicted. */
+ * as where clients don't read what they asked for, nothing is evicted. Any thread. */
 bool lzr_make_room(struct lzr_driver *d, uint64_t need);
 /* Bytes that making a flight's chunk takes beside a slot. */
 uint64_t lzr_flight_output_bytes(const struct lzr_flight *f);
@@ -363,6 +364,11 @@ void lzr_kept(struct lzr_driver *d);
 void lzr_task_add(struct lzr_driver *d, struct lzr_flight *f, bool first);
 /* Makes a flight whose needs are all there a task. With mu. */
 void lzr_task_push(struct lzr_driver *d, struct lzr_flight *f);
+/* Whether a task that a thread has taken from a list has to wait, as nobody reads what there is: it
+ * is kept back then. What a plan wants has its room. With mu. */
+bool lzr_task_waits(struct lzr_driver *d, struct lzr_flight *f);
+/* Those are tasks again, a few at a time, once there is room. With mu. */
+void lzr_tasks_go_on(struct lzr_driver *d);
 /* A task is over: its chunk (b taken over), or NULL and why there is none. With mu. */
 void lzr_task_made(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
                    const struct lzr_err *err, struct lzr_request **list);
