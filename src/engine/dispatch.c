@@ -279,7 +279,6 @@ static enum given give_to(struct lzr_driver *d, struct lzr_worker *w, uint64_t n
         return NOTHING_FITS;
     }
     if (!reserve(d, f, s, block_bytes(f))) {
-        d->starved = true;
         return NO_ROOM;
     }
     lzr_home_settle(d, w, f);
@@ -318,7 +317,6 @@ static bool give_one(struct lzr_driver *d)
 
 void lzr_dispatch(struct lzr_driver *d, struct lzr_request **list)
 {
-    d->starved = false;
     if (d->closing) {
         return;
     }

@@ -281,7 +281,6 @@ struct lzr_driver {
     unsigned making;            /* flights MAKING */
     _Atomic unsigned gathering; /* flights that were started with needs and aren't over */
     uint64_t waiting;           /* requests that wait */
-    bool starved;               /* something is queued that the budget has no room for */
     bool opened, draining, closing;
 
     pthread_t supervisor;
@@ -477,7 +476,7 @@ bool lzr_turn_over(struct lzr_driver *d, struct lzr_worker *w, uint64_t now);
 void lzr_turns_give(struct lzr_driver *d, uint64_t now);
 
 /* loading.c */
-/* Until something may have changed, or for a while. With mu. */
+/* Until something may have changed, or for a tenth of a second. With mu. */
 void lzr_await_a_while(struct lzr_driver *d);
 /* Waits until every folder has loaded or failed, and every worker is ready, or one has failed to.
  * *traceback (nullable): the caller's. */
@@ -493,10 +492,6 @@ void *lzr_supervisor_main(void *driver);
 void lzr_check_holds(struct lzr_driver *d, uint64_t now);
 void lzr_wake_supervisor(struct lzr_driver *d);
 int lzr_watch_process(struct lzr_driver *d, struct lzr_worker *w); /* supervisor, after a start */
-
-/* loading.c */
-/* With mu: until something may have changed, or for a tenth of a second. */
-void lzr_await_a_while(struct lzr_driver *d);
 
 /* start.c */
 /* Frees a driver of which no thread runs any more but the one that calls this. */

@@ -159,7 +159,8 @@ def test_slow_readers_of_what_no_worker_makes(serve, tmp_path, face):
     others look at isn't evicted for them."""
     n, budget = 40, 64 << 20
     np.lib.format.open_memmap(tmp_path / "large.npy", "w+", "u1", (n * (8 << 20),)).flush()  # sparse
-    srv = serve(FILE, "--workers", "1", "--cache", "64MiB", "--send-timeout", "60")
+    srv = serve(FILE, "--workers", "1", "--cache", "64MiB", "--send-timeout", "60",  # two threads make them
+                inherits=lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2]))
     other = srv.connect(source="127.0.0.2")
 
     def look():  # what somebody else looks at meanwhile
@@ -177,7 +178,7 @@ def test_slow_readers_of_what_no_worker_makes(serve, tmp_path, face):
         peak = max(peak, srv.metric("unsent_bytes"), srv.metric("budget_bytes"))
     evicted = srv.metric("cache_misses_total") - misses
     assert evicted <= 2 * n  # theirs: none of what others look at
-    assert peak <= budget + (24 << 20), f"{peak / 2**20:.0f} MiB"
+    assert peak <= budget + (48 << 20), f"{peak / 2**20:.0f} MiB"
     for h in slow:
         h.close()
     lzr.wait_until(lambda: srv.metric("unsent_bytes") == 0, "no answer on its way")
