@@ -1,0 +1,84 @@
+"""Files of which one field makes no sense, made and read by an interpreter that has all libraries:
+
+    odd_files.py FOLDER      prints a line of JSON, {name: [error or null, what was said, {array: what it is}]}
+
+Each function makes files and gives (name, path, ::part) of each. Nothing here is what a writer would write.
+"""
+import contextlib
+import io
+import json
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+warnings.simplefilter("ignore")
+KINDS = []
+V = np.arange(24, dtype="<i2").reshape(2, 3, 4)
+
+
+def kind(make):
+    KINDS.append(make)
+    return make
+
+
+def read(path, inner):
+    """What lazarr makes of a file."""
+    from lazarr import _readers, _registry
+    registry, said = _registry.Registry(), io.StringIO()
+    with contextlib.redirect_stderr(said):
+        try:
+            _readers.build("s", f"data:{path}::{inner}", [], registry)
+            error = None
+        except Exception as e:
+            error = f"{type(e).__name__}: {e}"
+    made = {}
+    for a in registry.arrays:
+        made[a.path] = {"axes": a.axes and "".join(a.axes), "dims": a.dims, "scale": a.scale, "units": a.units,
+                        "translation": a.translation, "attributes": a.attributes, "channels": a.channels,
+                        "fill": repr(a.fill_value), "values": _values(a)}
+    return error, said.getvalue(), made
+
+
+def _values(a):
+    try:
+        v = np.asarray(a[...])
+        return [str(v.dtype), v.tolist()]
+    except Exception as e:
+        return f"{type(e).__name__}: {e}"
+
+
+@kind
+def hdf5(folder):
+    """Names of dimensions that can't be read, or are none: HDF5 itself reads beyond some, and crashes."""
+    import h5py
+    date = h5py.h5t.UNIX_D32LE  # a type that NumPy has not
+    for name, value in (("NAME", None), ("CLASS", None), ("CLASS", np.arange(3)), ("CLASS", "DIMENSION_SCALE"),
+                        ("DIMENSION_LABELS", None), ("DIMENSION_LABELS", 5), ("DIMENSION_LABELS", ["a"]),
+                        ("DIMENSION_LABELS", np.array([b"a", b"b", b"c"])), ("DIMENSION_LIST", None),
+                        ("DIMENSION_LIST", 5), ("DIMENSION_LIST", [5.0, 5.0, 5.0])):
+        called = f"{name}_{type(value).__name__}.h5"
+        with h5py.File(folder / called, "w") as f:
+            d = f.create_dataset("x", data=V)
+            f["y"] = np.arange(3)
+            if value is None:
+                h5py.h5a.create(d.id, name.encode(), date, h5py.h5s.create(h5py.h5s.SCALAR))
+            else:
+                d.attrs[name] = value
+            if name == "CLASS":
+                d.attrs["_Netcdf4Coordinates"] = 3
+        yield called, called, ""
+
+
+def main(folder):
+    out = {}
+    for make in KINDS:
+        for name, path, inner in make(folder):
+            assert name not in out, name
+            out[name] = read(folder / path, inner)
+    print(json.dumps(out))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,44 @@
+"""Files of which one field makes no sense (odd_files.py makes them): that field is left out alone, in one line with its
+place, and all around it is what it is without."""
+import json
+import subprocess
+
+import numpy as np
+import pytest
+
+import lzr
+
+pytestmark = pytest.mark.limit(180)
+V = np.arange(24, dtype="i2").reshape(2, 3, 4)
+
+
+@pytest.fixture(scope="session")
+def odd(tmp_path_factory):
+    """{name: (error, what was said, {array: what it is})}"""
+    env = lzr.ENVS / "files"
+    lzr.need(env.is_dir(), "the environment files of tests/clients/setup.sh, with the libraries of all kinds")
+    folder = tmp_path_factory.mktemp("odd")
+    r = subprocess.run([env / "bin/python", lzr.Path(__file__).with_name("odd_files.py"), folder], capture_output=True,
+                       text=True, timeout=120 * lzr.SLOW, env=lzr.environment(PYTHONPATH=str(lzr.PYTHON_DIR)))
+    assert r.returncode == 0, r.stderr
+    return json.loads(r.stdout.splitlines()[-1])
+
+
+def whole(odd, name, path="data", values=V):
+    """(an array of a file that is served, its values all there; what was said)"""
+    error, said, arrays = odd[name]
+    assert error is None, error
+    dtype, got = arrays[path]["values"]
+    assert np.array_equal(np.array(got, dtype), values), name
+    return arrays[path], said
+
+
+@pytest.mark.parametrize("name,said", [
+    ("NAME_NoneType.h5", "/x: attribute NAME"), ("CLASS_NoneType.h5", "/x: attribute CLASS"), ("CLASS_ndarray.h5", ""),
+    ("CLASS_str.h5", ""), *((f"DIMENSION_{k}_{v}.h5", f"/x: attribute DIMENSION_{k}") for k, v in (
+        ("LABELS", "NoneType"), ("LABELS", "int"), ("LABELS", "list"), ("LABELS", "ndarray"), ("LIST", "NoneType"),
+        ("LIST", "int"), ("LIST", "list")))])
+def test_dimensions_of_hdf5_that_cannot_be_read(odd, name, said):
+    _, log = whole(odd, name, "x")
+    whole(odd, name, "y", np.arange(3))
+    assert said in log and "'/x' is left out" not in log
