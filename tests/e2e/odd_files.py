@@ -71,6 +71,30 @@ def hdf5(folder):
         yield called, called, ""
 
 
+@kind
+def nifti(folder):
+    """Bytes of a header that make no sense."""
+    import struct
+
+    import nibabel
+    nibabel.save(nibabel.Nifti1Image(V.T, np.diag([2, 3, 4, 1.])), folder / "plain.nii")
+    plain = (folder / "plain.nii").read_bytes()
+    nan = float("nan")
+    for name, changes in (("units.nii", [(123, "<B", 7)]), ("affine.nii", [(280, "<f", nan)]),
+                          ("infinite.nii", [(292, "<f", float("inf"))]),
+                          ("rotation.nii", [(254, "<h", 0), (252, "<h", 1), (256, "<3f", 5, 5, 5)]),
+                          ("sizes.nii", [(254, "<h", 0), (252, "<h", 0), (80, "<2f", nan, -3)])):
+        data = bytearray(plain)
+        for at, *change in changes:
+            struct.pack_into(change[0], data, at, *change[1:])
+        (folder / name).write_bytes(data)
+        yield name, name, ""
+    image = nibabel.MGHImage(V.T, np.diag([2, 3, 4, 1.]))
+    image.header["Pxyz_c"] = nan
+    nibabel.save(image, folder / "centre.mgh")
+    yield "centre.mgh", "centre.mgh", ""
+
+
 def main(folder):
     out = {}
     for make in KINDS:

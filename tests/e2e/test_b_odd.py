@@ -42,3 +42,13 @@ def test_dimensions_of_hdf5_that_cannot_be_read(odd, name, said):
     _, log = whole(odd, name, "x")
     whole(odd, name, "y", np.arange(3))
     assert said in log and "'/x' is left out" not in log
+
+
+@pytest.mark.parametrize("name,said,scale,unit", [
+    ("units.nii", "header: xyzt_units", [4, 3, 2], None), ("affine.nii", "header: affine", [4, 3, 2], None),
+    ("infinite.nii", "header: affine", [4, 3, 2], None), ("rotation.nii", "header: affine", [4, 3, 2], None),
+    ("sizes.nii", "scale of x", [4, 3, 1], None), ("centre.mgh", "", [4, 3, 2], "millimeter")])
+def test_a_nifti_header(odd, name, said, scale, unit):
+    array, log = whole(odd, name)
+    assert said in log and array["scale"] == scale and array["units"] in (None, [unit] * 3)
+    json.dumps(array["attributes"], allow_nan=False)
