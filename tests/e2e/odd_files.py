@@ -95,6 +95,18 @@ def nifti(folder):
     yield "centre.mgh", "centre.mgh", ""
 
 
+@kind
+def nrrd(folder):
+    """Lines of a header."""
+    for k, lines in enumerate((["spacings: 1 x 3"], ["space directions: (1,0,0) (0,q,0) (0,0,1)"], ["nonsense"],
+                               ["spacings: 3 2 1", "spacings: 1 2 3"], ["space origin: (a,b,c)", "spacings: 3 2 1"],
+                               ["sizes: 4 q 2"])):
+        head = ["NRRD0004", "type: short", "dimension: 3", "endian: little", "encoding: raw", *lines]
+        head += [] if "sizes" in lines[0] else ["sizes: 4 3 2"]
+        (folder / f"{k}.nrrd").write_bytes("\n".join([*head, "", ""]).encode() + V.tobytes())
+        yield f"{k}.nrrd", f"{k}.nrrd", ""
+
+
 def main(folder):
     out = {}
     for make in KINDS:

@@ -52,3 +52,17 @@ def test_a_nifti_header(odd, name, said, scale, unit):
     array, log = whole(odd, name)
     assert said in log and array["scale"] == scale and array["units"] in (None, [unit] * 3)
     json.dumps(array["attributes"], allow_nan=False)
+
+
+@pytest.mark.parametrize("name,said,scale", [
+    ("0.nrrd", "header: spacings", [1, 1, 1]), ("1.nrrd", "header: space directions", [1, 1, 1]),
+    ("2.nrrd", "header: nonsense", [1, 1, 1]), ("3.nrrd", "header: spacings", [1, 2, 3]),
+    ("4.nrrd", "header: space origin", [1, 2, 3])])
+def test_lines_of_an_nrrd_header(odd, name, said, scale):
+    array, log = whole(odd, name)
+    assert said in log and array["scale"] == scale
+
+
+def test_lines_that_an_nrrd_needs(odd):
+    error, _, arrays = odd["5.nrrd"]
+    assert "sizes" in error and not arrays
