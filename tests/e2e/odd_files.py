@@ -107,6 +107,51 @@ def nrrd(folder):
         yield f"{k}.nrrd", f"{k}.nrrd", ""
 
 
+def zarr3(path, **over):
+    meta = {"zarr_format": 3, "node_type": "array", "shape": [2, 3, 4], "data_type": "int16", "fill_value": 0,
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2, 3, 4]}},
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+            "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}], "attributes": {}, **over}
+    (path / "c/0/0").mkdir(parents=True)
+    (path / "zarr.json").write_text(json.dumps(meta))
+    (path / "c/0/0/0").write_bytes(V.tobytes())
+
+
+@kind
+def zarr(folder):
+    for k, names in enumerate((["a"], [1, 2, 3], "abc", {"a": 1}, ["a", "a", "b"], [])):
+        zarr3(folder / f"{k}.zarr", dimension_names=names)
+        yield f"{k}.zarr", f"{k}.zarr", ""
+    old = folder / "fill.zarr"
+    old.mkdir()
+    (old / ".zarray").write_text(json.dumps({
+        "zarr_format": 2, "shape": [2, 3, 4], "chunks": [2, 3, 4], "dtype": "<i2", "compressor": None, "filters": None,
+        "fill_value": "", "order": "C"}))
+    (old / "0.0.0").write_bytes(V.tobytes())
+    yield "fill.zarr", "fill.zarr", ""
+
+
+@kind
+def archives(folder):
+    """Of an archive one member is damaged, packed in each way that there is."""
+    import zipfile
+    group = folder / "group"
+    for name in "ab":
+        zarr3(group / name)
+    (group / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group", "attributes": {}}')
+    for how in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        path = folder / f"{how}.zarr.zip"
+        with zipfile.ZipFile(path, "w", how) as z:
+            for file in sorted(p for p in group.rglob("*") if p.is_file()):
+                z.write(file, file.relative_to(group))
+            at = z.getinfo("b/zarr.json").header_offset + 30 + len("b/zarr.json")
+        data = bytearray(path.read_bytes())
+        for k in range(at + 9, at + 29):  # LZMA's begin with 9 bytes of their own
+            data[k] ^= 0x5a
+        path.write_bytes(data)
+        yield path.name, path.name, ""
+
+
 def main(folder):
     out = {}
     for make in KINDS:

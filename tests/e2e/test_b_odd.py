@@ -66,3 +66,20 @@ def test_lines_of_an_nrrd_header(odd, name, said, scale):
 def test_lines_that_an_nrrd_needs(odd):
     error, _, arrays = odd["5.nrrd"]
     assert "sizes" in error and not arrays
+
+
+@pytest.mark.parametrize("name", [f"{k}.zarr" for k in range(6)])
+def test_names_of_axes_of_zarr(odd, name):
+    array, log = whole(odd, name)
+    assert array["dims"] is None and (": names of axes" in log or name == "5.zarr")
+
+
+def test_a_fill_value_that_is_an_empty_text(odd):
+    array, log = whole(odd, "fill.zarr")
+    assert not log and array["fill"].strip("np.int16()") == "0"
+
+
+@pytest.mark.parametrize("how", [0, 8, 12, 14])
+def test_a_damaged_member_of_an_archive(odd, how):
+    _, log = whole(odd, f"{how}.zarr.zip", "a")
+    assert "'b' is left out: 'b/zarr.json' can't be read out of the archive" in log
