@@ -152,6 +152,34 @@ def archives(folder):
         yield path.name, path.name, ""
 
 
+SECRET = {"inline": {"ids": ["1"], "properties": [{"id": "label", "type": "label", "values": ["hidden"]}]}}
+
+
+@kind
+def precomputed(folder):
+    (folder / "outside").mkdir()
+    (folder / "outside/info").write_text(json.dumps(SECRET))
+
+    def one(name, data=V.astype("<u4").tobytes(), scale={}, info={}):
+        scale = {"key": "k", "size": [4, 3, 2], "chunk_sizes": [[4, 3, 2]], "resolution": [3, 2, 1], "encoding": "raw",
+                 "voxel_offset": [0, 0, 0], **scale}
+        (folder / name / "k").mkdir(parents=True)
+        (folder / name / "info").write_text(json.dumps({
+            "type": "segmentation", "data_type": "uint32", "num_channels": 1, "scales": [scale], **info}))
+        (folder / name / "k/0-4_0-3_0-2").write_bytes(data)
+        return name, name, ""
+    yield one("absolute", info={"segment_properties": str(folder / "outside")})
+    yield one("above", info={"segment_properties": "../outside"})
+    inline = {"ids": ["1"], "properties": [{"id": "label-value", "values": [7]}, {"id": "label", "values": ["a"]}]}
+    (folder / "beside/props").mkdir(parents=True)
+    (folder / "beside/props/info").write_text(json.dumps({"inline": inline}))
+    yield one("beside", info={"segment_properties": "props"})
+    segmented = {"encoding": "compressed_segmentation", "compressed_segmentation_block_size": [4, 3, 2]}
+    flat = np.array([1, 2, 2, 7], "<u4").tobytes()  # one box of one value, of no bits
+    yield one("flat", flat, segmented)
+    yield one("box", flat, {**segmented, "compressed_segmentation_block_size": [1024, 1024, 1024]})
+
+
 def main(folder):
     out = {}
     for make in KINDS:

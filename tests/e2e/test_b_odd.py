@@ -83,3 +83,21 @@ def test_a_fill_value_that_is_an_empty_text(odd):
 def test_a_damaged_member_of_an_archive(odd, how):
     _, log = whole(odd, f"{how}.zarr.zip", "a")
     assert "'b' is left out: 'b/zarr.json' can't be read out of the archive" in log
+
+
+@pytest.mark.parametrize("name", ["absolute", "above"])
+def test_segment_properties_outside_of_the_folder(odd, name):
+    array, log = whole(odd, name)
+    assert array["attributes"] == {} and "segment_properties" in log and "outside" in log
+
+
+def test_a_property_that_is_called_as_ids_are(odd):
+    array, log = whole(odd, "beside")
+    assert array["attributes"] == {"image-label": {"properties": [{"label-value": 1, "label": "a"}]}}
+    assert "segment_properties: 'label-value'" in log
+
+
+def test_boxes_of_compressed_segmentation(odd):
+    whole(odd, "flat", values=np.full((2, 3, 4), 7))
+    error, log, _ = odd["box"]
+    assert "compressed_segmentation_block_size" in log and error
