@@ -180,6 +180,33 @@ def precomputed(folder):
     yield one("box", flat, {**segmented, "compressed_segmentation_block_size": [1024, 1024, 1024]})
 
 
+OME = '''<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">%s</OME>'''
+IMAGE = '''<Image ID="Image:{k}" Name="{name}"><Pixels ID="Pixels:{k}" DimensionOrder="XYCZT" Type="int16" SizeX="{x}"
+SizeY="3" SizeC="1" SizeZ="1" SizeT="1" PhysicalSizeX="{size}" PhysicalSizeY="{size}"><Channel ID="Channel:{k}:0"
+SamplesPerPixel="{samples}"/>{data}</Pixels></Image>'''
+
+
+@kind
+def tiff(folder):
+    """OME-XML of more images than the file has planes of, and a description of more channels than there are."""
+    import tifffile
+    none, first = "", '<TiffData IFD="0" PlaneCount="1"/>'
+    for name, images in (
+            ("named", [("label", 4, 7, "1", none), ("cells", 4, 2, "1", first)]),
+            ("sized", [("", 5, 7, "1", none), ("", 4, 2, "1", first)]),
+            ("unknown", [("", 4, 7, "1", none), ("", 4, 2, "1", first)]),
+            ("samples", [("a", 4, 2, "\u00b2", first)])):
+        text = OME % "".join(IMAGE.format(k=k, name=n, x=x, size=size, samples=samples, data=data)
+                             for k, (n, x, size, samples, data) in enumerate(images))
+        tifffile.imwrite(folder / f"{name}.ome.tif", V[0], description=text.encode(), metadata=None)
+        yield name, f"{name}.ome.tif", ""
+    tifffile.imwrite(folder / "ij.tif", V, imagej=True, metadata={"axes": "ZYX"})
+    data = (folder / "ij.tif").read_bytes()
+    assert b"images=2\nslices=2\n" in data
+    (folder / "ij.tif").write_bytes(data.replace(b"images=2\nslices=2\n", b"channels=99999999\n"))
+    yield "ij", "ij.tif", ""
+
+
 def main(folder):
     out = {}
     for make in KINDS:

@@ -101,3 +101,17 @@ def test_boxes_of_compressed_segmentation(odd):
     whole(odd, "flat", values=np.full((2, 3, 4), 7))
     error, log, _ = odd["box"]
     assert "compressed_segmentation_block_size" in log and error
+
+
+@pytest.mark.parametrize("name,scale,said", [
+    ("named", [2, 2], ""), ("sized", [2, 2], ""), ("unknown", [1, 1], "2 images of its OME-XML could be this one"),
+    ("samples", [1, 1], "OME-XML")])
+def test_an_image_of_ome_xml_without_planes(odd, name, scale, said):
+    """Its neighbour's sizes aren't its own."""
+    array, log = whole(odd, name, values=V[0])
+    assert array["scale"] == scale and (said in log if said else not log), log
+
+
+def test_more_channels_than_there_are(odd):
+    error, _, arrays = odd["ij"]
+    assert error is None and all(a["channels"] is None for a in arrays.values())
