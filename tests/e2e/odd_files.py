@@ -205,6 +205,11 @@ def tiff(folder):
     assert b"images=2\nslices=2\n" in data
     (folder / "ij.tif").write_bytes(data.replace(b"images=2\nslices=2\n", b"channels=99999999\n"))
     yield "ij", "ij.tif", ""
+    (folder / "squares").mkdir()
+    for k in range(2):
+        tifffile.imwrite(folder / "squares" / f"{k}\u00b2{k}.tif", V[k])
+    yield "squares", "squares", ""
+    yield "square", "named.ome.tif", "\u00b2"
 
 
 def main(folder):

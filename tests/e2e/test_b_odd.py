@@ -115,3 +115,8 @@ def test_an_image_of_ome_xml_without_planes(odd, name, scale, said):
 def test_more_channels_than_there_are(odd):
     error, _, arrays = odd["ij"]
     assert error is None and all(a["channels"] is None for a in arrays.values())
+
+
+def test_digits_that_are_no_number(odd):
+    whole(odd, "squares")
+    assert "must be the number of one of its 1 series" in odd["square"][0]

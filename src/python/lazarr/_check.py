@@ -45,7 +45,7 @@ def path(value: Any) -> str:
 def _integer(name: str, v: Any) -> int:
     if type(v) is int:
         return v
-    if isinstance(v, str) and v.isdigit():  # a JSON manifest's way to say more than 2^53
+    if isinstance(v, str) and v.isdecimal():  # a JSON manifest's way to say more than 2^53
         v = int(v)
     if isinstance(v, (bool, np.bool_)) or not isinstance(v, numbers.Integral):
         raise StoreError(f"{name} must be integers, got {v!r}")

@@ -42,7 +42,7 @@ def dicom(f: File) -> None:
     for s in found:
         turned = None if s.orientation is None else tuple(round(v, 2) for v in s.orientation)
         groups.setdefault((s.series, s.shape, s.samples, turned), []).append(s)
-    if f.inner and not (f.inner.isdigit() and int(f.inner) < len(groups)):
+    if f.inner and not (f.inner.isdecimal() and int(f.inner) < len(groups)):
         raise StoreError(f"'::{f.inner}' must be the number of one of its {len(groups)} series")
     listed = list(groups.values())
     chosen = [int(f.inner)] if f.inner else range(len(listed))

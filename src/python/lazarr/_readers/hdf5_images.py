@@ -96,7 +96,7 @@ def _sizes(f: File) -> dict[int, Any]:
         out = {}
         for e in ElementTree.fromstring(data).iter("ViewSetup"):
             text = e.findtext("voxelSize/size")
-            if text and (e.findtext("id") or "").strip().isdigit():
+            if text and (e.findtext("id") or "").strip().isdecimal():
                 out[int(e.findtext("id") or 0)] = (e.findtext("voxelSize/unit"), text.split())
         return out
     except (StoreError, ValueError, ElementTree.ParseError, RecursionError) as e:

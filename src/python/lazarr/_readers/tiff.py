@@ -43,7 +43,7 @@ def tiff(f: File) -> None:
     except Exception as e:
         raise StoreError(f"it can't be read: {why(e)}") from None
     with file:
-        if f.inner and not (f.inner.isdigit() and int(f.inner) < n):
+        if f.inner and not (f.inner.isdecimal() and int(f.inner) < n):
             raise StoreError(f"'::{f.inner}' must be the number of one of its {n} series")
         chosen = [int(f.inner)] if f.inner else range(n)
         one = n == 1 or bool(f.inner)
