@@ -212,6 +212,37 @@ def tiff(folder):
     yield "square", "named.ome.tif", "\u00b2"
 
 
+@kind
+def dicom(folder):
+    """Fields of a header that are none, as they are written by hand and by scripts."""
+    import pydicom
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian
+    for name, fields, was, by in (
+            ("slope", {"RescaleSlope": "1.25"}, b"1.25", b"q.25"), ("nan", {"RescaleSlope": "1.25"}, b"1.25", b"nan "),
+            ("intercept", {"RescaleIntercept": "1.25"}, b"1.25", b"q.25"),
+            ("position", {"ImagePositionPatient": [1.25, 2, 3]}, b"1.25", b"q.25"),
+            ("orientation", {"ImageOrientationPatient": [1.25, 0, 0, 0, 1, 0]}, b"1.25", b"q.25"),
+            ("spacing", {"PixelSpacing": [1.25, 2]}, b"1.25", b"q.25"), ("one", {"PixelSpacing": 2}, b"", b""),
+            ("offsets", {"GridFrameOffsetVector": [1.5]}, b"", b""), ("instance", {"InstanceNumber": "12345"}, b"12345", b"1234q"),
+            ("window", {"WindowCenter": "1.25"}, b"1.25", b"q.25"), ("thickness", {"SliceThickness": "1.25"}, b"1.25", b"q.25")):
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "1.2.3.4"
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        ds = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
+        ds.Rows, ds.Columns, ds.SamplesPerPixel, ds.PhotometricInterpretation = 3, 4, 1, "MONOCHROME2"
+        ds.BitsAllocated = ds.BitsStored = 16
+        ds.HighBit, ds.PixelRepresentation, ds.SeriesInstanceUID = 15, 1, "1.2.3"
+        for k, v in {"PixelSpacing": [3, 2], **fields}.items():
+            setattr(ds, k, v)
+        ds.PixelData = V[0].tobytes()
+        pydicom.dcmwrite(folder / f"{name}.dcm", ds, enforce_file_format=True)
+        data = (folder / f"{name}.dcm").read_bytes()
+        assert data.count(was) == 1 or not was
+        (folder / f"{name}.dcm").write_bytes(data.replace(was, by) if was else data)
+        yield f"{name}.dcm", f"{name}.dcm", ""
+
+
 def main(folder):
     out = {}
     for make in KINDS:

@@ -120,3 +120,15 @@ def test_more_channels_than_there_are(odd):
 def test_digits_that_are_no_number(odd):
     whole(odd, "squares")
     assert "must be the number of one of its 1 series" in odd["square"][0]
+
+
+@pytest.mark.parametrize("name,said,scale", [
+    ("slope", "RescaleSlope' is left out: 'q.25' is no number: it counts as 1", [3, 2]),
+    ("nan", "RescaleSlope' is left out", [3, 2]), ("intercept", "RescaleIntercept' is left out", [3, 2]),
+    ("position", "ImagePositionPatient' is left out", [3, 2]),
+    ("orientation", "ImageOrientationPatient' is left out", [3, 2]), ("spacing", "scale of y", [1, 2]),
+    ("one", "PixelSpacing' is left out", [1, 1]), ("offsets", "", [3, 2]),
+    ("instance", "InstanceNumber' is left out", [3, 2]), ("window", "", [3, 2]), ("thickness", "", [3, 2])])
+def test_fields_of_dicom(odd, name, said, scale):
+    array, log = whole(odd, f"{name}.dcm", values=V[0])
+    assert array["scale"] == scale and said in log, log
