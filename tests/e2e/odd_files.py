@@ -89,6 +89,13 @@ def nifti(folder):
             struct.pack_into(change[0], data, at, *change[1:])
         (folder / name).write_bytes(data)
         yield name, name, ""
+    image = nibabel.Nifti1Image(V.T, np.diag([2, 3, 4, 1.]))
+    image.header.set_slope_inter(2, 1)
+    nibabel.save(image, folder / "scaled.nii")
+    yield "scaled.nii", "scaled.nii", ""
+    import lazarr
+    opened = lazarr.source("opened", lambda: lazarr.open(folder / "scaled.nii"))
+    assert opened.dtype == "f8" and np.array_equal(opened[...], 2 * V + 1)
     image = nibabel.MGHImage(V.T, np.diag([2, 3, 4, 1.]))
     image.header["Pxyz_c"] = nan
     nibabel.save(image, folder / "centre.mgh")

@@ -33,6 +33,11 @@ def whole(odd, name, path="data", values=V):
     return arrays[path], said
 
 
+def test_scaled_values(odd):
+    """Also as lazarr.open says them (odd_files.py)."""
+    whole(odd, "scaled.nii", values=2 * V + 1)
+
+
 @pytest.mark.parametrize("name,said", [
     ("NAME_NoneType.h5", "/x: attribute NAME"), ("CLASS_NoneType.h5", "/x: attribute CLASS"), ("CLASS_ndarray.h5", ""),
     ("CLASS_str.h5", ""), *((f"DIMENSION_{k}_{v}.h5", f"/x: attribute DIMENSION_{k}") for k, v in (

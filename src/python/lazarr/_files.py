@@ -53,9 +53,9 @@ def open_file(path: Union[str, "os.PathLike[str]"], level: int = 0, dtype: Optio
     has several, 0 the finest. dtype: what its values are read as; one that doesn't fit is a
     ValueError when it is read.
 
-    The array-like has shape, dtype and slices without steps; axes stand in the order t, c, z, y, x where the
-    file says which they are. It is opened anew at each call: keep it in a cached function. Raises
-    StoreError where the file can't be read or holds several arrays.
+    The array-like has shape, dtype and NumPy's indexing, each time read from the file; axes stand in the order
+    t, c, z, y, x where the file says which they are. It is opened anew at each call: keep it in a cached
+    function. Raises StoreError where the file can't be read or holds several arrays.
 
     >>> import lazarr, numpy as np, os, tempfile
     >>> file = os.path.join(tempfile.mkdtemp(), "a.npy")

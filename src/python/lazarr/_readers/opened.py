@@ -12,6 +12,7 @@ from .._errors import StoreError
 from . import remote
 from .cast import Cast
 from .file import File, why
+from .view import View
 
 
 class Found(File):
@@ -69,26 +70,6 @@ def find(text: str, folder: str) -> tuple[Any, ...]:
     return opens, parameters, f.path
 
 
-class Turned:
-    """An array-like with its axes in another order."""
-
-    def __init__(self, array: Any, order: Any):
-        self._array, self._order, self.dtype = array, tuple(order), array.dtype
-        self.shape = tuple(array.shape[i] for i in order)
-
-    def __getitem__(self, key: Any) -> Any:
-        key = key if isinstance(key, tuple) else (key,)
-        if Ellipsis in key:
-            i = key.index(Ellipsis)
-            key = key[:i] + (slice(None),) * (len(self.shape) - len(key) + 1) + key[i + 1:]
-        key += (slice(None),) * (len(self.shape) - len(key))
-        inner: list[Any] = [None] * len(key)
-        for outer, i in enumerate(self._order):
-            inner[i] = slice(k, k + 1) if isinstance(k := key[outer], (int, np.integer)) else k
-        out = np.asarray(self._array[tuple(inner)]).transpose(self._order)
-        return out[tuple(0 if isinstance(k, (int, np.integer)) else slice(None) for k in key)]
-
-
 def array_of(text: str, folder: str, level: int, dtype: Any) -> Any:
     """What lazarr.open gives of a file that is named relative to a folder."""
     opener, parameters, _ = find(text, folder)
@@ -96,7 +77,9 @@ def array_of(text: str, folder: str, level: int, dtype: Any) -> Any:
     levels = list(opened) if isinstance(opened, (list, tuple)) else [opened]
     if not isinstance(level, int) or not 0 <= level < len(levels):
         raise StoreError(f"'{text}' has {len(levels)} levels, there is no level {level!r}")
-    made = levels[level]
-    if parameters.get("transpose") is not None:
-        made = Turned(made, parameters["transpose"])
-    return made if dtype is None else Cast(made, dtype)
+    made, order = levels[level], parameters.get("transpose")
+    if dtype is not None:
+        made = Cast(made, dtype)
+    if isinstance(made, np.ndarray):
+        return made if order is None else made.transpose(order)
+    return View(made, order)

@@ -153,7 +153,7 @@ def _tags(file: Any, i: int) -> Said:
     return Said({"x": size / x, "y": size / y}, {a: "micrometer" if unit else None for a in "xy"}, [], {})
 
 
-def _pixels(image: Any) -> Optional[Any]:
+def _pixels(image: Any) -> Any:
     return next((e for e in image if str(e.tag).endswith("}Pixels")), None)
 
 
