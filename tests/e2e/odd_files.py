@@ -69,6 +69,11 @@ def hdf5(folder):
             if name == "CLASS":
                 d.attrs["_Netcdf4Coordinates"] = 3
         yield called, called, ""
+    with h5py.File(folder / "scale.h5", "w") as f:  # a name in Latin-1
+        f["x"], f[b"l\xe4nge"] = V, np.arange(4)
+        f[b"l\xe4nge"].make_scale()
+        f["x"].dims[2].attach_scale(f[b"l\xe4nge"])
+    yield "scale.h5", "scale.h5", ""
 
 
 @kind

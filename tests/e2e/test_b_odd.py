@@ -49,6 +49,11 @@ def test_dimensions_of_hdf5_that_cannot_be_read(odd, name, said):
     assert said in log and "'/x' is left out" not in log
 
 
+def test_names_of_axes_that_are_no_text(odd):
+    array, log = whole(odd, "scale.h5", "x")
+    assert array["dims"] is None and "/x: names of axes' is left out" in log and "half a character" in log
+
+
 @pytest.mark.parametrize("name,said,scale,unit", [
     ("units.nii", "header: xyzt_units", [4, 3, 2], None), ("affine.nii", "header: affine", [4, 3, 2], None),
     ("infinite.nii", "header: affine", [4, 3, 2], None), ("rotation.nii", "header: affine", [4, 3, 2], None),

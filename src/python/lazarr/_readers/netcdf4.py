@@ -1,7 +1,8 @@
 """What netCDF-4 puts into HDF5 beside values: dimensions as scales, scalars as arrays of one, names of its own."""
 from __future__ import annotations
 
-from typing import Any, Optional
+import os
+from typing import Any, Optional, Union
 
 import numpy as np
 
@@ -132,7 +133,7 @@ class Conventions:
                 continue
 
 
-def plain(name: Optional[str]) -> str:
+def plain(name: Union[str, bytes, None]) -> str:
     """A dataset's own name as netCDF shows it."""
-    last = (name or "").rpartition("/")[2]
+    last = os.fsdecode(name or "").rpartition("/")[2]
     return last[len(HIDDEN):] if last.startswith(HIDDEN) else last
