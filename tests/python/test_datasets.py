@@ -259,6 +259,54 @@ def test_attributes_that_json_lacks_are_said(capsys):
     assert "missing_value" not in said
 
 
+BEYOND = {"half": "\ud800", "name \ud800": 1, "deep": eval("[" * 45 + "]" * 45), "long": 10 ** 400,
+          "inside": {"a": ["\udfff"]}}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_attributes_that_only_python_reads_are_said(capsys, name):
+    """They would end the server's own reading of what a store is."""
+    bad = {name: BEYOND[name]}
+    ds = xr.Dataset({"a": ("x", [1.0], {**bad, "ok": 1})}, attrs=bad)
+    assert lazarr.dataset("said", ds)["a"].attributes == {"ok": 1}
+    assert lazarr.source("alone", ds["a"]).attributes == {"ok": 1}
+    said = capsys.readouterr().err
+    shown = name.replace("\ud800", "\\ud800")
+    for part in (f'dataset "said": a: attribute {shown} is', f"/: attribute {shown} is", f'"alone": attribute {shown} is'):
+        assert part in said, said
+    for declare in (lambda: lazarr.source("s", np.ones(2), attributes=bad), lambda: lazarr.group("g", bad)):
+        with pytest.raises(StoreError, match="attributes can't be written as JSON: it "):
+            declare()
+
+
+def test_names_of_axes_that_only_python_reads():
+    with pytest.raises(StoreError, match=r"dims \('\\ud800',\): it holds half a character"):
+        lazarr.source("s", np.ones(2), dims=("\ud800",))
+
+
+def test_a_dataarray_called_like_a_coordinate(capsys):
+    """Of the two the array has the path; alone in a dataset it is called "data"."""
+    lat = xr.DataArray(np.arange(6.0).reshape(2, 3), dims=("lat", "lon"), coords={"lat": [50, 40], "lon": [1, 2, 3]})
+    for path in ("lat", "maps/lat"):
+        a = lazarr.source(path, lat)
+        assert a.dims == ("lat", "lon") and a[...].tolist() == lat.values.tolist() and set(a.around.coords) == {"lon"}
+        assert f"\"{path}\": coordinate 'lat' is left out: the array itself is called so" in capsys.readouterr().err
+    d = lazarr.dataset("d", lat.coords["lat"])
+    assert sorted(d) == ["data", "lat"] and d["data"][...].tolist() == d["lat"][...].tolist() == [50, 40]
+    with pytest.raises(StoreError, match="both called 'data'"):
+        lazarr.dataset("d", xr.DataArray([1, 2], dims="x", name="data", coords={"data": ("x", [3, 4])}))
+
+
+def test_a_coordinate_that_no_zarr_holds_is_left_out(capsys):
+    index = xr.Dataset({"a": (("x", "y"), np.ones((2, 2)))}, {"x": [1, 2], "y": [3, 4]}).stack(z=("x", "y"))["a"]
+    objects = made_dataarray(o=("x", np.array([{}, 1, 2, 3], object)), k=1)
+    for da, left, coords in ((index, "z", set()), (objects, "o", {"x", "k"})):
+        a = lazarr.source("s/a", da)
+        assert a[...].tolist() == da.values.tolist() and set(a.around.coords) == coords
+        assert f"coordinate '{left}' is left out: xarray can't encode it" in capsys.readouterr().err
+        assert left not in a.attributes.get("coordinates", "").split()
+
+
 def test_a_file_by_its_name(tmp_path):
     lzr.need_module("scipy")
     era5().drop_vars(["zone", "time"]).to_netcdf(tmp_path / "e.nc", engine="scipy")
