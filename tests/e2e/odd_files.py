@@ -36,7 +36,7 @@ def read(path, inner):
     made = {}
     for a in registry.arrays:
         made[a.path] = {"axes": a.axes and "".join(a.axes), "dims": a.dims, "scale": a.scale, "units": a.units,
-                        "translation": a.translation, "attributes": a.attributes, "channels": a.channels,
+                        "translation": a.translation, "attributes": a.attributes, "channels": a.channels, "levels": a.levels,
                         "fill": repr(a.fill_value), "values": _values(a)}
     return error, said.getvalue(), made
 
@@ -253,6 +253,39 @@ def dicom(folder):
         assert data.count(was) == 1 or not was
         (folder / f"{name}.dcm").write_bytes(data.replace(was, by) if was else data)
         yield f"{name}.dcm", f"{name}.dcm", ""
+
+
+@kind
+def imaris(folder):
+    """Attributes of Imaris, texts of single letters, in other words and of other types."""
+    import h5py
+
+    def text(value):
+        return np.frombuffer(value.encode(), "S1")
+    for k, (where, name, value) in enumerate((
+            ("DataSetInfo/Image", "Unit", None), ("DataSetInfo/Image", "Unit", np.arange(3)),
+            ("DataSetInfo/Image", "ExtMin0", None), ("DataSetInfo/Image", "ExtMin0", text("abc")),
+            ("DataSetInfo/Channel 0", "Name", None), ("DataSetInfo/Channel 0", "Color", None),
+            ("DataSetInfo/Channel 0", "Color", text("puce")), ("DataSetInfo/Channel 0", "Color", text("1 0")),
+            ("DataSet/ResolutionLevel 0/TimePoint 0/Channel 0", "ImageSizeX", text("q")),
+            ("DataSet/ResolutionLevel 1/TimePoint 0/Channel 0/Data", "", "f4"))):
+        with h5py.File(folder / f"{k}.ims", "w") as f:
+            for r, v in enumerate((V, V[..., ::2])):
+                group = f.create_group(f"DataSet/ResolutionLevel {r}/TimePoint 0/Channel 0")
+                group["Data"] = v.astype(value) if r and not name else v
+                for a, n in zip("ZYX", v.shape):
+                    group.attrs[f"ImageSize{a}"] = text(str(n))
+            image, channel = f.create_group("DataSetInfo/Image"), f.create_group("DataSetInfo/Channel 0")
+            for i, n in enumerate((8, 3, 2)):
+                image.attrs[f"ExtMin{i}"], image.attrs[f"ExtMax{i}"] = text("0"), text(str(n))
+            image.attrs["Unit"], channel.attrs["Name"], channel.attrs["Color"] = text("um"), text("dna"), text("0 0 1")
+            if name:
+                f[where].attrs.pop(name)
+            if name and value is None:
+                h5py.h5a.create(f[where].id, name.encode(), h5py.h5t.UNIX_D32LE, h5py.h5s.create(h5py.h5s.SCALAR))
+            elif name:
+                f[where].attrs[name] = value
+        yield f"{k}.ims", f"{k}.ims", ""
 
 
 def main(folder):

@@ -142,3 +142,20 @@ def test_digits_that_are_no_number(odd):
 def test_fields_of_dicom(odd, name, said, scale):
     array, log = whole(odd, f"{name}.dcm", values=V[0])
     assert array["scale"] == scale and said in log, log
+
+
+@pytest.mark.parametrize("k,said,scale,unit,channel", [
+    (0, "Image: Unit", 2, None, ("dna", "0000FF")), (1, "Image: Unit", 2, None, ("dna", "0000FF")),
+    (2, "Image: ExtMin0", 1, "micrometer", ("dna", "0000FF")), (3, "scale of x", 1, "micrometer", ("dna", "0000FF")),
+    (4, "Channel 0: Name", 2, "micrometer", ("0", "0000FF")), (5, "Channel 0: Color", 2, "micrometer", ("dna", "FFFFFF")),
+    (6, "color' is left out: 'puce'", 2, "micrometer", ("dna", "FFFFFF")),
+    (7, "color' is left out: '1 0'", 2, "micrometer", ("dna", "FFFFFF")),
+    (8, "ImageSizeX", 2, "micrometer", ("dna", "0000FF")), (9, "level 1", 2, "micrometer", ("dna", "0000FF"))])
+def test_attributes_of_imaris(odd, k, said, scale, unit, channel):
+    array, log = whole(odd, f"{k}.ims", values=V[None, None])
+    assert array["scale"] == [1, 1, 1, 1, scale] and array["units"][2:] == [unit] * 3
+    assert (array["channels"][0]["label"], array["channels"][0]["color"]) == channel
+    assert log.count("is left out") == 1 + (k == 2) and said in log, log
+    sizes = [[level[0][4], level[2][4], level[3][4]] for level in array["levels"]]  # shape, scale and place of x
+    assert sizes == [[4, scale, 0.5 * scale if k not in (2, 3) else 0], [2, 2 * scale, scale if k not in (2, 3) else .5]
+                     ][:1 if k == 9 else 2]
