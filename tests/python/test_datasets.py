@@ -6,7 +6,7 @@ import pytest
 
 import lazarr
 import lzr
-from lazarr import StoreError, _encoded
+from lazarr import StoreError, _encoded, _masks
 
 xr = lzr.need_module("xarray")
 
@@ -60,6 +60,18 @@ def test_functions_get_what_is_meant():
     last["lat"][...] = 0  # its own
     celsius.clear()
     assert celsius[1, 2, 0] == 10 and seen[-1]["lat"].tolist() == [40]
+
+
+@pytest.mark.parametrize("dtype,unsigned,limits,stored,want", [
+    ("i2", "true", {"valid_range": [0, -6]}, [0, 1, -6, -5, -1], [0, 1, 65530, np.nan, np.nan]),  # GOES-R's own words
+    ("i2", "true", {"valid_range": [0, 65530]}, [0, 1, -6, -5, -1], [0, 1, 65530, np.nan, np.nan]),
+    ("i1", "true", {"valid_min": 2, "valid_max": -2}, [0, 2, 127, -2, -1], [np.nan, 2, 127, 254, np.nan]),
+    ("u1", "false", {"valid_range": [-5, 5]}, [0, 5, 6, 251, 250], [0, 5, np.nan, -5, np.nan]),
+    ("u1", "false", {"valid_range": [251, 5]}, [0, 5, 6, 251, 250], [0, 5, np.nan, -5, np.nan])])
+def test_the_valid_range_of_unsigned_values(dtype, unsigned, limits, stored, want):
+    a = np.array(stored, "i8").astype(dtype)
+    decode = _masks.decoder({"_Unsigned": unsigned, **limits}, a.dtype, None)
+    np.testing.assert_array_equal(decode(a), np.array(want))
 
 
 def test_a_halo_is_decoded_too():
