@@ -286,6 +286,18 @@ def imaris(folder):
             elif name:
                 f[where].attrs[name] = value
         yield f"{k}.ims", f"{k}.ims", ""
+    with h5py.File(folder / "long.ims", "w") as f:  # datasets that nobody asks for aren't opened
+        for t in range(9):
+            group = f.create_group(f"DataSet/ResolutionLevel 0/TimePoint {t}/Channel 0")
+            group.create_dataset("Data", data=V + t, chunks=V.shape, compression="gzip")
+        f.create_group("DataSetInfo/Image")
+    import lazarr
+    from lazarr._readers import hdf5_chunks
+    opened, really = [], hdf5_chunks.opened
+    hdf5_chunks.opened = lambda *args: opened.append(args[-1]) or really(*args)
+    a = lazarr.open(folder / "long.ims")
+    assert len(opened) == 1 and np.array_equal(a[7, 0], V + 7) and len(opened) == 2, opened
+    hdf5_chunks.opened = really
 
 
 def main(folder):

@@ -2,7 +2,7 @@
 HDF5 has it."""
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 import numpy as np
 
@@ -63,20 +63,28 @@ def _text(f: File, node: Any, name: str) -> Optional[str]:
 
 
 class Level(Blocks):
-    """A level as tczyx, of datasets that each hold a time and a channel, cut to the image's own size."""
+    """A level as tczyx, of datasets that each hold a time and a channel, cut to the image's own size. Each is opened
+    when it is first read: there may be thousands."""
 
-    def __init__(self, path: str, size: tuple[int, ...], opened: list[list[Any]]):
-        self._opened, self.filename = opened, path
-        first = opened[0][0]
+    def __init__(self, path: str, size: tuple[int, ...], loads: list[list[Callable[[], Any]]]):
+        self._loads, self.filename = loads, path
+        self._opened: dict[tuple[Any, ...], Any] = {}
+        first = self._dataset(0, 0)
         self.dtype = first.dtype
-        self.shape = (len(opened), len(opened[0]), *size)
+        self.shape = (len(loads), len(loads[0]), *size)
         own = getattr(first, "chunks", None) or (min(size[0], 16), min(size[1], 256), min(size[2], 256))
         self.chunks = (1, 1, *(min(int(c), n) for c, n in zip(own, size)))
+
+    def _dataset(self, t: int, c: int) -> Any:
+        made = self._opened.get((t, c))
+        if made is None:
+            made = self._opened[t, c] = self._loads[t][c]()
+        return made
 
     def block(self, pos: tuple[Any, ...]) -> np.ndarray:
         low = [p * c for p, c in zip(pos[2:], self.chunks[2:])]
         high = [min(a + c, n) for a, c, n in zip(low, self.chunks[2:], self.shape[2:])]
-        values = np.asarray(self._opened[pos[0]][pos[1]][tuple(slice(a, b) for a, b in zip(low, high))])
+        values = np.asarray(self._dataset(*pos[:2])[tuple(slice(a, b) for a, b in zip(low, high))])
         return values[None, None]
 
 
@@ -112,7 +120,7 @@ def imaris(f: File) -> None:
     path = f.path
 
     def load() -> Any:
-        return [Level(path, size, [[one() for one in row] for row in loads]) for size, _, loads in made]
+        return [Level(path, size, loads) for size, _, loads in made]
 
     f.count()
     f.add("", load, axes="tczyx", **parameters)
