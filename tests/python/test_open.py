@@ -80,3 +80,13 @@ def test_as_a_source_it_keeps_its_files_and_chunks(files):
     assert opened.opened_files == {str(files["turned"])} and opened.chunks == (4, 2, 3)
     a = lazarr.source("a", lambda: lazarr.open(files["turned"]))
     assert a.chunks == (4, 2, 3) and a.dtype == "i2" and np.array_equal(a[...], V.transpose(2, 1, 0))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int16", "bool"])
+def test_complex_numbers_are_not_halved(tmp_path, dtype):
+    np.save(tmp_path / "c.npy", np.array([1 + 2j]))
+    with pytest.raises(lazarr.StoreError, match=f"complex numbers can't be read as {dtype}"):
+        lazarr.open(tmp_path / "c.npy", dtype=dtype)
+    with pytest.raises(lazarr.StoreError, match=f"complex numbers can't be read as {dtype}"):
+        lazarr.source("cc", np.array([1 + 2j]), dtype=dtype)
+    assert lazarr.open(tmp_path / "c.npy", dtype="complex64")[0] == 1 + 2j
