@@ -6,7 +6,7 @@ import pytest
 
 import lazarr
 import lzr
-from lazarr import StoreError, _encoded, _masks
+from lazarr import StoreError, _encoded, _masks, _variables
 
 xr = lzr.need_module("xarray")
 
@@ -307,6 +307,17 @@ def test_a_dataarray_called_like_a_coordinate(capsys):
     assert sorted(d) == ["data", "lat"] and d["data"][...].tolist() == d["lat"][...].tolist() == [50, 40]
     with pytest.raises(StoreError, match="both called 'data'"):
         lazarr.dataset("d", xr.DataArray([1, 2], dims="x", name="data", coords={"data": ("x", [3, 4])}))
+
+
+@pytest.mark.parametrize("values", [np.array(["2000-01-01", "NaT"], "M8[ns]"), np.array([1, "NaT"], "m8[s]"),
+                                    np.array([1, np.nan]), np.array(["a", "b"]), np.array([1, 2])])
+def test_two_arrays_have_one_coordinate(values):
+    """Also where it has values that are missing."""
+    one, two = (lazarr.source(f"s/a{k}", xr.DataArray(np.zeros(2), dims="x", coords={"x": ("x", values)})) for k in (1, 2))
+    other = lazarr.source("s/b", xr.DataArray(np.zeros(2), dims="x", coords={"x": ("x", values[::-1])}))
+    mine = one.around.coords["x"]
+    assert _variables._same(mine, one, two.around.coords["x"])
+    assert not _variables._same(mine, one, other.around.coords["x"])
 
 
 def test_a_coordinate_that_no_zarr_holds_is_left_out(capsys):
