@@ -4,6 +4,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, cast
 
 import numpy as np
@@ -466,7 +467,10 @@ def _around(src: _Source, path: str, said: dict[str, Any], transpose: Any) -> An
     has none. None: it is no DataArray, or an image."""
     form = _handover.CURRENT.described(path)
     if form is None and src.dataarray is not None:
-        form = _encoded.form(path.rpartition("/")[2], src.dataarray)
+        def say(what: str, why: str) -> None:
+            if _handover.CURRENT.mode != _handover.FACTS:
+                print(f"{label('array', path)}: {what} is left out: {why}", file=sys.stderr)
+        form = _encoded.form(path.rpartition("/")[2], src.dataarray, say)
         _handover.CURRENT.describe(path, form)
     if form is None:
         return None

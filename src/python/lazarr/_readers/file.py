@@ -143,6 +143,11 @@ class File:
         opener, parameters = self.given.applied(opener, parameters)
         own = {k: v for k, v in parameters.items() if v is not None or k in ("compressor", "n5_compressor")}
         try:
+            _check.dims(own.get("dims"), len(own.get("dims", ())))
+        except StoreError as e:
+            own.pop("dims")
+            self.left_out(f"{name or '/'}: names of axes", why(e))
+        try:
             a = _source.source(path, opener, **own)
         except StoreError as e:
             if own.get("channels") is None or self.given.channels:

@@ -90,9 +90,9 @@ def _walk(f: File, h5py: Any, links: Any, file: Any, root: Any) -> None:
             f.left_out(name, f"what is in it lies deeper than {trust.MAX_DEPTH} groups")
             continue
         below = []
-        for key in sorted(node):
-            path = f"{name}/{key}"
-            if isinstance(node.get(key, getlink=True), h5py.HardLink):
+        for key in sorted(node, key=os.fsdecode):  # names that are no UTF-8 come as bytes
+            path = f"{name}/{os.fsdecode(key)}"
+            if isinstance(hdf5_links.link(h5py, node, key), h5py.HardLink):
                 try:
                     below.append((node[key], path, depth + 1))
                 except (KeyError, OSError, RuntimeError) as e:
@@ -111,11 +111,11 @@ def _group(f: File, h5py: Any, links: Any, node: Any, name: str) -> None:
 def dict_of(f: File, node: Any, name: str) -> dict[Any, Any]:
     """A node's attributes; those that can't be read are left out, said."""
     made = {}
-    for key in sorted(node.attrs):
+    for key in sorted(node.attrs, key=os.fsdecode):
         try:
-            made[key] = node.attrs[key]
+            made[os.fsdecode(key)] = node.attrs[key]
         except Exception as e:  # whatever HDF5 has against a damaged one
-            f.left_out(f"{name or '/'}: attribute {key}", why(e))
+            f.left_out(f"{name or '/'}: attribute {os.fsdecode(key)}", why(e))
     return made
 
 

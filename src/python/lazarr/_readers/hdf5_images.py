@@ -43,11 +43,12 @@ def bigdataviewer(f: File, h5py: Any, links: Any, root: Any,
             return None  # said where it is looked at by itself
         return node if isinstance(node, kind) else None
 
-    setups = {s: find(f"{s}/resolutions", h5py.Dataset) for s in sorted(root) if re.fullmatch(r"s\d\d+", s)}
+    names = sorted(n for n in root if isinstance(n, str))  # others are no UTF-8
+    setups = {s: find(f"{s}/resolutions", h5py.Dataset) for s in names if re.fullmatch(r"s\d\d+", s)}
     setups = {s: d for s, d in setups.items() if d is not None}
     sizes = _sizes(f) if setups else {}
     taken: set[str] = set()
-    for t in sorted(root) if setups else ():
+    for t in names if setups else ():
         for s, d in setups.items() if re.fullmatch(r"t\d{5,}", t) else ():
             named = not f.inner or f"{t}/{s}/".startswith(f.inner + "/")
             if not named or find(f"{t}/{s}", h5py.Group) is None:
@@ -98,7 +99,7 @@ def _sizes(f: File) -> dict[int, Any]:
         out = {}
         for e in ElementTree.fromstring(data).iter("ViewSetup"):
             text = e.findtext("voxelSize/size")
-            if text and (e.findtext("id") or "").strip().isdigit():
+            if text and (e.findtext("id") or "").strip().isdecimal():
                 out[int(e.findtext("id") or 0)] = (e.findtext("voxelSize/unit"), text.split())
         return out
     except (StoreError, ValueError, ElementTree.ParseError, RecursionError) as e:
