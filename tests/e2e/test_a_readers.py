@@ -401,6 +401,19 @@ def test_more_images_than_are_on(serve):
     assert (got["position"], got["crossSectionScale"]) == (alone["position"], alone["crossSectionScale"])
 
 
+@pytest.mark.parametrize("small", ["scale=(0.01, 0.01)", "scale=(0.01, 0.01), translation=(150, 200)", "levels=3"],
+                         ids=["corner", "middle", "same"])
+@pytest.mark.parametrize("large", ["(300, 400)", "(60000, 60000)"], ids=["whole", "begins-zoomed-in"])
+def test_small_chunks_of_another_layer(serve, large, small):
+    """How far a link zooms in to ask for few chunks is each layer's own matter: a detail in fine voxels on an overview
+    doesn't count as if all of the overview were as fine."""
+    first = f"image('large', {large})\n"
+    alone = state_of(serve(LOOKS + first), "/view/s")
+    got = state_of(serve(LOOKS + first + f"image('small', (60, 80), {small})\n"), "/view/s")
+    finer = alone["dimensions"]["x"][0] / got["dimensions"]["x"][0]
+    np.testing.assert_allclose(got["crossSectionScale"], alone["crossSectionScale"] * finer, rtol=0.02)
+
+
 def test_all_are_off(serve):
     on, off = (state_of(serve(LOOKS + f"image('a', (200, 300){more})\n"), "/view/s") for more in ("", ", channels=OFF"))
     assert all(on[k] == off[k] for k in ("position", "crossSectionScale", "dimensions"))
