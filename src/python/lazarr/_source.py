@@ -161,6 +161,8 @@ class _Source:
                 raise StoreError(f"the levels of a source must have one rank and dtype, got "
                                  f"{opened[0].shape} of {_dtype(opened[0])} and {a.shape} of {_dtype(a)}")
         rank = len(opened[0].shape)
+        if self.transpose is not None and len(self.transpose) != rank:  # --axes makes one
+            raise StoreError(f"its axes are said to be {len(self.transpose)}, and it has {rank}: {list(opened[0].shape)}")
         if self.transpose is not None and not (all(isinstance(i, numbers.Integral) for i in self.transpose) and
                                                sorted(self.transpose) == list(range(rank))):
             raise StoreError(f"transpose must name each of the {rank} axes once, "
