@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any, Callable, Optional
 
-from .. import _array, _handover, _source
+from .. import _array, _check, _handover, _source
 from .._array import Array
 from .._errors import StoreError, whose_python
 from .._names import ROOT, Names
