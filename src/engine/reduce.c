@@ -133,7 +133,7 @@ static void measure(const struct sources *s, bool read, unsigned n, struct work 
 
 static enum lzr_code get_memory(struct lzr_driver *d, struct work *w, struct lzr_err *err)
 {
-    (void)lzr_cache_make_room(d->cache, total(w));
+    (void)lzr_make_room(d, total(w));
     lzr_budget_add(&d->budget, total(w));
     w->fine = w->fine_bytes > 0 ? lzr_malloc(w->fine_bytes) : NULL;
     w->box = w->box_bytes > 0 ? lzr_malloc(w->box_bytes) : NULL;
@@ -348,8 +348,7 @@ static enum lzr_code encode_all(struct lzr_driver *d, const struct lzr_flight *f
         struct lzr_cache_key key = lzr_cache_key_of(&c);
         struct lzr_blob *b = NULL;
         bool own = c.index == f->index;
-        (void)lzr_cache_make_room(d->cache,
-                                  lzr_blob_charge(lzr_codec_bound(&f->array->codec, w->out_bytes)));
+        (void)lzr_make_room(d, lzr_blob_charge(lzr_codec_bound(&f->array->codec, w->out_bytes)));
         enum lzr_code done = lzr_chunk_encode(d, f->array, f->level, w->out + k * w->out_bytes, &b,
                                               own ? err : NULL);
         if (own) {
@@ -417,8 +416,7 @@ static enum lzr_code make(struct lzr_driver *d, const struct lzr_flight *f, stru
     }
     if (code == LZR_OK) {
         repeat_edges(a, &s, &w);
-        (void)lzr_cache_make_room(d->cache,
-                                  lzr_blob_charge(lzr_codec_bound(&a->codec, w.out_bytes)));
+        (void)lzr_make_room(d, lzr_blob_charge(lzr_codec_bound(&a->codec, w.out_bytes)));
         code = lzr_chunk_encode(d, a, f->level, w.out, out, err);
     }
     release_memory(d, &w);

@@ -236,6 +236,14 @@ def test_a_taken_port_is_said(tmp_path, srv):
     assert p.returncode != 0 and f"port {srv.port}" in said and "--port 0" in said, said
 
 
+@pytest.mark.parametrize("word", ["brain.py", "tests", "help", "../store.py"])
+def test_quickstart_of_something_else(word):
+    """It serves the example; who gives it a store of their own is told how that is served, before anything is built."""
+    p = subprocess.run([lzr.ROOT / "quickstart", word], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30)
+    assert p.returncode == 2 and p.stdout == b"", p
+    assert f"there is no '{word}'" in p.stderr.decode() and "lazarr serve STORE" in p.stderr.decode(), p.stderr
+
+
 def test_quickstart_shows_what_it_is_at(tmp_path):
     """Its own functions, with a command that takes its time: lines come while it goes on, the end of the log when it
     fails, and nothing but the log is written."""

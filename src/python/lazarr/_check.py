@@ -11,7 +11,7 @@ from typing import Any, Iterable, Optional, Sequence
 
 import numpy as np
 
-from . import _units
+from . import _json, _units
 from ._errors import StoreError
 
 MAX_RANK = 8
@@ -45,7 +45,7 @@ def path(value: Any) -> str:
 def _integer(name: str, v: Any) -> int:
     if type(v) is int:
         return v
-    if isinstance(v, str) and v.isdigit():  # a JSON manifest's way to say more than 2^53
+    if isinstance(v, str) and v.isdecimal():  # a JSON manifest's way to say more than 2^53
         v = int(v)
     if isinstance(v, (bool, np.bool_)) or not isinstance(v, numbers.Integral):
         raise StoreError(f"{name} must be integers, got {v!r}")
@@ -170,6 +170,10 @@ def dims(value: Any, rank: int) -> Optional[tuple[Any, ...]]:
         raise StoreError(f"dims must be {rank} names, got {value!r}")
     if len(set(out)) != len(out):
         raise StoreError(f"dims must differ from each other, got {list(out)}")
+    try:
+        _json.check(out)
+    except _json.Unfit as e:
+        raise StoreError(f"dims {out!a:.100}: {e}") from None
     return out
 
 
@@ -245,6 +249,7 @@ def attributes(value: Any) -> dict[Any, Any]:
         raise StoreError(f"attributes must be a dict with string keys, got {value!r}")
     try:
         json.dumps(value, allow_nan=False)
+        _json.check(value)
     except (TypeError, ValueError, RecursionError) as e:
         raise StoreError(f"attributes can't be written as JSON: {e}") from None
     return dict(value)

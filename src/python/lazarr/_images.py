@@ -79,7 +79,8 @@ def channels(value: Any, axes: Optional[tuple[Any, ...]], shape: Sequence[int], 
         raise StoreError("channels can't be shown of a complex dtype")
     want = shape[axes.index("c")] if "c" in axes else 1
     if isinstance(value, (str, dict)) or not isinstance(value, (list, tuple)) or len(value) != want:
-        raise StoreError(f"channels must be a list of {want} names or dicts, got {value!r}")
+        raise StoreError(f"channels must be a list of {want} names or dicts, got {value!r}"
+                         + ("" if "c" in axes else f" (the axes {''.join(axes)!r} have no c)"))
     out = []
     for i, c in enumerate(value):
         c = {"label": c} if isinstance(c, str) else c

@@ -4,6 +4,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, cast
 
 import numpy as np
@@ -160,6 +161,8 @@ class _Source:
                 raise StoreError(f"the levels of a source must have one rank and dtype, got "
                                  f"{opened[0].shape} of {_dtype(opened[0])} and {a.shape} of {_dtype(a)}")
         rank = len(opened[0].shape)
+        if self.transpose is not None and len(self.transpose) != rank:  # --axes makes one
+            raise StoreError(f"its axes are said to be {len(self.transpose)}, and it has {rank}: {list(opened[0].shape)}")
         if self.transpose is not None and not (all(isinstance(i, numbers.Integral) for i in self.transpose) and
                                                sorted(self.transpose) == list(range(rank))):
             raise StoreError(f"transpose must name each of the {rank} axes once, "
@@ -198,11 +201,11 @@ class _Source:
         a = self._sliced(block.level)
         slices = block.slices
         if self.transpose is None:
-            return _values(a[slices], block.array)
+            return values_of(a[slices], block.array)
         inner: list[Any] = [None] * len(slices)
         for outer, i in enumerate(self.transpose):
             inner[i] = slices[outer]
-        return _values(a[tuple(inner)], block.array).transpose(self.transpose)
+        return values_of(a[tuple(inner)], block.array).transpose(self.transpose)
 
 
 def _unmasked(a: Any) -> Any:
@@ -215,7 +218,7 @@ def _unmasked(a: Any) -> Any:
     return a.data
 
 
-def _values(part: Any, of: Optional[Array]) -> np.ndarray:
+def values_of(part: Any, of: Optional[Array]) -> np.ndarray:
     """What slicing an array-like gave, as an ndarray. What is masked there (netCDF4 does that) becomes
     the array's fill value where one was declared, else NaN; CastError where there is neither."""
     if not isinstance(part, np.ndarray) and hasattr(part, "compute"):
@@ -466,7 +469,10 @@ def _around(src: _Source, path: str, said: dict[str, Any], transpose: Any) -> An
     has none. None: it is no DataArray, or an image."""
     form = _handover.CURRENT.described(path)
     if form is None and src.dataarray is not None:
-        form = _encoded.form(path.rpartition("/")[2], src.dataarray)
+        def say(what: str, why: str) -> None:
+            if _handover.CURRENT.mode != _handover.FACTS:
+                print(f"{label('array', path)}: {what} is left out: {why}", file=sys.stderr)
+        form = _encoded.form(path.rpartition("/")[2], src.dataarray, say)
         _handover.CURRENT.describe(path, form)
     if form is None:
         return None

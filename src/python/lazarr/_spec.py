@@ -166,9 +166,9 @@ def _normal_form(given: dict[Any, Any], inputs: list[Any], is_source: bool) -> d
         except StoreError as e:
             raise _named(inputs[0], e) from None
     elif "halo" in g and any(v for pair in _flat(g["halo"]) for v in pair):
-        raise StoreError("halo needs inputs")
+        raise StoreError("halo needs inputs: say inputs=[...], the arrays that it is computed from")
     elif "boundary" in g:
-        raise StoreError("boundary needs inputs")
+        raise StoreError("boundary needs inputs: say inputs=[...], the arrays that it is computed from")
     for name in ("shape", "chunks", "dtype"):
         if name not in g:
             raise StoreError(f"{name} must be given")
