@@ -56,7 +56,9 @@ def test_each_block_once(tmp_path, i, budget, workers, clients):
         made = m["computed_total"] + m["made_total"]
         TABLE.append((p.name, budget, workers, clients, distinct, made, len(refused), f"{took:.1f}"))
         for r, s in refused:
-            assert BUDGETS[budget] < 1 and r.status == 500 and "raise --cache" in r.text, r
+            # Beside others it may be theirs that took the memory: then it is asked for again.
+            beside = clients > 1 and r.status == 503 and "what is asked for beside it" in r.text and r["Retry-After"]
+            assert BUDGETS[budget] < 1 and (beside or r.status == 500 and "raise --cache" in r.text), r
         if not refused:
             each = sum(p.cost([t])[0] for t in tops)  # as if none shared anything
             assert made <= (1.05 * distinct if BUDGETS[budget] > 1 else each), (made, distinct)
