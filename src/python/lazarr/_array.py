@@ -205,6 +205,7 @@ class Array(Indexed):
     inputs: tuple[Placed, ...]
     slots: Optional[int]
     around: "Optional[_variables.Around]"  # of a dataset, or computed from one
+    named_by_file: bool = False  # it is plain, and its file names its axes: xarray reads it, as a dataset's
     decodes: bool  # an input is packed or masked: the function gets the numbers that are meant
 
     def __init__(self, function: Callable[..., Any], path: str, given: dict[Any, Any], *, inputs: Sequence[Any] = (),
