@@ -186,6 +186,9 @@ def precomputed(folder):
     (folder / "beside/props").mkdir(parents=True)
     (folder / "beside/props/info").write_text(json.dumps({"inline": inline}))
     yield one("beside", info={"segment_properties": "props"})
+    (folder / "number/props").mkdir(parents=True)
+    (folder / "number/props/info").write_text(json.dumps({"inline": {"ids": ["1"], "properties": 3}}))
+    yield one("number", info={"segment_properties": "props"})
     segmented = {"encoding": "compressed_segmentation", "compressed_segmentation_block_size": [4, 3, 2]}
     flat = np.array([1, 2, 2, 7], "<u4").tobytes()  # one box of one value, of no bits
     yield one("flat", flat, segmented)

@@ -107,6 +107,11 @@ def test_a_property_that_is_called_as_ids_are(odd):
     assert "segment_properties: 'label-value'" in log
 
 
+def test_properties_that_are_no_list(odd):
+    _, log = whole(odd, "number")
+    assert "segment_properties' is left out: 3 is no list" in log
+
+
 def test_boxes_of_compressed_segmentation(odd):
     whole(odd, "flat", values=np.full((2, 3, 4), 7))
     error, log, _ = odd["box"]

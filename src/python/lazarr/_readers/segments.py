@@ -31,7 +31,10 @@ def properties(f: File, where: str, folder: str, labels: bool) -> dict[Any, Any]
                    else "not all ids are whole numbers")
         return {}
     rows: list[Any] = [{"label-value": v} for v in ids]
-    for one in inline.get("properties") or []:
+    given = inline.get("properties")
+    if given is not None and not isinstance(given, list):
+        f.left_out(place, f"{given!r:.100} is no list")
+    for one in given if isinstance(given, list) else []:
         name = one.get("id") if isinstance(one, dict) else None
         values = one.get("values") if isinstance(one, dict) else None
         if not isinstance(name, str) or name == "label-value" or not isinstance(values, list) or len(values) != len(rows):
