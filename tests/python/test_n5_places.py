@@ -134,6 +134,16 @@ def test_a_groups_damaged_attributes_cost_nothing_below(tmp_path, capsys, where,
     assert "'e' is left out: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("bad", [{"properties": "\ud800"}, {"colors": [{"a": "\udfff"}]}])
+def test_what_labels_say_is_json(tmp_path, capsys, bad):
+    z = write(tmp_path / "a.n5", n5="2.0.0")
+    write(z / "seg", **{"image-label": {"ok": 1, **bad}})
+    dataset(z / "seg/s0", dtype="uint64")
+    a = load(z)[0]["seg"]
+    assert a.kind == "labels" and a.attributes == {"image-label": {"ok": 1}}
+    assert f"seg: image-label: attribute {[*bad][0]}' is left out" in capsys.readouterr().err
+
+
 def test_painteras_labels(tmp_path, capsys):
     z = write(tmp_path / "a.n5", n5="2.0.0")
     write(z / "seg", painteraData={"type": "label"}, maxId=9)

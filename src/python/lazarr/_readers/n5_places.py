@@ -239,7 +239,7 @@ def looks(f: File, where: str, group: dict[Any, Any], meta: dict[Any, Any], plac
     if isinstance(label, dict):
         source = label.get("source")
         image = source.get("image") if isinstance(source, dict) else None
-        more = {k: v for k, v in label.items() if k not in ("version", "source")}
+        more = f.attributes(f"{where}: image-label", {k: v for k, v in label.items() if k not in ("version", "source")})
         if more:
             out["attributes"] = {"image-label": more}
         if isinstance(image, str) and "kind" in out:
