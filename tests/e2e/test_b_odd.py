@@ -124,7 +124,7 @@ def test_a_property_that_is_called_as_ids_are(odd):
 
 def test_properties_that_are_no_list(odd):
     _, log = whole(odd, "number")
-    assert "segment_properties' is left out: 3 is no list" in log
+    assert "segment_properties' is left out: its properties are no list: 3" in log
 
 
 def test_boxes_of_compressed_segmentation(odd):

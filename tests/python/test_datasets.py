@@ -1,12 +1,13 @@
 """lazarr.dataset without a server: what arrays it makes, what functions of them get, and what is refused."""
 import pickle
+import sys
 
 import numpy as np
 import pytest
 
 import lazarr
 import lzr
-from lazarr import StoreError, _encoded, _masks, _variables
+from lazarr import StoreError, _encoded, _masks, _renamed, _variables
 
 xr = lzr.need_module("xarray")
 
@@ -245,8 +246,6 @@ def test_times_and_texts_of_a_dataarray(values):
 def test_what_is_refused_is_said():
     index = xr.Dataset({"a": (("x", "y"), np.ones((2, 2)))}, {"x": [1, 2], "y": [3, 4]}).stack(z=("x", "y"))
     for ds, what in ((index, r"variable 'z': xarray can't encode it: .*MultiIndex"),
-                     (xr.Dataset({"two words": 1}), r"variable 'two words': a name is .*ds.rename\({'two words'"),
-                     (xr.Dataset({"labels": 1}), r"path 'bad/labels': the name 'labels' is reserved"),
                      (xr.Dataset({"o": ("x", np.array([{}, 1], object))}), r"variable 'o': "),
                      (xr.Dataset({"o": ("x", np.array(["a", "b\0"], object))}), r"variable 'o': a text .* ends in a NUL"),
                      (xr.Dataset({"v": (("x", "x"), np.eye(2))}), r"bad/v.*differ from each other"),
@@ -257,6 +256,41 @@ def test_what_is_refused_is_said():
         lazarr.dataset(era5())
     with pytest.raises(StoreError, match="dataset \"a b\": path"):
         lazarr.dataset("a b", era5())
+
+
+def test_names_that_cannot_be_served_are_others(capsys):
+    """The whole dataset stands; the original names are kept, also where attributes and functions name them."""
+    ds = xr.Dataset({"temp (K)": (("y", "c"), np.ones((2, 3)), {"grid_mapping": "labels", "units": "K"}),
+                     "temp_K": ("y", [1, 2]), "größe": ("y", [3.0, 4]), "labels": ((), 5), "zarr.json": ("y", [5, 6])},
+                    {"c": ("c", [10.0, 20, 30], {"bounds": "c bnds"}), "name of": ("y", ["a", "b"])})
+    d = lazarr.dataset("odd", ds)
+    assert set(d) == {"temp__K_", "temp_K", "gr__e", "labels_", "zarr.json_", "c_", "name_of"}
+    assert d["temp (K)"] is d["temp__K_"] and d["c"] is d["c_"] and "original_name" not in d["temp_K"].attributes
+    assert d["temp (K)"].dims == ("y", "c_") and d["c"].dims == ("c_",)
+    assert d["temp (K)"].attributes == {"grid_mapping": "labels_", "units": "K", "original_name": "temp (K)",
+                                        "coordinates": "name_of"}
+    said = capsys.readouterr().err
+    assert said.count("is served as") == 6 and "dataset \"odd\": 'größe' is served as 'gr__e'" in said
+
+    @lazarr.array("odd/sum", inputs=[d["temp (K)"]])
+    def added(block, t):
+        return t + block.axis("c")[None]
+    assert added[1].tolist() == [11, 21, 31]
+    with pytest.raises(KeyError, match="has no 'temp'"):
+        d["temp"]
+
+
+def test_groups_whose_names_cannot_be_served(capsys):
+    if not hasattr(xr, "DataTree"):
+        found = {"": xr.Dataset({"a_b": 1}), "a b": xr.Dataset(), "a b/c": xr.Dataset({"c": 2}), "d": xr.Dataset({"v": 3})}
+        made = _renamed.groups(found, lambda text: print(text, file=sys.stderr))
+        assert {k: (list(v[0].variables), v[1]) for k, v in made.items()} == {
+            "": (["a_b"], ""), "a_b_2": ([], "a b"), "a_b_2/c_": (["c_"], "a b/c"), "d": (["v"], "d")}
+    else:
+        d = lazarr.dataset("tree", xr.DataTree.from_dict({
+            "/": xr.Dataset({"a_b": 1}), "/a b/c": xr.Dataset({"c": 2}), "/d": xr.Dataset({"v": 3})}))
+        assert set(d) == {"a_b", "a_b_2/c_/c_", "d/v"} and int(d["a b/c/c"][()]) == 2
+    assert "the group 'a b' is served as 'a_b_2'" in capsys.readouterr().err
 
 
 def test_attributes_that_json_lacks_are_said(capsys):

@@ -58,8 +58,10 @@ def is_dicom(path: str) -> bool:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
-    with open(fd, "rb") as file:
-        return stat.S_ISREG(os.fstat(fd).st_mode) and file.read(132)[128:] == b"DICM"
+    try:
+        return stat.S_ISREG(os.fstat(fd).st_mode) and os.pread(fd, 4, 128) == b"DICM"
+    finally:
+        os.close(fd)
 
 
 def _folder(f: File, pydicom: Any) -> list[Slice]:

@@ -33,8 +33,9 @@ def _meant(a: Any) -> Any:
 
 def bigdataviewer(f: File, h5py: Any, links: Any, root: Any,
                   open_one: Callable[[Any, str], tuple[Any, ...]]) -> set[str]:
-    """Each view of a BigDataViewer file, a setup at a time, as an image t00000/s00 with its levels.
-    open_one(dataset, name): (its parameters, what opens it). Returns the names of the datasets that are in one."""
+    """Each view of a BigDataViewer file, or those below ::path, a setup at a time, as an image t00000/s00 with its
+    levels. root: the file. open_one(dataset, name): (its parameters, what opens it). Returns the names of the
+    datasets that are in one."""
     def find(path: str, kind: Any) -> Any:
         try:
             node = links.find(root, path)
@@ -49,7 +50,8 @@ def bigdataviewer(f: File, h5py: Any, links: Any, root: Any,
     taken: set[str] = set()
     for t in names if setups else ():
         for s, d in setups.items() if re.fullmatch(r"t\d{5,}", t) else ():
-            if find(f"{t}/{s}", h5py.Group) is None:
+            named = not f.inner or f"{t}/{s}/".startswith(f.inner + "/")
+            if not named or find(f"{t}/{s}", h5py.Group) is None:
                 continue
             f.count()
             try:

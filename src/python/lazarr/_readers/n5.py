@@ -163,7 +163,7 @@ def _node(f: File, path: str, one: bool) -> list[Any]:
 
 def levels(f: File, path: str, meta: dict[Any, Any], names: list[Any]) -> bool:
     """s0, s1 … as the levels of an image; those that don't go with s0 are said."""
-    where = path or "/"
+    where, said = path or "/", meta
     metas: list[Any] = []
     kept: list[str] = []
     for n in names:
@@ -173,6 +173,9 @@ def levels(f: File, path: str, meta: dict[Any, Any], names: list[Any]) -> bool:
             if not kept:
                 return False
             f.left_out(join(path, n), "it isn't a level like s0")
+            continue
+        if kept and 0 in m["dimensions"] and 0 not in metas[0]["dimensions"]:
+            f.left_out(join(path, n), "it has no voxels, and s0 has")
             continue
         if kept:
             try:
@@ -185,11 +188,17 @@ def levels(f: File, path: str, meta: dict[Any, Any], names: list[Any]) -> bool:
             break
         metas.append(m)
         kept.append(n)
+    if path.rpartition("/")[2] == "data" and "painteraData" not in meta:  # Paintera says it of the group around
+        try:
+            around = _document(f, path.rpartition("/")[0]).get("painteraData")
+        except StoreError:  # which is said where that group is looked at
+            around = None
+        meta = meta if around is None else {**meta, "painteraData": around}
     rank = len(metas[0]["dimensions"])
     place = n5_places.of_levels(f, where, meta, metas, rank, [int(n[1:]) for n in kept])
     if not place:
         return False
-    own = {k: v for k, v in meta.items() if k not in n5_places.OWN and k not in (*n5_places.LOOKS, "n5")}
+    own = {k: v for k, v in said.items() if k not in n5_places.OWN and k not in (*n5_places.LOOKS, "n5")}
     more = n5_places.looks(f, where, meta, metas[0], place)
     labels_of = more.pop("labels_of", None)
     arrays = [functools.partial(N5Array, f.tree, join(path, n), m) for n, m in zip(kept, metas)]

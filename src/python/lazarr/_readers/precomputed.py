@@ -138,6 +138,9 @@ def _scales(f: File, where: str, info: dict[Any, Any]) -> list[Any]:
         except StoreError as e:
             f.left_out(f"{where}: scale {k}", str(e))
             continue
+        if out and 0 in made.size and 0 not in out[0][1].size:
+            f.left_out(f"{where}: scale {k}", "it has no voxels, and the first one has")
+            continue
         if len(out) == _levels.MAX_LEVELS:
             f.left_out(f"{where}: scale {k} and all above", f"lazarr has at most {_levels.MAX_LEVELS} levels")
             break
