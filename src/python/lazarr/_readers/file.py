@@ -108,6 +108,7 @@ class File:
             own.pop("channels")  # they are for looks: a file's odd ones are no reason to refuse it
             a = _source.source(path, opener, **own)
             self.left_out(f"{name or '/'}: channels", why(e))
+        self.names.arrays.add(path)
         a.named_by_file = bool(own.get("dims")) and not own.get("axes")
         self.made.append(a)
         return a
