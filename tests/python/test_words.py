@@ -63,6 +63,9 @@ def test_a_wrong_keyword_says_which_is_meant(text, meant):
 def test_an_unknown_keyword_is_refused_by_its_name():
     assert "unknown parameter 'qqq'" in refused("lazarr.source('s', np.arange(4), qqq=1)")
     assert "unknown parameter 'data'" in refused("lazarr.source(path='s', data=np.arange(4))(lambda: np.arange(4))")
+    # and not as a decorator that is never applied, when the thing itself came by it
+    assert "unknown parameter 'array'" in refused("lazarr.source('s', array=np.arange(4))")
+    assert "unknown parameter 'f'" in refused(f"def a(block): return 1\nlazarr.array('a', f=a, {ONE})")
 
 
 @pytest.mark.parametrize("text, what", [

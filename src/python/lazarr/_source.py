@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, cast
 import numpy as np
 
 from . import _calls, _cancel, _check, _encoded, _handover, _large, _opened, _slices, _spec, _typed
-from ._array import CURRENT, Array, Pending
+from ._array import CURRENT, Array, Pending, refuse_unknown
 from ._block import Block
 from ._errors import CastError, StoreError
 from ._files import beside, readers
@@ -401,6 +401,8 @@ def source(path: Any = None, thing: Any = None, *,
         raise StoreError("a source's path comes first: "
                          f"lazarr.source(\"name\", {type(path).__name__})")
 
+    if isinstance(path, str):
+        refuse_unknown(path, parameters)
     folder = beside(1)
 
     def make(what: Any) -> Array:
