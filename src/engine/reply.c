@@ -158,7 +158,8 @@ static bool apply_done(struct lzr_driver *d, struct lzr_worker *w, const struct 
     as->computed++;
     as->compute_us += f->compute_us;
     as->inputs_us += f->inputs_us;
-    as->stalled_us = 0;
+    as->stalled_us = as->stalled_until_us = 0;
+    as->stalled_turns = 0;
     lzr_pace_note(&as->pace, !lzr_worker_has_done(w, f->array), f->compute_us);
     lzr_worker_note_done(d, w, f->array);
     d->stats.computed_total++;

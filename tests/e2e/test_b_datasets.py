@@ -207,7 +207,6 @@ def test_a_manifest_is_the_same_at_each_start(tmp_path):
 
 
 @pytest.mark.parametrize("what,text", [
-    ("lazarr.dataset('d', xarray.Dataset({'two words': 1}))", "dataset \"d\": variable 'two words': a name is one or more"),
     ("lazarr.dataset('d', 'nothing.nc')", "dataset \"d\": xarray can't open '"),
     ("lazarr.dataset('d')", "lazarr.dataset(...) in line 8 of s.py was never given a function"),
     ("lazarr.array('a', inputs=[lazarr.dataset('d', xarray.Dataset({'v': 1}))['w']])", "the dataset has no 'w'; there are v")])

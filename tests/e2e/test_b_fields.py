@@ -191,6 +191,35 @@ def test_a_level_of_no_shape_is_left_out_alone(tmp_path):
         assert [level["shape"] for level in arrays[f"i{k}"]["levels"]] == [[4, 4], [1, 1]]
 
 
+def test_a_level_of_precomputed_without_voxels_is_left_out_alone(tmp_path):
+    sizes = [[8, 6, 4], [0, 3, 2], [2, 2, 1]]
+    (tmp_path / "vol").mkdir()
+    (tmp_path / "vol/info").write_text(json.dumps({
+        "@type": "neuroglancer_multiscale_volume", "type": "image", "data_type": "uint8", "num_channels": 1, "scales": [
+            {"key": str(k), "size": size, "resolution": [2 ** k] * 3, "voxel_offset": [0, 0, 0], "encoding": "raw",
+             "chunk_sizes": [[8, 8, 8]]} for k, size in enumerate(sizes)]}))
+    r = run("describe", tmp_path / "vol")
+    assert r.returncode == 0 and "scale 1' is left out: it has no voxels" in r.stderr, r.stderr
+    assert [v["shape"] for v in json.loads(r.stdout)["arrays"][0]["levels"]] == [[4, 6, 8], [1, 2, 2]]
+
+
+def test_uint64_of_a_file_that_names_axes_masks_no_0(tmp_path):
+    """xarray is its reader, and takes the fill value of Zarr v2 for what is missing; others get a number."""
+    for name, dims in (("named", ["x"]), ("bare", None)):
+        (tmp_path / "u.zarr" / name).mkdir(parents=True)
+        (tmp_path / "u.zarr" / name / ".zarray").write_text(json.dumps(
+            {"zarr_format": 2, "shape": [3], "chunks": [3], "dtype": "<u8", "compressor": None, "filters": None,
+             "fill_value": None, "order": "C"}))
+        (tmp_path / "u.zarr" / name / "0").write_bytes(np.array([0, 1, 2 ** 64 - 1], "<u8").tobytes())
+        if dims:
+            (tmp_path / "u.zarr" / name / ".zattrs").write_text(json.dumps({"_ARRAY_DIMENSIONS": dims}))
+    (tmp_path / "u.zarr/.zgroup").write_text('{"zarr_format": 2}')
+    with lzr.Server(tmp_path / "u.zarr", "--workers", "1", "--no-access-log") as srv:
+        for name, fill in (("named", None), ("bare", 0)):
+            assert srv.get(f"/zarr2/u.zarr/{name}/.zarray").json()["fill_value"] == fill
+            assert lzr.read_array(srv, f"/zarr2/u.zarr/{name}").tolist() == [0, 1, 2 ** 64 - 1]
+
+
 def test_more_channels_than_anybody_names(tmp_path):
     """Found by fuzzing: a file of a few bytes that says it has 2³¹ channels and names one had them all made."""
     image = tmp_path / "many.zarr"

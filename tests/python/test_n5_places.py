@@ -61,7 +61,11 @@ GROUPS = [
      {"transform": dict(COSEM, scale=[3, 4, 2], translate=[0, 1, .5])}),
     ({"multiscales": [{"datasets": [
         {"path": "s0", "transform": dict(COSEM, translate=[0, 0, 0])},
-        {"path": "s1", "transform": dict(COSEM, scale=[3, 4, 2], translate=[0, 1, .5])}]}]}, {}, {})]
+        {"path": "s1", "transform": dict(COSEM, scale=[3, 4, 2], translate=[0, 1, .5])}]}]}, {}, {}),
+    ({"multiscales": [{"axes": [{"name": n, "type": "space", "unit": "nanometer"} for n in "zyx"], "datasets": [
+        {"path": f"s{k}", "coordinateTransformations": [{"type": "scale", "scale": s}, {"type": "translation",
+                                                                                        "translation": t}]}
+        for k, (s, t) in enumerate((([3, 2, 1], [0, 0, 0]), ([3, 4, 2], [0, 1, .5])))]}]}, {}, {})]
 
 
 @pytest.mark.parametrize("group,s0,s1", GROUPS)
@@ -99,6 +103,27 @@ def test_odd_factors_follow_from_the_shapes(tmp_path, capsys, factors):
     dataset(z / "em/s1", (3, 4, 10), downsamplingFactors=factors)
     a = load(z)[0]["em"]
     assert a.levels[1].scale == (3, 4, 2) and "downsamplingFactors of s1" in capsys.readouterr().err
+
+
+def test_painteras_groups_say_what_their_data_are(tmp_path):
+    z = write(tmp_path / "a.n5", n5="2.0.0")
+    for name, kind in (("vol", "label"), ("raw", "raw")):
+        write(z / name, painteraData={"type": kind}, maxId=9)
+        write(z / name / "data", multiScale=True, resolution=[1, 2, 3], offset=[10, 20, 30])
+        for k in range(2):
+            dataset(z / name / f"data/s{k}", (6 >> k, 8 >> k, 10 >> k), "uint64", downsamplingFactors=[2 ** k] * 3)
+    arrays, groups = load(z)
+    assert {p: a.kind for p, a in arrays.items()} == {"vol/data": "labels", "raw/data": "image"}
+    assert level(arrays["vol/data"]) == ((3, 2, 1), (30, 20, 10)) and len(arrays["vol/data"].levels) == 2
+    assert groups["vol"]["painteraData"] == {"type": "label"} and arrays["vol/data"].attributes == {}
+
+
+def test_a_level_without_voxels_is_left_out_alone(tmp_path, capsys):
+    z = write(tmp_path / "a.n5", n5="2.0.0")
+    for k, shape in enumerate(((6, 8, 10), (0, 4, 5), (1, 2, 3))):
+        dataset(z / f"em/s{k}", shape, resolution=[1, 2, 3])
+    assert [v.shape for v in load(z)[0]["em"].levels] == [(10, 8, 6), (3, 2, 1)]
+    assert "em/s1' is left out: it has no voxels" in capsys.readouterr().err
 
 
 def test_painteras_labels(tmp_path, capsys):

@@ -12,7 +12,7 @@ def f(tmp_path):
     return File(str(tmp_path / "a.tif"), "")
 
 
-MICRO = ["µm", "μm", "um", "UM", "µM", "micron", "microns", "Microns", "MICRON", "micrometer", "micrometre",
+MICRO = ["µm", "μm", "um", "UM", "µM", "micron", "microns", "Microns", "MICRON", "MICRONS", "micrometer", "micrometre",
          "Micrometers", "micrometres", " um ", "[um]", "(µm)", "\\u00B5m", "\\u03bcm", "&#181;m", "&micro;m",
          "Âµm", "um/px", "µm per pixel", "microns/pixel", b"\xb5m", "µm".encode()]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Optional, Se
 
 import numpy as np
 
-from . import _cancel, _calls, _check, _encoded, _handover, _large, _opened, _source, _variables
+from . import _cancel, _calls, _check, _encoded, _handover, _large, _opened, _renamed, _source, _variables
 from ._array import CURRENT, Array, Pending
 from ._errors import StoreError
 from ._files import beside
@@ -31,13 +31,15 @@ class Dataset(Mapping[str, Array]):
     (['t'], [0.0, 1.0, 2.0])
     """
 
-    def __init__(self, path: str, arrays: dict[str, Array]) -> None:
+    def __init__(self, path: str, arrays: dict[str, Array], originals: Mapping[str, str] = {}) -> None:
+        """originals: what is served under another name, by the names that the dataset itself has."""
         self.path = path
         self._arrays = arrays
+        self._originals = originals
 
     def __getitem__(self, name: str) -> Array:
         try:
-            return self._arrays[name]
+            return self._arrays[self._originals.get(name, name)]
         except KeyError:
             raise KeyError(f"the dataset has no {name!r}; there are {', '.join(self._arrays) or 'none'}") from None
 
@@ -96,18 +98,21 @@ class _Opened:
             made: dict[str, Any] = {}
             left = [_variables.MAX_AXES]
             form: dict[str, Any] = {"groups": {}, "variables": {}}
-            for group, ds in groups.items():
+            for group, (ds, original) in _renamed.groups(groups, self._note).items():
                 self.files |= _files(ds)
-                self._encode(group, ds, stored, made, form, left)
+                self._encode(group, original, ds, stored, made, form, left)
             self.files |= {os.path.abspath(p) for p in paths if _opened._is_data(os.path.abspath(p))}
             self._made, self._form = made, form
             return made
 
     def _say(self, where: str, what: str, why: str) -> None:
-        if _handover.CURRENT.mode != _handover.FACTS:
-            print(f'dataset "{self._path}": {where}: {what} is left out: {why}', file=sys.stderr)
+        self._note(f"{where}: {what} is left out: {why}")
 
-    def _encode(self, group: str, ds: Any, stored: bool, made: dict[str, Any], form: dict[str, Any],
+    def _note(self, text: str) -> None:
+        if _handover.CURRENT.mode != _handover.FACTS:
+            print(f'dataset "{self._path}": {text}', file=sys.stderr)
+
+    def _encode(self, group: str, original: str, ds: Any, stored: bool, made: dict[str, Any], form: dict[str, Any],
                 left: list[int]) -> None:
         variables, attributes = _encoded.marked(ds, stored)
         form["groups"][group] = _encoded.plain(attributes, functools.partial(self._say, group or "/"))
@@ -115,15 +120,13 @@ class _Opened:
         for name, var in variables.items():
             path = f"{group}/{name}" if group else str(name)
             try:
-                if not isinstance(name, str) or not _check.SEGMENT.match(name):
-                    raise StoreError("a name is one or more of A-Z, a-z, 0-9, '.', '_' and '-': "
-                                     f"ds.rename({{{name!r}: ...}})")
                 e = _encoded.variable(name, var, stored, functools.partial(self._say, path))
             except StoreError as err:
                 raise StoreError(f"variable {path!r}: {err}") from err.__cause__
             made[path] = e.values
             form["variables"][path] = dict(
-                _variables.form_of(name, e, name in coords, left), group=group, coordinate=name in coords)
+                _variables.form_of(name, e, name in coords, left), group=group, coordinate=name in coords,
+                original="/".join(filter(None, (original, str(var.attrs.get(_renamed.ORIGINAL, name))))))
 
     def form(self) -> dict[str, Any]:
         """What is told of it: its groups' attributes, and of each variable all but its values."""
@@ -271,7 +274,7 @@ def _serve(path: str, thing: Any, folder: str, chunks: Any, options: dict[str, A
             around = Around(v, _coords_of(v, coords), _variables.linked(v.attributes, variables), True)
             made[k] = _array(_check.path(prefix + k), v, around, wanted, options)
             CURRENT.add(made[k])
-    return Dataset(path, made)
+    return Dataset(path, made, {v["original"]: k for k, v in form["variables"].items() if v["original"] != k})
 
 
 def dataset(path: Any = None, ds: Any = None, *, chunks: Optional[Mapping[str, int]] = None,
@@ -295,8 +298,9 @@ def dataset(path: Any = None, ds: Any = None, *, chunks: Optional[Mapping[str, i
     numbers that are meant, NaN where one is missing; ``block.axis("lat")`` is a coordinate's own values in the block's
     region. What is computed has the dimensions, attributes and coordinates of its first input.
 
-    Texts are served in Zarr only, with the length of the longest. Raises StoreError for what no Zarr holds (objects,
-    a MultiIndex), and for names with other characters than A-Z, a-z, 0-9, '.', '_' and '-'.
+    Texts are served in Zarr only, with the length of the longest. Names that can't be served get "_" for what isn't in
+    A-Z, a-z, 0-9, '.', '_' and '-', which is said; the attribute original_name has them, and the returned mapping
+    knows both. Raises StoreError for what no Zarr holds (objects, a MultiIndex).
 
     >>> import lazarr, numpy as np, xarray
     >>> ds = xarray.Dataset({"t2m": (("time", "lat"), np.array([[280, 281], [282, 283.0]]), {"units": "K"})},

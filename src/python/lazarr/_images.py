@@ -119,11 +119,8 @@ def labels_of(value: Any, kind: str) -> Optional[str]:
 def precomputed_encoding(value: Any, dt: np.dtype, chunks: Sequence[int],
                          axes: Optional[tuple[Any, ...]]) -> Optional[str]:
     """None leaves the choice: compressed_segmentation for labels of 32 and 64 bits, else raw."""
-    if value is None or value == "raw":
+    if value is None or _check.choice("precomputed_encoding", value, ("raw", "compressed_segmentation")) == "raw":
         return None if value is None else "raw"
-    if value != "compressed_segmentation":
-        raise StoreError(
-            f"precomputed_encoding must be 'raw' or 'compressed_segmentation', got {value!r}")
     if dt.name not in ("uint32", "uint64", "int64"):
         raise StoreError(f"precomputed_encoding 'compressed_segmentation' needs uint32 or uint64, "
                          f"got {dt.name}")

@@ -73,10 +73,10 @@ def entry(a: Array) -> dict[Any, Any]:
         "on_abandon": a.on_abandon, "deterministic": a.deterministic, "version": a.version,
         "copied": a.copied,
     }
-    if a.around is not None and a.around.variable is not None:
+    if a.around is not None or a.named_by_file:
         out["dataset"] = True
-        if a.around.variable.text:
-            out["text"] = True
+    if a.around is not None and a.around.variable is not None and a.around.variable.text:
+        out["text"] = True
     for k, level in enumerate(out["levels"] if a.is_source else ()):
         data = a.source.data[k] if k < len(a.source.data) else None
         if data is not None:

@@ -44,7 +44,7 @@ def _plain(text: str) -> str:
 
 def _name(text: str) -> Optional[str]:
     """A unit's name, or None."""
-    for form in (text, text[:-1] if text.endswith("s") and len(text) > 2 else text):
+    for form in (text, text[:-1] if text.endswith(("s", "S")) and len(text) > 2 else text):
         low = form.lower()
         long = re.sub("metre$", "meter", low).replace("\u00e5", "a").replace("\u00f6", "o")
         found = _SYMBOLS.get(form) or (long if long in SPATIAL | TEMPORAL else None) or _FOLDED.get(low)

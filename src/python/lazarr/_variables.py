@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from . import _encoded, _masks
+from . import _encoded, _masks, _renamed
 from ._errors import StoreError
 from ._registry import label
 
@@ -202,7 +202,7 @@ def _same(put: Optional[Variable], there: "Array", v: Variable) -> bool:
     if (own.dims, own.shape, own.attributes) != (v.dims, v.shape, v.attributes):
         return False
     try:
-        return bool(np.array_equal(own.values(), v.values(), equal_nan=own.values().dtype.kind in "fc"))
+        return bool(np.array_equal(own.values(), v.values(), equal_nan=own.values().dtype.kind in "fcmM"))
     except StoreError:
         return True  # too large to compare: they are called alike and are as long
 
@@ -226,8 +226,10 @@ def axis(block: "Block", name: str) -> np.ndarray:
 def _find(a: "Array", name: str) -> Optional[Variable]:
     """A coordinate of an array, of its inputs, or an array beside it that is one by its name."""
     for b in (a, *(p.array for p in a.inputs)):  # its own first: an input's may be of another length
-        if b.around is not None and name in b.around.coords:
-            return b.around.coords[name]
+        if b.around is not None:
+            for key, v in b.around.coords.items():
+                if name == key or name == v.attributes.get(_renamed.ORIGINAL) != key:
+                    return v
         found = b.beside(name)
         if found is not None and found.dims == (name,) and found.is_source:
             if found.around is not None and found.around.variable is not None:

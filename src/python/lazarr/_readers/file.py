@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import sys
 from typing import Any, Callable, Optional
 
 from .. import _array, _check, _handover, _source
 from .._array import Array
 from .._errors import StoreError, whose_python
+from .._names import ROOT, Names
 from . import attributes, given, tree, trust
 
 #: What each library is for, its package of pip, and the Debian package that has it, where one does.
@@ -19,7 +19,6 @@ LIBRARIES = {"h5py": ("HDF5", "h5py", "python3-h5py"), "tifffile": ("TIFF", "tif
              "pydicom": ("DICOM", "pydicom", "python3-pydicom"), "mrcfile": ("MRC", "mrcfile", None),
              "nrrd": ("NRRD", "pynrrd", None)}
 
-ROOT = "data"  # the name of an array that is all of its file
 
 
 def need(module: str) -> Any:
@@ -44,52 +43,6 @@ def shown(name: str) -> str:
     """A name out of a file on one line of the log."""
     name = name if name.isprintable() else ascii(name)[1:-1]
     return name if len(name) <= 300 else name[:297] + "..."
-
-
-class Names:
-    """Paths in a store for names in a file, which may hold anything; no two are one."""
-
-    def __init__(self) -> None:
-        self.given: dict[Any, Any] = {}
-        self.taken: set[Any] = set()
-        self.next: dict[Any, Any] = {}
-
-    def of(self, name: str, key: Optional[str] = None) -> str:
-        """The path for a name; key: what it is called in the file, where that is something else.
-
-        >>> n = Names()
-        >>> n.of("/a b/c"), n.of("a_b/c"), n.of("/"), n.of("/a b/d")
-        ('a_b/c_', 'a_b/c_2', 'data', 'a_b/d')
-        """
-        name = name.strip("/")
-        key = name if key is None else key.strip("/")
-        if key in self.given:
-            return str(self.given[key])
-        made = self._plain(name)
-        if made in self.taken:
-            stem = made[:-1] if made.endswith("_") else made
-            i = self.next.get(stem, 2)
-            while f"{stem}_{i}" in self.taken:
-                i += 1
-            self.next[stem] = i + 1
-            made = f"{stem}_{i}"
-        self.taken.add(made)
-        self.given[key] = made
-        return made
-
-    def _plain(self, name: str) -> str:
-        return "/".join(self._segment(s) for s in name.split("/") if s) or ROOT
-
-    def is_taken(self, name: str) -> bool:
-        """Whether another has the path that is meant for a name."""
-        return self._plain(name) in self.taken
-
-    @staticmethod
-    def _segment(s: str) -> str:
-        s = re.sub(r"[^A-Za-z0-9._-]", "_", s)[:_check.MAX_NAME - 8]
-        if s in _check.RESERVED:
-            return s + "_"
-        return "x" + s if s.startswith((".", "__")) else s
 
 
 class Enough(Exception):
@@ -143,6 +96,11 @@ class File:
         opener, parameters = self.given.applied(opener, parameters)
         own = {k: v for k, v in parameters.items() if v is not None or k in ("compressor", "n5_compressor")}
         try:
+            _check.dims(own.get("dims"), len(own.get("dims", ())))
+        except StoreError as e:
+            own.pop("dims")
+            self.left_out(f"{name or '/'}: names of axes", why(e))
+        try:
             a = _source.source(path, opener, **own)
         except StoreError as e:
             if own.get("channels") is None or self.given.channels:
@@ -150,6 +108,7 @@ class File:
             own.pop("channels")  # they are for looks: a file's odd ones are no reason to refuse it
             a = _source.source(path, opener, **own)
             self.left_out(f"{name or '/'}: channels", why(e))
+        a.named_by_file = bool(own.get("dims")) and not own.get("axes")
         self.made.append(a)
         return a
 

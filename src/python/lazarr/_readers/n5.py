@@ -155,7 +155,7 @@ def _node(f: File, path: str, one: bool) -> list[Any]:
 
 def levels(f: File, path: str, meta: dict[Any, Any], names: list[Any]) -> bool:
     """s0, s1 … as the levels of an image; those that don't go with s0 are said."""
-    where = path or "/"
+    where, said = path or "/", meta
     metas: list[Any] = []
     kept: list[str] = []
     for n in names:
@@ -166,16 +166,22 @@ def levels(f: File, path: str, meta: dict[Any, Any], names: list[Any]) -> bool:
                 return False
             f.left_out(join(path, n), "it isn't a level like s0")
             continue
+        if kept and 0 in m["dimensions"] and 0 not in metas[0]["dimensions"]:
+            f.left_out(join(path, n), "it has no voxels, and s0 has")
+            continue
         if len(kept) == _levels.MAX_LEVELS:
             f.left_out(f"{join(path, n)} and all above", f"lazarr has at most {_levels.MAX_LEVELS} levels")
             break
         metas.append(m)
         kept.append(n)
+    if path.rpartition("/")[2] == "data" and "painteraData" not in meta:  # Paintera says it of the group around
+        around = _document(f, path.rpartition("/")[0]).get("painteraData")
+        meta = meta if around is None else {**meta, "painteraData": around}
     rank = len(metas[0]["dimensions"])
     place = n5_places.of_levels(f, where, meta, metas, rank, [int(n[1:]) for n in kept])
     if not place:
         return False
-    own = {k: v for k, v in meta.items() if k not in n5_places.OWN and k not in (*n5_places.LOOKS, "n5")}
+    own = {k: v for k, v in said.items() if k not in n5_places.OWN and k not in (*n5_places.LOOKS, "n5")}
     more = n5_places.looks(f, where, meta, metas[0], place)
     labels_of = more.pop("labels_of", None)
     arrays = [functools.partial(N5Array, f.tree, join(path, n), m) for n, m in zip(kept, metas)]

@@ -171,13 +171,27 @@ def _factors(f: File, where: str, group: dict[Any, Any], meta: dict[Any, Any], k
 
 
 def _listed(group: dict[Any, Any], k: int) -> Any:
-    """The transform that a group's multiscales (COSEM) give s<k>."""
+    """The transform that a group's multiscales give s<k>: COSEM's, or as OME-Zarr writes them."""
     scales = group.get("multiscales")
-    first = scales[0] if isinstance(scales, list) and scales else None
+    first: Any = scales[0] if isinstance(scales, list) and scales else None
     for d in first.get("datasets") or [] if isinstance(first, dict) else []:
         if isinstance(d, dict) and d.get("path") == f"s{k}":
-            return d.get("transform")
+            return d["transform"] if d.get("transform") is not None else _of_ngff(first, d)
     return None
+
+
+def _of_ngff(scales: dict[Any, Any], dataset: dict[Any, Any]) -> Any:
+    """Axes and coordinateTransformations of OME-Zarr as a transform, None where there are none."""
+    given, axes = dataset.get("coordinateTransformations"), scales.get("axes")
+    named = {"scale": "scale", "translation": "translate"}
+    out: dict[Any, Any] = {}
+    for t in given if isinstance(given, list) else []:
+        kind = t.get("type") if isinstance(t, dict) else None
+        if kind in named and named[kind] not in out:
+            out[named[kind]] = t.get(kind)
+    if out and isinstance(axes, list) and all(isinstance(a, dict) for a in axes):
+        out.update(axes=[a.get("name") for a in axes], units=[a.get("unit") for a in axes])
+    return out or None
 
 
 def of_levels(f: File, where: str, group: dict[Any, Any], metas: list[Any], rank: int, numbers: list[Any]) -> dict[Any, Any]:

@@ -48,6 +48,8 @@ def _levels_of(f: File, node: Any, datasets: list[Any]) -> list[Any]:
             dtype = level.dtype
             if out and (len(shape), dtype) != (len(out[0][0].meta["shape"]), out[0][0].dtype):
                 raise StoreError(f"it has {len(shape)} axes of {dtype}, unlike the first")
+            if out and 0 in shape and 0 not in out[0][0].meta["shape"]:
+                raise StoreError("it has no voxels, and the first one has")
         except StoreError as e:
             f.left_out(where, str(e))
             continue

@@ -22,8 +22,7 @@ def axes(f: File, where: str, scales: dict[Any, Any], rank: int) -> Optional[lis
             f.left_out(f"{where}: axes", f"none are named: they count as {DEFAULT[rank]}")
         return list(DEFAULT[rank])
     if not isinstance(given, list) or len(given) != rank:
-        f.left_out(f"{where} as an image", f"its axes {given!r:.100} don't name the {rank} of its arrays")
-        return None
+        return _default(f, where, rank, f"{given!r:.100} don't name the {rank} of its arrays")
     out: list[Any] = []
     for one in given:
         kind = one.get("type") if isinstance(one, dict) else None
@@ -33,18 +32,37 @@ def axes(f: File, where: str, scales: dict[Any, Any], rank: int) -> Optional[lis
         if letter not in ("t", "c", "z", "y", "x"):
             letter = TYPES.get(kind.lower(), "") if isinstance(kind, str) else ""
         out.append(letter)
+    _of_other_type(f, where, given, out)
     if "" in out or len(set(out)) != rank or not {"y", "x"} <= set(out):
         names = [one.get("name") if isinstance(one, dict) else one for one in given]
-        f.left_out(f"{where} as an image", f"its axes {names!r:.100} aren't different ones out of t, c, z, y, x "
-                   "with y and x among them")
-        return None
+        return _default(f, where, rank, f"{names!r:.100} aren't different ones out of t, c, z, y, x with y and x "
+                        "among them")
     return out
+
+
+def _default(f: File, where: str, rank: int, why: str) -> Optional[list[Any]]:
+    """What axes count as that make no sense, said; None where so many are no image's."""
+    if rank not in DEFAULT:
+        f.left_out(f"{where} as an image", f"its axes {why}")
+        return None
+    f.left_out(f"{where}: axes", f"{why}: they count as {DEFAULT[rank]}")
+    return list(DEFAULT[rank])
+
+
+def _of_other_type(f: File, where: str, given: list[Any], letters: list[Any]) -> None:
+    """OME-Zarr 0.4 lets an axis of another type stand where channels do: it is c, which is said."""
+    if letters.count("") == 1 and "c" not in letters:
+        one = given[letters.index("")]
+        kind = one.get("type") if isinstance(one, dict) else None
+        if kind not in ("space", "time") and isinstance(one, dict) and isinstance(one.get("name"), str):
+            letters[letters.index("")] = "c"
+            f.left_out(f"{where}: axis {one['name']}"[:200], f"its type is {kind!r:.100}: it is served as c")
 
 
 def units(f: File, where: str, scales: dict[Any, Any], letters: list[Any]) -> list[Any]:
     """The unit of each axis, or None."""
     given = scales.get("axes")
-    if not isinstance(given, list):
+    if not isinstance(given, list) or len(given) != len(letters):
         return [None] * len(letters)
     return places.units(f, where, [a.get("unit") if isinstance(a, dict) else None for a in given], letters)
 

@@ -156,8 +156,6 @@ def channel(f: File, where: str, given: Any, i: int, dtype: np.dtype) -> dict[An
     """One OMERO channel, or its name, with what of it makes sense."""
     if isinstance(given, (str, bytes)):
         given = {"label": given}
-    if given is None:
-        return {"label": str(i)}
     if not isinstance(given, dict):
         f.left_out(where, f"{given!r:.100} is no channel")
         return {"label": str(i)}
@@ -204,6 +202,5 @@ def channels(f: File, where: str, given: Any, n: int, dtype: Any) -> Optional[li
     if len(given) != n:
         f.left_out(f"{where}: channels", f"{len(given)} are described and it has {n}: " + (
             "those above are left out" if len(given) > n else "the others are called by their numbers"))
-    made = [channel(f, f"{where}: channel {i}", given[i] if i < len(given) else None, i, dtype)
+    return [channel(f, f"{where}: channel {i}", given[i], i, dtype) if i < len(given) else {"label": str(i)}
             for i in range(n)]
-    return made

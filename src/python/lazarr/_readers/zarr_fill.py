@@ -35,10 +35,9 @@ def part(value: Any, dt: np.dtype) -> Any:
     """
     if dt.kind == "f" and isinstance(value, str):
         if BITS.match(value):
-            bits = int(value, 16)
-            if bits >= 1 << 8 * dt.itemsize:
-                raise StoreError(f"its fill value {value:.100} has more bits than {dt.name}")
-            return np.frombuffer(bits.to_bytes(dt.itemsize, "big"), dt.newbyteorder(">"))[0].item()
+            if len(value) != 2 + 2 * dt.itemsize:
+                raise StoreError(f"its fill value {value:.100} hasn't the {8 * dt.itemsize} bits of {dt.name}")
+            return np.frombuffer(int(value, 16).to_bytes(dt.itemsize, "big"), dt.newbyteorder(">"))[0].item()
         try:
             return float(value)
         except ValueError:
