@@ -74,7 +74,7 @@ static const char help[] =
     "  --log-file PATH         the log goes there, opened again on SIGUSR1 (stderr)\n"
     "  --log-format FORMAT     text, requests as nginx's \"combined\", or json: an object a line\n"
     "                          (text)\n"
-    "  --quiet                 only warnings and errors\n";
+    "  --quiet                 of the log only warnings and errors; URLs are printed\n";
 
 void lzr_options_help(void)
 {
