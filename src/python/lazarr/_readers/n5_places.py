@@ -174,7 +174,9 @@ def _listed(group: dict[Any, Any], k: int) -> Any:
     """The transform that a group's multiscales give s<k>: COSEM's, or as OME-Zarr writes them."""
     scales = group.get("multiscales")
     first = scales[0] if isinstance(scales, list) and scales else None
-    for d in first.get("datasets") or [] if isinstance(first, dict) else []:
+    if not isinstance(first, dict):
+        return None
+    for d in first.get("datasets") or []:
         if isinstance(d, dict) and d.get("path") == f"s{k}":
             return d["transform"] if d.get("transform") is not None else _of_ngff(first, d)
     return None
