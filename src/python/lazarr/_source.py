@@ -154,6 +154,8 @@ class _Source:
                 if not hasattr(a, name):
                     raise StoreError(f"a source must be an array-like with shape, dtype and "
                                      f"__getitem__; {type(a).__name__} has no {name}")
+            if a.shape is None or a.dtype is None:  # HDF5's of nothing
+                raise StoreError(f"the source holds nothing: its shape is {a.shape!r}, its dtype {a.dtype!r}")
             if len(a.shape) != len(opened[0].shape) or _dtype(a) != _dtype(opened[0]):
                 raise StoreError(f"the levels of a source must have one rank and dtype, got "
                                  f"{opened[0].shape} of {_dtype(opened[0])} and {a.shape} of {_dtype(a)}")
