@@ -86,6 +86,9 @@ class _Source:
         told later."""
         if not all(hasattr(a, "shape") and hasattr(a, "dtype") for a in opened):
             return
+        for a in opened:
+            if a.shape is None or a.dtype is None:  # HDF5's of nothing
+                raise StoreError(f"the source holds nothing: its shape is {a.shape!r}, its dtype {a.dtype!r}")
         now = [(tuple(a.shape), _dtype(a)) for a in opened]
         if self._was is not None and now != self._was:
             said = [" and ".join(f"{list(shape)} of {dt}" for shape, dt in one) for one in (now, self._was)]
@@ -154,8 +157,6 @@ class _Source:
                 if not hasattr(a, name):
                     raise StoreError(f"a source must be an array-like with shape, dtype and "
                                      f"__getitem__; {type(a).__name__} has no {name}")
-            if a.shape is None or a.dtype is None:  # HDF5's of nothing
-                raise StoreError(f"the source holds nothing: its shape is {a.shape!r}, its dtype {a.dtype!r}")
             if len(a.shape) != len(opened[0].shape) or _dtype(a) != _dtype(opened[0]):
                 raise StoreError(f"the levels of a source must have one rank and dtype, got "
                                  f"{opened[0].shape} of {_dtype(opened[0])} and {a.shape} of {_dtype(a)}")
