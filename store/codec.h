@@ -32,5 +32,9 @@ void lzr_fill_bytes(void *to, size_t n, const unsigned char *element, size_t ite
  * which is fill. extent <= chunks on every axis. */
 void lzr_chunk_pad(const struct lzr_grid *g, const uint64_t extent[], const void *block,
                    unsigned itemsize, const unsigned char *fill, void *chunk);
+/* Repeats the last voxels of a chunk's first extent[] ones over the rest of it, axis by axis, so
+ * that the padding holds no value that the data hasn't. 0 < extent <= chunks on every axis. */
+void lzr_chunk_repeat(const struct lzr_grid *g, const uint64_t extent[], unsigned itemsize,
+                      void *chunk);
 
 #endif

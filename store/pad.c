@@ -61,3 +61,20 @@ void lzr_chunk_pad(const struct lzr_grid *g, const uint64_t extent[], const void
         }
     }
 }
+
+void lzr_chunk_repeat(const struct lzr_grid *g, const uint64_t extent[], unsigned itemsize,
+                      void *chunk)
+{
+    size_t outer = (size_t)g->chunk_elements, inner = itemsize;
+    for (unsigned i = g->rank; i-- > 0;) {
+        size_t n = (size_t)g->chunks[i], is = (size_t)extent[i];
+        outer /= n;
+        for (size_t o = 0; o < outer; o++) {
+            unsigned char *row = (unsigned char *)chunk + o * n * inner;
+            for (size_t k = is; k < n; k++) {
+                memcpy(row + k * inner, row + (is - 1) * inner, inner);
+            }
+        }
+        inner *= n;
+    }
+}

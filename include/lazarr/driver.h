@@ -229,7 +229,8 @@ struct lzr_array_stats {
     uint64_t read, read_us; /* chunks that the server read itself */
     uint64_t encoded, encoded_bytes, hits, misses;
     struct lzr_pace pace;
-    uint64_t stalled_us; /* stalled.h */
+    uint64_t stalled_us, stalled_until_us; /* stalled.h */
+    unsigned stalled_turns;
 };
 
 /* A chunk that failed lately. */

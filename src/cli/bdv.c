@@ -13,6 +13,8 @@
 
 #define DEFAULT_URL "http://127.0.0.1:8080"
 
+enum { MAX_NAMED = 10 };
+
 static const struct lzr_array *find_array(const struct lzr_catalog *c, const char *path)
 {
     for (size_t i = 0; i < lzr_catalog_narrays(c); i++) {
@@ -22,6 +24,22 @@ static const struct lzr_array *find_array(const struct lzr_catalog *c, const cha
         }
     }
     return NULL;
+}
+
+/* What isn't there, and what is; "brain/t1", as serve prints it, is told of "t1". */
+static void no_array(const struct lzr_catalog *c, const char *path)
+{
+    size_t n = lzr_catalog_narrays(c);
+    const char *slash = strchr(path, '/');
+    (void)fprintf(stderr, "lazarr: there is no array '%s'", path);
+    if (slash != NULL && find_array(c, slash + 1) != NULL) {
+        (void)fprintf(stderr, ": did you mean '%s'?\n", slash + 1);
+        return;
+    }
+    for (size_t i = 0; i < n && i < MAX_NAMED; i++) {
+        (void)fprintf(stderr, "%s%s", i > 0 ? ", " : ": there are ", lzr_catalog_array(c, i)->path);
+    }
+    (void)fprintf(stderr, "%s\n", n > MAX_NAMED ? ", …" : "");
 }
 
 /* All of b; says why not. */
@@ -127,7 +145,7 @@ int lzr_bdv(const struct lzr_options *o)
     const struct lzr_array *a = find_array(lzr_driver_catalog(d), o->key);
     bool ok = false;
     if (a == NULL) {
-        (void)fprintf(stderr, "lazarr: there is no array '%s' in this store\n", o->key);
+        no_array(lzr_driver_catalog(d), o->key);
     } else if (!lzr_face_holds(a, LZR_FACE_BDV, why)) {
         (void)fprintf(stderr, "lazarr: %s isn't there for BigDataViewer: %s\n", a->path, why);
     } else {

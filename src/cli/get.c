@@ -79,9 +79,25 @@ static int no_key(struct lzr_driver *d, const char *key)
     return 1;
 }
 
-static int get_key(struct lzr_driver *d, const char *key)
+/* A key of what may be a URL as it was printed: without scheme, host and token. */
+static const char *key_in(const char *given)
 {
-    key += *key == '/';
+    const char *key = given;
+    if (strncmp(key, "http://", 7) == 0 || strncmp(key, "https://", 8) == 0) {
+        key = strstr(key, "//") + 2;
+        key += strcspn(key, "/");
+    }
+    key += strspn(key, "/");
+    if (key != given && strncmp(key, "t/", 2) == 0) {
+        key += 2 + strcspn(key + 2, "/");
+        key += strspn(key, "/");
+    }
+    return key;
+}
+
+static int get_key(struct lzr_driver *d, const char *given)
+{
+    const char *key = key_in(given);
     struct lzr_hit hit = lzr_catalog_lookup(lzr_driver_catalog(d), key, strlen(key));
     switch (hit.node) {
     case LZR_NODE_CHUNK:

@@ -169,7 +169,7 @@ static enum lzr_code gather(struct lzr_driver *d, struct lzr_flight *first,
                             const struct lzr_copy_box *own, const struct lzr_copying *c,
                             struct gang *g)
 {
-    uint64_t now = lzr_now_us(), most = d->budget.limit / LZR_COPY_SHARE;
+    uint64_t now = lzr_now_us(), most = lzr_copy_share(d);
     *g = (struct gang){.array = first->array,
                        .level = first->level,
                        .each = (size_t)(own->own->chunk_elements * first->array->dtype.size)};
@@ -284,7 +284,7 @@ static enum lzr_code get_memory(struct lzr_driver *d, struct gang *g, struct lzr
         nparts += g->members[i].there ? 0 : needs_of(g, &g->members[i])->n;
         g->bytes += g->members[i].there ? 0 : g->each;
     }
-    (void)lzr_cache_make_room(d->cache, g->bytes);
+    (void)lzr_make_room(d, g->bytes);
     lzr_budget_add(&d->budget, g->bytes);
     g->parts = lzr_malloc(((size_t)nparts + 1) * sizeof *g->parts);
     bool ok = g->parts != NULL;
@@ -363,6 +363,15 @@ static enum lzr_code place(struct lzr_driver *d, const struct part parts[], size
     return LZR_OK;
 }
 
+/* What is copied together may take long to encode, longer than a stop may. */
+static enum lzr_code may_go_on(struct lzr_driver *d, struct lzr_err *err)
+{
+    pthread_mutex_lock(&d->mu);
+    bool closing = d->closing;
+    pthread_mutex_unlock(&d->mu);
+    return closing ? lzr_err_set(err, LZR_E_CANCELLED, "lazarr is stopping") : LZR_OK;
+}
+
 /* Encodes members first .. last - 1, and puts them into the cache if `keep`. */
 static enum lzr_code encode(struct lzr_driver *d, struct gang *g, size_t first, size_t last,
                             bool keep, uint64_t t0, struct lzr_err *err)
@@ -374,8 +383,11 @@ static enum lzr_code encode(struct lzr_driver *d, struct gang *g, size_t first, 
         if (m->there) {
             continue;
         }
-        (void)lzr_cache_make_room(d->cache, room);
-        code = lzr_chunk_encode(d, g->array, g->level, m->out, &m->blob, err);
+        code = may_go_on(d, err);
+        (void)lzr_make_room(d, room);
+        if (code == LZR_OK) {
+            code = lzr_chunk_encode(d, g->array, g->level, m->out, &m->blob, err);
+        }
         if (code == LZR_OK && keep) {
             struct lzr_cache_key k = key_of(g, m->index);
             uint64_t before = m->flight != NULL ? m->flight->compute_us : 0;
@@ -520,7 +532,7 @@ static enum lzr_code read_box(struct lzr_driver *d, const struct lzr_flight *f,
         bytes *= (size_t)b.extent[i];
     }
     size_t room = bytes + LZR_STRIDED_SPAN + (bytes < chunk ? chunk : 0);
-    (void)lzr_cache_make_room(d->cache, room + lzr_blob_charge(lzr_codec_bound(&a->codec, chunk)));
+    (void)lzr_make_room(d, room + lzr_blob_charge(lzr_codec_bound(&a->codec, chunk)));
     lzr_budget_add(&d->budget, room);
     unsigned char *raw = lzr_malloc(bytes), *padded = bytes < chunk ? lzr_malloc(chunk) : NULL;
     enum lzr_code code = LZR_OK;

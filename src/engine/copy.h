@@ -14,8 +14,9 @@
  * Who asks for one series mostly asks for the next ones, and what they cost is the decoding: so
  * neighbours that are copied from the very same chunks are copied along and left in the cache where
  * their flights find them, after those that were asked for have been answered. They are as many as
- * a quarter of the budget holds of whole chunks of the array; which ones is the same whichever of
- * them is asked for first. So a file is gone through once for each of such groups. */
+ * a quarter of the budget holds of whole chunks of the array, and a thread's share of it; which
+ * ones is the same whichever of them is asked for first. So a file is gone through once for each of
+ * such groups. */
 #ifndef LZR_ENGINE_COPY_H
 #define LZR_ENGINE_COPY_H
 
@@ -26,7 +27,7 @@
 #include "lazarr/limits.h"
 
 #define LZR_COPY_TOGETHER 8192 /* chunks that are copied together, at most */
-#define LZR_COPY_SHARE 16      /* of the budget that they take raw, where one isn't more */
+#define LZR_COPY_SHARE 8       /* of the budget: what all threads together copy at a time, raw */
 #define LZR_COPY_ALONG 4       /* of the budget: the chunks of a group */
 
 /* Chunks that a thread copies now. Guarded by the driver's mu. */

@@ -26,6 +26,9 @@ struct lzr_neighbours {
 struct lzr_neighbours lzr_neighbours_of(const struct lzr_copy_box *b);
 /* Index of the at-th of them. */
 uint64_t lzr_neighbours_at(const struct lzr_grid *g, const struct lzr_neighbours *s, uint64_t at);
+/* Bytes that a codec thread may take raw for chunks that are asked for, and as many for neighbours,
+ * where one chunk isn't more: all threads together take a quarter of the budget. */
+uint64_t lzr_copy_share(const struct lzr_driver *d);
 /* How many neighbours may be copied along, the first one among them. */
 uint64_t lzr_neighbours_most(const struct lzr_driver *d, const struct lzr_array *a, uint32_t level);
 

@@ -4,6 +4,8 @@
 #include "engine/listing.h"
 #include "store/view.h"
 
+enum { LOOKED = 1024 }; /* chunks of a plan of which the group is looked up, with mu, at most */
+
 struct lzr_copy_box lzr_copy_box_of(const struct lzr_array *a, uint32_t level, uint64_t index)
 {
     struct lzr_copy_box b = {.own = &a->levels[level].grid, .from = lzr_copied_from(a, level)};
@@ -14,26 +16,24 @@ struct lzr_copy_box lzr_copy_box_of(const struct lzr_array *a, uint32_t level, u
     return b;
 }
 
-/* Positions along an axis whose chunks are copied from the same chunks as b. */
+/* Positions along an axis whose chunks are copied from the same chunks as b. There may be millions:
+ * they aren't counted one by one. */
 static void same_along(const struct lzr_copy_box *b, unsigned axis, uint64_t *low, uint64_t *n)
 {
     const struct lzr_grid *own = b->own, *from = b->from.grid;
-    uint64_t at = b->start[axis] / own->chunks[axis], end = at + 1;
-    uint64_t first = b->first[axis], last = first + b->count[axis] - 1;
-    uint64_t length = own->shape[axis], chunk = own->chunks[axis];
-    while (at > 0 && (at - 1) * chunk / from->chunks[axis] == first &&
-           (at * chunk - 1) / from->chunks[axis] == last) {
-        at--;
+    uint64_t chunk = own->chunks[axis], start = b->first[axis] * from->chunks[axis];
+    uint64_t end = start + from->chunks[axis];
+    *low = b->start[axis] / chunk;
+    *n = 1;
+    if (b->count[axis] == 1) { /* those that lie in it whole; no other touches the same several */
+        *low = start / chunk + (start % chunk != 0);
+        *n = (end < own->shape[axis] ? end / chunk : own->counts[axis]) - *low;
     }
-    while (end < own->counts[axis] && end * chunk / from->chunks[axis] == first) {
-        uint64_t stop = (end + 1) * chunk < length ? (end + 1) * chunk : length;
-        if ((stop - 1) / from->chunks[axis] != last) {
-            break;
-        }
-        end++;
-    }
-    *low = at;
-    *n = end - at;
+}
+
+uint64_t lzr_copy_share(const struct lzr_driver *d)
+{
+    return d->budget.limit / LZR_COPY_SHARE / (d->ncodecs > 0 ? d->ncodecs : 1);
 }
 
 uint64_t lzr_neighbours_most(const struct lzr_driver *d, const struct lzr_array *a, uint32_t level)
@@ -42,7 +42,7 @@ uint64_t lzr_neighbours_most(const struct lzr_driver *d, const struct lzr_array 
     uint64_t whole = a->levels[shown].grid.chunk_elements * a->dtype.size;
     uint64_t n = d->budget.limit / LZR_COPY_ALONG / whole;
     uint64_t each = a->levels[level].grid.chunk_elements * a->dtype.size;
-    uint64_t most = d->budget.limit / LZR_COPY_SHARE / each;
+    uint64_t most = lzr_copy_share(d) / each;
     n = n < most ? n : most;
     return n < LZR_COPY_TOGETHER ? n : LZR_COPY_TOGETHER;
 }
@@ -76,8 +76,8 @@ static bool same_group(const struct lzr_copy_group *a, const struct lzr_copy_gro
 unsigned lzr_copy_groups(const struct lzr_driver *d, const struct lzr_plan *p,
                          struct lzr_copy_group out[LZR_COPY_GROUPS])
 {
-    unsigned n = 0;
-    for (uint32_t i = 0; d->keep && i < p->n && n < LZR_COPY_GROUPS; i++) {
+    unsigned n = 0, looked = 0;
+    for (uint32_t i = 0; d->keep && i < p->n && n < LZR_COPY_GROUPS && looked < LOOKED; i++) {
         const struct lzr_chunk c = lzr_listing_chunk(d, p->nodes[i].item);
         if (!c.array->copied || lzr_copied_pieces(c.array, c.level) ||
             p->nodes[i].found == LZR_PLAN_THERE) {
@@ -87,6 +87,7 @@ unsigned lzr_copy_groups(const struct lzr_driver *d, const struct lzr_plan *p,
         if (whole.from.array != c.array) {
             continue; /* it isn't made of pieces */
         }
+        looked++;
         const struct lzr_copy_box b = lzr_copy_box_of(c.array, whole.from.level,
                                     lzr_grid_index(whole.from.grid, whole.first));
         const struct lzr_neighbours s = lzr_neighbours_of(&b);

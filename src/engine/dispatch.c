@@ -2,7 +2,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/check.h"
 #include "base/clock.h"
 #include "engine/engine.h"
 #include "engine/inputs.h"
@@ -10,6 +9,17 @@
 #include "engine/recipe.h"
 #include "engine/stalled.h"
 #include "store/codec.h"
+
+/* The worker's i-th job, which will not be run, leaves its list: its flight is queued again. */
+static void take_back(struct lzr_driver *d, struct lzr_worker *w, unsigned i)
+{
+    lzr_job_return(d, &w->jobs[i]);
+    w->njobs--;
+    memmove(&w->jobs[i], &w->jobs[i + 1], (w->njobs - i) * sizeof w->jobs[0]);
+    if (i == 0 && w->njobs > 0) {
+        w->jobs[0].deadline_us = lzr_now_us() + w->jobs[0].timeout_us;
+    }
+}
 
 /* Sends a job to a worker. This is done under mu, so that a worker gets its jobs in the order in
  * which they are in its list; it is one packet on a local socket and never blocks. A worker that is
@@ -22,8 +32,9 @@ static void send_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_msg 
     if (lzr_channel_send(w->channel, m, inputs, (uint32_t)(ninputs * sizeof inputs[0]), -1, &err) ==
         LZR_E_BUSY) {
         w->full_us = lzr_now_us();
-        bool back = lzr_worker_withdraw(d, w, w->njobs - 1);
-        LZR_CHECK(back); /* it never heard of it */
+        /* It never heard of it, so it can't have begun it, whatever stands in its memory. */
+        (void)lzr_slot_withdraw(w->jobs[w->njobs - 1].slot, m->seq);
+        take_back(d, w, w->njobs - 1);
     }
 }
 
@@ -135,12 +146,11 @@ void lzr_send_job(struct lzr_driver *d, struct lzr_worker *w, struct lzr_flight 
     f->started_us = now;
     s->busy = true;
     lzr_slot_claim(s, m.seq);
-    double timeout = w->jobs_done + w->njobs == 0 ? f->array->first_timeout_s : f->array->timeout_s;
     struct lzr_job *j = &w->jobs[w->njobs];
     *j = (struct lzr_job){.seq = m.seq,
                           .flight = f,
                           .slot = s,
-                          .timeout_us = (uint64_t)(timeout * 1e6)};
+                          .timeout_us = lzr_allowed_us(d, w, f)};
     if (w->njobs == 0) {
         j->deadline_us = now + j->timeout_us;
     }
@@ -166,16 +176,11 @@ void lzr_job_return(struct lzr_driver *d, struct lzr_job *j)
 
 bool lzr_worker_withdraw(struct lzr_driver *d, struct lzr_worker *w, unsigned i)
 {
-    if (!lzr_slot_withdraw(w->jobs[i].slot, w->jobs[i].seq)) {
-        return false;
+    bool was = lzr_slot_withdraw(w->jobs[i].slot, w->jobs[i].seq);
+    if (was) {
+        take_back(d, w, i);
     }
-    lzr_job_return(d, &w->jobs[i]);
-    w->njobs--;
-    memmove(&w->jobs[i], &w->jobs[i + 1], (w->njobs - i) * sizeof w->jobs[0]);
-    if (i == 0 && w->njobs > 0) {
-        w->jobs[0].deadline_us = lzr_now_us() + w->jobs[0].timeout_us;
-    }
-    return true;
+    return was;
 }
 
 bool lzr_withdraw(struct lzr_driver *d, struct lzr_flight *f)
@@ -274,7 +279,6 @@ static enum given give_to(struct lzr_driver *d, struct lzr_worker *w, uint64_t n
         return NOTHING_FITS;
     }
     if (!reserve(d, f, s, block_bytes(f))) {
-        d->starved = true;
         return NO_ROOM;
     }
     lzr_home_settle(d, w, f);
@@ -313,10 +317,10 @@ static bool give_one(struct lzr_driver *d)
 
 void lzr_dispatch(struct lzr_driver *d, struct lzr_request **list)
 {
-    d->starved = false;
     if (d->closing) {
         return;
     }
+    lzr_tasks_go_on(d);
     const bool several = d->folders.n > 1 && d->opened;
     if (several) {
         lzr_turns_look(d, lzr_now_us());

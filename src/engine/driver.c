@@ -125,7 +125,7 @@ static bool answer_now(struct lzr_driver *d, const struct lzr_chunk *c, struct l
         req->result = remembered(fail);
         return true;
     }
-    bool tasks = d->tasks.n + d->reads.waiting.n >= LZR_MAX_WAITING;
+    bool tasks = d->tasks.n + d->reads.waiting.n + d->kept_back.n >= LZR_MAX_WAITING;
     bool roots = d->queue.nroots >= LZR_MAX_WAITING;
     if ((tasks || roots) && takes_place(d, c)) {
         d->stats.refused_total++;

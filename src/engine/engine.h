@@ -259,6 +259,7 @@ struct lzr_driver {
     struct lzr_queue queue;
     struct lzr_planner planner;
     struct lzr_list tasks; /* MAKING flights that no thread has taken */
+    struct lzr_list kept_back; /* ... and that wait until clients have read (make.c) */
     struct lzr_reads reads; /* ... and those that read files */
     struct lzr_starter starter;
     struct lzr_band bands[LZR_BANDS]; /* that are being made */
@@ -280,7 +281,6 @@ struct lzr_driver {
     unsigned making;            /* flights MAKING */
     _Atomic unsigned gathering; /* flights that were started with needs and aren't over */
     uint64_t waiting;           /* requests that wait */
-    bool starved;               /* something is queued that the budget has no room for */
     bool opened, draining, closing;
 
     pthread_t supervisor;
@@ -302,7 +302,7 @@ uint64_t lzr_mean_us(const struct lzr_driver *d, const struct lzr_array *a);
  * after whatever may have changed what can go on; flights that fail over it end up in *list. */
 void lzr_dispatch(struct lzr_driver *d, struct lzr_request **list);
 /* Evicts until the budget has room; false: it has none. Where all that is cached wouldn't make it,
- * as where clients don't read what they asked for, nothing is evicted. */
+ * as where clients don't read what they asked for, nothing is evicted. Any thread. */
 bool lzr_make_room(struct lzr_driver *d, uint64_t need);
 /* Bytes that making a flight's chunk takes beside a slot. */
 uint64_t lzr_flight_output_bytes(const struct lzr_flight *f);
@@ -363,6 +363,11 @@ void lzr_kept(struct lzr_driver *d);
 void lzr_task_add(struct lzr_driver *d, struct lzr_flight *f, bool first);
 /* Makes a flight whose needs are all there a task. With mu. */
 void lzr_task_push(struct lzr_driver *d, struct lzr_flight *f);
+/* Whether a task that a thread has taken from a list has to wait, as nobody reads what there is: it
+ * is kept back then. What a plan wants has its room. With mu. */
+bool lzr_task_waits(struct lzr_driver *d, struct lzr_flight *f);
+/* Those are tasks again, a few at a time, once there is room. With mu. */
+void lzr_tasks_go_on(struct lzr_driver *d);
 /* A task is over: its chunk (b taken over), or NULL and why there is none. With mu. */
 void lzr_task_made(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *b,
                    const struct lzr_err *err, struct lzr_request **list);
@@ -454,7 +459,7 @@ void lzr_say_drops(struct lzr_driver *d, uint64_t now, bool last);
 /* Looks at a worker: what is late, too large, too old or unwanted. With mu. */
 void lzr_worker_check(struct lzr_driver *d, struct lzr_worker *w, uint64_t now,
                       struct lzr_request **list);
-/* Kills a worker whose one job is beyond its deadline, and fails that job's flight. With mu. */
+/* Kills a worker whose first job is beyond its deadline, and fails that job's flight. With mu. */
 void lzr_worker_late(struct lzr_driver *d, struct lzr_worker *w, struct lzr_request **list);
 /* Looks up what memory it uses; supervisor only, without mu. */
 void lzr_worker_measure(struct lzr_driver *d, struct lzr_worker *w);
@@ -471,7 +476,7 @@ bool lzr_turn_over(struct lzr_driver *d, struct lzr_worker *w, uint64_t now);
 void lzr_turns_give(struct lzr_driver *d, uint64_t now);
 
 /* loading.c */
-/* Until something may have changed, or for a while. With mu. */
+/* Until something may have changed, or for a tenth of a second. With mu. */
 void lzr_await_a_while(struct lzr_driver *d);
 /* Waits until every folder has loaded or failed, and every worker is ready, or one has failed to.
  * *traceback (nullable): the caller's. */
@@ -487,10 +492,6 @@ void *lzr_supervisor_main(void *driver);
 void lzr_check_holds(struct lzr_driver *d, uint64_t now);
 void lzr_wake_supervisor(struct lzr_driver *d);
 int lzr_watch_process(struct lzr_driver *d, struct lzr_worker *w); /* supervisor, after a start */
-
-/* loading.c */
-/* With mu: until something may have changed, or for a tenth of a second. */
-void lzr_await_a_while(struct lzr_driver *d);
 
 /* start.c */
 /* Frees a driver of which no thread runs any more but the one that calls this. */

@@ -239,7 +239,7 @@ struct lzr_blob *lzr_inputs_decoded(struct lzr_driver *d, const struct lzr_chunk
     if (out != NULL) {
         return out;
     }
-    (void)lzr_cache_make_room(d->cache, lzr_blob_charge(bytes));
+    (void)lzr_make_room(d, lzr_blob_charge(bytes));
     out = lzr_blob_new(bytes, &d->budget);
     if (out == NULL) {
         lzr_err_set(err, LZR_E_NOMEM, "no memory for a chunk");

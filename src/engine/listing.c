@@ -187,7 +187,7 @@ enum lzr_plan_state lzr_listing_go(struct lzr_listing *l, bool locked, uint32_t 
     }
     uint64_t now = lzr_plan_memory(&l->plan) + l->holds_room * sizeof *l->holds;
     if (now > l->charged) {
-        (void)lzr_cache_make_room(l->d->cache, now - l->charged);
+        (void)lzr_make_room(l->d, now - l->charged);
     }
     lzr_budget_add(&l->d->budget, now);
     lzr_budget_sub(&l->d->budget, l->charged);

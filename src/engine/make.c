@@ -10,6 +10,10 @@
 #include "store/codec.h"
 #include "store/copied.h"
 
+/* So many answers like it, or bytes, may always wait for their clients. */
+enum { UNSENT_FEW = 4 };
+#define UNSENT_LEAST (UINT64_C(32) << 20)
+
 const struct lzr_recipe lzr_recipe_compute = {.worker = true, .remembers = true};
 
 const struct lzr_recipe *lzr_recipe_of(const struct lzr_chunk *c)
@@ -138,6 +142,49 @@ void lzr_task_push(struct lzr_driver *d, struct lzr_flight *f)
     lzr_task_add(d, f, false);
 }
 
+/* Whether what a task makes is for answers only: no plan wants it, which would have room
+ * for it, and no block that has begun is computed from it. */
+static bool is_for_answers(const struct lzr_flight *f)
+{
+    bool yes = f->state == LZR_MAKING && f->wanted == NULL;
+    for (const struct lzr_request *r = f->waiters; yes && r != NULL; r = r->next) {
+        const struct lzr_need *need = r->done == NULL ? r->ctx : NULL;
+        yes = need == NULL || need->of->recipe->eager;
+    }
+    return yes;
+}
+
+/* Whether one more answer may wait for its client: some always may, so that who is slow isn't in
+ * everybody's way where the budget is small. */
+static bool may_answer(struct lzr_driver *d, const struct lzr_flight *f)
+{
+    uint64_t bytes = lzr_flight_output_bytes(f);
+    uint64_t unsent = atomic_load_explicit(&d->budget.unsent, memory_order_relaxed);
+    return unsent <= UNSENT_LEAST || unsent <= UNSENT_FEW * bytes || lzr_may_overdraw(d) ||
+           lzr_make_room(d, bytes);
+}
+
+bool lzr_task_waits(struct lzr_driver *d, struct lzr_flight *f)
+{
+    bool waits = is_for_answers(f) && !may_answer(d, f);
+    if (waits) {
+        lzr_list_push(&d->kept_back, f);
+    }
+    return waits;
+}
+
+void lzr_tasks_go_on(struct lzr_driver *d)
+{
+    for (unsigned n = 0; n < d->ncodecs && d->kept_back.head != NULL; n++) {
+        struct lzr_flight *f = d->kept_back.head;
+        if (!may_answer(d, f)) {
+            return;
+        }
+        lzr_list_remove(&d->kept_back, f);
+        lzr_task_add(d, f, true);
+    }
+}
+
 /* The flight's chunk is there: what it counts for. With mu. */
 static void count(struct lzr_driver *d, const struct lzr_flight *f, const struct lzr_blob *b)
 {
@@ -165,8 +212,11 @@ void lzr_task_made(struct lzr_driver *d, struct lzr_flight *f, struct lzr_blob *
                    const struct lzr_err *err, struct lzr_request **list)
 {
     if (b == NULL) {
-        lzr_log_as(d->log, LZR_LOG_ERROR, lzr_failing(d, f), "%s/%s: chunk %llu: %s",
-                   f->array->store->name, f->array->path, (unsigned long long)f->index, err->msg);
+        if (err->code != LZR_E_CANCELLED) {
+            lzr_log_as(d->log, LZR_LOG_ERROR, lzr_failing(d, f), "%s/%s: chunk %llu: %s",
+                       f->array->store->name, f->array->path, (unsigned long long)f->index,
+                       err->msg);
+        }
         if (f->recipe->remembers && err->code != LZR_E_BUSY) {
             lzr_flight_fail(d, f, err->code, err->msg, list);
             return;
@@ -207,6 +257,10 @@ void lzr_task_run(struct lzr_driver *d)
     lzr_list_remove(&d->tasks, f);
     d->need_tasks -= f->counted;
     f->counted = false;
+    if (lzr_task_waits(d, f)) {
+        pthread_mutex_unlock(&d->mu);
+        return;
+    }
     lzr_task_do(d, f, NULL);
 }
 

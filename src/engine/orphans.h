@@ -18,8 +18,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "lazarr/limits.h"
+
 #define LZR_ORPHANS_US 2000000 /* so long after its end a worker's are looked for, at most */
-enum { LZR_ORPHANS_MARK = 80, LZR_ORPHANS_SOUGHT = 16 };
+/* All workers may end at once. */
+enum { LZR_ORPHANS_MARK = 80, LZR_ORPHANS_SOUGHT = LZR_MAX_WORKERS };
 
 struct lzr_sought {
     char mark[LZR_ORPHANS_MARK];

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 enum { STACK = 65536 }; /* at least PTHREAD_STACK_MIN, else the default stays */
@@ -154,9 +155,16 @@ void lzr_process_leave(struct lzr_process *p)
     *p = LZR_PROCESS_NONE;
 }
 
-void lzr_process_end(pid_t pid)
+bool lzr_process_end(pid_t pid)
 {
+    const struct timespec pause = {.tv_nsec = 10000000};
+    uint64_t until = lzr_now_us() + LZR_PROCESS_END_US;
     (void)kill(-pid, SIGKILL);
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    while (waitpid(pid, NULL, WNOHANG) == 0) {
+        if (lzr_now_us() >= until) {
+            return false;
+        }
+        (void)nanosleep(&pause, NULL);
     }
+    return true;
 }

@@ -34,7 +34,9 @@ bool lzr_process_reap(const struct lzr_process *p, siginfo_t *si);
 /* Afterwards it isn't watched. The thread may have what fd stands for a little longer: whoever has
  * it in an epoll takes it out before, or this end is taken for the next process's. */
 void lzr_process_leave(struct lzr_process *p);
-/* Kills a child that leads a group, with its group, and waits for it: for one that nobody wants. */
-void lzr_process_end(pid_t pid);
+#define LZR_PROCESS_END_US 1000000
+/* Kills a child that leads a group, with its group, and waits for it: for one that nobody wants.
+ * False: it isn't gone LZR_PROCESS_END_US later, as a debugger or the kernel holds it. */
+bool lzr_process_end(pid_t pid);
 
 #endif

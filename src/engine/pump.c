@@ -218,7 +218,6 @@ static enum went go_on(struct lzr_driver *d, bool of_long, struct lzr_request **
         }
         if (!lzr_make_room(d, output_of(d, w))) {
             if (!idle(d)) {
-                d->starved = true;
                 return NO_MEMORY;
             }
             uint64_t kept = pl->wanted.kept + output_of(d, w);
@@ -304,7 +303,6 @@ void lzr_needs_pump(struct lzr_driver *d, struct lzr_request **list)
         if (refused < REFUSED_MOST) {
             begun = begin(d, false, list);
         }
-        d->starved = d->starved || begun == NO_ROOM;
         if (begun == BEGUN) {
             turn = lzr_queue_turn(&d->queue, lzr_now_us());
         } else if (begun == NO_ROOM) {

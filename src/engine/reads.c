@@ -200,6 +200,9 @@ static struct lzr_flight *take(struct lzr_driver *d, struct lzr_request **list)
         lzr_list_remove(&d->reads.waiting, f);
         d->need_tasks -= f->counted;
         f->counted = false;
+        if (lzr_task_waits(d, f)) {
+            continue;
+        }
         struct lzr_reads_file *full = full_one(d, f);
         if (full == NULL) {
             return f;

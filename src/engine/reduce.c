@@ -133,7 +133,7 @@ static void measure(const struct sources *s, bool read, unsigned n, struct work 
 
 static enum lzr_code get_memory(struct lzr_driver *d, struct work *w, struct lzr_err *err)
 {
-    (void)lzr_cache_make_room(d->cache, total(w));
+    (void)lzr_make_room(d, total(w));
     lzr_budget_add(&d->budget, total(w));
     w->fine = w->fine_bytes > 0 ? lzr_malloc(w->fine_bytes) : NULL;
     w->box = w->box_bytes > 0 ? lzr_malloc(w->box_bytes) : NULL;
@@ -181,18 +181,38 @@ static void reduce_part(const struct sources *s, const uint64_t pos[], const uns
                w->out + offset_in(s->own, to, s->how.dtype.size), s->own->chunks, w->room);
 }
 
+/* Whether the k-th chunk has voxels behind the array's end. */
+static bool is_cut(const struct sources *s, unsigned k)
+{
+    unsigned last = s->own->rank - 1;
+    bool cut = s->extent[last] < (k + 1) * s->own->chunks[last];
+    for (unsigned i = 0; i < last; i++) {
+        cut = cut || s->extent[i] < s->own->chunks[i];
+    }
+    return cut;
+}
+
 /* What of the chunks is behind the array's end is fill. */
 static void fill_edges(const struct lzr_array *a, const struct sources *s, struct work *w)
 {
     static const uint64_t NOTHING[LZR_MAX_RANK];
-    unsigned last = s->own->rank - 1;
     for (unsigned k = 0; k < w->n; k++) {
-        bool cut = s->extent[last] < (k + 1) * s->own->chunks[last];
-        for (unsigned i = 0; i < last; i++) {
-            cut = cut || s->extent[i] < s->own->chunks[i];
-        }
-        if (cut) {
+        if (is_cut(s, k)) {
             lzr_chunk_pad(s->own, NOTHING, NULL, a->dtype.size, a->fill, w->out + k * w->out_bytes);
+        }
+    }
+}
+
+/* Of labels it is ids of the edge: a fill value there would be an id that level 0 may not have. */
+static void repeat_edges(const struct lzr_array *a, const struct sources *s, struct work *w)
+{
+    unsigned last = s->own->rank - 1;
+    for (unsigned k = 0; k < w->n && a->kind == LZR_LABELS; k++) {
+        uint64_t extent[LZR_MAX_RANK], left = s->extent[last] - k * s->own->chunks[last];
+        memcpy(extent, s->extent, sizeof extent);
+        extent[last] = left < s->own->chunks[last] ? left : s->own->chunks[last];
+        if (is_cut(s, k)) {
+            lzr_chunk_repeat(s->own, extent, a->dtype.size, w->out + k * w->out_bytes);
         }
     }
 }
@@ -328,8 +348,7 @@ static enum lzr_code encode_all(struct lzr_driver *d, const struct lzr_flight *f
         struct lzr_cache_key key = lzr_cache_key_of(&c);
         struct lzr_blob *b = NULL;
         bool own = c.index == f->index;
-        (void)lzr_cache_make_room(d->cache,
-                                  lzr_blob_charge(lzr_codec_bound(&f->array->codec, w->out_bytes)));
+        (void)lzr_make_room(d, lzr_blob_charge(lzr_codec_bound(&f->array->codec, w->out_bytes)));
         enum lzr_code done = lzr_chunk_encode(d, f->array, f->level, w->out + k * w->out_bytes, &b,
                                               own ? err : NULL);
         if (own) {
@@ -367,6 +386,7 @@ static enum lzr_code make_from_source(struct lzr_driver *d, const struct lzr_fli
         code = reduce_source(d, f, &s, &w, err);
     }
     if (code == LZR_OK) {
+        repeat_edges(f->array, &s, &w);
         code = encode_all(d, f, &band, &w, lzr_now_us() - t0, &made, err);
     }
     release_memory(d, &w);
@@ -395,8 +415,8 @@ static enum lzr_code make(struct lzr_driver *d, const struct lzr_flight *f, stru
         code = reduce_chunks(f, &s, cached, &w, err);
     }
     if (code == LZR_OK) {
-        (void)lzr_cache_make_room(d->cache,
-                                  lzr_blob_charge(lzr_codec_bound(&a->codec, w.out_bytes)));
+        repeat_edges(a, &s, &w);
+        (void)lzr_make_room(d, lzr_blob_charge(lzr_codec_bound(&a->codec, w.out_bytes)));
         code = lzr_chunk_encode(d, a, f->level, w.out, out, err);
     }
     release_memory(d, &w);

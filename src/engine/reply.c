@@ -158,7 +158,8 @@ static bool apply_done(struct lzr_driver *d, struct lzr_worker *w, const struct 
     as->computed++;
     as->compute_us += f->compute_us;
     as->inputs_us += f->inputs_us;
-    as->stalled_us = 0;
+    as->stalled_us = as->stalled_until_us = 0;
+    as->stalled_turns = 0;
     lzr_pace_note(&as->pace, !lzr_worker_has_done(w, f->array), f->compute_us);
     lzr_worker_note_done(d, w, f->array);
     d->stats.computed_total++;
@@ -343,7 +344,9 @@ static void keep_for_who_comes_again(struct lzr_driver *d, struct lzr_flight *f)
     }
     const struct lzr_chunk c = {f->array, f->level, LZR_ENC_ZARR, f->index};
     struct lzr_blob *cached = lzr_driver_peek(d, &c);
-    if (cached == NULL && atomic_load(&d->budget.used) <= d->budget.limit) {
+    /* What clients are still to read has a bound of its own. */
+    uint64_t unsent = atomic_load(&d->budget.unsent), used = atomic_load(&d->budget.used);
+    if (cached == NULL && used <= d->budget.limit + unsent) {
         f->held_until_us = lzr_now_us() + LZR_HOLD_US;
     }
     lzr_blob_unref(&cached);

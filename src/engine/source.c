@@ -281,8 +281,7 @@ static enum lzr_code make(struct lzr_driver *d, const struct lzr_flight *f, stru
         bytes *= extent[i];
     }
     uint64_t room = bytes + LZR_STRIDED_SPAN + (bytes < chunk ? chunk : 0);
-    (void)lzr_cache_make_room(d->cache,
-                              room + lzr_blob_charge(lzr_codec_bound(&a->codec, (size_t)chunk)));
+    (void)lzr_make_room(d, room + lzr_blob_charge(lzr_codec_bound(&a->codec, (size_t)chunk)));
     lzr_budget_add(&d->budget, room);
     unsigned char *block = lzr_malloc((size_t)bytes);
     unsigned char *padded = bytes < chunk ? lzr_malloc((size_t)chunk) : NULL;

@@ -43,7 +43,7 @@ static void start(struct lzr_driver *d, struct lzr_worker *w)
     } else if (pid > 0) { /* nobody takes it over */
         pthread_mutex_unlock(&d->mu);
         lzr_process_leave(&process);
-        lzr_process_end(pid);
+        (void)lzr_process_end(pid);
         pthread_mutex_lock(&d->mu);
     }
 }

@@ -413,6 +413,22 @@ static enum lzr_code take_name(const char **given, char *room, const char **name
     return LZR_OK;
 }
 
+/* "brain", after its URL, is told of brain.py. */
+static enum lzr_code cannot_open(const char *given, int why, struct lzr_err *err)
+{
+    static const char *const endings[] = {".py", ".json"};
+    char file[4096];
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0] && why == ENOENT; i++) {
+        int n = snprintf(file, sizeof file, "%s%s", given, endings[i]);
+        if (n > 0 && (size_t)n < sizeof file && access(file, F_OK) == 0) {
+            errno = why;
+            return lzr_err_sys(err, "%s: cannot open the store (did you mean %s?)", given, file);
+        }
+    }
+    errno = why;
+    return lzr_err_sys(err, "%s: cannot open the store", given);
+}
+
 static enum lzr_code add_given(struct found *all, const char *given, struct lzr_err *err)
 {
     char file[4096], last[LZR_MAX_NAME + 1], room[LZR_MAX_NAME + 1];
@@ -433,8 +449,7 @@ static enum lzr_code add_given(struct found *all, const char *given, struct lzr_
         inner = split(given, file, sizeof file);
         path = file;
         if (inner == NULL || stat(file, &st) != 0) {
-            errno = missing;
-            return lzr_err_sys(err, "%s: cannot open the store", given);
+            return cannot_open(given, missing, err);
         }
     }
     bool data = (last_name(path, last, sizeof last) && data_stem_length(last) > 0) ||

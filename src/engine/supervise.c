@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -367,15 +366,8 @@ static void give_up(struct lzr_driver *d, struct lzr_worker *w, int sys)
     errno = sys;
     lzr_err_sys(&why, "a worker's process can't be watched");
     lzr_log(d->log, LZR_LOG_ERROR, "worker %u is killed: %s", w->number, why.msg);
-    (void)kill(-w->pid, SIGKILL); /* it leads a group */
-    const struct timespec pause = {.tv_nsec = 10000000};
-    uint64_t until = lzr_now_us() + LZR_LOST_US;
-    while (waitpid(w->pid, NULL, WNOHANG) == 0) {
-        if (lzr_now_us() >= until) {
-            write_off(d, w);
-            break;
-        }
-        (void)nanosleep(&pause, NULL);
+    if (!lzr_process_end(w->pid)) {
+        write_off(d, w);
     }
     pthread_mutex_lock(&w->read_mu);
     pthread_mutex_lock(&d->mu);

@@ -150,7 +150,7 @@ static enum lzr_code make(struct lzr_driver *d, const struct lzr_flight *f, stru
     bool place = in_place(&v, a, header);
     size_t beside = most + (place ? 0 : room + bound);
     struct work w = {0};
-    (void)lzr_cache_make_room(d->cache, beside + lzr_blob_charge(bound));
+    (void)lzr_make_room(d, beside + lzr_blob_charge(bound));
     lzr_budget_add(&d->budget, beside);
     enum lzr_code code = LZR_OK;
     if (!get_work(d, &w, place, header, room, most, bound)) {

@@ -17,6 +17,9 @@
 #define FULL_US 10000000 /* what an idle worker may take to read its messages */
 #define DUMP_US 200000   /* what a worker may take to write its stacks before it is killed */
 #define LATE_READS 64    /* messages of a late worker that may lie before its answer */
+/* How long the answer to a late job may be under way from the socket when its slot says that the
+ * next job has begun, so that the late one must be done: a worker may write there what it likes. */
+#define BEGUN_US 2000000
 
 static void signal_worker(const struct lzr_worker *w, int sig)
 {
@@ -77,8 +80,12 @@ void lzr_worker_late(struct lzr_driver *d, struct lzr_worker *w, struct lzr_requ
     struct lzr_job *j = &w->jobs[0];
     struct lzr_flight *f = j->flight;
     char text[256];
-    (void)snprintf(text, sizeof text, "%s/%s: the function took longer than %.3g s and was killed",
-                   f->array->store->name, f->array->path, (double)j->timeout_us / 1e6);
+    (void)snprintf(text, sizeof text, "%s/%s: %s took longer than %.3g s%s and was killed",
+                   f->array->store->name, f->array->path,
+                   f->array->source ? "reading the source" : "the function",
+                   (double)j->timeout_us / 1e6,
+                   f->array->source && j->timeout_us == d->reads.timeout_us ? " (--read-timeout)"
+                                                                            : "");
     lzr_log(d->log, LZR_LOG_ERROR, "%s (chunk %llu)", text, (unsigned long long)f->index);
     d->stats.worker_kills_total++;
     w->killed = LZR_KILLED_DEADLINE;
@@ -97,9 +104,10 @@ static bool lies_unread(struct lzr_worker *w)
     return w->unread;
 }
 
-static void kill_late(struct lzr_driver *d, struct lzr_worker *w, struct lzr_request **list)
+static void kill_late(struct lzr_driver *d, struct lzr_worker *w, uint64_t now,
+                      struct lzr_request **list)
 {
-    if (isolate(d, w)) {
+    if (isolate(d, w) || now >= w->dump_us + BEGUN_US) {
         lzr_worker_late(d, w, list);
     }
 }
@@ -179,7 +187,7 @@ static void check_deadline(struct lzr_driver *d, struct lzr_worker *w, uint64_t 
         signal_worker(w, SIGRTMIN + LZR_SIGNAL_STACK);
         w->dump_us = now;
     } else if (now >= w->dump_us + DUMP_US) {
-        kill_late(d, w, list);
+        kill_late(d, w, now, list);
     }
 }
 
@@ -297,7 +305,9 @@ uint64_t lzr_worker_due(const struct lzr_worker *w)
 {
     uint64_t due = UINT64_MAX;
     if (w->state == LZR_WORKER_READY && w->njobs > 0 && !w->unread) {
-        due = w->dump_us > 0 ? w->dump_us + DUMP_US : w->jobs[0].deadline_us;
+        due = w->dump_us == 0  ? w->jobs[0].deadline_us
+              : w->njobs == 1 ? w->dump_us + DUMP_US
+                              : UINT64_MAX; /* kill_late looks whether its answer has come */
     }
     return due;
 }

@@ -416,7 +416,7 @@ pid_t lzr_worker_spawn(const struct lzr_driver *d, const char *mark, int socket_
     }
     if (!lzr_process_watch(process, pid)) {
         lzr_err_sys(err, "a worker's process can't be watched");
-        lzr_process_end(pid);
+        (void)lzr_process_end(pid);
         return -1;
     }
     return pid;

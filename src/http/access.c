@@ -202,6 +202,51 @@ bool lzr_access_same_origin(const struct lzr_access *a, const char *origin, cons
     return strlen(origin) == len && strncasecmp(origin, a->public_url, len) == 0;
 }
 
+/* Whether a browser writes this host so: an address has one spelling, "127.1" and "[0:0::1]" are
+ * none. A name whose last part is a number is an address, or nothing. */
+static bool is_as_browsers_write(const char *host, size_t n)
+{
+    char text[INET6_ADDRSTRLEN + 2], again[INET6_ADDRSTRLEN];
+    struct in6_addr at; /* the larger of the two */
+    bool v6 = host[0] == '[';
+    size_t end = n - (n > 1 && host[n - 1] == '.'), last = end;
+    while (last > 0 && host[last - 1] != '.') {
+        last--;
+    }
+    bool number = !v6 && last < end && host[last] >= '0' && host[last] <= '9' &&
+                  (span(host + last, end - last, "0123456789") == end - last ||
+                   (end - last > 1 && (host[last + 1] == 'x' || host[last + 1] == 'X')));
+    if (!v6 && !number) {
+        return true;
+    }
+    host += v6;
+    n -= v6 ? 2 : 0;
+    if (n >= sizeof text) {
+        return false;
+    }
+    memcpy(text, host, n);
+    text[n] = '\0';
+    int family = v6 ? AF_INET6 : AF_INET;
+    if (inet_pton(family, text, &at) != 1 || (v6 && strchr(text, '.') != NULL)) {
+        return false;
+    }
+    if (inet_ntop(family, &at, again, sizeof again) == NULL) {
+        return false;
+    }
+    /* The system writes "::ffff:1.2.3.4", browsers don't. */
+    return strchr(again, '.') != NULL && v6 ? true : strcasecmp(text, again) == 0;
+}
+
+/* ":8443" or nothing: no zeros before it, at most 65535. */
+static bool is_port(const char *port, size_t n)
+{
+    unsigned v = 0;
+    for (size_t i = 1; i < n; i++) {
+        v = v * 10 + (unsigned)(port[i] - '0');
+    }
+    return n == 0 || (n > 1 && port[1] != '0' && v <= 65535);
+}
+
 bool lzr_origin_is_valid(const char *origin)
 {
     const char *authority;
@@ -209,8 +254,12 @@ bool lzr_origin_is_valid(const char *origin)
     if (strcmp(origin, "*") == 0 || strcmp(origin, "null") == 0) {
         return true;
     }
-    return authority_of(origin, &authority, &n) && authority[n] == '\0' &&
-           lzr_host_is_valid(authority, n);
+    if (!authority_of(origin, &authority, &n) || authority[n] != '\0' ||
+        !lzr_host_is_valid(authority, n)) {
+        return false;
+    }
+    size_t host = lzr_host_length(authority, n);
+    return is_as_browsers_write(authority, host) && is_port(authority + host, n - host);
 }
 
 bool lzr_allow_host_is_valid(const char *host)

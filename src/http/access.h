@@ -52,7 +52,8 @@ bool lzr_access_bearer(const struct lzr_access *a, const char *authorization);
  * was asked (host: the Host header, nullable), or --public-url's. */
 bool lzr_access_same_origin(const struct lzr_access *a, const char *origin, const char *host);
 
-/* What --allow-origin takes: "*", "null", or scheme://host[:port]. */
+/* What --allow-origin takes: "*", "null", or scheme://host[:port] as browsers write it (letters in
+ * either case, the scheme's own port or not). */
 bool lzr_origin_is_valid(const char *origin);
 /* What --allow-host takes: "*", a name, or an address; without a port. */
 bool lzr_allow_host_is_valid(const char *host);

@@ -91,7 +91,7 @@ static unsigned judge_length(const char *value, size_t n)
         large = large || __builtin_mul_overflow(sum, 10, &sum) ||
                 __builtin_add_overflow(sum, (uint64_t)(value[i] - '0'), &sum);
     }
-    return n == 0 ? 400 : large ? 413 : 0;
+    return n == 0 ? 400 : large || sum > INT64_MAX ? 413 : 0;
 }
 
 static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const char *key, size_t nkey,
@@ -153,8 +153,8 @@ bool lzr_refuse_early(struct lzr_http_req *r, const char *method, const char *ur
     }
     h.end = version + strlen(version);
     lzr_headers_each(r, take_header, &h);
-    if (h.own && h.length != 0 && !h.coded) { /* the library looks at its own */
-        *out = lzr_respond_text(r, h.length, "the Content-Length makes no sense\n");
+    if (h.length != 0 && !h.coded) { /* the library has found some of those that it sees */
+        *out = lzr_respond_text(r, h.length, lzr_badhead_length(r->server, h.length));
         return true;
     }
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
@@ -274,11 +274,14 @@ static bool admit_host(struct lzr_http_req *r, enum MHD_Result *out)
         if (names[i].text == NULL) {
             continue;
         }
+        if (is_probe(r)) {
+            continue; /* kubelets send addresses with zones, or nothing */
+        }
         if (!lzr_host_is_valid(names[i].text, names[i].n)) {
             *out = lzr_respond_text(r, 400, "the Host makes no sense\n");
             return false;
         }
-        if (!is_probe(r) && !lzr_access_host(&r->server->access, names[i].text, names[i].n)) {
+        if (!lzr_access_host(&r->server->access, names[i].text, names[i].n)) {
             *out = refuse_host(r, names[i].text, names[i].n);
             return false;
         }
@@ -378,6 +381,18 @@ static const char *const proxies[] = {
     "Front-End-Https",  "Proxy-",
     "WL-Proxy-",        "Surrogate-Capability",
     "Cluster-Client-",  "X-Forward",
+    "X-True-Client-",   "X-Source-",
+    "X-Script-Name",    "X-Ingress-",
+    "X-HTTP-Host",      "X-Traefik-",
+    "X-Replaced-Path",  "X-Akamai-",
+    "X-Sucuri-",        "X-Vercel-",
+    "X-Edge-",          "X-LB-",
+    "X-CDN",            "CloudFront-",
+    "Ali-CDN-",         "Remote-",
+    "X-Auth-Request-",  "X-Authentik-",
+    "X-WebAuth-",       "X-Goog-",
+    "Tailscale-",       "Oidc-",
+    "X-Bluecoat-",      "X-Iinfo",
 };
 
 static enum MHD_Result look_for_proxy(void *cls, enum MHD_ValueKind kind, const char *key,

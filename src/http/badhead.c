@@ -82,6 +82,14 @@ static void count(struct lzr_server *s, unsigned status, const char *why)
     }
 }
 
+static const char no_length[] = "the Content-Length makes no sense\n";
+
+const char *lzr_badhead_length(struct lzr_server *s, unsigned status)
+{
+    count(s, status, no_length);
+    return no_length;
+}
+
 const char *lzr_badhead_too_long(struct lzr_server *s)
 {
     count(s, 431, too_long);
@@ -91,6 +99,14 @@ const char *lzr_badhead_too_long(struct lzr_server *s)
 /* This thread's library has said that it closes a connection without an answer: that request's end
  * is reported next. */
 static _Thread_local enum { ANSWERED, OURS_DIDNT_FIT, THEIRS_DIDNT_FIT } said;
+
+/* The head that this thread's library is at. */
+static _Thread_local struct lzr_http_req *whole;
+
+void lzr_badhead_whole(struct lzr_http_req *r)
+{
+    whole = r;
+}
 
 /* What it says next is of a request that is refused and counted. */
 static _Thread_local bool known;
@@ -116,9 +132,11 @@ void lzr_badhead_said(struct lzr_server *s, const char *fmt, va_list ap)
     unsigned status = va_arg(ap, unsigned);
     struct lzr_http_req *r = find_refused(s);
     const char *why = status == 431 || status == 414 ? too_long
-                      : r != NULL                    ? "the Content-Length makes no sense\n"
+                      : r != NULL                    ? no_length
                                                      : "it makes no sense\n";
     count(s, status, why);
+    r = r != NULL ? r : whole;
+    whole = NULL;
     if (r != NULL) {
         lzr_line_head(r->line, NULL);
         lzr_badhead_answer(r, status, why);
@@ -133,6 +151,7 @@ void lzr_badhead_end(struct lzr_http_req *r)
     }
     said = ANSWERED;
     known = false;
+    whole = whole == r ? NULL : whole;
     if (r->line != NULL) {
         r->line->request = NULL;
     }

@@ -1,9 +1,10 @@
 /* badhead.h: heads that the library refuses by itself, before any handler sees them.
  *
- * libmicrohttpd 0.9.75 has three ways to do that, and says nothing of them but a message for the
+ * libmicrohttpd 0.9.75 has four ways to do that, and says nothing of them but a message for the
  * log:
  * - A head that doesn't fit into the connection's memory, or a request line that is none, gets an
  *   answer of its own. It is counted, and said in the log.
+ * - So does a line that is no header; but that request is known, and is answered as the last kind.
  * - When that answer's head doesn't fit either (or ours doesn't), the connection closes without a
  *   word. Then an answer is written here, straight to the socket.
  * - When a head is complete the library looks at its Content-Length. For one that makes no sense it
@@ -26,6 +27,11 @@ void lzr_badhead_said(struct lzr_server *s, const char *fmt, va_list ap);
 /* A request that the library ends, before its socket closes: answers it if nothing else did, and
  * sets what was answered. */
 void lzr_badhead_end(struct lzr_http_req *r);
+/* A head has begun that the library has whole, and looks at next on this thread; NULL: a handler
+ * sees it. */
+void lzr_badhead_whole(struct lzr_http_req *r);
+/* Counts a Content-Length that makes no sense, answered with this status; what to say. */
+const char *lzr_badhead_length(struct lzr_server *s, unsigned status);
 /* Counts a head that is longer than LZR_MAX_HEAD, though it fitted; what to say to its client. */
 const char *lzr_badhead_too_long(struct lzr_server *s);
 /* Answers and counts a request line that is longer than LZR_MAX_HEAD, as it begins: of parameters

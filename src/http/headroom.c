@@ -170,7 +170,11 @@ void lzr_headroom_begin(struct lzr_http_req *r, const char *uri)
         return;
     }
     r->line->taken += at.blanks;
-    if (is_ordinary(&at) || !count_lines(r, &at, &n)) {
+    if (is_ordinary(&at)) {
+        lzr_badhead_whole(r);
+        return;
+    }
+    if (!count_lines(r, &at, &n)) {
         return;
     }
     r->own = lzr_calloc(1, sizeof *r->own);
@@ -203,6 +207,7 @@ bool lzr_headroom_end(struct lzr_http_req *r)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    lzr_badhead_whole(NULL);
     if (r->line != NULL) {
         r->line->taken += lzr_headroom_bytes(r);
     }

@@ -25,7 +25,7 @@ struct axis {
     double scale, low, high;   /* of the layers together: the finest voxel, from border to border */
     double own_scale, own_low; /* of the first layer that has it */
     uint64_t own_voxels;
-    double chunk; /* the smallest chunk's length among the layers' coarsest levels */
+    double chunk; /* of the first layer that has it, the length of its coarsest level's */
     bool hidden;  /* no layer that is switched on has it */
 };
 
@@ -96,24 +96,33 @@ static bool image_axis(const struct lzr_look *look, const struct lzr_array *a, c
     return true;
 }
 
-static void merge(struct space *s, const struct axis *x)
+/* The axis of that name, or NULL. */
+static const struct axis *axis_of(const struct space *s, struct lzr_span name)
 {
     for (size_t i = 0; i < s->n; i++) {
-        struct axis *w = &s->axes[i];
-        if (w->name.n == x->name.n && memcmp(w->name.p, x->name.p, x->name.n) == 0) {
-            w->scale = fmin(w->scale, x->scale);
-            if (s->hidden && !w->hidden) {
-                return;
-            }
-            w->low = fmin(w->low, x->low);
-            w->high = fmax(w->high, x->high);
-            w->chunk = fmin(w->chunk, x->chunk);
-            return;
+        const struct axis *x = &s->axes[i];
+        if (x->name.n == name.n && memcmp(x->name.p, name.p, name.n) == 0) {
+            return x;
         }
     }
-    if (s->n < MAX_AXES) {
-        s->axes[s->n] = *x;
-        s->axes[s->n++].hidden = s->hidden;
+    return NULL;
+}
+
+static void merge(struct space *s, const struct axis *x)
+{
+    const struct axis *there = axis_of(s, x->name);
+    if (there == NULL) {
+        if (s->n < MAX_AXES) {
+            s->axes[s->n] = *x;
+            s->axes[s->n++].hidden = s->hidden;
+        }
+        return;
+    }
+    struct axis *w = &s->axes[there - s->axes];
+    w->scale = fmin(w->scale, x->scale);
+    if (!s->hidden || w->hidden) {
+        w->low = fmin(w->low, x->low);
+        w->high = fmax(w->high, x->high);
     }
 }
 
@@ -175,6 +184,50 @@ static struct lzr_span dimension_names(const struct lzr_look *look, const struct
     return names;
 }
 
+/* Whether a layer is switched on at first. */
+static bool is_on(const struct lzr_look *look, size_t at)
+{
+    const struct lzr_look_layer *l = &look->layers[at];
+    if (l->array->kind == LZR_LABELS) {
+        return true;
+    }
+    return at < LZR_LOOK_VISIBLE &&
+           lzr_channel_at(l->array, l->channel < 0 ? 0 : (unsigned)l->channel).active;
+}
+
+static bool any_on(const struct lzr_look *look, size_t n)
+{
+    bool any = false;
+    for (size_t i = 0; i < n && !any; i++) {
+        any = is_on(look, i);
+    }
+    return any;
+}
+
+static void add_layer(const struct lzr_look *look, size_t at, struct space *s)
+{
+    const struct lzr_array *a = look->layers[at].array;
+    if (a->kind == LZR_PLAIN) {
+        add_plain(look, a, dimension_names(look, a), s);
+    } else {
+        add_image(look, a, s);
+    }
+}
+
+/* The space of the first n layers; where all are off, of all as if they were on. */
+static void measure(const struct lzr_look *look, size_t n, struct space *s)
+{
+    bool any = any_on(look, n);
+    for (int pass = 0; pass < 2; pass++) {
+        s->hidden = any && pass == 1;
+        for (size_t i = 0; i < n; i++) {
+            if ((any && !is_on(look, i)) == (pass == 1)) {
+                add_layer(look, i, s);
+            }
+        }
+    }
+}
+
 /* Neuroglancer shows any name, but reads few of them in a state; names are JSON, in quotes. */
 static bool names_ok(const struct space *s)
 {
@@ -216,30 +269,76 @@ static double voxel(const struct space *s, size_t shown)
     return v;
 }
 
-/* Voxels a pixel at which all of it is seen in every panel, or as much of it as has not too many
- * chunks. */
-static double fit(const struct space *s, size_t shown)
+static const unsigned panels[3][2] = {{0, 1}, {0, 2}, {2, 1}};
+
+static size_t panels_of(size_t shown)
 {
-    static const unsigned panels[3][2] = {{0, 1}, {0, 2}, {2, 1}};
-    double v = voxel(s, shown), zoom = 0, crowd = 1;
-    double wide = shown == 3 ? PANEL_WIDTH : ALONE_WIDTH;
-    double high = shown == 3 ? PANEL_HEIGHT : ALONE_HEIGHT;
-    if (shown < 2) {
-        return (s->axes[0].high - s->axes[0].low) / v / wide;
-    }
-    for (size_t p = 0; p < (shown == 3 ? 3u : 1u); p++) {
-        const struct axis *x = &s->axes[panels[p][0]], *y = &s->axes[panels[p][1]];
-        zoom = fmax(zoom, fmax((x->high - x->low) / v / wide, (y->high - y->low) / v / high));
-    }
-    for (size_t p = 0; p < (shown == 3 ? 3u : 1u); p++) {
+    return shown == 3 ? 3 : 1;
+}
+
+/* A panel's side in pixels: 0 across, 1 down. */
+static double side(size_t shown, unsigned i)
+{
+    return i == 0 ? shown == 3 ? PANEL_WIDTH : ALONE_WIDTH
+                  : shown == 3 ? PANEL_HEIGHT : ALONE_HEIGHT;
+}
+
+/* The most chunks of one layer's coarsest level that a panel of the whole shows where a pixel has
+ * this size. */
+static double chunks_seen(const struct space *s, size_t shown, const struct space *layer,
+                          double pixel)
+{
+    double most = 1;
+    for (size_t p = 0; p < panels_of(shown); p++) {
         double chunks = 1;
-        for (size_t i = 0; i < 2; i++) {
-            const struct axis *x = &s->axes[panels[p][i]];
-            chunks *= fmax(1, fmin(x->high - x->low, zoom * v * (i == 0 ? wide : high)) / x->chunk);
+        for (unsigned i = 0; i < 2; i++) {
+            const struct axis *x = axis_of(layer, s->axes[panels[p][i]].name);
+            if (x != NULL) {
+                double seen = fmin(x->high - x->low, pixel * side(shown, i));
+                chunks *= fmax(1, seen / x->chunk);
+            }
         }
-        crowd = fmax(crowd, chunks / MAX_CHUNKS_SHOWN);
+        most = fmax(most, chunks);
     }
-    return zoom / sqrt(crowd);
+    return most;
+}
+
+/* Voxels a pixel at which all of it is seen in every panel, or as much of it as has not too many
+ * chunks of any layer. */
+static double fit(const struct lzr_look *look, size_t n, const struct space *s, size_t shown)
+{
+    double v = voxel(s, shown), zoom = 0;
+    if (shown < 2) {
+        return (s->axes[0].high - s->axes[0].low) / v / ALONE_WIDTH;
+    }
+    for (size_t p = 0; p < panels_of(shown); p++) {
+        for (unsigned i = 0; i < 2; i++) {
+            const struct axis *x = &s->axes[panels[p][i]];
+            zoom = fmax(zoom, (x->high - x->low) / v / side(shown, i));
+        }
+    }
+    bool any = any_on(look, n);
+    for (size_t l = 0; l < n; l++) {
+        struct space layer = {.n = 0};
+        if (any && !is_on(look, l)) {
+            continue;
+        }
+        add_layer(look, l, &layer);
+        if (chunks_seen(s, shown, &layer, zoom * v) <= MAX_CHUNKS_SHOWN) {
+            continue;
+        }
+        double low = 0, high = zoom; /* what is seen grows with what a pixel is */
+        for (int i = 0; i < 40; i++) {
+            double middle = (low + high) / 2;
+            if (chunks_seen(s, shown, &layer, middle * v) <= MAX_CHUNKS_SHOWN) {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        zoom = low;
+    }
+    return zoom;
 }
 
 /* The middle of the whole, in the middle of a voxel of the first layer. Time begins at its start.
@@ -256,7 +355,8 @@ static double place(const struct axis *x, bool on_screen)
     return (x->own_low + (i + 0.5) * x->own_scale) / x->scale;
 }
 
-static void write_space(struct lzr_json *j, const struct space *s)
+static void write_space(struct lzr_json *j, const struct lzr_look *look, size_t n,
+                        const struct space *s)
 {
     size_t shown = shown_axes(s);
     lzr_json_key(j, "dimensions");
@@ -277,7 +377,7 @@ static void write_space(struct lzr_json *j, const struct space *s)
         lzr_json_real(j, rint(place(&s->axes[i], i < 3) * 1e4) / 1e4);
     }
     lzr_json_close(j, ']');
-    double zoom = fit(s, shown);
+    double zoom = fit(look, n, s, shown);
     lzr_json_key(j, "crossSectionScale");
     lzr_json_value(j);
     lzr_buf_printf(j->out, "%.4g", zoom);
@@ -286,17 +386,6 @@ static void write_space(struct lzr_json *j, const struct space *s)
     lzr_buf_printf(j->out, "%.4g", zoom * PANEL_HEIGHT * 1.5);
     lzr_json_key(j, "layout");
     lzr_json_string(j, shown == 3 ? "4panel" : "xy");
-}
-
-/* Whether a layer is switched on at first. */
-static bool is_on(const struct lzr_look *look, size_t at)
-{
-    const struct lzr_look_layer *l = &look->layers[at];
-    if (l->array->kind == LZR_LABELS) {
-        return true;
-    }
-    return at < LZR_LOOK_VISIBLE &&
-           lzr_channel_at(l->array, l->channel < 0 ? 0 : (unsigned)l->channel).active;
 }
 
 static void write_name(struct lzr_json *j, const struct lzr_look *look,
@@ -420,29 +509,6 @@ static void write_layer(struct lzr_json *j, const struct lzr_look *look, size_t 
     lzr_json_close(j, '}');
 }
 
-/* The space of the first n layers; where all are off, of all as if they were on. */
-static void measure(const struct lzr_look *look, size_t n, struct space *s)
-{
-    bool any = false;
-    for (size_t i = 0; i < n; i++) {
-        any = any || is_on(look, i);
-    }
-    for (int pass = 0; pass < 2; pass++) {
-        s->hidden = any && pass == 1;
-        for (size_t i = 0; i < n; i++) {
-            const struct lzr_array *a = look->layers[i].array;
-            if ((any && !is_on(look, i)) != (pass == 1)) {
-                continue;
-            }
-            if (a->kind == LZR_PLAIN) {
-                add_plain(look, a, dimension_names(look, a), s);
-            } else {
-                add_image(look, a, s);
-            }
-        }
-    }
-}
-
 static void write_state(struct lzr_buf *out, const struct lzr_look *look, size_t n,
                         const char *base)
 {
@@ -457,7 +523,7 @@ static void write_state(struct lzr_buf *out, const struct lzr_look *look, size_t
     lzr_json_init(&j, out);
     lzr_json_open(&j, '{');
     if (names_ok(&s)) {
-        write_space(&j, &s);
+        write_space(&j, look, n, &s);
     } /* else it places itself, a voxel a pixel */
     lzr_json_key(&j, "layers");
     lzr_json_open(&j, '[');

@@ -65,8 +65,8 @@ static bool is_secret(const char *name, size_t n)
 {
     static const char *const words[] = {"token", "secret", "passw",  "passphrase", "pwd",
                                         "auth",  "key",    "signat", "jwt",        "session",
-                                        "cred",  "cookie", "ticket"};
-    static const char *const whole[] = {"sig", "sid", "code", "pass"};
+                                        "cred",  "cookie", "ticket", "xsrf",   "csrf"};
+    static const char *const whole[] = {"sig", "sid", "code", "pass", "otp", "totp"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (holds(name, n, words[i])) {
             return true;

@@ -50,26 +50,48 @@ static size_t prefix_of(const struct lzr_asked *asked, const char **start)
     return sensible && !has_dots(*start, n) ? n : 0;
 }
 
-/* A parameter of the first element of Forwarded, its quotes taken off; 0: it isn't there, or has
- * other characters. */
-static size_t parameter_of(const char *forwarded, const char *name, const char **start)
+enum { SAID = 512 };
+
+/* Reads the value at p, a token or a quoted text (RFC 9110 5.6.4), and copies it to out as far as
+ * it fits. Where it and the blanks behind it end; NULL: what ends it is no value's end. */
+static const char *value_of(const char *p, char out[SAID])
 {
-    size_t len = strlen(name);
+    bool quoted = *p == '"';
+    size_t n = 0;
+    for (p += quoted; *p != '\0' && (quoted ? *p != '"' : strchr(";, \t\"", *p) == NULL); p++) {
+        p += quoted && *p == '\\' && p[1] != '\0';
+        if (n + 1 < SAID) {
+            out[n++] = *p;
+        }
+    }
+    out[n] = '\0';
+    if (quoted && *p++ != '"') {
+        return NULL;
+    }
+    p += strspn(p, " \t");
+    return strchr(";,", *p) != NULL ? p : NULL; /* or the end */
+}
+
+/* A parameter of the first element of Forwarded, its quotes taken off: its length; 0: it isn't
+ * there, or has other characters, or the element makes no sense. */
+static size_t parameter_of(const char *forwarded, const char *name, char out[SAID])
+{
+    char value[SAID];
+    size_t len = strlen(name), n = 0;
     for (const char *p = forwarded; p != NULL && *p != '\0' && *p != ',';) {
         p += strspn(p, " \t;");
         bool it = strncasecmp(p, name, len) == 0 && p[len] == '=';
         p += strcspn(p, "=;,");
-        p += *p == '=';
-        const char *value = p + (*p == '"');
-        size_t n = strcspn(value, value > p ? "\"" : ";, \t");
-        if (it) {
-            *start = value;
-            return strspn(value, HOST_CHARS) >= n && n < 512 ? n : 0;
+        if (*p == '=' && (p = value_of(p + 1, value)) == NULL) {
+            return 0;
         }
-        p = value + n;
-        p += strcspn(p, ";,"); /* a quote, blanks */
+        if (it && n == 0 && strspn(value, HOST_CHARS) == strlen(value) &&
+            strlen(value) + 1 < SAID) {
+            n = strlen(value);
+            memcpy(out, value, n + 1);
+        }
     }
-    return 0;
+    return n;
 }
 
 /* ":8443", where a proxy says that it was asked at a port that neither its name for the host nor
@@ -91,6 +113,7 @@ void lzr_public_base(const char *public_url, const struct lzr_asked *asked,
                      const char *fallback_host, char out[LZR_PUBLIC_BYTES])
 {
     const char *host = NULL, *proto = "http", *said = "", *prefix = "", *port = "";
+    char their_proto[SAID], their_host[SAID];
     if (public_url != NULL) {
         size_t n = strlen(public_url);
         while (n > 0 && public_url[n - 1] == '/') {
@@ -101,14 +124,16 @@ void lzr_public_base(const char *public_url, const struct lzr_asked *asked,
     }
     size_t n = first_of(asked->proto, HOST_CHARS, &said);
     if (n == 0) {
-        n = parameter_of(asked->forwarded, "proto", &said);
+        n = parameter_of(asked->forwarded, "proto", their_proto);
+        said = their_proto;
     }
     if (n == 5 && strncasecmp(said, "https", 5) == 0) {
         proto = "https";
     }
     n = first_of(asked->forwarded_host, HOST_CHARS, &host);
     if (n == 0) {
-        n = parameter_of(asked->forwarded, "host", &host);
+        n = parameter_of(asked->forwarded, "host", their_host);
+        host = their_host;
     }
     if (n == 0) {
         n = first_of(asked->host, HOST_CHARS, &host);

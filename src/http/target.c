@@ -66,19 +66,39 @@ static bool is_ours(const char *path, size_t n)
     return false;
 }
 
+/* Bytes of a path that are this folder, slashes in a row as one in both; 0: it doesn't begin so. */
+static size_t same_path(const char *path, size_t n, const char *folder, size_t nfolder)
+{
+    size_t i = 0;
+    for (size_t k = 0; k < nfolder; k++) {
+        if (k > 0 && folder[k] == '/' && folder[k - 1] == '/') {
+            continue;
+        }
+        while (i > 0 && i < n && path[i] == '/' && path[i - 1] == '/') {
+            i++;
+        }
+        if (i == n || path[i] != folder[k]) {
+            return 0;
+        }
+        i++;
+    }
+    return i;
+}
+
 size_t lzr_target_folder(const char *path, size_t n, const char *folder, size_t nfolder)
 {
-    if (nfolder == 0 || n < nfolder || memcmp(path, folder, nfolder) != 0) {
+    size_t skipped = nfolder > 0 ? same_path(path, n, folder, nfolder) : 0;
+    if (skipped == 0) {
         return 0;
     }
-    const char *rest = path + nfolder;
-    size_t left = n - nfolder;
+    const char *rest = path + skipped;
+    size_t left = n - skipped;
     if (left > 0 && *rest != '/' && *rest != '?') {
         return 0; /* "/database" isn't in "/data" */
     }
     size_t skip = left > 0 && *rest == '/' ? lzr_target_path(rest, left) + 1 : 0;
     bool root = skip == left || rest[skip] == '?';
-    return (root ? !is_ours(folder, nfolder) : is_ours(rest, left)) ? nfolder : 0;
+    return (root ? !is_ours(folder, nfolder) : is_ours(rest, left)) ? skipped : 0;
 }
 
 bool lzr_target_is_clean(const char *raw, size_t n)

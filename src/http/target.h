@@ -30,7 +30,8 @@ size_t lzr_target_authority(const char *raw, size_t n);
 size_t lzr_target_path(const char *raw, size_t n);
 /* Bytes of the folder ("/data", no slash at its end) that a proxy has us in and that it left in
  * this path, or 0. A path that it did take it from may begin with the same name, so it counts only
- * if what lies behind it is one of ours: "/zarr3/zarr3/…" of a proxy that has us at "/zarr3". */
+ * if what lies behind it is one of ours: "/zarr3/zarr3/…" of a proxy that has us at "/zarr3".
+ * Slashes in a row are one. */
 size_t lzr_target_folder(const char *path, size_t n, const char *folder, size_t nfolder);
 /* Whether every byte, the query's too, may stand in a target at all. */
 bool lzr_target_is_clean(const char *raw, size_t n);

@@ -136,6 +136,25 @@ def test_a_row_of_python(rows, reader):
         check(got, wanted(row[0]), row)
 
 
+@pytest.mark.parametrize("reader,images", [("dask", ""), ("xarray", ", mask_and_scale=False")])
+@pytest.mark.limit(200)
+def test_on_zarr_python_2(srv, rows, reader, images):
+    """The same rows on Debian's zarr-python 2, changed as the page says at its top."""
+    python = Path("/usr/bin/python3")
+    have = f"import {reader}, zarr; assert zarr.__version__.startswith('2.')"
+    lzr.need(subprocess.run([python, "-c", have], stderr=subprocess.DEVNULL).returncode == 0,
+             f"Debian's zarr-python 2 and {reader} (python3-zarr, python3-{reader})")
+    top = srv.get("/").text.split("<section>")[0]
+    assert "<code>zarr2/</code>" in top and "<code>mask_and_scale=False</code>" in top
+    lines = []
+    for path, name, text, _ in rows:
+        if name == reader:
+            lines.append((path, re.sub(r'(/zarr)3(/.*?")', rf'\g<1>2\2{images if path in LEVELS else ""}', text, count=1)))
+    assert {path for path, _ in lines} == set(SHAPES)
+    for (path, line), got in zip(lines, run_python(python, [(line, VALUES[reader]) for _, line in lines])):
+        check(got, wanted(path), (path, reader, line))
+
+
 def test_zarrita(rows, tmp_path):
     lzr.need(NODE.exists(), "zarrita.js and its node (tests/clients/setup.sh installs them)")
     (tmp_path / "node_modules").symlink_to(lzr.ENVS / "node" / "node_modules")

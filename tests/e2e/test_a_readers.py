@@ -287,7 +287,8 @@ def test_lazarr_bdv(tmp_path):
 
 
 @pytest.mark.parametrize("args,status,why", [
-    (["nowhere"], 1, "there is no array 'nowhere'"), (["plain"], 1, "BigDataViewer shows images only"),
+    (["nowhere"], 1, "there is no array 'nowhere': there are g/film, "),
+    (["s/plane"], 1, "there is no array 's/plane': did you mean 'plane'?"), (["plain"], 1, "BigDataViewer shows images only"),
     ([], 2, "a store and an array"), (["plane", "x"], 2, "a store and an array"),
     (["plane", "--url", "h.example"], 2, "http:// or https://"), (["plane", "-o"], 2, "a value must follow"),
     (["plane", "-o", "/nowhere/at/all.xml"], 1, "cannot write /nowhere/at/all.xml: No such file"),
@@ -399,6 +400,19 @@ def test_more_images_than_are_on(serve):
     got = state_of(serve(LOOKS + text + "image('z', (200, 300), translation=(5000, 5000))\n"), "/view/s")
     assert not got["layers"][-1].get("visible", True)
     assert (got["position"], got["crossSectionScale"]) == (alone["position"], alone["crossSectionScale"])
+
+
+@pytest.mark.parametrize("small", ["scale=(0.01, 0.01)", "scale=(0.01, 0.01), translation=(150, 200)", "levels=3"],
+                         ids=["corner", "middle", "same"])
+@pytest.mark.parametrize("large", ["(300, 400)", "(60000, 60000)"], ids=["whole", "begins-zoomed-in"])
+def test_small_chunks_of_another_layer(serve, large, small):
+    """How far a link zooms in to ask for few chunks is each layer's own matter: a detail in fine voxels on an overview
+    doesn't count as if all of the overview were as fine."""
+    first = f"image('large', {large})\n"
+    alone = state_of(serve(LOOKS + first), "/view/s")
+    got = state_of(serve(LOOKS + first + f"image('small', (60, 80), {small})\n"), "/view/s")
+    finer = alone["dimensions"]["x"][0] / got["dimensions"]["x"][0]
+    np.testing.assert_allclose(got["crossSectionScale"], alone["crossSectionScale"] * finer, rtol=0.02)
 
 
 def test_all_are_off(serve):

@@ -185,6 +185,27 @@ def test_what_is_no_change(serve, tmp_path, kind):
     assert chunk(srv, 3).body == VALUES[6:].tobytes()
 
 
+@pytest.mark.parametrize("text", [ZARR, OTHER + 'lazarr.source("a", "a.zarr", compressor=None)\n', HDF5, DERIVED],
+                         ids=["zarr", "zarr-by-name", "hdf5", "derived"])
+def test_what_lies_beside_the_data_may_change(serve, tmp_path, text):
+    """Notes, logs and results in the store's folder are no data, whatever looks into that folder while a source is
+    opened: Debian's numcodecs tries to open each folder that modules come from, when zarr is first imported."""
+    write(tmp_path, VALUES)
+    beside = [tmp_path / name for name in ("notes.txt", "server.log", "old.py")]
+    for path in beside:
+        path.write_text("before")
+    srv = serve(text, "--workers", "1", "--cache", "0", cwd=tmp_path)
+    array = "b" if "def b(" in text else "a"
+    for i, path in enumerate(beside):
+        path.write_text("it goes on")
+        r = chunk(srv, i, array)
+        assert r.status == 200, r.text
+    beside[0].unlink()
+    (tmp_path / "result.npy").write_bytes(b"")
+    restart(srv)
+    assert chunk(srv, 3, array).status == 200
+
+
 def test_a_file_that_the_store_itself_opens_is_gone(serve, tmp_path):
     """No later worker can load such a store; the answer has the reason."""
     write(tmp_path, VALUES)

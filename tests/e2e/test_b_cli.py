@@ -71,6 +71,26 @@ def test_get_equals_http(store):
             assert r.returncode == 0 and r.stdout == srv.get("/" + key).body and r.stdout, (key, r)
 
 
+@pytest.mark.parametrize("before", ["/", "http://127.0.0.1:8080/", "https://data.example//",
+                                    "http://[::1]:81/t/0123456789abcdef/", "/t/0123456789abcdef/"])
+def test_get_takes_the_url_that_was_printed(store, before):
+    key = "zarr3/s.zarr/g/a/zarr.json"
+    r = lzr.run("get", store, before + key)
+    assert r.returncode == 0 and r.stdout == lzr.run("get", store, key).stdout != b"", r
+    r = lzr.run("get", store, before + "zarr3/s.zarr/g/none")
+    assert r.returncode == 1 and b"no key 'zarr3/s.zarr/g/none'; the folder that is: zarr3/s.zarr/g/" in r.stderr, r
+
+
+@pytest.mark.parametrize("command", [["serve"], ["describe"], ["get", "zarr3"]])
+def test_a_store_without_its_ending(store, command):
+    """What somebody calls it, after its URL: the file that may be meant is named."""
+    first, *rest = command
+    r = lzr.run(first, store.with_suffix(""), *rest)
+    assert r.returncode == 1 and b"(did you mean " + bytes(store) + b"?): No such file" in r.stderr, r
+    r = lzr.run(first, store.with_name("none"), *rest)
+    assert r.returncode == 1 and b"No such file or directory" in r.stderr and b"mean" not in r.stderr, r
+
+
 def test_get_shows_what_the_store_prints(tmp_path):
     """On standard error, beside the bytes, as docs/authors.md says: a store is debugged so. --quiet: it doesn't."""
     (tmp_path / "p.py").write_text(

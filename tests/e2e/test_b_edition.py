@@ -1,6 +1,7 @@
 """One edition runs one code: a worker that is started again after a file of code was edited is never used, however
 that file came in, and whoever asks for what it would have computed is told why."""
 import os
+import py_compile
 import signal
 import subprocess
 
@@ -267,6 +268,46 @@ def test_a_link_to_another_file(serve, tmp_path):
     kill_all(srv)
     srv.wait_log(SAID)
     is_refused(srv, 1, "brain.py")
+
+
+@pytest.mark.parametrize("way", ["replaced", "beside", "module", "bytecode"])
+def test_a_module_becomes_another_file(serve, tmp_path, way):
+    """A package takes a module's place, or a module a package's: no file that was loaded has changed."""
+    files = {"module": tmp_path / "brain.py", "package": tmp_path / "brain" / "__init__.py"}
+    (tmp_path / "brain").mkdir()
+    put(files["package" if way == "module" else "module"], "VALUE = 1\n")
+    srv = serve(STORE, "--workers", "1")
+    assert srv.chunk(KEY.format(0)) == b"\x01\x01"
+    if way == "module":
+        put(files["module"], "VALUE = 2\n")
+        files["package"].unlink()
+    elif way == "bytecode":
+        put(tmp_path / "later.py", "VALUE = 2\n")
+        py_compile.compile(str(tmp_path / "later.py"), str(tmp_path / "brain.pyc"))
+        files["module"].unlink()
+    else:
+        put(files["package"], "VALUE = 2\n")
+        if way == "replaced":
+            files["module"].unlink()
+    kill_all(srv)
+    srv.wait_log(SAID)
+    is_refused(srv, 1, "brain")
+    assert srv.chunk(KEY.format(0)) == b"\x01\x01"
+    assert srv.request("POST", "/api/reload").status == 200
+    assert srv.chunk(KEY.format(1)) == b"\x02\x02"
+
+
+def test_two_files_of_one_place(serve, tmp_path):
+    """Both are loaded, each by its name, by every worker: none is refused."""
+    put(tmp_path / "brain.py", "VALUE = 1\n")
+    (tmp_path / "brain").mkdir()
+    put(tmp_path / "brain" / "__init__.py", "import os, runpy\nVALUE = runpy.run_path(__file__[:-12] + '.py')['VALUE']\n"
+        "import importlib.util as u\nS = u.spec_from_file_location('other', __file__[:-12] + '.py')\n"
+        "M = u.module_from_spec(S)\nS.loader.exec_module(M)\nVALUE = M.VALUE\n")
+    srv = serve(STORE, "--workers", "1")
+    for i in range(3):
+        assert srv.chunk(KEY.format(i)) == b"\x01\x01"
+        kill_all(srv)
 
 
 def test_a_module_that_is_gone(serve, tmp_path):

@@ -207,6 +207,15 @@ def test_results_that_fit(wrong, name):
     assert got.tolist() == np.array(want, dtype).tolist()
 
 
+def test_numpy_adds_nothing_of_its_own(wrong):
+    """Its warnings of casts that lazarr tries, or makes, are nobody's: none is in the log."""
+    for name in (*WRONG, *RIGHT):
+        wrong.get(key(name))
+    wrong.get("/end")
+    wrong.wait_log("GET /end HTTP/1.1\" 404")
+    assert "Traceback" in wrong.log and "Warning" not in wrong.log
+
+
 def test_a_worker_that_dies_once(serve, gate):
     """A worker that dies is restarted and its flight retried once in a fresh one."""
     srv = serve(gate.code + GATED, "--workers", "1")

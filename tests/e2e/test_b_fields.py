@@ -129,7 +129,9 @@ def test_wrong_usage(tmp_path, args, said):
 
 @pytest.mark.parametrize("args,said", [
     (["--axes", "yx"], "axes"), (["--dtype", "text"], "unknown dtype"), (["--scale", "2"], "scale needs axes"),
-    (["--axes", "zyx", "--units", "parsnip"], "parsnip"), (["--axes", "cyx", "--channels", "a,b"], "channels")])
+    (["--axes", "zyx", "--units", "parsnip"], "parsnip"), (["--axes", "cyx", "--channels", "a,b"], "channels"),
+    (["--axes", "zyxc"], "its axes are said to be 4, and it has 3: [3, 4, 5]"),
+    (["--axes", "zyx", "--channels", "a,b"], "(the axes 'zyx' have no c)")])
 def test_what_does_not_fit_the_file(tmp_path, args, said):
     np.save(tmp_path / "v.npy", V3)
     r = run("describe", tmp_path / "v.npy", *args)

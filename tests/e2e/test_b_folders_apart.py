@@ -83,7 +83,9 @@ def path(block):
 """
 ARRAYS = ["helper", "package", "lazy", "chdir", "seterr", "start_method", "environ", "precision", "patched", "path"]
 CHUNKS = {"zarr2": "/zarr2/{s}.zarr/{a}/0/0/0/0", "zarr3": "/zarr3/{s}.zarr/{a}/0/c/0/0/0",
-          "n5": "/n5/{s}.n5/{a}/s0/0/0/0", "precomputed": "/precomputed/{s}/{a}/0/0-2_0-2_0-2"}
+          "n5": "/n5/{s}.n5/{a}/s0/0/0/0", "precomputed": "/precomputed/{s}/{a}/0/0-2_0-2_0-2",
+          "bdv": "/bdv/{s}/{a}/dataset.n5/setup0/timepoint0/s0/0/0/0"}
+BIG = ("n5", "bdv")  # byte order
 
 
 def write(folder, **files):
@@ -104,7 +106,7 @@ def make(folder, n, name="store"):
 
 def value(srv, face, store, array):
     body = srv.chunk(CHUNKS[face].format(s=store, a=array))
-    if face == "n5":
+    if face in BIG:
         return set(struct.unpack(">8f", body[-32:]))
     return set(struct.unpack("<8f", body[-32:]))
 
@@ -136,7 +138,7 @@ def test_nothing_is_shared(two, workers):
         waiting = [(n, face, srv.begin(CHUNKS[face].format(s=f"store{n}", a=a))) for face, n, a in all_of]
         for n, face, w in waiting:
             r = w.result()
-            assert r.status == 200 and r.body[-4:] == struct.pack(">f" if face == "n5" else "<f", n), r
+            assert r.status == 200 and r.body[-4:] == struct.pack(">f" if face in BIG else "<f", n), r
         m = srv.metrics()
         assert m["workers"] == workers and m["worker_deaths_total"] == 0
         assert m["compute_failures_total"] == 0
@@ -251,6 +253,23 @@ def test_idle_workers_give_way(tmp_path, gate):
         assert all(w.result().status == 200 for w in waiting)
         m = srv.metrics()
         assert m["worker_deaths_total"] == 0 and 2 <= m["worker_switches_total"] <= 4
+
+
+def test_the_one_used_longest_ago_gives_way(tmp_path):
+    """Of several that have idled for as long as a start takes."""
+    for n in (1, 2, 3):
+        write(tmp_path / f"f{n}", helpers=f"V = {n}.0\n", **{f"s{n}": plain(n)})
+    with lzr.Server([tmp_path / f"f{n}/s{n}.py" for n in (1, 2, 3)], "--workers", "2", "--cache", "0") as srv:
+        def ask(*numbers):
+            """One after the other, with more than a start's time between them."""
+            for i, n in enumerate(numbers):
+                at = time.monotonic()
+                lzr.wait_until(lambda: time.monotonic() - at > 0.7 * lzr.SLOW, "they have idled")
+                assert number(srv, f"s{n}", i) == n
+            return [int(f[-1]) for f in sorted(folders(srv))]
+        assert ask(1, 2) == [1, 2]
+        assert ask(1, 3) == [1, 3]
+        assert ask(3, 1, 2) == [1, 2]
 
 
 BREAKS = {

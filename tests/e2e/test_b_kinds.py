@@ -8,6 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 
+import indices
 import lzr
 import test_b_pythons
 
@@ -173,6 +174,17 @@ def test_a_missing_library_is_one_line_that_names_the_package(made):
     r = subprocess.run([lzr.LAZARR, "describe", folder / "plain.mrc"], capture_output=True, text=True, timeout=60,
                        env=lzr.environment())
     assert r.returncode == 1 and "pip install mrcfile" in r.stderr and len(r.stderr.strip().splitlines()) == 1
+
+
+INDEXED = """
+folder, names = sys.argv[3], json.loads(sys.argv[4])
+done = [check(f"{folder}/{n}", np.load(f"{folder}/want/{n}.npy")) for n in names]
+"""
+
+
+def test_what_is_opened_is_indexed_as_an_ndarray_is(env, made):
+    folder, want = made
+    assert indices.run(env / "bin/python", INDEXED, folder, json.dumps(sorted(want))) == len(want)
 
 
 def edited(path, to, *edits):

@@ -312,6 +312,33 @@ def test_what_is_pickled(tmp_path, folder, module, at_load):
     assert local(root, f"import {module} as m; print(m.r[0])") == "3.0"
 
 
+MEMORY = HEAD + """
+import joblib
+HERE = os.path.dirname(os.path.abspath(__file__))
+class Result:
+    def __init__(self, v): self.v = v
+@joblib.Memory(HERE + "/kept", verbose=0).cache
+def slow(x):
+    with open(HERE + "/calls", "a") as f:
+        f.write("x")
+    return Result(2.0 * x)
+""" + A + "def a(b): return slow(3).v\n"
+
+
+def test_what_joblib_keeps(tmp_path):
+    """It names a function by its module: what was kept is found at another place, under another name and locally."""
+    lzr.need_module("joblib")
+    write(tmp_path, {"pkg/__init__.py": "", "pkg/keeps.py": MEMORY, "other.py": "V = 1.0\n" + VALUE})
+    with served(tmp_path, "pkg/keeps.py") as srv:
+        assert got(srv, "keeps") == 6.0
+    with served(tmp_path, "other.py", "x=pkg/keeps.py") as srv:
+        assert got(srv, "x") == 6.0
+    with served(tmp_path, "-m", "pkg.keeps") as srv:
+        assert got(srv, "keeps") == 6.0
+    assert local(tmp_path, "import pkg.keeps; print(pkg.keeps.a[0])") == "6.0"
+    assert (tmp_path / "pkg/calls").read_text() == "x"
+
+
 CHILDREN = HEAD + """
 import concurrent.futures as cf, multiprocessing as mp
 def double(x): return 2.0 * x
@@ -343,9 +370,13 @@ make("default", lambda b: executor(None))
 def dask_processes(b):
     import dask.bag
     return dask.bag.from_sequence([1, 3]).map(double).compute(scheduler="processes", num_workers=1)[1]
+@lazarr.array("joblib_processes", **A)
+def joblib_processes(b):
+    import joblib
+    return joblib.Parallel(2)(joblib.delayed(double)(x) for x in (1, 3))[1]
 """
 WAYS = [f"{what}_{how}" for what in ("executor", "pool", "process") for how in ("fork", "spawn", "forkserver")] \
-    + ["module_spawn", "module_forkserver", "default", "dask_processes"]
+    + ["module_spawn", "module_forkserver", "default", "dask_processes", "joblib_processes"]
 
 
 @pytest.mark.parametrize("place", ["par.py", "pkg/par.py", "a b/par.py"])
@@ -356,9 +387,9 @@ def test_processes_of_a_store(tmp_path, place):
     if place.startswith("pkg"):
         write(tmp_path, {"pkg/__init__.py": ""})
     ways = WAYS if place == "par.py" else ["pool_spawn", "executor_forkserver", "module_spawn"]
-    if "dask_processes" in ways and subprocess.run(["/usr/bin/python3", "-c", "import dask.bag"],
-                                                   capture_output=True).returncode:
-        ways = [w for w in ways if w != "dask_processes"]
+    if ways is WAYS:
+        lzr.need_module("dask.bag")
+        lzr.need_module("joblib")
     with served(tmp_path, place) as srv:
         for way in ways:
             assert got(srv, "par", way) == 6.0, (way, srv.log)

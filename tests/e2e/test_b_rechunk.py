@@ -1,5 +1,6 @@
 """lazarr serve FILE --rechunk: a file's arrays also in other chunks, as a dataset of their own."""
 import json
+import time
 
 import numpy as np
 
@@ -155,3 +156,23 @@ def test_refused(tmp_path):
         r = lzr.run("describe", tmp_path / "air.h5", "--rechunk", said)
         err = r.stderr.decode()
         assert (r.returncode, err.startswith(why)) == (status, True) and "Traceback" not in err, (said, err)
+
+
+def test_stop_while_neighbours_are_copied(tmp_path):
+    """What nobody waits for any more doesn't hold up a stop: encoding the neighbours takes as long as encoding
+    what they are copied from."""
+    (tmp_path / "s.py").write_text("""
+import lazarr, numpy as np
+@lazarr.array("maps", shape=(4, 1024, 1024), chunks=(4, 1024, 1024), dtype="float32",
+              compressor=lazarr.Blosc("zstd", 8))
+def maps(block):
+    return np.random.default_rng(1).random(block.shape, dtype="float32")
+lazarr.rechunk("series", maps, {1: 16, 2: 16})
+""")
+    srv = lzr.Server(tmp_path / "s.py")
+    begun = time.monotonic()
+    assert len(srv.chunk("/zarr3/s.zarr/series/c/0/3/5")) > 3000
+    came = time.monotonic()
+    assert srv.stop() == 0
+    assert time.monotonic() - came < (came - begun) / 2
+    assert "lazarr is stopping" not in srv.log

@@ -135,13 +135,23 @@ def test_what_ctest_is_told_finds_tests(tmp_path):
 
 
 @pytest.mark.limit(180)
-def test_no_tests_are_no_success(tmp_path):
-    """ctest in a build without tests fails and says what to do; by itself it says that none were found, status 0."""
+@pytest.mark.parametrize("cmocka", [True, False])
+def test_no_tests_are_no_success(tmp_path, cmocka):
+    """ctest in a build without tests fails and says what to do; by itself it says that none were found, status 0.
+    Without cmocka there is such a build, which says so, but for CI."""
     lzr.need(lzr.which("cmake") and lzr.which("ninja"), "cmake and ninja")
-    subprocess.run(["cmake", "-S", lzr.ROOT, "-B", tmp_path, "-G", "Ninja", "-DBUILD_TESTING=OFF"], check=True,
-                   stdout=subprocess.DEVNULL, env=lzr.environment())
+    build, finds = tmp_path / "build", tmp_path / "pkg-config"
+    finds.write_text('#!/bin/sh\ncase "$*" in *cmocka*) exit 1;; esac\nexec pkg-config "$@"\n')
+    finds.chmod(0o755)
+    make = ["cmake", "-S", lzr.ROOT, "-B", build, "-G", "Ninja",
+            "-DBUILD_TESTING=OFF" if cmocka else f"-DPKG_CONFIG_EXECUTABLE={finds}"]
+    p = subprocess.run(make, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=lzr.environment(CI="false"))
+    assert p.returncode == 0 and (b"cmocka is missing: NO TESTS are built" in p.stderr) != cmocka, p.stderr
+    if not cmocka:
+        p = subprocess.run(make, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=lzr.environment(CI="true"))
+        assert p.returncode != 0 and b"cmocka is missing and CI=true" in p.stderr, p.stderr
     for args in (["-L", "unit"], ["-R", "faults"], []):
-        p = subprocess.run(["ctest", "--test-dir", tmp_path, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        p = subprocess.run(["ctest", "--test-dir", build, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert p.returncode != 0 and b"no tests are built here: ./quickstart build" in p.stdout, p.stdout
 
 
@@ -224,6 +234,14 @@ def test_a_taken_port_is_said(tmp_path, srv):
     p = lzr.run("serve", tmp_path / "s.py", "--port", srv.port)
     said = p.stderr.decode() + p.stdout.decode()
     assert p.returncode != 0 and f"port {srv.port}" in said and "--port 0" in said, said
+
+
+@pytest.mark.parametrize("word", ["brain.py", "tests", "help", "../store.py"])
+def test_quickstart_of_something_else(word):
+    """It serves the example; who gives it a store of their own is told how that is served, before anything is built."""
+    p = subprocess.run([lzr.ROOT / "quickstart", word], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30)
+    assert p.returncode == 2 and p.stdout == b"", p
+    assert f"there is no '{word}'" in p.stderr.decode() and "lazarr serve STORE" in p.stderr.decode(), p.stderr
 
 
 def test_quickstart_shows_what_it_is_at(tmp_path):

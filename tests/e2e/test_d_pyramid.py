@@ -386,3 +386,31 @@ lazarr.source("wide", np.load(os.path.join(os.path.dirname(__file__), "v.npy"), 
         chunk = np.frombuffer(pyramids.decode(body, meta["codecs"], 512), "<u2").reshape(4, 8, 8)
         want = first[4 * z:4 * z + 4, 8 * y:8 * y + 8, 8 * x:8 * x + 8]
         np.testing.assert_array_equal(chunk[tuple(slice(0, n) for n in want.shape)], want)
+
+
+def test_padding_of_labels_holds_no_other_ids(serve):
+    """Whoever counts ids in raw chunks finds none at a coarser level that level 0 hasn't: behind the array's end a
+    computed level repeats its edge. Level 0 ends as any array does, in fill."""
+    srv = serve("""
+import lazarr, numpy as np
+ids = np.random.default_rng(3).integers(1, 99, (11, 21, 45)).astype("uint32")
+@lazarr.array("made", shape=ids.shape, chunks=8, dtype="uint32", axes="zyx", kind="labels", levels=3,
+              compressor=None)
+def made(b):
+    return ids[b.slices]
+lazarr.source("source", ids, chunks=8, axes="zyx", kind="labels", levels=3, compressor=None)
+lazarr.array("derived", inputs=[made], compressor=None)(lambda b, x: x)
+""")
+    whole = np.random.default_rng(3).integers(1, 99, (11, 21, 45)).astype("uint32")
+    for name in ("made", "source", "derived"):
+        assert 0 in np.frombuffer(srv.chunk(f"/zarr3/s.zarr/{name}/0/c/1/2/5"), "uint32")
+        for level, shape in ((1, (6, 11, 23)), (2, (3, 6, 12))):
+            seen = set()
+            for at in np.ndindex(*(-(-n // 8) for n in shape)):
+                key = "/".join(map(str, at))
+                raw = np.frombuffer(srv.chunk(f"/zarr3/s.zarr/{name}/{level}/c/{key}"), "uint32").reshape(8, 8, 8)
+                seen |= set(raw.ravel().tolist())
+                inside = tuple(min(8, n - 8 * i) for n, i in zip(shape, at))
+                cut = raw[tuple(slice(n) for n in inside)]
+                assert (raw == np.pad(cut, [(0, 8 - n) for n in inside], mode="edge")).all(), (name, level, at)
+            assert seen <= set(whole.ravel().tolist()), (name, level, seen)

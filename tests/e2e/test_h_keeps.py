@@ -94,7 +94,11 @@ PROXIES = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwar
            "X-Forwarded-Ssl", "X-Forwarded-Scheme", "X-Forwarded-Protocol", "X-Forwarded-User", "X-Forwarded", "Forwarded",
            "Forwarded-For", "Via", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP", "CF-Ray", "X-Original-Host",
            "X-Original-URL", "X-Original-Forwarded-For", "Front-End-Https", "X-Cluster-Client-IP", "Fastly-Client-IP", "Fly-Client-IP",
-           "X-Envoy-External-Address", "X-Amzn-Trace-Id", "CDN-Loop", "X-Url-Scheme", "X-Scheme", "x-forwarded-prefix", "X-ProxyUser-Ip"]
+           "X-Envoy-External-Address", "X-Amzn-Trace-Id", "CDN-Loop", "X-Url-Scheme", "X-Scheme", "x-forwarded-prefix", "X-ProxyUser-Ip",
+           "X-True-Client-IP", "X-Source-IP", "X-Script-Name", "X-Ingress-Path", "X-HTTP-Host-Override", "X-Traefik-Router",
+           "X-Replaced-Path", "X-Akamai-Edgescape", "X-Sucuri-ClientIP", "X-Vercel-Id", "X-Edge-Request-Id", "X-LB-Name", "X-CDN",
+           "CloudFront-Viewer-Address", "Ali-CDN-Real-IP", "Remote-Addr", "Remote-User", "X-Auth-Request-User", "X-Authentik-Username",
+           "X-WebAuth-User", "X-Goog-IAP-JWT-Assertion", "Tailscale-User-Login", "Oidc-Claim-Sub", "X-Bluecoat-Via", "X-Iinfo"]
 
 
 def test_a_proxy_s_word_makes_it_a_proxy_s_request(serve):
@@ -127,7 +131,7 @@ def test_workers_tell_others_no_paths(serve, tmp_path):
 # ------------------------------------------------------------------------------- a Content-Length
 
 NONSENSE = [b"+0", b"-0", b"-1", b"a", b"", b"0x0", b"0, 0", b"1 1", b"0;x", b"1.0", b"1e3", "\u0661".encode(), b"'0'", b"0\t0",
-            b"18446744073709551616", b"9" * 40]
+            b"18446744073709551616", b"18446744073709551615", b"9223372036854775808", b"9" * 40]
 
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST", b"PUT"])

@@ -23,11 +23,14 @@ WIDE = ("--host", "0.0.0.0", "--allow-host", "data.example")
 @pytest.mark.parametrize("args", [(), ("--token", TOKEN), WIDE, (*WIDE, "--token", TOKEN), ("--host", "0.0.0.0", "--no-token")], ids=" ".join)
 def test_any_name_without_a_token(serve, args):
     srv = serve(STORE, "--workers", "1", *args)
-    for name in (KUBELET, "balancer.example", "evil.example:80", "xn--bcher-kva.example", "[fd00::1]:8080", "a_b", "x" * 200):
+    for name in (KUBELET, "balancer.example", "evil.example:80", "xn--bcher-kva.example", "[fd00::1]:8080", "a_b", "x" * 200,
+                 "", "[fe80::1%25eth0]:8080", "[fe80::1%eth0]", "lazarr:http", "10.1.2.3:", "a b", "x" * 2000, "\xe9"):
         for target, text in (("/healthz", "ok\n"), ("/readyz", "ready\n"), ("/readyz?verbose", "ready\n")):
             r = srv.get(target, {"Host": name, "User-Agent": "kube-probe/1.31"})
             assert r.status == 200 and r.text == text, (name, target, r)
             assert srv.head(target, {"Host": name}).status == 200
+    for host in ("", "a b", "lazarr:http"):
+        assert srv.get("/metrics", {"Host": host}).status == 400  # elsewhere it makes no sense
     # nothing else is
     for target in ("/metrics", "/api/stats", "/", "/healthz/", "/healthzx", "/readyz/x", "/zarr3/readyz", "/t/x/healthz"):
         r = srv.get(target, {"Host": "evil.example"})

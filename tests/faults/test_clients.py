@@ -7,6 +7,7 @@ import select
 import socket
 import time
 
+import numpy as np
 import pytest
 
 import lzr
@@ -139,6 +140,49 @@ def test_slow_readers_are_ended_and_bounded(serve):
         h.close()
     lzr.wait_until(lambda: srv.metric("unsent_bytes") == 0, "no answer on its way")
     assert srv.chunk(key(500, "large")) == bytes([500 % 251]) * (8 << 20)
+    m = srv.metrics()
+    assert m["waiting"] == m["queued"] == m["running"] == 0
+
+
+FILE = """
+import lazarr
+@lazarr.array("a", shape=(1000,), chunks=(1,), dtype="uint8", compressor=None)
+def a(block):
+    return block.index % 256
+lazarr.source("large", "large.npy", chunks=(8 << 20,), compressor=None, n5_compressor=None)
+"""
+
+
+@pytest.mark.parametrize("face", ["zarr3", "n5"])
+def test_slow_readers_of_what_no_worker_makes(serve, tmp_path, face):
+    """The server reads and transcodes itself, at once; not for those who don't read, beyond the budget, and what
+    others look at isn't evicted for them."""
+    n, budget = 40, 64 << 20
+    np.lib.format.open_memmap(tmp_path / "large.npy", "w+", "u1", (n * (8 << 20),)).flush()  # sparse
+    srv = serve(FILE, "--workers", "1", "--cache", "64MiB", "--send-timeout", "60",  # two threads make them
+                inherits=lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2]))
+    other = srv.connect(source="127.0.0.2")
+
+    def look():  # what somebody else looks at meanwhile
+        return all(other.get(key(i)).body == bytes([i]) for i in range(8))
+
+    assert look()
+    misses = srv.metric("cache_misses_total")
+    slow = [small(srv) for _ in range(n)]
+    peak = 0
+    for i, h in enumerate(slow):
+        h.send("GET", key(i, "large") if face == "zarr3" else f"/n5/s.n5/large/{i}")
+    lzr.wait_until(lambda: look() and srv.metric("unsent_bytes") > budget / 2, "answers that nobody reads")
+    while srv.metric("http_unread_total") == 0:  # 5 s
+        assert look()
+        peak = max(peak, srv.metric("unsent_bytes"), srv.metric("budget_bytes"))
+    evicted = srv.metric("cache_misses_total") - misses
+    assert evicted <= 2 * n  # theirs: none of what others look at
+    assert peak <= budget + (48 << 20), f"{peak / 2**20:.0f} MiB"
+    for h in slow:
+        h.close()
+    lzr.wait_until(lambda: srv.metric("unsent_bytes") == 0, "no answer on its way")
+    assert len(srv.chunk(key(n - 1, "large"))) == 8 << 20
     m = srv.metrics()
     assert m["waiting"] == m["queued"] == m["running"] == 0
 

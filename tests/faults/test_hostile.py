@@ -133,3 +133,22 @@ def test_one_that_says_nothing_more(hostile):
     r = srv.get(key(13))
     assert r.status == 503 and "took longer than 3 s" in r.text
     assert srv.chunk(key(13)) == body(13)
+
+
+def test_one_that_has_begun_what_it_never_answers(hostile):
+    """A job sent ahead counts as begun when its slot says so, and what was before it as done; but a worker
+    may write there what it likes."""
+    srv = hostile("begun", always=True)
+    for i in range(20, 30):
+        assert srv.chunk(key(i)) == body(i)  # quick ones: the next is sent ahead
+    for i in 13, 33, 53, 73:
+        with srv.connect() as one, srv.connect() as other:
+            one.send("GET", key(i))
+            other.send("GET", key(i + 1))
+            r = one.read()
+            assert r.status == 503 and "took longer than 3 s" in r.text, r
+            assert other.read().body == body(i + 1)  # by the next worker
+        if "both are begun" in srv.log:
+            break
+    assert "both are begun" in srv.log  # else it wasn't sent ahead four times
+    assert srv.metric("retries_total") == 0

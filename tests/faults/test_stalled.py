@@ -71,11 +71,13 @@ def check_all(asked, more):
         assert (numbers(pending.result()) == VALUES[100 * i:100 * i + 100] + more).all(), i
 
 
-@pytest.mark.parametrize("call, stores, source, plain", [
-    ("read", ["both.py"], "both", "both"), ("open", ["both.py"], "both", "both"),
-    ("read", ["source.py", "other/plain.py"], "source", "plain")], ids=["read", "open", "two folders"])
-def test_it_had_all_workers(serve, world, tmp_path, call, stores, source, plain):
-    srv = lzr.Server([tmp_path / s for s in stores], "--workers", "2", env=world.env)
+@pytest.mark.parametrize("call, workers, stores, source, plain", [
+    ("read", 2, ["both.py"], "both", "both"), ("open", 2, ["both.py"], "both", "both"),
+    ("read", 1, ["both.py"], "both", "both"), ("open", 1, ["both.py"], "both", "both"),
+    ("read", 2, ["source.py", "other/plain.py"], "source", "plain")],
+    ids=["read", "open", "one, read", "one, open", "two folders"])
+def test_it_had_all_workers(serve, world, tmp_path, call, workers, stores, source, plain):
+    srv = lzr.Server([tmp_path / s for s in stores], "--workers", str(workers), env=world.env)
     try:
         for i in range(8):
             srv.chunk(f"/zarr3/{source}.zarr/far/c/{i}")
@@ -84,7 +86,7 @@ def test_it_had_all_workers(serve, world, tmp_path, call, stores, source, plain)
         asked = {i: srv.begin(f"/zarr3/{source}.zarr/far/c/{i}") for i in range(10, 16)}
         made = {i: srv.begin(f"/zarr3/{source}.zarr/of_far/c/{i}") for i in range(20, 24)}
         lzr.wait_until(lambda: [w["state"] for w in srv.get("/api/workers").json() if w["folder"] == str(tmp_path)]
-                       == ["busy"] * 2, "both workers at it")
+                       == ["busy"] * workers, "all workers at it")
         begun = time.monotonic()
         for i in range(10, 20):
             assert numbers(srv.get(f"/zarr3/{plain}.zarr/plain/c/{i}")).tolist() == [i] * 4
@@ -112,19 +114,53 @@ def test_slow_is_not_hung(serve, world, tmp_path, workers):
     assert "is ended" not in srv.log and srv.metric("worker_starts_total") == workers
 
 
-def test_one_worker_and_nobody_else(serve, world, tmp_path):
-    """With one worker, or where nothing else is asked for, it is only waited for."""
+def test_one_worker_and_a_slow_source(serve, world, tmp_path):
+    """Ended for the others, it has twice the time at its next turn, until it comes: slow isn't hung."""
+    srv = serve(tmp_path / "both.py", "--workers", "1", env=world.env)
+    for i in range(4):
+        srv.chunk(f"/zarr3/both.zarr/far/c/{i}")
+    world.hold("read")
+    far = srv.begin("/zarr3/both.zarr/far/c/10")
+    for turn in range(1, 3):
+        lzr.wait_until(lambda: [w["state"] for w in srv.get("/api/workers").json()] == ["busy"], "it is read")
+        begun = time.monotonic()
+        assert numbers(srv.get(f"/zarr3/both.zarr/plain/c/{turn}")).tolist() == [turn] * 4
+        assert time.monotonic() - begun < (2 ** turn + 3) * lzr.SLOW
+        assert srv.log.count("is ended: the source") == turn
+    world.let_go()
+    assert (numbers(far.result()) == VALUES[1000:1100]).all()
+
+
+def test_nobody_else_waits(serve, world, tmp_path):
+    """Where nothing else is asked for, it is only waited for."""
     both = [serve(tmp_path / "both.py", "--workers", str(n), env=world.env) for n in (1, 2)]
     for srv in both:
         for i in range(4):
             srv.chunk(f"/zarr3/both.zarr/far/c/{i}")
     world.hold("read")
     asked = [{i: srv.begin(f"/zarr3/both.zarr/far/c/{i}") for i in range(10, 14)} for srv in both]
-    plain = both[0].begin("/zarr3/both.zarr/plain/c/5")
     held = time.monotonic()
     lzr.wait_until(lambda: time.monotonic() - held > 3.5, "what would be a stall")
     world.let_go()
     for chunks, srv in zip(asked, both):
         check_all(chunks, 0)
         assert "is ended" not in srv.log
-    assert numbers(plain.result()).tolist() == [5] * 4
+
+
+@pytest.mark.parametrize("call", ["read", "open"])
+def test_a_read_has_a_deadline(serve, world, tmp_path, call):
+    """--read-timeout holds for sources that workers read; one that says its own timeout= has that."""
+    text = (tmp_path / "both.py").read_text()
+    (tmp_path / "own.py").write_text(text.replace('"far", ', '"far", timeout=900, '))
+    default, own = [serve(tmp_path / s, "--workers", "1", "--read-timeout", "1", env=world.env)
+                    for s in ("both.py", "own.py")]
+    for srv, store in ((default, "both"), (own, "own")):
+        srv.chunk(f"/zarr3/{store}.zarr/far/c/0")
+    world.hold(call)
+    later = own.begin("/zarr3/own.zarr/far/c/1")
+    r = default.get("/zarr3/both.zarr/far/c/1")
+    assert r.status == 503 and "reading the source took longer than 1 s (--read-timeout)" in r.text, r.text
+    assert numbers(default.get("/zarr3/both.zarr/plain/c/1")).tolist() == [1] * 4
+    world.let_go()
+    assert (numbers(later.result()) == VALUES[100:200]).all()
+    assert (numbers(default.get("/zarr3/both.zarr/far/c/2")) == VALUES[200:300]).all()

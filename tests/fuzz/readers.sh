@@ -10,7 +10,7 @@ minutes=${1:?minutes of CPU time for each target} folder=${2:?a folder for what 
 shift 2
 python=${PYTHON:-/usr/bin/python3}
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(n5 zarr2 zarr3 ngff tiff npy nifti unpack pictures json_store)
+[ ${#targets[@]} -gt 0 ] || targets=(n5 zarr2 zarr3 ngff tiff npy nifti unpack pictures json_store precomputed hdf5 geotiff npz zip)
 mkdir -p "$folder"
 status=0
 for t in "${targets[@]}"; do

@@ -7,7 +7,7 @@ import pytest
 
 import lazarr
 import lzr
-from lazarr import StoreError, _encoded, _renamed
+from lazarr import StoreError, _encoded, _masks, _renamed, _variables
 
 xr = lzr.need_module("xarray")
 
@@ -61,6 +61,18 @@ def test_functions_get_what_is_meant():
     last["lat"][...] = 0  # its own
     celsius.clear()
     assert celsius[1, 2, 0] == 10 and seen[-1]["lat"].tolist() == [40]
+
+
+@pytest.mark.parametrize("dtype,unsigned,limits,stored,want", [
+    ("i2", "true", {"valid_range": [0, -6]}, [0, 1, -6, -5, -1], [0, 1, 65530, np.nan, np.nan]),  # GOES-R's own words
+    ("i2", "true", {"valid_range": [0, 65530]}, [0, 1, -6, -5, -1], [0, 1, 65530, np.nan, np.nan]),
+    ("i1", "true", {"valid_min": 2, "valid_max": -2}, [0, 2, 127, -2, -1], [np.nan, 2, 127, 254, np.nan]),
+    ("u1", "false", {"valid_range": [-5, 5]}, [0, 5, 6, 251, 250], [0, 5, np.nan, -5, np.nan]),
+    ("u1", "false", {"valid_range": [251, 5]}, [0, 5, 6, 251, 250], [0, 5, np.nan, -5, np.nan])])
+def test_the_valid_range_of_unsigned_values(dtype, unsigned, limits, stored, want):
+    a = np.array(stored, "i8").astype(dtype)
+    decode = _masks.decoder({"_Unsigned": unsigned, **limits}, a.dtype, None)
+    np.testing.assert_array_equal(decode(a), np.array(want))
 
 
 def test_a_halo_is_decoded_too():
@@ -307,6 +319,65 @@ def test_attributes_that_json_lacks_are_said(capsys):
                  "/: attribute inf is left out"):
         assert part in said
     assert "missing_value" not in said
+
+
+BEYOND = {"half": "\ud800", "name \ud800": 1, "deep": eval("[" * 45 + "]" * 45), "long": 10 ** 400,
+          "inside": {"a": ["\udfff"]}}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_attributes_that_only_python_reads_are_said(capsys, name):
+    """They would end the server's own reading of what a store is."""
+    bad = {name: BEYOND[name]}
+    ds = xr.Dataset({"a": ("x", [1.0], {**bad, "ok": 1})}, attrs=bad)
+    assert lazarr.dataset("said", ds)["a"].attributes == {"ok": 1}
+    assert lazarr.source("alone", ds["a"]).attributes == {"ok": 1}
+    said = capsys.readouterr().err
+    shown = name.replace("\ud800", "\\ud800")
+    for part in (f'dataset "said": a: attribute {shown} is', f"/: attribute {shown} is", f'"alone": attribute {shown} is'):
+        assert part in said, said
+    for declare in (lambda: lazarr.source("s", np.ones(2), attributes=bad), lambda: lazarr.group("g", bad)):
+        with pytest.raises(StoreError, match="attributes can't be written as JSON: it "):
+            declare()
+
+
+def test_names_of_axes_that_only_python_reads():
+    with pytest.raises(StoreError, match=r"dims \('\\ud800',\): it holds half a character"):
+        lazarr.source("s", np.ones(2), dims=("\ud800",))
+
+
+def test_a_dataarray_called_like_a_coordinate(capsys):
+    """Of the two the array has the path; alone in a dataset it is called "data"."""
+    lat = xr.DataArray(np.arange(6.0).reshape(2, 3), dims=("lat", "lon"), coords={"lat": [50, 40], "lon": [1, 2, 3]})
+    for path in ("lat", "maps/lat"):
+        a = lazarr.source(path, lat)
+        assert a.dims == ("lat", "lon") and a[...].tolist() == lat.values.tolist() and set(a.around.coords) == {"lon"}
+        assert f"\"{path}\": coordinate 'lat' is left out: the array itself is called so" in capsys.readouterr().err
+    d = lazarr.dataset("d", lat.coords["lat"])
+    assert sorted(d) == ["data", "lat"] and d["data"][...].tolist() == d["lat"][...].tolist() == [50, 40]
+    with pytest.raises(StoreError, match="both called 'data'"):
+        lazarr.dataset("d", xr.DataArray([1, 2], dims="x", name="data", coords={"data": ("x", [3, 4])}))
+
+
+@pytest.mark.parametrize("values", [np.array(["2000-01-01", "NaT"], "M8[ns]"), np.array([1, "NaT"], "m8[s]"),
+                                    np.array([1, np.nan]), np.array(["a", "b"]), np.array([1, 2])])
+def test_two_arrays_have_one_coordinate(values):
+    """Also where it has values that are missing."""
+    one, two = (lazarr.source(f"s/a{k}", xr.DataArray(np.zeros(2), dims="x", coords={"x": ("x", values)})) for k in (1, 2))
+    other = lazarr.source("s/b", xr.DataArray(np.zeros(2), dims="x", coords={"x": ("x", values[::-1])}))
+    mine = one.around.coords["x"]
+    assert _variables._same(mine, one, two.around.coords["x"])
+    assert not _variables._same(mine, one, other.around.coords["x"])
+
+
+def test_a_coordinate_that_no_zarr_holds_is_left_out(capsys):
+    index = xr.Dataset({"a": (("x", "y"), np.ones((2, 2)))}, {"x": [1, 2], "y": [3, 4]}).stack(z=("x", "y"))["a"]
+    objects = made_dataarray(o=("x", np.array([{}, 1, 2, 3], object)), k=1)
+    for da, left, coords in ((index, "z", set()), (objects, "o", {"x", "k"})):
+        a = lazarr.source("s/a", da)
+        assert a[...].tolist() == da.values.tolist() and set(a.around.coords) == coords
+        assert f"coordinate '{left}' is left out: xarray can't encode it" in capsys.readouterr().err
+        assert left not in a.attributes.get("coordinates", "").split()
 
 
 def test_a_file_by_its_name(tmp_path):

@@ -391,8 +391,8 @@ def test_other_refusals():
     refuse("inputs must be a list of arrays, got str", inputs="t1")
     refuse("inputs must be arrays, paths of arrays or lazarr.Input, got ndarray", inputs=[V])
     refuse("inputs: 257 are more than 256", inputs=[t1] * 257)
-    refuse("halo needs inputs", shape=(9, 9), chunks=3, dtype="u1", halo=(0, 1))
-    refuse("boundary needs inputs", shape=(9, 9), chunks=3, dtype="u1", boundary="edge")
+    refuse("halo needs inputs: say inputs=[...], the arrays that it is computed from", shape=(9, 9), chunks=3, dtype="u1", halo=(0, 1))
+    refuse("boundary needs inputs: say inputs=[...], the arrays that it is computed from", shape=(9, 9), chunks=3, dtype="u1", boundary="edge")
     refuse("factors needs levels", shape=(9, 9), chunks=3, dtype="u1", axes="yx", factors=2)
     refuse("levels > 1 needs axes, got levels=2", shape=(9, 9), chunks=3, dtype="u1", levels=2)
     refuse("shape must be given: axis 0 follows none of the first input's", axes="zyx",

@@ -103,7 +103,7 @@ REFUSED = [
     (dict(attributes={"a": float("nan")}), "JSON"), (dict(attributes=[1]), "must be a dict"),
     (dict(timeout=0), "timeout"), (dict(timeout="9"), "timeout"), (dict(on_abandon="x"), "on_abandon"),
     (dict(separator="-"), "separator"), (dict(halo=-1), "halo must be ≥ 0, got -1"),
-    (dict(halo=((1, -2), 3)), "halo must be ≥ 0, got -2"), (dict(halo=2), "halo needs inputs"),
+    (dict(halo=((1, -2), 3)), "halo must be ≥ 0, got -2"), (dict(halo=2), "halo needs inputs: say inputs=[...]"),
     (dict(boundary="wrap"), "boundary needs inputs"), (dict(levels=3), "levels > 1 needs axes"),
     (dict(chunk=3), "unknown parameter 'chunk'"),
 ]

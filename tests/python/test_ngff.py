@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import lzr
+import lazarr
 from lazarr import _readers
 from lazarr._readers import zarr_codec, zarr_fill
 from lazarr._registry import Registry
@@ -331,3 +332,12 @@ def test_names_of_axes_that_name_none_are_said(tmp_path, capsys):
     assert [a.dims for a in arrays.values()] == [("a", "b"), None, None, None, None]
     said = capsys.readouterr().err
     assert said.count("names of axes") == 3 and np.all(arrays["x0"][...] == 0)
+
+
+@pytest.mark.parametrize("name", ["a.zarr", "a.n5", "a"])
+def test_a_folder_of_folders_that_is_none_says_so(tmp_path, name):
+    """Found by fuzzing: each entry was looked at as a DICOM file, folders too."""
+    write(tmp_path / name / "deep", shape=[4])
+    (tmp_path / name / "other").mkdir()
+    with pytest.raises(lazarr.StoreError, match="no Zarr array or group|no array that lazarr can serve"):
+        load(tmp_path / name)

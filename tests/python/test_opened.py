@@ -2,6 +2,7 @@
 import os
 import time
 
+import numpy as np
 import pytest
 
 import lazarr
@@ -34,3 +35,20 @@ def test_a_folder_is_its_data(tmp_path):
     (tmp_path / "d" / "__pycache__" / "m.pyc").write_bytes(b"1")
     (tmp_path / "d" / "a.dat").write_bytes(b"1")
     assert files(tmp_path / "d") == [str(tmp_path / "d" / "a.dat")]
+
+
+def test_a_folder_that_is_tried_as_a_file_is_no_data(tmp_path, monkeypatch):
+    """Who looks for plug-ins tries each entry of sys.path, "" among them, as a zip file. One that is held open is."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("code", "data"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.txt").write_text("x")
+    np.save("a.npy", np.zeros(3))
+    with _opened.watch() as opened:
+        for name in ("", ".", "code", str(tmp_path / "code"), str(tmp_path)):
+            with pytest.raises(OSError):
+                open(name, "rb")
+        np.load("a.npy")
+        fd = os.open("data", os.O_RDONLY)
+    os.close(fd)
+    assert files(*opened) == [str(tmp_path / "a.npy"), str(tmp_path / "data" / "x.txt")]

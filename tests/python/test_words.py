@@ -283,3 +283,50 @@ def test_an_error_that_quotes_a_lot_is_one_that_can_be_read():
             made = make()
             made(lambda block: 0)
         assert len(str(e.value)) < 3100 and "letters left out" in str(e.value), str(e.value)[:300]
+
+
+ODD = (5, 2.5, float("nan"), 10**30, True, "zyx", "é", b"x", [], {}, (1,), [1, "a"], [None], [[1]], {"a": 1}, set(), object(),
+       print, np.zeros(3), np.array(["y", "x"]))
+MADE = {
+    "array": lambda more: lazarr.array("a", **{**dict(shape=(4, 4), chunks=2, dtype="u1", axes="yx"), **more})(lambda b: 1),
+    "plain": lambda more: lazarr.array("a", **{**dict(shape=(4, 4), chunks=2, dtype="u1"), **more})(lambda b: 1),
+    "source": lambda more: lazarr.source("a", np.zeros((4, 4)), **{"axes": "yx", **more}),
+    "levels": lambda more: lazarr.source("a", [np.zeros((4, 4)), np.zeros((2, 2))], **{"axes": "yx", **more}),
+    "plain source": lambda more: lazarr.source("a", np.zeros((4, 4)), **more),
+    "derived": lambda more: lazarr.array("a", inputs=[lazarr.source("s", np.zeros((4, 4)), axes="yx")], **more)(
+        lambda b, x: 1),
+    "input": lambda more: lazarr.array("a", inputs=[lazarr.Input(
+        lazarr.source("s", np.zeros((4, 4)), axes="yx"), **more)])(lambda b, x: 1),
+}
+
+
+@pytest.mark.parametrize("name", (*_spec.KNOWN, "transpose", "select", "level", "inputs"))
+def test_whatever_a_parameter_is_it_is_taken_or_refused_by_its_name(name):
+    """Never a bare TypeError, nor NumPy's word about the truth of an array."""
+    for make in MADE.values():
+        for value in ODD:
+            try:
+                make({name: value})
+            except lazarr.StoreError:
+                pass
+            except TypeError as e:  # as Python says it: no such parameter, or twice
+                assert "keyword argument" in str(e), (name, value)
+
+
+@pytest.mark.parametrize("given, said", [
+    ("axes=5", "axes must be different names out of t, c, z, y, x, got 5"),
+    ("axes=[1, 'a']", "axes must be different names"), ("units=5, axes='yx'", "units must be one for all"),
+    ("dims=5", "dims must be 2 names, got 5"), ("transpose=5", "transpose must be the order of the axes, got 5"),
+    ("transpose=[1, 'a']", "transpose must name each of the 2 axes once"), ("depends=5", "depends must be"),
+    ("depends='data.csv'", "depends must be"), ("deterministic='no'", "deterministic must be True or False, got 'no'"),
+    ("deterministic=np.zeros(3)", "deterministic must be"), ("halo=np.ones(2, int)", "halo is for arrays")])
+def test_an_odd_parameter_is_refused_by_its_name(given, said):
+    assert said in refused(f"lazarr.source('s', np.zeros((4, 4)), {given})")
+
+
+def test_arrays_of_numbers_and_names_are_taken():
+    s = lazarr.source("s", np.zeros((4, 6)), axes=np.array(["y", "x"]), scale=np.array([2.0, 3.0]), chunks=np.array([2, 3]),
+                      transpose=np.array([0, 1]))
+    assert (s.axes, s.scale, s.chunks) == (("y", "x"), (2.0, 3.0), (2, 3))
+    a = lazarr.array("a", inputs=[s], halo=np.array([1, 0]), axes=np.array(["y", "x"]))(lambda b, x: x[b.crop])
+    assert a[...].shape == (4, 6)

@@ -277,7 +277,8 @@ The last run, {when}, {minutes:.1f} minutes on {cores} cores:
 What grows is what malloc keeps, not what is in use: over twelve minutes with a cache of 3 MiB, the bytes in use
 (mallinfo2, sampled by a preloaded library) stayed between 4.1 and 4.4 MiB from the second minute on, and those it kept
 free went from 4.4 to 5.5 MiB, half a MiB more each time the run was twice as long; with two arenas as well. So the slope
-differs from run to run (30, 96 and 29 KiB a minute in three), while the bytes in use don't grow. Of 18 kinds
+differs from run to run beside other work (154 ± 16, 0.1 ± 1.4 and 28 ± 4.5 KiB a minute at a load of 8 to 13 on these two cores,
+and 1.9 ± 1.5 with little else to do, on 2026-12-01), while the bytes in use don't grow. Of 18 kinds
 of clients (vanishing, half heads, malformed, unknown names, origins, agents and keys, failures, views, ranges ...), 6000
 of each left nothing in use that a bounded table (the cache, 1024 failures) doesn't account for.
 """

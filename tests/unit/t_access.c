@@ -146,6 +146,29 @@ static void test_options(void **state)
     assert_false(lzr_origin_is_valid("") || lzr_origin_is_valid("a.example") ||
                  lzr_origin_is_valid("https://a.example/") || lzr_origin_is_valid("https://") ||
                  lzr_origin_is_valid("https://a b"));
+    /* What no browser writes would be taken, and never match. */
+    static const char *const odd[] = {"https://a.example:",         "https://a.example:08443",
+                                      "https://a.example:0",        "https://a.example:99999",
+                                      "http://127.1",               "http://2130706433:3000",
+                                      "http://127.0.0.01",          "http://0x7f.0.0.1",
+                                      "http://1.2.3.4.5",           "http://[0:0:0:0:0:0:0:1]:3000",
+                                      "http://[2001:db8::0:1]",     "http://[2001:0db8::1]",
+                                      "http://[::1.2.3.4.5]",       "http://[:::1]",
+                                      "http://[1:2]",               "http://a.1"};
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+        if (lzr_origin_is_valid(odd[i])) {
+            fail_msg("%s is taken", odd[i]);
+        }
+    }
+    static const char *const good[] = {"HTTPS://Lab.Example:443", "http://127.0.0.1:3000",
+                                       "http://[::1]:3000",       "http://[2001:DB8::1]",
+                                       "http://a1.2b.example.",   "http://a:65535",
+                                       "http://[::ffff:102:304]", "https://xn--bcher-kva.example"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        if (!lzr_origin_is_valid(good[i])) {
+            fail_msg("%s is refused", good[i]);
+        }
+    }
     assert_true(lzr_allow_host_is_valid("*") && lzr_allow_host_is_valid("a.example") &&
                 lzr_allow_host_is_valid("[::1]"));
     assert_false(lzr_allow_host_is_valid("") || lzr_allow_host_is_valid("a:80") ||
@@ -184,6 +207,8 @@ static void test_mask(void **state)
         {"/a?X-Amz-Signature=ab&X-Amz-Date=1", "/a?X-Amz-Signature=***&X-Amz-Date=1"},
         {"/a?api_key=1;sig=2?code=3", "/a?api_key=***;sig=***?code=***"},
         {"/a?next=http%3A%2F%2Fh%2F%3Ftoken%3Dabc", "/a?next=***"},
+        {"/lab?_xsrf=2%7Cab&csrfmiddlewaretoken=1&x-csrf=3", "/lab?_xsrf=***&csrfmiddlewaretoken=***&x-csrf=***"},
+        {"/a?otp=1&totp=2&options=3", "/a?otp=***&totp=***&options=3"},
         {"/a?tok&design=1&coded=2", "/a?tok&design=1&coded=2"},
         {"http://me:secret@h/a", "***@h/a"},
         {"/a@b?c@d", "/a@b?c@d"},

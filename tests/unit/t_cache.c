@@ -99,7 +99,6 @@ static void makes_room_but_not_of_what_is_held(void **state)
     assert_int_equal(budget.used, 0);
 }
 
-/* --cache 0 keeps nothing, and what is computed has the budget's room all the same. */
 /* What the cache keeps and others hold as well is counted, in whatever order they take and let go. */
 static void counts_what_others_hold(void **state)
 {
@@ -128,6 +127,7 @@ static void counts_what_others_hold(void **state)
     assert_int_equal(all.used, 0);
 }
 
+/* --cache 0 keeps nothing, and what is computed has the budget's room all the same. */
 static void keeps_nothing_but_makes_room(void **state)
 {
     (void)state;

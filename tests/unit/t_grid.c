@@ -195,6 +195,19 @@ static void test_pad(void **state)
             }
             lzr_chunk_pad(&g, extent, block, size, fill, chunk);
             assert_memory_equal(chunk, want, 60 * size);
+            for (unsigned z = 0; z < 3; z++) {
+                for (unsigned y = 0; y < 4; y++) {
+                    for (unsigned x = 0; x < 5; x++) {
+                        unsigned long cz = z < extent[0] ? z : extent[0] - 1,
+                                      cy = y < extent[1] ? y : extent[1] - 1,
+                                      cx = x < extent[2] ? x : extent[2] - 1;
+                        memmove(want + ((z * 4 + y) * 5 + x) * size,
+                                chunk + ((cz * 4 + cy) * 5 + cx) * size, size);
+                    }
+                }
+            }
+            lzr_chunk_repeat(&g, extent, size, chunk);
+            assert_memory_equal(chunk, want, 60 * size);
         }
     }
     struct lzr_grid g0 = make_grid(0, (const uint64_t[]){0}, (const uint64_t[]){0});

@@ -121,6 +121,18 @@ static void test_base(void **state)
     check(NULL, (struct lzr_asked){.host = "a", .forwarded = "for=\"x;host=c\";proto=https"},
           "https://a");
     check(NULL, (struct lzr_asked){.host = "a", .forwarded = "host=\"b<c\""}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .forwarded = "host=\"\\b\\:8\";proto=\"ht\\tps\""},
+          "https://b:8"); /* a backslash before what needs none */
+    check(NULL,
+          (struct lzr_asked){.host = "a", .forwarded = "for=\"x\\\";host=c;y=\\\"\";proto=https"},
+          "https://a"); /* a quote that doesn't end the text */
+    check(NULL, (struct lzr_asked){.host = "a", .forwarded = "host=\"b\\\""}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .forwarded = "host=\"b;proto=https"}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .forwarded = "host=\"b"}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .forwarded = "for=\"x;host=b;proto=https"},
+          "http://a"); /* it doesn't end */
+    check(NULL, (struct lzr_asked){.host = "a", .forwarded = "host=\"b\"c"}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .forwarded = "host=b\"c\""}, "http://a");
     check(NULL, (struct lzr_asked){.host = "a", .forwarded = "host"}, "http://a");
     check(NULL, (struct lzr_asked){.host = "a", .forwarded = "host="}, "http://a");
     check(NULL, (struct lzr_asked){.host = "a", .forwarded = "xhost=b;hostx=c"}, "http://a");

@@ -134,6 +134,14 @@ static void test_folder(void **state)
     for (size_t i = 0; i < sizeof NO / sizeof NO[0]; i++) {
         assert_int_equal(folder(NO[i], "/data"), 0);
     }
+    /* Slashes in a row are one. */
+    assert_int_equal(folder("/data//x/zarr3/", "/data/x"), 8);
+    assert_int_equal(folder("/data///x//zarr3/", "/data/x"), 9);
+    assert_int_equal(folder("/data//x", "/data/x"), 8);
+    assert_int_equal(folder("/data/x/zarr3/", "/data//x"), 7);
+    assert_int_equal(folder("/data//", "/data/x"), 0);
+    assert_int_equal(folder("/data", "/data/x"), 0);
+    assert_int_equal(folder("/data//xy/zarr3/", "/data/x"), 0);
     /* One that is called as what we have ourselves. */
     assert_int_equal(folder("/zarr3/zarr3/s.zarr", "/zarr3"), 6);
     assert_int_equal(folder("/zarr3/s.zarr", "/zarr3"), 0);

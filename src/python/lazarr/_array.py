@@ -442,7 +442,8 @@ def array(path: Union[str, Callable[..., Any], None] = None, **parameters: Unpac
         default, is "symmetric". A result as large as the first input's region is trimmed, be it an
         ndarray or another array-like.
     slots: at most so many workers compute this array, always the same ones.
-    timeout: seconds before a computation is killed (300; a worker's first block 900).
+    timeout: seconds before a computation is killed (300; a worker's first block 900; reading a
+        source: the server's --read-timeout, 60).
     on_abandon: what becomes of a running computation that nobody waits for any more: "interrupt"
         (lazarr.Cancelled is raised in it where that saves time, the default) or "finish".
     version, depends: a tag (with files and functions) that makes ETags survive a restart.

@@ -7,7 +7,6 @@ import numpy as np
 
 from . import _cast
 from ._errors import CastError
-from ._errors import CastError
 
 if TYPE_CHECKING:
     from ._array import Array

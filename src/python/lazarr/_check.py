@@ -11,7 +11,7 @@ from typing import Any, Iterable, Optional, Sequence
 
 import numpy as np
 
-from . import _units
+from . import _json, _units
 from ._errors import StoreError
 
 MAX_RANK = 8
@@ -45,11 +45,29 @@ def path(value: Any) -> str:
 def _integer(name: str, v: Any) -> int:
     if type(v) is int:
         return v
-    if isinstance(v, str) and v.isdigit():  # a JSON manifest's way to say more than 2^53
+    if isinstance(v, str) and v.isdecimal():  # a JSON manifest's way to say more than 2^53
         v = int(v)
     if isinstance(v, (bool, np.bool_)) or not isinstance(v, numbers.Integral):
         raise StoreError(f"{name} must be integers, got {v!r}")
     return int(v)
+
+
+def listed(name: str, value: Any, what: str) -> tuple[Any, ...]:
+    """A tuple of what a tuple, list, array or text holds.
+
+    >>> listed("axes", "yx", "names")
+    ('y', 'x')
+    """
+    try:
+        return tuple(value)
+    except TypeError:
+        raise StoreError(f"{name} must be {what}, got {value!r}") from None
+
+
+def truth(name: str, value: Any) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise StoreError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
 
 
 def shape(value: Any) -> tuple[Any, ...]:
@@ -147,20 +165,24 @@ def _fill_text(value: str, dt: np.dtype) -> Any:
 def dims(value: Any, rank: int) -> Optional[tuple[Any, ...]]:
     if value is None:
         return None
-    out = (value,) if isinstance(value, str) else tuple(value)
+    out = (value,) if isinstance(value, str) else listed("dims", value, f"{rank} names")
     if len(out) != rank or not all(isinstance(d, str) and d for d in out):
         raise StoreError(f"dims must be {rank} names, got {value!r}")
     if len(set(out)) != len(out):
         raise StoreError(f"dims must differ from each other, got {list(out)}")
+    try:
+        _json.check(out)
+    except _json.Unfit as e:
+        raise StoreError(f"dims {out!a:.100}: {e}") from None
     return out
 
 
 def axes(value: Any, rank: int) -> Optional[tuple[Any, ...]]:
     if value is None:
         return None
-    out = tuple(value)
+    out = listed("axes", value, "different names out of t, c, z, y, x")
     order = "tczyx"
-    if not all(a in order and len(str(a)) == 1 for a in out) or len(set(out)) != len(out):
+    if not all(isinstance(a, str) and len(a) == 1 and a in order for a in out) or len(set(out)) != len(out):
         raise StoreError(f"axes must be different names out of t, c, z, y, x, got {value!r}")
     if list(out) != sorted(out, key=order.index):
         raise StoreError(f"axes must stand in the order t, c, z, y, x, got {value!r}: say "
@@ -179,7 +201,7 @@ def units(value: Any, names: tuple[Any, ...]) -> tuple[Any, ...]:
     if isinstance(value, str):
         out = tuple(value if a in "zyx" else None for a in names)
     else:
-        out = tuple(value)
+        out = listed("units", value, f"one for all spatial axes or {len(names)}")
         if len(out) != len(names):
             raise StoreError(f"units must be one for all spatial axes or {len(names)}, got {value!r}")
     try:
@@ -213,7 +235,7 @@ def seconds(name: str, value: Any) -> float:
 
 def choice(name: str, value: Any, allowed: Sequence[Any], others: Optional[dict[str, str]] = None) -> Any:
     """others: what other libraries call one of them."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise StoreError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}"
                          f"{meant(value, allowed, others)}")
     return value
@@ -227,6 +249,7 @@ def attributes(value: Any) -> dict[Any, Any]:
         raise StoreError(f"attributes must be a dict with string keys, got {value!r}")
     try:
         json.dumps(value, allow_nan=False)
+        _json.check(value)
     except (TypeError, ValueError, RecursionError) as e:
         raise StoreError(f"attributes can't be written as JSON: {e}") from None
     return dict(value)

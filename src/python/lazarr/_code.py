@@ -3,7 +3,9 @@ executed, for the server to compare with what the edition's other workers ran.
 
 Local is what an author edits: everything but the Python's own library, its site-packages and lazarr
 itself. A file is noted when it is loaded, from the very bytes that are compiled; for an extension module
-or another shared library the file is read beside it.
+or another shared library the file is read beside it. Of a module is also noted which of the files that
+can be it was taken (`brain.py`, `brain/__init__.py`, `brain.so`): a package that comes to lie beside it
+goes before it, and no file that was loaded has changed then.
 """
 from __future__ import annotations
 
@@ -54,6 +56,13 @@ def digest_of(path: str, pieces: int = PIECES, length: int = PIECE, whole: int =
     return h.hexdigest()
 
 
+def digest_or_gone(path: str) -> str:
+    try:
+        return digest_of(path)
+    except OSError:
+        return "gone"
+
+
 def _libraries() -> list[Any]:
     """Folders of what isn't local."""
     found = {_HERE}
@@ -65,6 +74,17 @@ def _libraries() -> list[Any]:
         except Exception:  # a Python without a home, or an own site module
             pass
     return [os.path.abspath(p) for p in found if p]
+
+
+def _place(path: str) -> tuple[str, str]:
+    """Where a module's file lies, as a name that no file has ("/lab/./brain", of "/lab/brain.py" and of
+    "/lab/brain/__init__.py"), and what follows it there. ("", "") where no import would find it."""
+    folder, name = os.path.split(path)
+    suffix = max((s for s in importlib.machinery.all_suffixes() if name.endswith(s)), key=len, default="")
+    way = name = name[:len(name) - len(suffix)]
+    if name == "__init__":
+        folder, name = os.path.split(folder)
+    return (f"{folder.rstrip('/')}/./{name}", ("/" if way == "__init__" else "") + suffix) if suffix and name else ("", "")
 
 
 class Record:
@@ -101,16 +121,21 @@ class Record:
 
     def note(self, path: str, what: str) -> None:
         """A file was loaded; what: its digest."""
-        path = os.path.abspath(path)
+        path = path if "/./" in path else os.path.abspath(path)
         if self.files.get(path) != what:
             self.files[path] = what
             self._fresh.append((path, what))
 
+    def note_module(self, path: str, what: str) -> None:
+        """A module was loaded from this file. Where another file of its place was already loaded here
+        (both were named), the first one counts."""
+        self.note(path, what)
+        place, way = _place(os.path.abspath(path))
+        if place and place not in self.files:
+            self.note(place, digest(way.encode()))
+
     def note_file(self, path: str) -> None:
-        try:
-            self.note(path, digest_of(path))
-        except OSError:
-            self.note(path, "gone")
+        self.note(path, digest_or_gone(path))
 
     def look(self) -> None:
         """Notes what came in by other ways than those that `install` watches."""
@@ -194,9 +219,9 @@ def _source_code(original: Callable[..., Any], loader: Any, name: str) -> Any:
         code = original(loader, name)
         before, content = content, loader.get_data(path)
         if before == content:
-            RECORD.note(path, digest(content))
+            RECORD.note_module(path, digest(content))
             return code
-    RECORD.note(path, digest(content))
+    RECORD.note_module(path, digest(content))
     return loader.source_to_code(content, path)
 
 
@@ -204,7 +229,7 @@ def _bytecode(original: Callable[..., Any], loader: Any, name: str) -> Any:
     path = loader.get_filename(name)
     code = original(loader, name)
     if RECORD.is_local(path):
-        RECORD.note_file(path)
+        RECORD.note_module(path, digest_or_gone(path))
     return code
 
 
@@ -218,7 +243,7 @@ def _extension(original: Callable[..., Any], loader: Any, spec: Any) -> Any:
         after = digest_of(path)
     except OSError:
         after = "gone"
-    RECORD.note(path, before if before == after else f"replaced {os.getpid()}")
+    RECORD.note_module(path, before if before == after else f"replaced {os.getpid()}")
     return made
 
 

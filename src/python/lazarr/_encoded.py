@@ -12,6 +12,7 @@ from typing import Any, Callable, NamedTuple, Optional, Sequence
 
 import numpy as np
 
+from . import _json
 from ._errors import StoreError
 
 FILL = "_FillValue"
@@ -72,12 +73,14 @@ def plain(items: Any, say: Say) -> dict[str, Any]:
     encode_zarr_attr_value = _of_xarray("backends.zarr", "encode_zarr_attr_value")
     made = {}
     for name, value in dict(items).items():
-        value = encode_zarr_attr_value(value)
         try:
-            made[str(name)] = json.loads(json.dumps(value, allow_nan=False))
+            value = encode_zarr_attr_value(value)
+            said = json.dumps(value, allow_nan=False)
+            _json.check([name, value])
+            made[str(name)] = json.loads(said)
         except (TypeError, ValueError, RecursionError) as e:
             if not (name == "missing_value" and isinstance(value, float) and math.isnan(value)):  # NaN is missing
-                say(f"attribute {name}", str(e))
+                say(f"attribute {ascii(name)[1:-1] if isinstance(name, str) and not name.isprintable() else name}", str(e))
     return made
 
 
@@ -210,7 +213,10 @@ def groups(thing: Any) -> dict[str, Any]:
     anything else."""
     xr = xarray()
     if is_dataarray(thing):
-        return {"": thing.to_dataset(name=thing.name if isinstance(thing.name, str) else "data")}
+        name = thing.name if isinstance(thing.name, str) and thing.name not in thing.coords else "data"
+        if name in thing.coords:
+            raise StoreError(f"its values and a coordinate of it are both called {name!r}: da.rename(...)")
+        return {"": thing.to_dataset(name=name)}
     if isinstance(thing, xr.Dataset):
         return {"": thing}
     if hasattr(xr, "DataTree") and isinstance(thing, xr.DataTree):
@@ -282,25 +288,50 @@ def numbers(da: Any) -> Any:
     return da if da.dtype.kind in "biufc" else variable(str(da.name), da.variable, False, _quiet).values
 
 
+def _without(da: Any, names: set[Any]) -> Any:
+    """A DataArray without some of its coordinates, and without those that share an index with one."""
+    for n in list(names):
+        try:
+            names |= set(da.xindexes.get_all_coords(n))
+        except (AttributeError, KeyError, ValueError):  # it is no index, or xarray an older one
+            pass
+    return da.drop_vars(names)
+
+
 def parts(name: str, da: Any, say: Say = _quiet) -> dict[str, Encoded]:
-    """A DataArray and its coordinates, encoded, by their names. Its own numbers stay what they are: decoded."""
+    """A DataArray and its coordinates, encoded, by their names. Its own numbers stay what they are: decoded. A
+    coordinate that has its name, or that no Zarr holds, is left out; StoreError where it is the array itself."""
+    if name in da.coords:
+        say(f"coordinate {name!r}", "the array itself is called so")
+        da = _without(da, {name})
     variables, _ = marked(da.to_dataset(name=name), False)
-    made = {}
+    made: dict[str, Encoded] = {}
+    bad = set()
     for n, var in variables.items():
-        if not isinstance(n, str) or n == name and n in da.coords:
+        if not isinstance(n, str):
             continue
         if n == name and var.dtype.kind in "biufc":
             made[n] = Encoded(tuple(str(d) for d in var.dims), plain(var.attrs, say), None, False, var, None)
-        else:
-            made[n] = variable(n, var, False, say)
-    return made
+            continue
+        try:
+            made[n] = variable(n, var, False, say if n == name else _of_coordinate(n, say))
+        except StoreError as e:
+            if n == name:
+                raise
+            say(f"coordinate {n!r}", str(e))
+            bad.add(n)
+    return parts(name, _without(da, bad)) if bad else made
 
 
-def form(name: str, da: Any) -> dict[str, Any]:
+def _of_coordinate(name: str, say: Say) -> Say:
+    return lambda what, why: say(f"{what} of coordinate {name!r}", why)
+
+
+def form(name: str, da: Any, say: Say) -> dict[str, Any]:
     """What is told of a DataArray and of its coordinates to those who don't open it."""
     from . import _variables
     if name in da.coords and da.ndim == 1 and da.dims == (name,):
         return {}  # an axis itself
     left = [_variables.MAX_AXES]
     return {"name": name, "variables": {n: _variables.form_of(n, e, n != name, left)
-                                        for n, e in parts(name, da).items()}}
+                                        for n, e in parts(name, da, say).items()}}

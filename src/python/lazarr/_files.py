@@ -53,15 +53,16 @@ def open_file(path: Union[str, "os.PathLike[str]"], level: int = 0, dtype: Optio
     has several, 0 the finest. dtype: what its values are read as; one that doesn't fit is a
     ValueError when it is read.
 
-    The array-like has shape, dtype and slices without steps; axes stand in the order t, c, z, y, x where the
-    file says which they are. It is opened anew at each call: keep it in a cached function. Raises
-    StoreError where the file can't be read or holds several arrays.
+    The array-like is indexed as an ndarray is, and read as far as the index goes; ``np.asarray`` and operators take
+    all of it. Its axes stand in the order t, c, z, y, x where the file says which they are. It is opened anew at
+    each call: keep it in a cached function. Raises StoreError where the file can't be read or holds several
+    arrays.
 
     >>> import lazarr, numpy as np, os, tempfile
     >>> file = os.path.join(tempfile.mkdtemp(), "a.npy")
     >>> np.save(file, np.arange(6).reshape(2, 3))
     >>> a = lazarr.open(file, dtype="float32")
-    >>> a.shape, a[1, :2].tolist()
-    ((2, 3), [3.0, 4.0])
+    >>> a.shape, a[1, :2].tolist(), a[::-1, [0, 2]].tolist()
+    ((2, 3), [3.0, 4.0], [[3.0, 5.0], [0.0, 2.0]])
     """
     return readers("opened").array_of(os.fspath(path), beside(1), level, dtype)

@@ -79,7 +79,8 @@ def channels(value: Any, axes: Optional[tuple[Any, ...]], shape: Sequence[int], 
         raise StoreError("channels can't be shown of a complex dtype")
     want = shape[axes.index("c")] if "c" in axes else 1
     if isinstance(value, (str, dict)) or not isinstance(value, (list, tuple)) or len(value) != want:
-        raise StoreError(f"channels must be a list of {want} names or dicts, got {value!r}")
+        raise StoreError(f"channels must be a list of {want} names or dicts, got {value!r}"
+                         + ("" if "c" in axes else f" (the axes {''.join(axes)!r} have no c)"))
     out = []
     for i, c in enumerate(value):
         c = {"label": c} if isinstance(c, str) else c
@@ -118,11 +119,8 @@ def labels_of(value: Any, kind: str) -> Optional[str]:
 def precomputed_encoding(value: Any, dt: np.dtype, chunks: Sequence[int],
                          axes: Optional[tuple[Any, ...]]) -> Optional[str]:
     """None leaves the choice: compressed_segmentation for labels of 32 and 64 bits, else raw."""
-    if value is None or value == "raw":
+    if value is None or _check.choice("precomputed_encoding", value, ("raw", "compressed_segmentation")) == "raw":
         return None if value is None else "raw"
-    if value != "compressed_segmentation":
-        raise StoreError(
-            f"precomputed_encoding must be 'raw' or 'compressed_segmentation', got {value!r}")
     if dt.name not in ("uint32", "uint64", "int64"):
         raise StoreError(f"precomputed_encoding 'compressed_segmentation' needs uint32 or uint64, "
                          f"got {dt.name}")

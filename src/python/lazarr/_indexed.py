@@ -227,15 +227,18 @@ class Indexed(np.lib.mixins.NDArrayOperatorsMixin):
         if any(isinstance(k, (np.ndarray, bool)) for k in whole):
             return self._picked(whole)
         ranges, final = self._ranges(whole)
-        out = np.empty([len(r) for r in ranges], self.dtype)
-        if out.size:
-            spans = [_spans(r, c) for r, c in zip(ranges, self.chunks)]
-            for combo in itertools.product(*spans):
-                block = self._block_at(tuple(p for p, _, _ in combo))
-                out[tuple(o for _, _, o in combo)] = block[tuple(s for _, s, _ in combo)]
+        out = self._narrow(ranges) if all(ranges) else np.empty([len(r) for r in ranges], self.dtype)
         out = out[(*final, ...)]
         given = key if isinstance(key, tuple) else (key,)
         return out[()] if out.ndim == 0 and not any(k is Ellipsis for k in given) else out
+
+    def _narrow(self, ranges: List[range]) -> np.ndarray[Any, Any]:
+        """The values at places of which there are some along each axis, in an ndarray of its own."""
+        out = np.empty([len(r) for r in ranges], self.dtype)
+        for combo in itertools.product(*[_spans(r, c) for r, c in zip(ranges, self.chunks)]):
+            block = self._block_at(tuple(p for p, _, _ in combo))
+            out[tuple(o for _, _, o in combo)] = block[tuple(s for _, s, _ in combo)]
+        return out
 
     def _spelled_out(self, key: Any) -> Tuple[Any, ...]:
         """An index as int, slice, None, bool and index arrays that take up all axes."""

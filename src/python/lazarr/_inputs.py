@@ -223,7 +223,7 @@ def _entries(select: Any, names: Optional[tuple[Any, ...]], rank: int) -> list[A
         for key, v in select.items():
             if isinstance(key, str) and names and key in names:
                 i = names.index(key)
-            elif isinstance(key, str) and not key.isdigit():
+            elif isinstance(key, str) and not key.isdecimal():
                 raise StoreError(f"select: the input has no axis {key!r}"
                                  + (f" ({', '.join(names)})" if names else ""))
             else:
@@ -273,7 +273,7 @@ def own_axes(one: Input, a: "Array") -> list[Any]:
             found.setdefault(name if name is not None else i, (i, name))
     out = list(found.values())
     asked = [e.name for e in entries if isinstance(e, _Follow) and e.name is not None]
-    if asked and all(n.isdigit() for n in asked) and len(asked) == sum(
+    if asked and all(n.isdecimal() for n in asked) and len(asked) == sum(
             isinstance(e, _Follow) for e in entries):
         out.sort(key=lambda v: int(v[1]))
         if [int(n) for _, n in out] != list(range(len(out))):
@@ -292,7 +292,7 @@ def follow(one: Input, a: "Array", names: Optional[tuple[Any, ...]], rank: int) 
         if isinstance(e, _Follow) and e.name is not None:
             if names and e.name in names:
                 axes[i] = names.index(e.name)
-            elif e.name.isdigit() and int(e.name) < rank:
+            elif e.name.isdecimal() and int(e.name) < rank:
                 axes[i] = int(e.name)
             else:
                 has = ", ".join(names) if names else f"{rank} without names"

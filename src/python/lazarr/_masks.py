@@ -88,6 +88,8 @@ def decoder(attributes: dict[Any, Any], dt: np.dtype, fill: Optional[Any]) -> Op
         low, high = low + both[:1], high + both[1:]
     if scale is None and offset is None and not missing and not low and not high:
         return None
+    if other is not None:  # netCDF writes the limits of unsigned values as signed ones, too
+        low, high = ([_as(v, dt, other) for v in ends] for ends in (low, high))
     made = decoded_dtype(attributes, dt)
 
     def decode(data: np.ndarray) -> np.ndarray:
@@ -109,7 +111,17 @@ def decoder(attributes: dict[Any, Any], dt: np.dtype, fill: Optional[Any]) -> Op
     return decode
 
 
+def _as(value: Any, dt: np.dtype, other: np.dtype) -> Any:
+    """A number of the dtype dt as the other one, of as many bits, means it; one that only the other has is itself.
+
+    >>> _as(-6, np.dtype("i2"), np.dtype("u2")), _as(65530, np.dtype("i2"), np.dtype("u2"))
+    (65530, 65530)
+    """
+    return np.asarray(value).astype(dt).view(other).item() if _fits(value, dt) else value
+
+
 def _fits(value: Any, dt: np.dtype) -> bool:
+    """Whether a dtype has a number as it is, but for the rounding of floats."""
     if dt.kind == "f":
         return True
     info = np.iinfo(dt)

@@ -151,7 +151,8 @@ def _descriptors() -> set[Any]:
 
 
 class watch:
-    """What is opened meanwhile, and what is open afterwards that wasn't before. (A class for the reason that
+    """What is opened meanwhile, and what is open afterwards that wasn't before. A folder that somebody tried to
+    open as a file is none of it: who looks for plug-ins tries all of sys.path. (A class for the reason that
     `_cancel.shield` is one.)"""
 
     def __enter__(self) -> set[Any]:
@@ -162,6 +163,7 @@ class watch:
     def __exit__(self, kind: Any, *exception: object) -> None:
         RECORDER.end(self._opened)
         if kind is None:
+            self._opened -= {p for p in self._opened if not p or os.path.isdir(p)}
             self._opened |= _descriptors() - self._before
 
 
@@ -346,7 +348,7 @@ class Files:
                 if why or ctime is None:
                     return why or f"'{p}' can't be opened any more"
                 self.folders[p] = ctime
-        for p in {os.path.abspath(p) for p in opened}:
+        for p in {os.path.abspath(p) for p in opened if p}:
             why = self._differs(self.far, p) if p in self.far else self._is_new(p)
             if why:
                 return why

@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import math
+import numbers
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, cast
 
 import numpy as np
@@ -42,7 +44,8 @@ class _Source:
         self._dtype = None if dtype is None else _check.dtype(dtype)  # what values are read as
         self._kept: dict[int, Any] = {}
         self.large: Optional[tuple[int, ...]] = None  # its own chunks, where they are larger than those served
-        self.transpose = None if transpose is None else tuple(transpose)
+        self.transpose = None if transpose is None else _check.listed(
+            "transpose", transpose, "the order of the axes")
         self.data: list[Any] = []  # of each level: where the server reads it, or None
         self.files: Optional[_opened.Files] = None  # that a worker reads, as the loader found them
         self._told: Optional[dict[Any, Any]] = None  # what the loader knows of it
@@ -161,7 +164,10 @@ class _Source:
                 raise StoreError(f"the levels of a source must have one rank and dtype, got "
                                  f"{opened[0].shape} of {_dtype(opened[0])} and {a.shape} of {_dtype(a)}")
         rank = len(opened[0].shape)
-        if self.transpose is not None and sorted(self.transpose) != list(range(rank)):
+        if self.transpose is not None and len(self.transpose) != rank:  # --axes makes one
+            raise StoreError(f"its axes are said to be {len(self.transpose)}, and it has {rank}: {list(opened[0].shape)}")
+        if self.transpose is not None and not (all(isinstance(i, numbers.Integral) for i in self.transpose) and
+                                               sorted(self.transpose) == list(range(rank))):
             raise StoreError(f"transpose must name each of the {rank} axes once, "
                              f"got {self.transpose!r}")
 
@@ -198,11 +204,11 @@ class _Source:
         a = self._sliced(block.level)
         slices = block.slices
         if self.transpose is None:
-            return _values(a[slices], block.array)
+            return values_of(a[slices], block.array)
         inner: list[Any] = [None] * len(slices)
         for outer, i in enumerate(self.transpose):
             inner[i] = slices[outer]
-        return _values(a[tuple(inner)], block.array).transpose(self.transpose)
+        return values_of(a[tuple(inner)], block.array).transpose(self.transpose)
 
 
 def _unmasked(a: Any) -> Any:
@@ -215,7 +221,7 @@ def _unmasked(a: Any) -> Any:
     return a.data
 
 
-def _values(part: Any, of: Optional[Array]) -> np.ndarray:
+def values_of(part: Any, of: Optional[Array]) -> np.ndarray:
     """What slicing an array-like gave, as an ndarray. What is masked there (netCDF4 does that) becomes
     the array's fill value where one was declared, else NaN; CastError where there is neither."""
     if not isinstance(part, np.ndarray) and hasattr(part, "compute"):
@@ -256,6 +262,8 @@ def _own_levels(made: Array, shapes: list[Any], scales: Optional[list[Any]], tra
     for k, shape in enumerate(shapes[1:], 1):
         if scales is not None:
             scale = _check.reals("scale", scales[k], made.ndim, 1.0, True)
+            if any(s / f > _check.MAX_ELEMENTS for s, f in zip(scale, first.scale)):
+                raise StoreError(f"the scale of level {k}, {list(scale)}, can't be that of a level of {list(first.scale)}")
             factor = tuple(max(1, round(s / f)) for s, f in zip(scale, first.scale))
         else:
             factor = tuple(_factor(*v) for v in zip(shape, out[-1].shape, first.shape, out[-1].factor))
@@ -405,7 +413,8 @@ def source(path: Any = None, thing: Any = None, *,
             if "shape" in parameters:
                 raise StoreError("shape is the source's own and can't be given")
             for wrong in ("inputs", "halo", "boundary"):
-                if parameters.get(wrong):
+                theirs = parameters.get(wrong)
+                if isinstance(theirs, np.ndarray) or theirs:
                     raise StoreError(f"{wrong} is for arrays, a source has none")
             said: dict[str, Any] = dict(parameters)
             order = transpose
@@ -463,7 +472,10 @@ def _around(src: _Source, path: str, said: dict[str, Any], transpose: Any) -> An
     has none. None: it is no DataArray, or an image."""
     form = _handover.CURRENT.described(path)
     if form is None and src.dataarray is not None:
-        form = _encoded.form(path.rpartition("/")[2], src.dataarray)
+        def say(what: str, why: str) -> None:
+            if _handover.CURRENT.mode != _handover.FACTS:
+                print(f"{label('array', path)}: {what} is left out: {why}", file=sys.stderr)
+        form = _encoded.form(path.rpartition("/")[2], src.dataarray, say)
         _handover.CURRENT.describe(path, form)
     if form is None:
         return None
@@ -478,7 +490,9 @@ source.__signature__ = _typed.signature(  # type: ignore[attr-defined]
 def _given(src: _Source, levels: list[Any], parameters: dict[Any, Any]) -> dict[Any, Any]:
     """The parameters of a source's array, with what the array-like says itself."""
     a = levels[0]
-    given = dict(parameters, shape=src.order(a.shape), dtype=_dtype(a))
+    given = dict(parameters, shape=src.order(a.shape), dtype=_dtype(a), axes=parameters.get("axes"))
+    if given["axes"] is not None:
+        given["axes"] = _check.axes(given["axes"], len(a.shape))
     if given.get("fill_value") is None:
         given["fill_value"] = _slices.fill_of(a, np.dtype(given["dtype"]))
     if given.get("chunks") is None:
@@ -498,7 +512,7 @@ def _given(src: _Source, levels: list[Any], parameters: dict[Any, Any]) -> dict[
         for name in ("factors", "pyramid"):
             if given.pop(name, None) is not None and said is None:
                 raise StoreError(f"{name} is for sources of one level, this one has {len(levels)}")
-        if said not in (None, len(levels)):
+        if said is not None and (not isinstance(said, numbers.Integral) or said != len(levels)):
             raise StoreError(f"levels must be {len(levels)}, those that the source has, got {said!r}")
     given.pop("inputs", None)
     return given

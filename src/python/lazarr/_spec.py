@@ -56,7 +56,7 @@ def check_names(g: dict[Any, Any]) -> None:
     for name in g:
         if name not in KNOWN:
             raise StoreError(unknown(name, (*KNOWN, "inputs", "path")))
-    if g.get("halo"):
+    if g.get("halo") is not None:
         _inputs.check_halo(g["halo"])
     if g.get("boundary") is not None:
         _inputs.check_boundary(g["boundary"])
@@ -112,6 +112,13 @@ def slots(value: Any) -> Optional[int]:
     return int(value)
 
 
+def _depends(value: Any) -> tuple[Any, ...]:
+    what = "a list of files and functions"
+    if isinstance(value, (str, bytes)):
+        raise StoreError(f"depends must be {what}, got {value!r}")
+    return _check.listed("depends", value, what)
+
+
 def _key(v: Any) -> Any:
     """A value as part of a dict's key, by which equals of another type differ (1, 1.0, True). TypeError
     for what may change, or isn't known."""
@@ -147,7 +154,9 @@ def normal_form(given: dict[Any, Any], inputs: list[Any], is_source: bool) -> di
 
 
 def _normal_form(given: dict[Any, Any], inputs: list[Any], is_source: bool) -> dict[Any, Any]:
-    g = {k: v for k, v in given.items() if v is not None or k in ("compressor", "n5_compressor")}
+    # Arrays of numbers or names are lists of them.
+    g = {k: v.tolist() if isinstance(v, np.ndarray) and k != "fill_value" else v
+         for k, v in given.items() if v is not None or k in ("compressor", "n5_compressor")}
     above: list[Any] = []  # levels of the first input
     if inputs:
         if inputs[0].found.around is not None:
@@ -157,9 +166,9 @@ def _normal_form(given: dict[Any, Any], inputs: list[Any], is_source: bool) -> d
         except StoreError as e:
             raise _named(inputs[0], e) from None
     elif "halo" in g and any(v for pair in _flat(g["halo"]) for v in pair):
-        raise StoreError("halo needs inputs")
+        raise StoreError("halo needs inputs: say inputs=[...], the arrays that it is computed from")
     elif "boundary" in g:
-        raise StoreError("boundary needs inputs")
+        raise StoreError("boundary needs inputs: say inputs=[...], the arrays that it is computed from")
     for name in ("shape", "chunks", "dtype"):
         if name not in g:
             raise StoreError(f"{name} must be given")
@@ -188,10 +197,8 @@ def _inherit(g: dict[Any, Any], first: Input) -> list[Any]:
     a = first.found
     above = a.levels[_inputs.check_level(first.level, a):]
     level = above[0]
-    names = g.get("axes") or g.get("dims")
-    names = (names,) if isinstance(names, str) and "axes" not in g else names
+    names = _said_names(g)
     if names is not None:
-        names = tuple(names)
         rank = len(names)
     else:
         try:
@@ -228,6 +235,14 @@ def _inherit(g: dict[Any, Any], first: Input) -> list[Any]:
             for v in above]
 
 
+def _said_names(g: dict[Any, Any]) -> Optional[tuple[Any, ...]]:
+    """The names of the axes that were given, or None."""
+    if "axes" in g:
+        return _check.listed("axes", g["axes"], "different names out of t, c, z, y, x")
+    dims = g.get("dims")
+    return (dims,) if isinstance(dims, str) else None if dims is None else _check.listed("dims", dims, "names")
+
+
 def _inherit_names(g: dict[Any, Any], a: Any, names: tuple[Any, ...]) -> None:
     """The names of the axes: an image's stay an image's where that can be."""
     if g.get("kind") != "plain" and a.axes:
@@ -246,7 +261,7 @@ def _plain_form(g: dict[Any, Any]) -> dict[Any, Any]:
     shape = _check.shape(g["shape"])
     rank = len(shape)
     axes = _check.axes(g.get("axes"), rank)
-    kind = _check.choice("kind", g.get("kind") or ("image" if axes else "plain"),
+    kind = _check.choice("kind", g.get("kind", "image" if axes else "plain"),
                          ("image", "labels", "plain"),
                          {"segmentation": "labels", "mask": "labels", "intensity": "image"})
     if kind != "plain" and axes is None:
@@ -285,8 +300,8 @@ def _plain_form(g: dict[Any, Any]) -> dict[Any, Any]:
         "on_abandon": _check.choice("on_abandon", g.get("on_abandon", "interrupt"),
                                     ("interrupt", "finish")),
         "version": None if g.get("version") is None else str(g["version"]),
-        "depends": tuple(g.get("depends") or ()),
-        "deterministic": bool(g.get("deterministic", True)),
+        "depends": _depends(g.get("depends", ())),
+        "deterministic": _check.truth("deterministic", g.get("deterministic", True)),
         "slots": slots(g.get("slots")),
     }
 

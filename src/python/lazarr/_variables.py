@@ -202,7 +202,7 @@ def _same(put: Optional[Variable], there: "Array", v: Variable) -> bool:
     if (own.dims, own.shape, own.attributes) != (v.dims, v.shape, v.attributes):
         return False
     try:
-        return bool(np.array_equal(own.values(), v.values(), equal_nan=own.values().dtype.kind in "fc"))
+        return bool(np.array_equal(own.values(), v.values(), equal_nan=own.values().dtype.kind in "fcmM"))
     except StoreError:
         return True  # too large to compare: they are called alike and are as long
 

@@ -17,6 +17,7 @@ import shutil
 import struct
 import tempfile
 import warnings
+import zipfile
 import zlib
 
 import numpy as np
@@ -112,6 +113,53 @@ def tiff(data: bytes) -> None:
     one_file("f.tif")(bytes(made))
 
 
+def geotiff(data: bytes) -> None:
+    """A sound TIFF of 3 × 4 pixels of two bands, with any tags of GeoTIFF's and GDAL's."""
+    import tifffile
+    doc = bundle(data, "gdal")
+    tags = []
+    for code, name in ((42112, "gdal"), (42113, "nodata"), (34737, "texts")):
+        if name in doc:
+            text = doc[name].encode("utf-8", "replace") if isinstance(doc[name], str) else content(doc[name])
+            text = text.replace(b"\0", b" ")[:8000] + b"\0"
+            tags.append((code, 2, len(text), text, True))
+    for code, name, kind, most in ((33550, "scale", 12, 1e308), (34736, "doubles", 12, 1e308), (34735, "keys", 3, 65535)):
+        numbers = doc.get(name)
+        if isinstance(numbers, list) and numbers:
+            numbers = [n if isinstance(n, (int, float)) and abs(n) <= most else 0 for n in numbers[:200]]
+            tags.append((code, kind, len(numbers), tuple(float(n) if kind == 12 else int(n) & 0xFFFF for n in numbers), True))
+    out = io.BytesIO()
+    tifffile.imwrite(out, V, planarconfig="separate", photometric="minisblack", metadata=None, extratags=tags)
+    one_file("g.tif")(out.getvalue())
+
+
+def hdf5(data: bytes) -> None:
+    """A sound HDF5 of BigDataViewer's, with any XML beside it, resolutions and attributes."""
+    import h5py
+    doc = bundle(data, "xml")
+    path = os.path.join(ROOM, "v.h5")
+    if os.path.exists(path):
+        os.remove(path)  # the last one is open still
+    with h5py.File(path, "w") as f:
+        try:
+            f["s00/resolutions"] = np.array(doc.get("resolutions"), float)
+        except (TypeError, ValueError, OverflowError):
+            pass
+        for k in range(2):
+            f[f"t00000/s00/{k}/cells"] = V[:, ::k + 1, ::k + 1].astype("i2")
+        f["d"] = V
+        attributes = doc.get("attributes")
+        for name, value in list(attributes.items() if isinstance(attributes, dict) else ())[:24]:
+            try:
+                f["d"].attrs[name] = value if isinstance(value, (str, int, float)) else json.dumps(value)
+            except (TypeError, ValueError, OSError, OverflowError, RuntimeError):
+                pass
+    xml = doc.get("xml")
+    with open(os.path.join(ROOM, "v.xml"), "wb") as out:
+        out.write(xml.encode("utf-8", "surrogatepass") if isinstance(xml, str) else content(xml))
+    oracle.blocks(oracle.read(path))
+
+
 KINDS = sorted(unpack.NAMES)
 
 
@@ -188,6 +236,33 @@ OME = ('<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/O
        'TimeIncrementUnit="ms"><Channel ID="Channel:0:0" Name="c"/><TiffData IFD="0" PlaneCount="2">'
        '<UUID FileName="f.tif">urn:uuid:0</UUID></TiffData></Pixels></Image></OME>')
 FLAT = V.tobytes()
+
+
+SEGMENTS = [5, 7] + [0x0F0F0F0F] * 16
+VOLUME = {"@type": "neuroglancer_multiscale_volume", "type": "segmentation", "num_channels": 1, "data_type": "uint16",
+          "segment_properties": "props", "scales": [
+              {"key": "0", "size": [4, 3, 2], "resolution": [4, 4, 40], "voxel_offset": [0, 0, 0],
+               "chunk_sizes": [[4, 3, 2]], "encoding": "raw"},
+              {"key": "1", "size": [2, 2, 2], "resolution": [8, 8, 40], "voxel_offset": [0, 0, 0],
+               "chunk_sizes": [[2, 2, 2], [1, 1, 1]], "encoding": "raw"}]}
+
+
+def _archive(save) -> bytes:
+    out = io.BytesIO()
+    save(out, whole=V, mask=V > 9)
+    return out.getvalue()
+
+
+def _zips() -> list:
+    made = []
+    for how in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", how) as z:
+            z.writestr(".zgroup", '{"zarr_format": 2}')
+            z.writestr("a/.zarray", json.dumps(V2))
+            z.writestr("a/0.0.0", FLAT)
+        made.append(out.getvalue())
+    return made
 
 
 def _npy(a) -> bytes:
@@ -270,6 +345,30 @@ TARGETS = {
     "npy": (one_file("f.npy"), lambda: [_npy(V), _npy(np.asfortranarray(V)), _npy(V[:0]), _npy(V.view([("a", "u2")]))],
             False),
     "nifti": (one_file("f.nii"), _nifti, False),
+    "npz": (one_file("f.npz"), lambda: [_archive(np.savez), _archive(np.savez_compressed)], False),
+    "zip": (one_file("f.zarr.zip"), _zips, False),
+    "precomputed": (folder("vol", "info"), lambda: [
+        {"info": VOLUME, "0/0-4_0-3_0-2": raw(FLAT), "1/0-2_0-2_0-2": raw(FLAT[:16]), "props/info": {
+            "@type": "neuroglancer_segment_properties", "inline": {"ids": ["1", "2"], "properties": [
+                {"id": "label", "type": "label", "values": ["a", "b"]},
+                {"id": "n", "type": "number", "data_type": "uint8", "values": [1, 2]}]}}},
+        {"info": dict(VOLUME, data_type="uint32", scales=[{
+            "key": "s", "size": [16, 8, 8], "resolution": [4, 4, 40], "voxel_offset": [0, 0, 0],
+            "chunk_sizes": [[16, 8, 8]], "encoding": "compressed_segmentation",
+            "compressed_segmentation_block_size": [8, 8, 8]}]),
+         "s/0-16_0-8_0-8": raw(struct.pack("<41I", 1, 4 | 1 << 24, 6, 22 | 1 << 24, 24, *SEGMENTS, *SEGMENTS))},
+        {"info": dict(VOLUME, type="image", num_channels=2)}], True),
+    "geotiff": (geotiff, lambda: [
+        {"gdal": '<GDALMetadata><Item sample="0" role="description">a</Item><Item sample="1" role="description">b'
+                 '</Item></GDALMetadata>', "nodata": "7", "scale": [30.0, 30.0, 0.0],
+         "keys": [1, 1, 0, 3, 1024, 0, 1, 1, 1026, 34737, 4, 0, 2057, 34736, 1, 0], "doubles": [6378137.0],
+         "texts": "UTM|"}], True),
+    "hdf5": (hdf5, lambda: [
+        {"resolutions": [[1, 1, 1], [2, 2, 1]], "attributes": {"axistags": json.dumps({"axes": [
+            {"key": a, "typeFlags": 2, "resolution": 2.0, "description": ""} for a in "zyx"]}), "unit": "nm",
+            "element_size_um": [1, 2, 3], "DIMENSION_LABELS": "zyx"},
+         "xml": "<SpimData><ViewSetups><ViewSetup><id>0</id><voxelSize><unit>um</unit><size>0.5 0.5 2</size>"
+                "</voxelSize></ViewSetup></ViewSetups></SpimData>"}], True),
     "unpack": (unpacks, _packed, False),
     "pictures": (pictures, lambda: [
         bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffc0000b080003000401011100ffda"),

@@ -8,32 +8,18 @@ from typing import Any, Optional
 import numpy as np
 
 from .._errors import StoreError
+from .._json import MAX_DIGITS, Unfit, integer, nested, text
 
-MAX_NESTED = 40       # the documents that hold attributes nest them some more, and readers end at 64
-MAX_DIGITS = 300      # of an integer; readers take more for infinite
 MAX_VALUES = 65536    # of an array
-
-
-class Unfit(Exception):
-    """Why JSON can't hold a value."""
 
 
 class Long:
     """An integer of so many digits that Python refuses to read it."""
 
 
-def text(value: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise Unfit("it holds half a character (a lone surrogate)") from None
-    return value
-
-
 def plain(value: Any, depth: int = 0) -> Any:
     """A value as JSON has it; Unfit for what it can't have (references, objects)."""
-    if depth > MAX_NESTED:
-        raise Unfit(f"it is nested deeper than {MAX_NESTED} levels")
+    nested(depth)
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, bytes):
@@ -45,9 +31,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     if value is None or isinstance(value, (bool, float)):
         return value
     if isinstance(value, (int, Long)):
-        if isinstance(value, Long) or abs(value) >= 10 ** MAX_DIGITS:
-            raise Unfit(f"it has an integer of more than {MAX_DIGITS} digits")
-        return value
+        return integer(10 ** MAX_DIGITS if isinstance(value, Long) else value)
     if isinstance(value, np.ndarray):
         if value.size > MAX_VALUES:
             raise Unfit(f"it has {value.size} values, more than {MAX_VALUES}")

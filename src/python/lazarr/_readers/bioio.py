@@ -61,7 +61,7 @@ def bioio(f: File) -> None:
         names = list(image.scenes)
     except Exception as e:
         raise StoreError(f"bioio can't read it: {why(e)}") from None
-    if f.inner and not (f.inner.isdigit() and int(f.inner) < len(names)):
+    if f.inner and not (f.inner.isdecimal() and int(f.inner) < len(names)):
         raise StoreError(f"'::{f.inner}' must be the number of one of its {len(names)} scenes")
     one = len(names) == 1 or bool(f.inner)
     for i in [int(f.inner)] if f.inner else range(len(names)):

@@ -5,12 +5,17 @@ from typing import Any
 
 import numpy as np
 
+from .._errors import StoreError
+
 
 class Cast:
     """An array-like whose values are read as another dtype; ValueError for one that doesn't fit into it. Of
-    floats read as integers the fraction is cut off, as NumPy does it."""
+    floats read as integers the fraction is cut off, as NumPy does it. StoreError for complex numbers as others:
+    NumPy would drop half of each."""
 
     def __init__(self, array: Any, dtype: Any):
+        if np.dtype(getattr(array.dtype, "numpy_dtype", array.dtype)).kind == "c" and np.dtype(dtype).kind != "c":
+            raise StoreError(f"complex numbers can't be read as {np.dtype(dtype).name}: give the source a.real or abs(a)")
         self._array, self.dtype, self.shape = array, np.dtype(dtype), tuple(array.shape)
         for name in ("chunks", "dims", "folder", "filename"):
             if getattr(array, name, None) is not None:

@@ -116,7 +116,8 @@ def v2(meta: dict[Any, Any]) -> Plan:
         else:
             size = _after(name, c, size, math.prod(chunks))
             kept.append(c)
-    return Plan(dict(meta, compressor=None, filters=kept or None), packers[::-1], size)
+    fill = None if meta.get("fill_value") == "" else meta.get("fill_value")  # some writers' way to say none
+    return Plan(dict(meta, compressor=None, filters=kept or None, fill_value=fill), packers[::-1], size)
 
 
 class Plan3(NamedTuple):
@@ -140,7 +141,8 @@ def v3(meta: dict[Any, Any]) -> Plan3:
     chunks = integers("chunk shape", config.get("chunk_shape"))
     _ranks("shape", integers("shape", meta.get("shape")), chunks)
     made, most = _chain(meta.get("codecs"), chunks, itemsize, True)
-    return Plan3(dict(meta, codecs=made, attributes={}), most)
+    # What makes no sense among the names of axes is said where they are read, and is no reason to refuse the values.
+    return Plan3(dict(meta, codecs=made, attributes={}, dimension_names=None), most)
 
 
 def _ranks(what: str, shape: tuple[Any, ...], chunks: tuple[Any, ...]) -> None:

@@ -40,9 +40,8 @@ def _channel(words: np.ndarray, out: np.ndarray, box: tuple[Any, ...]) -> None:
         if bits not in BITS:
             raise ValueError(f"a box of compressed_segmentation has indices of {bits} bits")
         where = tuple(slice(p * b, min((p + 1) * b, n)) for p, b, n in zip(pos, box, out.shape))
-        if bits == 0:
-            index = np.zeros(voxels, np.int64)
-        else:
+        index: Any = np.zeros(1, np.int64)
+        if bits:
             packed = words[at:at + -(-voxels * bits // 32)]
             if len(packed) * 32 < voxels * bits:
                 raise ValueError("a chunk of compressed_segmentation ends too early")
@@ -54,4 +53,4 @@ def _channel(words: np.ndarray, out: np.ndarray, box: tuple[Any, ...]) -> None:
             raise ValueError("a table of compressed_segmentation ends too early")
         values = np.ascontiguousarray(values).view(out.dtype.newbyteorder("<"))
         cut = tuple(slice(0, w.stop - w.start) for w in where)
-        out[where] = values[index].reshape(box)[cut]
+        out[where] = values[index].reshape(box)[cut] if bits else values[0]

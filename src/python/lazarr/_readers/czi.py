@@ -59,7 +59,7 @@ def czi(f: File) -> None:
         with czifile.CziFile(f.path) as file:
             check_xml(file.metadata())
             found = [(i, s) for i, s in enumerate(_scenes(file))]
-            if f.inner and not (f.inner.isdigit() and int(f.inner) < len(found)):
+            if f.inner and not (f.inner.isdecimal() and int(f.inner) < len(found)):
                 raise StoreError(f"'::{f.inner}' must be the number of one of its {len(found)} scenes")
             chosen = [found[int(f.inner)]] if f.inner else found
             for i, scene in chosen:

@@ -42,7 +42,7 @@ def dicom(f: File) -> None:
     for s in found:
         turned = None if s.orientation is None else tuple(round(v, 2) for v in s.orientation)
         groups.setdefault((s.series, s.shape, s.samples, turned), []).append(s)
-    if f.inner and not (f.inner.isdigit() and int(f.inner) < len(groups)):
+    if f.inner and not (f.inner.isdecimal() and int(f.inner) < len(groups)):
         raise StoreError(f"'::{f.inner}' must be the number of one of its {len(groups)} series")
     listed = list(groups.values())
     chosen = [int(f.inner)] if f.inner else range(len(listed))
@@ -58,8 +58,10 @@ def is_dicom(path: str) -> bool:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
-    with open(fd, "rb") as file:
-        return stat.S_ISREG(os.fstat(fd).st_mode) and file.read(132)[128:] == b"DICM"
+    try:
+        return stat.S_ISREG(os.fstat(fd).st_mode) and os.pread(fd, 4, 128) == b"DICM"
+    finally:
+        os.close(fd)
 
 
 def _folder(f: File, pydicom: Any) -> list[Slice]:
@@ -175,6 +177,11 @@ def _series(f: File, pydicom: Any, slices: list[Slice], name: str, one: bool) ->
     stored = {s.stored for s in slices}
     if len(stored) > 1:
         raise StoreError(f"{where}: its files are of {' and '.join(sorted(map(str, stored)))}")
+    odd: dict[tuple[str, str], int] = {}
+    for one_of in (o for s in slices for o in s.odd):
+        odd[one_of] = odd.get(one_of, 0) + 1
+    for (field, reason), n in odd.items():
+        f.left_out(f"{where}: {field}", reason + (f" (of {n} files of {len(slices)})" if len(slices) > 1 else ""))
     placed = dicom_places.placed(f, where, slices)
     dtype = _dtype(slices)
     samples = (slices[0].samples,) if slices[0].samples > 1 else ()

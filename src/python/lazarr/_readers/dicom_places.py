@@ -33,6 +33,55 @@ class Slice(NamedTuple):
     places: Optional[list[Any]]               # of each frame
     time: Any                                 # milliseconds between frames
     said: dict[str, Any]
+    odd: tuple[tuple[str, str], ...]          # (field, why it is left out)
+
+
+class _Fields:
+    """What a header says, looked for in it and in its groups; odd: fields that make no sense."""
+
+    def __init__(self, holders: list[Any]) -> None:
+        self._holders = holders
+        self.odd: list[tuple[str, str]] = []
+
+    def given(self, name: str) -> Any:
+        """The first value of a field; None: there is none, or none that can be read."""
+        for h in self._holders:
+            try:
+                value = getattr(h, name, None)
+            except Exception as e:  # pydicom reads a value when it is asked for
+                self.left_out(name, f"it can't be read: {type(e).__name__}: {e}"[:200])
+                continue
+            if value not in (None, ""):
+                return value
+        return None
+
+    def left_out(self, name: str, why: str) -> None:
+        if (name, why) not in self.odd:
+            self.odd.append((name, why))
+
+    def number(self, name: str, default: float) -> float:
+        value = self.given(name)
+        made = number(value)
+        if value is not None and made is None:
+            self.left_out(name, f"{value!r:.50} is no number: it counts as {default:g}")
+        return default if made is None else made
+
+    def reals(self, name: str, n: int) -> Optional[tuple[float, ...]]:
+        value = self.given(name)
+        made = None if value is None else _reals(value, n)
+        if value is not None and made is None:
+            self.left_out(name, f"{value!r:.100} aren't {n} numbers")
+        return made
+
+    def several(self, name: str, n: int) -> Optional[list[Any]]:
+        """At least n values, as they are said."""
+        value = self.given(name)
+        if value is None:
+            return None
+        if isinstance(value, (str, bytes)) or not hasattr(value, "__len__") or len(value) < n:
+            self.left_out(name, f"{value!r:.100} has less than {n} values")
+            return None
+        return list(value)
 
 
 def _whole(ds: Any, name: str, default: Any = None) -> int:
@@ -73,19 +122,16 @@ def read(ds: Any, path: str, syntax: str) -> Slice:
     floats = not hasattr(ds, "PixelRepresentation") and not hasattr(ds, "BitsStored") and allocated in (32, 64)
     stored = np.dtype(f"{'f' if floats else 'i' if signed else 'u'}{max(1, allocated // 8)}")
     shared, per = _first(ds, "SharedFunctionalGroupsSequence"), getattr(ds, "PerFrameFunctionalGroupsSequence", None)
-    holders = [ds, *(h for g in (shared, per[0] if per else None) if g is not None for h in (
+    fields = _Fields([ds, *(h for g in (shared, per[0] if per else None) if g is not None for h in (
         _first(g, "PixelMeasuresSequence"), _first(g, "PlanePositionSequence"), _first(g, "PlaneOrientationSequence"),
-        _first(g, "PixelValueTransformationSequence")) if h is not None)]
-
-    def given(name: str) -> Any:
-        return next((getattr(h, name) for h in holders if getattr(h, name, None) not in (None, "")), None)
-
+        _first(g, "PixelValueTransformationSequence")) if h is not None)])
+    given = fields.given
     places = None
     if per and len(per) == frames:
         each = [_reals(getattr(_first(g, "PlanePositionSequence"), "ImagePositionPatient", None), 3) for g in per]
         places = each if all(p is not None for p in each) else None
-    slope, intercept = number(given("RescaleSlope")), number(given("RescaleIntercept"))
-    spacing: Any = given("PixelSpacing") or given("ImagerPixelSpacing") or (None, None)
+    slope, intercept = fields.number("RescaleSlope", 1), fields.number("RescaleIntercept", 0)
+    spacing = fields.several("PixelSpacing", 2) or fields.several("ImagerPixelSpacing", 2) or [None, None]
     said: dict[str, Any] = {}
     for k in ("Modality", "SeriesDescription", "StudyDescription", "PhotometricInterpretation", "RescaleType", "Units",
               "BodyPartExamined", "Manufacturer", "ManufacturerModelName"):
@@ -96,15 +142,16 @@ def read(ds: Any, path: str, syntax: str) -> Slice:
         if value is not None:
             said[k] = [number(v) for v in value] if isinstance(value, (list, tuple)) or hasattr(value, "append") \
                 else number(value)
-    offsets = given("GridFrameOffsetVector")
     step = given("SpacingBetweenSlices") or given("SliceThickness")
-    if offsets is not None and len(offsets) == frames and frames > 1:
-        step = abs(float(offsets[1]) - float(offsets[0]))
+    offsets = fields.several("GridFrameOffsetVector", 2) if frames > 1 else None
+    if offsets is not None and len(offsets) == frames:
+        ends = [number(v) for v in offsets[:2]]
+        step = step if ends[0] is None or ends[1] is None else abs(ends[1] - ends[0])
     time = given("FrameTime") if frames > 1 else None
     return Slice(path, syntax, str(getattr(ds, "SeriesInstanceUID", "")), (rows, columns), samples, frames, stored,
-                 _whole(ds, "BitsStored", allocated), signed, 1.0 if slope is None else slope,
-                 intercept or 0.0, _whole(ds, "InstanceNumber", 0), _reals(given("ImagePositionPatient"), 3),
-                 _reals(given("ImageOrientationPatient"), 6), tuple(spacing)[:2], step, places, time, said)
+                 _whole(ds, "BitsStored", allocated), signed, slope, intercept, int(fields.number("InstanceNumber", 0)),
+                 fields.reals("ImagePositionPatient", 3), fields.reals("ImageOrientationPatient", 6),
+                 tuple(spacing[:2]), step, places, time, said, tuple(fields.odd))
 
 
 class Placed:

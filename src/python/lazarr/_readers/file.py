@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any, Callable, Optional
 
-from .. import _array, _handover, _source
+from .. import _array, _check, _handover, _source
 from .._array import Array
 from .._errors import StoreError, whose_python
 from .._names import ROOT, Names
@@ -98,6 +98,11 @@ class File:
         path = self.names.of(name, parameters.pop("key", None))
         opener, parameters = self.given.applied(opener, parameters)
         own = {k: v for k, v in parameters.items() if v is not None or k in ("compressor", "n5_compressor")}
+        try:
+            _check.dims(own.get("dims"), len(own.get("dims", ())))
+        except StoreError as e:
+            own.pop("dims")
+            self.left_out(f"{name or '/'}: names of axes", why(e))
         try:
             a = _source.source(path, opener, **own)
         except StoreError as e:

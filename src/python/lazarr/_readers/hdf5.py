@@ -32,7 +32,7 @@ def hdf5(f: File) -> None:
         if isinstance(root, h5py.Dataset):
             _dataset(f, h5py, links, root, "/" + f.inner, one=True)
         elif isinstance(root, h5py.Group):
-            _walk(f, h5py, links, root)
+            _walk(f, h5py, links, file, root)
         else:
             raise StoreError(f"'{f.inner}' is no group and no dataset")
 
@@ -49,7 +49,7 @@ def without_plugins_of(f: File, h5py: Any) -> None:
             f.left_out("HDF5_PLUGIN_PATH", f"plugins of '{path}', beside the file or relative, aren't loaded")
 
 
-def _walk(f: File, h5py: Any, links: Any, root: Any) -> None:
+def _walk(f: File, h5py: Any, links: Any, file: Any, root: Any) -> None:
     """Every group and dataset below, by name. Each group is visited once, whatever leads to it: by its own
     name if it has one here."""
     top = f"/{f.inner}" if f.inner else ""
@@ -57,8 +57,7 @@ def _walk(f: File, h5py: Any, links: Any, root: Any) -> None:
     todo: list[Any] = [(root, top, 0)]
     late: list[Any] = []  # links by name: what they lead to may have a name of its own
     _group(f, h5py, links, root, top)
-    taken = set() if top else hdf5_images.bigdataviewer(
-        f, h5py, links, root, lambda d, n: _open(f, h5py, links, d, n))
+    taken = hdf5_images.bigdataviewer(f, h5py, links, file, lambda d, n: _open(f, h5py, links, d, n))
     while todo or late:
         if not todo:
             todo, late = late[::-1], []
@@ -91,9 +90,9 @@ def _walk(f: File, h5py: Any, links: Any, root: Any) -> None:
             f.left_out(name, f"what is in it lies deeper than {trust.MAX_DEPTH} groups")
             continue
         below = []
-        for key in sorted(node):
-            path = f"{name}/{key}"
-            if isinstance(node.get(key, getlink=True), h5py.HardLink):
+        for key in sorted(node, key=os.fsdecode):  # names that are no UTF-8 come as bytes
+            path = f"{name}/{os.fsdecode(key)}"
+            if isinstance(hdf5_links.link(h5py, node, key), h5py.HardLink):
                 try:
                     below.append((node[key], path, depth + 1))
                 except (KeyError, OSError, RuntimeError) as e:
@@ -112,11 +111,11 @@ def _group(f: File, h5py: Any, links: Any, node: Any, name: str) -> None:
 def dict_of(f: File, node: Any, name: str) -> dict[Any, Any]:
     """A node's attributes; those that can't be read are left out, said."""
     made = {}
-    for key in sorted(node.attrs):
+    for key in sorted(node.attrs, key=os.fsdecode):
         try:
-            made[key] = node.attrs[key]
+            made[os.fsdecode(key)] = node.attrs[key]
         except Exception as e:  # whatever HDF5 has against a damaged one
-            f.left_out(f"{name or '/'}: attribute {key}", why(e))
+            f.left_out(f"{name or '/'}: attribute {os.fsdecode(key)}", why(e))
     return made
 
 

@@ -33,8 +33,9 @@ def _meant(a: Any) -> Any:
 
 def bigdataviewer(f: File, h5py: Any, links: Any, root: Any,
                   open_one: Callable[[Any, str], tuple[Any, ...]]) -> set[str]:
-    """Each view of a BigDataViewer file, a setup at a time, as an image t00000/s00 with its levels.
-    open_one(dataset, name): (its parameters, what opens it). Returns the names of the datasets that are in one."""
+    """Each view of a BigDataViewer file, or those below ::path, a setup at a time, as an image t00000/s00 with its
+    levels. root: the file. open_one(dataset, name): (its parameters, what opens it). Returns the names of the
+    datasets that are in one."""
     def find(path: str, kind: Any) -> Any:
         try:
             node = links.find(root, path)
@@ -42,13 +43,15 @@ def bigdataviewer(f: File, h5py: Any, links: Any, root: Any,
             return None  # said where it is looked at by itself
         return node if isinstance(node, kind) else None
 
-    setups = {s: find(f"{s}/resolutions", h5py.Dataset) for s in sorted(root) if re.fullmatch(r"s\d\d+", s)}
+    names = sorted(n for n in root if isinstance(n, str))  # others are no UTF-8
+    setups = {s: find(f"{s}/resolutions", h5py.Dataset) for s in names if re.fullmatch(r"s\d\d+", s)}
     setups = {s: d for s, d in setups.items() if d is not None}
     sizes = _sizes(f) if setups else {}
     taken: set[str] = set()
-    for t in sorted(root) if setups else ():
+    for t in names if setups else ():
         for s, d in setups.items() if re.fullmatch(r"t\d{5,}", t) else ():
-            if find(f"{t}/{s}", h5py.Group) is None:
+            named = not f.inner or f"{t}/{s}/".startswith(f.inner + "/")
+            if not named or find(f"{t}/{s}", h5py.Group) is None:
                 continue
             f.count()
             try:
@@ -96,7 +99,7 @@ def _sizes(f: File) -> dict[int, Any]:
         out = {}
         for e in ElementTree.fromstring(data).iter("ViewSetup"):
             text = e.findtext("voxelSize/size")
-            if text and (e.findtext("id") or "").strip().isdigit():
+            if text and (e.findtext("id") or "").strip().isdecimal():
                 out[int(e.findtext("id") or 0)] = (e.findtext("voxelSize/unit"), text.split())
         return out
     except (StoreError, ValueError, ElementTree.ParseError, RecursionError) as e:

@@ -13,6 +13,17 @@ from . import netcdf4, trust
 from .file import File
 
 
+def link(h5py: Any, group: Any, key: Any) -> Any:
+    """The link that a name in a group is, as h5py has it; another object for one of a kind that h5py doesn't know,
+    or that has a name which is no UTF-8 (bytes) and isn't a hard one. None: there is no such name."""
+    try:
+        if isinstance(key, bytes):
+            return h5py.HardLink() if group.id.links.get_info(key).type == h5py.h5l.TYPE_HARD else object()
+        return group.get(key, getlink=True)
+    except (TypeError, UnicodeError):
+        return object()
+
+
 class Links:
     """The files that are open while one is looked at; closes them all."""
 
@@ -58,17 +69,17 @@ class Links:
 
     def get(self, group: Any, key: str, hops: int = 0) -> Any:
         """What a name in a group leads to, through all kinds of links. KeyError: nothing."""
-        link = group.get(key, getlink=True)
-        if link is None:
+        found = link(self.h5py, group, key)
+        if found is None:
             raise KeyError(key)
         if hops > trust.MAX_HOPS:
             raise StoreError("it is a link that leads in a circle, or over too many others")
-        if isinstance(link, self.h5py.SoftLink):
-            start = group.file if link.path.startswith("/") else group
-            return self.find(start, link.path, hops + 1)
-        if isinstance(link, self.h5py.ExternalLink):
-            return self.find(self.other(os.fsdecode(link.filename), group), link.path, hops + 1)
-        if not isinstance(link, self.h5py.HardLink):
+        if isinstance(found, self.h5py.SoftLink):
+            start = group.file if found.path.startswith("/") else group
+            return self.find(start, found.path, hops + 1)
+        if isinstance(found, self.h5py.ExternalLink):
+            return self.find(self.other(os.fsdecode(found.filename), group), found.path, hops + 1)
+        if not isinstance(found, self.h5py.HardLink):
             raise StoreError("it is a link of a kind that isn't followed")
         return group[key]
 

@@ -2,7 +2,7 @@
 HDF5 has it."""
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 import numpy as np
 
@@ -41,31 +41,50 @@ def _found(group: Any, *names: str) -> Any:
     return made
 
 
-def _text(attrs: Any, name: str) -> Optional[str]:
-    """Imaris writes texts as arrays of one letter each."""
-    value = attrs.get(name)
-    if value is None:
+def _text(f: File, node: Any, name: str) -> Optional[str]:
+    """Imaris writes texts as arrays of one letter each. None: there is none, or none that can be read, which is said."""
+    if node is None:
         return None
-    if isinstance(value, np.ndarray):
-        return b"".join(bytes(v) for v in value.reshape(-1)[:1000]).decode("latin-1").strip("\0 ")
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    try:
+        value = node.attrs.get(name)
+        if isinstance(value, np.ndarray) and value.dtype.kind == "S":
+            return b"".join(bytes(v) for v in value.reshape(-1)[:1000]).decode("latin-1").strip("\0 ")
+    except Exception as e:  # whatever HDF5 has against a damaged one
+        f.left_out(f"{node.name}: {name}", why(e))
+        return None
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    if np.ndim(value) == 0 and isinstance(value, np.number):
+        return str(value)
+    f.left_out(f"{node.name}: {name}", f"{value!r:.100} is no text")
+    return None
 
 
 class Level(Blocks):
-    """A level as tczyx, of datasets that each hold a time and a channel, cut to the image's own size."""
+    """A level as tczyx, of datasets that each hold a time and a channel, cut to the image's own size. Each is opened
+    when it is first read: there may be thousands."""
 
-    def __init__(self, path: str, size: tuple[int, ...], opened: list[list[Any]]):
-        self._opened, self.filename = opened, path
-        first = opened[0][0]
+    def __init__(self, path: str, size: tuple[int, ...], loads: list[list[Callable[[], Any]]]):
+        self._loads, self.filename = loads, path
+        self._opened: dict[tuple[Any, ...], Any] = {}
+        first = self._dataset(0, 0)
         self.dtype = first.dtype
-        self.shape = (len(opened), len(opened[0]), *size)
+        self.shape = (len(loads), len(loads[0]), *size)
         own = getattr(first, "chunks", None) or (min(size[0], 16), min(size[1], 256), min(size[2], 256))
         self.chunks = (1, 1, *(min(int(c), n) for c, n in zip(own, size)))
+
+    def _dataset(self, t: int, c: int) -> Any:
+        made = self._opened.get((t, c))
+        if made is None:
+            made = self._opened[t, c] = self._loads[t][c]()
+        return made
 
     def block(self, pos: tuple[Any, ...]) -> np.ndarray:
         low = [p * c for p, c in zip(pos[2:], self.chunks[2:])]
         high = [min(a + c, n) for a, c, n in zip(low, self.chunks[2:], self.shape[2:])]
-        values = np.asarray(self._opened[pos[0]][pos[1]][tuple(slice(a, b) for a, b in zip(low, high))])
+        values = np.asarray(self._dataset(*pos[:2])[tuple(slice(a, b) for a, b in zip(low, high))])
         return values[None, None]
 
 
@@ -90,18 +109,18 @@ def imaris(f: File) -> None:
         for k in range(levels):
             try:
                 made.append(_level(f, h5py, links, _found(root, f"ResolutionLevel {k}"), times, channels))
+                if made[-1][1] != made[0][1]:
+                    raise StoreError(f"its values are {made.pop()[1]}, unlike the first")
             except Exception as e:
                 if k == 0:
                     raise StoreError(f"its finest level can't be read: {why(e)}") from None
                 f.left_out(f"level {k} and those below", why(e))
                 break
-        if len({dt for _, dt, _ in made}) > 1:
-            raise StoreError("its levels are of different types")
         parameters = _said(f, _found(file, "DataSetInfo"), [size for size, _, _ in made], made[0][1], times, channels)
     path = f.path
 
     def load() -> Any:
-        return [Level(path, size, [[one() for one in row] for row in loads]) for size, _, loads in made]
+        return [Level(path, size, loads) for size, _, loads in made]
 
     f.count()
     f.add("", load, axes="tczyx", **parameters)
@@ -111,7 +130,11 @@ def _level(f: File, h5py: Any, links: Any, group: Any, times: int, channels: int
     """(size as zyx, dtype, what opens each of its datasets)"""
     first = _found(group, "TimePoint 0", "Channel 0")
     stored = _found(first, "Data").shape
-    size = tuple(int(_text(first.attrs, f"ImageSize{a}") or n) for a, n in zip("ZYX", stored))
+    said = [_text(f, first, f"ImageSize{a}") for a in "ZYX"]
+    size = tuple(int(v) if v and v.isdecimal() else n for v, n in zip(said, stored))
+    for a, v in zip("ZYX", said):
+        if v and not v.isdecimal():
+            f.left_out(f"{first.name}: ImageSize{a}", f"{v!r:.50} is no size: that of its values counts")
     if len(stored) != 3 or any(not 0 < n <= m for n, m in zip(size, stored)):
         raise StoreError(f"its size {list(size)} isn't within {list(stored)}, that of its values")
     loads, types = [], set()
@@ -132,26 +155,28 @@ def _level(f: File, h5py: Any, links: Any, group: Any, times: int, channels: int
 
 def _said(f: File, info: Any, sizes: list[Any], dtype: Any, times: int, channels: int) -> dict[str, Any]:
     """Places, units and channels of DataSetInfo."""
-    image = getattr(_below(info, "Image"), "attrs", {})
+    image = _below(info, "Image")
     low, extent = {}, {}
     for k, a in enumerate("xyz"):
-        ends = [places.number(_text(image, f"Ext{m}{k}")) for m in ("Min", "Max")]
+        ends = [places.number(_text(f, image, f"Ext{m}{k}")) for m in ("Min", "Max")]
         if ends[0] is not None and ends[1] is not None:
             low[a], extent[a] = ends[0], ends[1] - ends[0]
+    step = {a: extent[a] / n for a, n in zip("zyx", sizes[0]) if a in extent}
+    first = places.scale(f, "DataSetInfo/Image", step, "tczyx") if step else [1.0] * 5
     scales, shifts = [], []
     for size in sizes:
-        step = {a: extent[a] / n for a, n in zip("zyx", size) if a in extent}
-        scales.append(places.scale(f, "DataSetInfo/Image", step, "tczyx") if step else [1.0] * 5)
+        scales.append(first[:2] + [v * n / m for v, n, m in zip(first[2:], sizes[0], size)])
         # Extents are those of edges, and lazarr counts from the centre of voxel 0.
-        shifts.append([low.get(a, -.5) + (scales[-1][i] / 2 if a in low else .5) if i > 1 else 0.0
-                       for i, a in enumerate("tczyx")])
+        shifts.append([0.0, 0.0] + [low.get(a, -v0 / 2) + v / 2
+                                    for a, v0, v in zip("zyx", first[2:], scales[-1][2:])])
     named = []
     for c in range(channels):
-        own = getattr(_below(info, f"Channel {c}"), "attrs", {})
-        colour = [places.number(v) for v in (_text(own, "Color") or "").split()]
-        named.append({"label": _text(own, "Name") or str(c),
-                      "color": colour if len(colour) == 3 and None not in colour else None})
-    unit = _text(image, "Unit") if extent else None
+        own = _below(info, f"Channel {c}")
+        said = _text(f, own, "Color")
+        colour: Any = [places.number(v) for v in (said or "").split()]
+        named.append({"label": _text(f, own, "Name") or str(c),
+                      "color": colour if len(colour) == 3 and None not in colour else said})
+    unit = _text(f, image, "Unit") if extent else None
     single = len(sizes) == 1
     return {"scale": scales[0] if single else scales, "translation": shifts[0] if single else shifts,
             "units": places.units(f, "DataSetInfo/Image", {a: unit for a in "zyx"}, "tczyx"),

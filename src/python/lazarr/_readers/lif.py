@@ -46,7 +46,7 @@ def lif(f: File) -> None:
         with liffile.LifFile(f.path) as file:
             check_xml(file.xml_header())
             n = len(file.images)
-            if f.inner and not (f.inner.isdigit() and int(f.inner) < n):
+            if f.inner and not (f.inner.isdecimal() and int(f.inner) < n):
                 raise StoreError(f"'::{f.inner}' must be the number of one of its {n} images")
             one = n == 1 or bool(f.inner)
             for i in [int(f.inner)] if f.inner else range(n):

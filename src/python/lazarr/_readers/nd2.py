@@ -60,7 +60,7 @@ def _file(f: File, library: Any, file: Any) -> None:
     inner = [a for a in sizes if a in FRAME]
     dtype, path = np.dtype(file.dtype), f.path
     positions = sizes.get("P", 1)
-    if f.inner and not (f.inner.isdigit() and int(f.inner) < positions):
+    if f.inner and not (f.inner.isdecimal() and int(f.inner) < positions):
         raise StoreError(f"'::{f.inner}' must be the number of one of its {positions} positions")
     one = positions == 1 or bool(f.inner)
     scale: dict[Any, Any] = {}

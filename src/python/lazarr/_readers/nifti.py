@@ -39,6 +39,17 @@ def _image(nibabel: Any, f: File) -> Any:
 
     class Header(base.header_class):  # type: ignore[name-defined,misc]
         exts_klass = NoExtensions
+        odd: list[str] = []  # why its place can't be had
+
+        def get_best_affine(self) -> Any:
+            try:
+                made = super().get_best_affine()
+                if not np.all(np.isfinite(made)):
+                    raise ValueError("it holds what is no number")
+                return made
+            except Exception as e:  # a rotation that is none
+                self.odd.append(why(e))
+                return super().get_base_affine()
 
     class Image(base):  # type: ignore[misc,valid-type]
         header_class = Header
@@ -61,8 +72,13 @@ def nifti(f: File) -> None:
     kept = f.attributes("header", {k: header[k] for k in header.keys()
                                    if k in ("descrip", "qform_code", "sform_code", "intent_code",
                                             "intent_name")})
-    space, time = (UNITS.get(u) for u in header.get_xyzt_units()) \
-        if hasattr(header, "get_xyzt_units") else (None, None)
+    if header.odd:
+        f.left_out("header: affine", f"{header.odd[0]}: it counts as one without a rotation, of the header's voxel sizes")
+    space = time = None
+    try:
+        space, time = (UNITS.get(u) for u in header.get_xyzt_units())
+    except KeyError:
+        f.left_out("header: xyzt_units", f"{int(header['xyzt_units'])} is none of NIfTI's units")
     volume(f, image, lambda: _image(nibabel, f), (space, time), "nifti", kept)
 
 
@@ -76,7 +92,7 @@ def volume(f: File, image: Any, again: Any, units: Any, kind: str, kept: dict[An
     aligned = np.allclose(affine[:3, :3], np.diag(np.abs(np.diag(affine[:3, :3]))))
     origin = [float(v) for v in affine[:3, 3]] if aligned else [0.0] * 3
     order = {2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 1, 0), 5: (3, 4, 2, 1, 0)}.get(rank)
-    kept = {kind: dict(kept, affine=affine.tolist())}
+    kept = {kind: dict(kept, **f.attributes("header", {"affine": affine}))}
     samples = _samples(f, image.header.get_data_dtype())
 
     def load() -> Any:

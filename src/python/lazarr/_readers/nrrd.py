@@ -41,10 +41,19 @@ def _header(f: File, nrrd: Any) -> tuple[dict[Any, Any], int]:
         raise StoreError("it can't be read: it doesn't begin as an NRRD file does")
     if end > MAX_HEADER:
         raise StoreError(f"its header has more than {MAX_HEADER} bytes")
-    try:
-        return dict(nrrd.read_header(lines)), end
-    except Exception as e:
-        raise StoreError(f"its header can't be read: {why(e)}") from None
+    made: dict[Any, Any] = {}
+    for line in lines[1:]:
+        name = line.partition(b":")[0].strip().decode("ascii", "ignore")
+        try:
+            own = nrrd.read_header([lines[0], line, b""])
+            if set(own) & set(made):
+                raise StoreError("it is there twice: the first one counts")
+            made.update(own)
+        except Exception as e:
+            if name in OWN:
+                raise StoreError(f"its header can't be read: {name}: {why(e)}") from None
+            f.left_out(f"header: {name:.100}", why(e))
+    return made, end
 
 
 class Values:

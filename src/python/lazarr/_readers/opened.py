@@ -9,6 +9,9 @@ from typing import Any, Callable
 import numpy as np
 
 from .._errors import StoreError
+from .._indexed import Indexed
+from .._opened import said
+from .._source import _dtype, default_chunks, values_of
 from . import remote
 from .cast import Cast
 from .file import File, why
@@ -71,24 +74,50 @@ def find(text: str, folder: str) -> tuple[Any, ...]:
     return opens, parameters, f.path
 
 
-class Turned:
-    """An array-like with its axes in another order."""
+class Opened(Indexed):
+    """A file's array-like, indexed as an ndarray is (see _indexed), whatever indices its reader takes: that is given
+    one slice without a step for each axis. What is read isn't kept.
 
-    def __init__(self, array: Any, order: Any):
-        self._array, self._order, self.dtype = array, tuple(order), array.dtype
-        self.shape = tuple(array.shape[i] for i in order)
+    name: what messages call it. order: of its axes those of the reader's. It says where it lies as the reader's
+    does, so that a source may be made of it.
+    """
 
-    def __getitem__(self, key: Any) -> Any:
-        key = key if isinstance(key, tuple) else (key,)
-        if Ellipsis in key:
-            i = key.index(Ellipsis)
-            key = key[:i] + (slice(None),) * (len(self.shape) - len(key) + 1) + key[i + 1:]
-        key += (slice(None),) * (len(self.shape) - len(key))
-        inner: list[Any] = [None] * len(key)
-        for outer, i in enumerate(self._order):
-            inner[i] = slice(k, k + 1) if isinstance(k := key[outer], (int, np.integer)) else k
-        out = np.asarray(self._array[tuple(inner)]).transpose(self._order)
-        return out[tuple(0 if isinstance(k, (int, np.integer)) else slice(None) for k in key)]
+    def __init__(self, array: Any, name: str, order: Any = None):
+        self._array, self.path = array, name
+        self._order = tuple(range(len(array.shape))) if order is None else tuple(order)
+        self.shape = tuple(int(array.shape[i]) for i in self._order)
+        self.dtype = np.dtype(_dtype(array))  # scaled NIfTI says its file's
+        own: Any = getattr(array, "chunks", None)
+        regular = isinstance(own, tuple) and len(own) == len(self.shape) and all(isinstance(n, (int, np.integer)) for n in own)
+        self.chunks = tuple(max(1, int(own[i])) for i in self._order) if regular else default_chunks(
+            self.shape, None, self.dtype.itemsize)
+        self.opened_files = said(array)
+        if order is None and getattr(array, "dims", None) is not None:
+            self.dims = array.dims
+
+    @property
+    def _named(self) -> str:
+        return f"'{self.path}'"
+
+    @property
+    def _word(self) -> str:
+        return "a"
+
+    def _box(self, spans: Any) -> np.ndarray:
+        inner: list[Any] = [None] * len(self.shape)
+        for span, i in zip(spans, self._order):
+            inner[i] = slice(*span)
+        return values_of(self._array[tuple(inner)], None).transpose(self._order)
+
+    def _block_at(self, pos: tuple[int, ...]) -> np.ndarray:
+        return self._box([(p * c, min(n, p * c + c)) for p, c, n in zip(pos, self.chunks, self.shape)])
+
+    def _narrow(self, ranges: list[range]) -> Any:
+        """What is in the box, where that is all that is asked for: chunks that it cuts need not be read whole."""
+        if not all(abs(r.step) == 1 or len(r) == 1 for r in ranges):
+            return super()._narrow(ranges)
+        read = self._box([(min(r), max(r) + 1) for r in ranges])
+        return read[tuple(slice(None, None, -1 if r.step < 0 else 1) for r in ranges)]
 
 
 def array_of(text: str, folder: str, level: int, dtype: Any) -> Any:
@@ -98,7 +127,7 @@ def array_of(text: str, folder: str, level: int, dtype: Any) -> Any:
     levels = list(opened) if isinstance(opened, (list, tuple)) else [opened]
     if not isinstance(level, int) or not 0 <= level < len(levels):
         raise StoreError(f"'{text}' has {len(levels)} levels, there is no level {level!r}")
-    made = levels[level]
-    if parameters.get("transpose") is not None:
-        made = Turned(made, parameters["transpose"])
-    return made if dtype is None else Cast(made, dtype)
+    made, order = levels[level], parameters.get("transpose")
+    if dtype is None and isinstance(made, np.ndarray):
+        return made if order is None else made.transpose(order)
+    return Opened(made if dtype is None else Cast(made, dtype), text, order)

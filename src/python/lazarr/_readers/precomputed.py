@@ -18,6 +18,9 @@ from .file import File
 from .tree import join
 
 TYPES = {"uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32"}
+BOX = "compressed_segmentation_block_size"
+#: Voxels of such a box: the index of one is unpacked at once.
+MAX_BOX = 1 << 22
 #: Members of an info that become the image's own parameters.
 OWN = ("@type", "type", "data_type", "num_channels", "scales", "segment_properties")
 
@@ -56,8 +59,10 @@ class Scale:
         if not isinstance(key, str) or key.startswith("/"):
             raise StoreError(f"its key {key!r:.100} is none")
         self.key = posixpath.normpath(key)
-        box = scale.get("compressed_segmentation_block_size", [8, 8, 8])
-        self.box = self._three({"box": box}, "box", 1)
+        box = scale.get(BOX, [8, 8, 8])
+        self.box = self._three({BOX: box}, BOX, 1)
+        if math.prod(self.box) > MAX_BOX:
+            raise StoreError(f"its {BOX} {box!r:.100} is larger than {MAX_BOX} voxels")
         self.bytes = trust.block((self.channels, *self.chunk), self.dtype.itemsize)
 
     @staticmethod

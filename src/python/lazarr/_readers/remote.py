@@ -16,7 +16,7 @@ from . import attributes, trust
 from .file import why
 
 #: Seconds that a busy server is waited for, and the longest pause in them.
-PATIENCE, PAUSE = 60.0, 10.0
+PATIENCE, PAUSE = 45.0, 10.0
 BUSY = (429, 502, 503, 504)
 DOCUMENTS = (".zgroup", ".zarray", ".zattrs", ".zmetadata", "zarr.json", "attributes.json", "info")
 PACKAGES = {"http": "fsspec aiohttp", "https": "fsspec aiohttp", "s3": "fsspec s3fs", "gs": "fsspec gcsfs"}

@@ -31,11 +31,18 @@ def properties(f: File, where: str, folder: str, labels: bool) -> dict[Any, Any]
                    else "not all ids are whole numbers")
         return {}
     rows: list[Any] = [{"label-value": v} for v in ids]
-    for one in inline.get("properties") or []:
+    given = inline.get("properties")
+    if given is not None and not isinstance(given, list):
+        f.left_out(place, f"its properties are no list: {given!r:.100}")
+    for one in given if isinstance(given, list) else ():
         name = one.get("id") if isinstance(one, dict) else None
         values = one.get("values") if isinstance(one, dict) else None
-        if not isinstance(name, str) or not isinstance(values, list) or len(values) != len(rows):
-            f.left_out(f"{place}: {name!r:.100}", f"it has no value for each of the {len(rows)} segments")
+        if not isinstance(name, str) or name == "label-value" or not isinstance(values, list) or len(values) != len(rows):
+            f.left_out(f"{place}: {name!r:.100}", "it is called as their ids are" if name == "label-value" else
+                       f"it has no value for each of the {len(rows)} segments")
+            continue
+        if name == "label-value":
+            f.left_out(f"{place}: {name!r}", "it is what OME-Zarr calls the id")
             continue
         tags = one.get("tags") if one.get("type") == "tags" else None
         for row, v in zip(rows, values):

@@ -13,6 +13,9 @@ from .._errors import StoreError
 from . import frames, places, tiff_codecs, tiff_pages, tiff_places, tiff_samples, trust
 from .file import File, need, why
 
+#: How a file is opened whose OME-XML isn't to be believed.
+NOT_OME = {"is_ome": False, "_multifile": False}
+
 
 def tiff(f: File) -> None:
     tifffile = need("tifffile")
@@ -25,14 +28,22 @@ def tiff(f: File) -> None:
         with tifffile.TiffFile(f.path, _multifile=False, **kind) as file:
             root = tiff_places.ome(f, file.ome_metadata) if file.is_ome else None
             how = {**how_opened(f, file, root), **kind}
-        file = tifffile.TiffFile(f.path, **how)
-        n = len(file.series)
+        try:
+            file = tifffile.TiffFile(f.path, **how)
+            n = len(file.series)
+        except Exception as e:
+            if root is None:
+                raise
+            f.left_out("OME-XML", why(e))  # sizes or numbers in it that are none
+            root, how = None, {**NOT_OME, **kind}
+            file = tifffile.TiffFile(f.path, **how)
+            n = len(file.series)
     except StoreError:
         raise
     except Exception as e:
         raise StoreError(f"it can't be read: {why(e)}") from None
     with file:
-        if f.inner and not (f.inner.isdigit() and int(f.inner) < n):
+        if f.inner and not (f.inner.isdecimal() and int(f.inner) < n):
             raise StoreError(f"'::{f.inner}' must be the number of one of its {n} series")
         chosen = [int(f.inner)] if f.inner else range(n)
         one = n == 1 or bool(f.inner)
@@ -50,7 +61,7 @@ def how_opened(f: File, file: Any, root: Any) -> dict[Any, Any]:
     """What tifffile may take from the file: its OME-XML if that is sound, and the other files that it names
     if all of them are to be read."""
     if file.is_ome and root is None:
-        return {"is_ome": False, "_multifile": False}
+        return NOT_OME
     names = set()
     for e in root.iter() if root is not None else ():
         if str(e.tag).endswith("}UUID") and e.get("FileName"):
@@ -61,7 +72,7 @@ def how_opened(f: File, file: Any, root: Any) -> dict[Any, Any]:
             tiff_pages.check(trust.other_file(os.path.join(os.path.dirname(f.path), name), f.path, f.follow))
     except StoreError as e:
         f.left_out("what other files hold of its images", str(e))
-        return {"is_ome": False, "_multifile": False}
+        return NOT_OME
     return {"_multifile": True}
 
 

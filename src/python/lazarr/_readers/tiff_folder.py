@@ -22,7 +22,7 @@ LETTER = {"time": "T", "t": "T", "channel": "C", "ch": "C", "c": "C", "w": "C", 
 def names_of(folder: str) -> list[str]:
     """Its TIFFs, numbers in their names by value."""
     found = [n for n in os.listdir(folder) if n.lower().endswith(ENDINGS) and not n.startswith(".")]
-    return sorted(found, key=lambda n: ([int(p) if p.isdigit() else p.lower() for p in re.split("([0-9]+)", n)], n))
+    return sorted(found, key=lambda n: ([int(p) if k % 2 else p.lower() for k, p in enumerate(re.split("([0-9]+)", n))], n))
 
 
 class Group:

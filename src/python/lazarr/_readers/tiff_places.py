@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from .._errors import StoreError
 from . import places, tiff_geo, trust
 from .attributes import attributes
 from .file import File
@@ -44,7 +45,7 @@ def ome(f: File, text: Any) -> Optional[Any]:
 def said(file: Any, i: int, root: Any) -> Said:
     """What the file says of its series i."""
     if root is not None:
-        return _ome(root, i)
+        return _ome(_image_of(file.series, i, root))
     if file.is_imagej:
         return _imagej(file)
     if file.is_lsm:
@@ -92,6 +93,8 @@ def _imagej_channels(meta: dict[Any, Any]) -> list[Any]:
     """Channels as ImageJ shows them: names where there is one of each, the colour that a lookup table leads to from
     black, and from where to where it is spread. Labels of slices are no names of channels."""
     n = max(1, int(places.number(meta.get("channels")) or 1))
+    if n > places.MAX_CHANNELS:  # a text of a few bytes can say that
+        return []
     names, luts, ranges = (list(v) if isinstance(v, (list, tuple)) else [] for v in (
         meta.get("Labels"), meta.get("LUTs"), meta.get("Ranges")))
     if n == 1 and not ranges:
@@ -150,12 +153,28 @@ def _tags(file: Any, i: int) -> Said:
     return Said({"x": size / x, "y": size / y}, {a: "micrometer" if unit else None for a in "xy"}, [], {})
 
 
-def _ome(root: Any, i: int) -> Said:
-    try:
-        images = [e for e in root.iter() if str(e.tag).endswith("}Image")]
-        pixels = next(e for e in images[i] if str(e.tag).endswith("}Pixels"))
-    except (IndexError, StopIteration):
-        return Said({}, {}, [], {})
+def _pixels(image: Any) -> Any:
+    return next((e for e in image if str(e.tag).endswith("}Pixels")), None)
+
+
+def _image_of(series: Any, i: int, root: Any) -> Any:
+    """The image of OME-XML that a series is. tifffile leaves out those that it finds no planes of: where there are
+    more of them than series, the name and the sizes tell. StoreError where they don't."""
+    images = [e for e in root.iter() if str(e.tag).endswith("}Image") and _pixels(e) is not None]
+    if len(images) != len(series):
+        own, name = series[i], getattr(series[i], "name", None)
+        sizes = {str(int(n)) for a, n in zip(own.axes, own.shape) if a in "XY"}
+        images = [e for e in images if {str(_pixels(e).get(f"Size{a}")) for a in "XY"} == sizes]
+        named = [e for e in images if name and e.get("Name") == name]
+        images = named or images
+        if len(images) != 1:
+            raise StoreError(f"{len(images)} images of its OME-XML could be this one")
+        return images[0]
+    return images[i]
+
+
+def _ome(image: Any) -> Said:
+    pixels: Any = _pixels(image)
     scale: dict[Any, Any] = {}
     units: dict[Any, Any] = {}
     for axis in "XYZ":
@@ -171,11 +190,10 @@ def _ome(root: Any, i: int) -> Said:
     described: list[Any] = []
     for n, e in enumerate(e for e in pixels if str(e.tag).endswith("}Channel")):
         one = {"label": e.get("Name") or str(n), "color": _rgba(e.get("Color"))}
-        described += [one] * max(1, min(8, int(e.get("SamplesPerPixel") or 1)
-                                        if (e.get("SamplesPerPixel") or "1").isdigit() else 1))
+        described += [one] * max(1, min(8, int(places.number(e.get("SamplesPerPixel")) or 1)))
     if all(c["color"] in (None, "FFFFFF") for c in described) and len(described) > 1:
         described = [{"label": c["label"]} for c in described]  # OME's default, not a choice
-    kept = {"ome_name": images[i].get("Name")} if images[i].get("Name") else {}
+    kept = {"ome_name": image.get("Name")} if image.get("Name") else {}
     return Said(scale, units, described, kept)
 
 

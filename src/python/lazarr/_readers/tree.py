@@ -32,6 +32,8 @@ class Folder:
     def read(self, key: str, limit: int, start: int = 0, count: Optional[int] = None) -> Optional[bytes]:
         """A file's bytes, at most `limit`, or count of them from start (negative: from the end). None: there is
         none. StoreError where it isn't to be read."""
+        if self.leads_out(key):
+            raise StoreError(f"'{key:.200}' lies outside of the folder that was named: --follow reads it")
         return trust.read(self.local(key), limit, self.path, self.follow, start, count)
 
     def exists(self, key: str) -> bool:
@@ -57,8 +59,9 @@ class Folder:
         return st.st_dev, st.st_ino
 
     def leads_out(self, key: str) -> bool:
-        """Whether a key lies outside, which only --follow may read."""
-        return not self.follow and ".." in key.split("/") and not trust.below(self.local(key), self.path)
+        """Whether a key lies outside, which only --follow may read: one with .., or an absolute path."""
+        return not self.follow and (key.startswith("/") or ".." in key.split("/")) \
+            and not trust.below(self.local(key), self.path)
 
     def said(self, key: str) -> dict[Any, Any]:
         """What an array-like says of the files that it is in (_opened asks)."""

@@ -2,9 +2,11 @@
 disk."""
 from __future__ import annotations
 
+import lzma
 import os
 import threading
 import zipfile
+import zlib
 from typing import Any, Optional
 
 from .._errors import StoreError
@@ -71,7 +73,8 @@ class Zip:
                 with archive.open(member) as f:
                     f.seek(at)
                     data = f.read(size)
-            except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as e:
+            except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error,
+                    lzma.LZMAError) as e:  # a damaged one, each compression in its own words
                 raise StoreError(f"'{key}' can't be read out of the archive: {e}") from None
         if len(data) != size:
             raise StoreError(f"'{key}' ends too early in the archive")
