@@ -252,6 +252,24 @@ def test_a_source_whose_slices_are_taken_over_without_loss_is_none(said, given):
     assert a.dtype == np.dtype(said)
 
 
+def test_a_source_whose_slices_have_another_shape_is_refused():
+    class Whole(Says):
+        def __getitem__(self, key):
+            return np.zeros(2)
+    with pytest.raises(lazarr.StoreError, match=r"a slice of one .* whose shape is \[4\], has the shape \[2\]"):
+        lazarr.source("s", Whole("f8", "f8"))
+
+
+def test_a_source_of_nothing_is_refused():
+    class Nothing:
+        shape, dtype = None, np.dtype("f4")
+
+        def __getitem__(self, key):
+            raise ValueError
+    with pytest.raises(lazarr.StoreError, match="holds nothing: its shape is None"):
+        lazarr.source("s", Nothing())
+
+
 def test_a_source_that_cannot_be_sliced_now_is_not_refused():
     class Later(Says):
         def __getitem__(self, key):

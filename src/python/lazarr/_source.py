@@ -89,6 +89,9 @@ class _Source:
         told later."""
         if not all(hasattr(a, "shape") and hasattr(a, "dtype") for a in opened):
             return
+        for a in opened:
+            if a.shape is None or a.dtype is None:  # HDF5's of nothing
+                raise StoreError(f"the source holds nothing: its shape is {a.shape!r}, its dtype {a.dtype!r}")
         now = [(tuple(a.shape), _dtype(a)) for a in opened]
         if self._was is not None and now != self._was:
             said = [" and ".join(f"{list(shape)} of {dt}" for shape, dt in one) for one in (now, self._was)]
