@@ -21,8 +21,9 @@
  *       "n5_compressor": as compressor, or {"id": "lz4"}; absent: gzip 1,
  *       "precomputed_encoding": "raw" | "compressed_segmentation"; absent: that for labels,
  *       "labels_of": "path of an image" | null,
- *       "dataset": true of a variable of a dataset: where it has no fill value it is null in Zarr
- *       v2, of every dtype, as xarray masks what is said there; absent: false,
+ *       "dataset": true of what xarray reads, a variable of a dataset or an array whose file names
+ *       its axes: where it has no fill value it is null in Zarr v2, of every dtype, as xarray masks
+ *       what is said there; absent: false,
  *       "text": true of texts: struct lzr_array's; absent: false,
  *       "attributes": {...}, "channels": [...] | null, "timeout": 300.0, "first_timeout": 900.0,
  *       "deterministic": true, "copied": false, "version": null | "text", "digest": "<32 hex>"}]}

@@ -74,7 +74,7 @@ static const char help[] =
     "  --log-file PATH         the log goes there, opened again on SIGUSR1 (stderr)\n"
     "  --log-format FORMAT     text, requests as nginx's \"combined\", or json: an object a line\n"
     "                          (text)\n"
-    "  --quiet                 only warnings and errors\n";
+    "  --quiet                 of the log only warnings and errors; URLs are printed\n";
 
 void lzr_options_help(void)
 {
@@ -419,8 +419,8 @@ static int take_bdv(struct lzr_options *o, int c)
         o->out = optarg;
         return 0;
     }
-    if (!web_address(optarg)) {
-        return wrong("--url must begin with http:// or https://, got", optarg);
+    if (!web_address(optarg) || !lzr_base_is_valid(optarg)) {
+        return wrong("--url must be http[s]://HOST[:PORT][/PATH], got", optarg);
     }
     o->url = optarg;
     return 0;
@@ -484,8 +484,8 @@ static int take(struct lzr_options *o, int c)
     case NO_TOKEN:
         return take_access(o, c);
     case PUBLIC:
-        if (!web_address(optarg)) {
-            return wrong("--public-url must begin with http:// or https://, got", optarg);
+        if (!web_address(optarg) || !lzr_base_is_valid(optarg)) {
+            return wrong("--public-url must be http[s]://HOST[:PORT][/PATH], got", optarg);
         }
         o->server.public_url = optarg;
         return 0;

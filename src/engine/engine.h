@@ -279,6 +279,7 @@ struct lzr_driver {
     unsigned active;            /* flights PREPARING, RUNNING or ENCODING */
     unsigned encoding;          /* of them, ENCODING */
     unsigned making;            /* flights MAKING */
+    unsigned holding;           /* eager flights that have all they need */
     _Atomic unsigned gathering; /* flights that were started with needs and aren't over */
     uint64_t waiting;           /* requests that wait */
     bool opened, draining, closing;

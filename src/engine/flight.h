@@ -83,6 +83,7 @@ struct lzr_flight {
     bool counted;            /* in need_tasks */
     bool ending;             /* is in a work list: about to fail or to be dropped */
     bool gathers;            /* is counted among those that are made of others */
+    bool holds;              /* an eager one that has all it needs, and is counted for it */
     struct lzr_listing *listing; /* a root that codec threads list the needs of */
     struct lzr_started *plan;    /* a root whose plan has started */
     uint64_t plan_bytes;         /* what that would take, of one that waits for room; else 0 */

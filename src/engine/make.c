@@ -155,13 +155,14 @@ static bool is_for_answers(const struct lzr_flight *f)
 }
 
 /* Whether one more answer may wait for its client: some always may, so that who is slow isn't in
- * everybody's way where the budget is small. */
+ * everybody's way where the budget is small. But what is read for another format is held until that
+ * has been made: no more than can be made at a time. */
 static bool may_answer(struct lzr_driver *d, const struct lzr_flight *f)
 {
     uint64_t bytes = lzr_flight_output_bytes(f);
     uint64_t unsent = atomic_load_explicit(&d->budget.unsent, memory_order_relaxed);
-    return unsent <= UNSENT_LEAST || unsent <= UNSENT_FEW * bytes || lzr_may_overdraw(d) ||
-           lzr_make_room(d, bytes);
+    bool few = unsent <= UNSENT_LEAST || unsent <= UNSENT_FEW * bytes || lzr_may_overdraw(d);
+    return (few && (f->needs != NULL || d->holding < d->ncodecs)) || lzr_make_room(d, bytes);
 }
 
 bool lzr_task_waits(struct lzr_driver *d, struct lzr_flight *f)
@@ -177,7 +178,7 @@ void lzr_tasks_go_on(struct lzr_driver *d)
 {
     for (unsigned n = 0; n < d->ncodecs && d->kept_back.head != NULL; n++) {
         struct lzr_flight *f = d->kept_back.head;
-        if (!may_answer(d, f)) {
+        if (is_for_answers(f) && !may_answer(d, f)) {
             return;
         }
         lzr_list_remove(&d->kept_back, f);

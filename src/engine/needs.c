@@ -69,6 +69,8 @@ static void gathered(struct lzr_driver *d, struct lzr_flight *f)
 {
     f->inputs_us = lzr_now_us() - (f->begun_us != 0 ? f->begun_us : f->needs->started_us);
     lzr_plan_over(d, f, NULL);
+    f->holds = f->recipe->eager;
+    d->holding += f->holds;
     if (f->recipe->worker) {
         f->state = LZR_QUEUED;
         /* Behind the few that wait: at the front, one plan's would never let another's through. */
@@ -370,6 +372,8 @@ void lzr_why_derive(struct lzr_driver *d, struct lzr_flight *f, const struct lzr
 
 void lzr_needs_over(struct lzr_driver *d, struct lzr_flight *f)
 {
+    d->holding -= f->holds;
+    f->holds = false;
     if (f->gathers) {
         f->gathers = false;
         d->gathering--;

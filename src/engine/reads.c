@@ -172,15 +172,12 @@ static void park(struct lzr_driver *d, struct lzr_flight *f, struct lzr_reads_fi
     d->reads.parked++;
 }
 
-/* As many of those that wait for a file as may read it now. */
+/* Those that wait for a file go on once it may be read again: all of them, in their order, as reads
+ * that don't stall say nothing when they end. If it stalls again the rest is parked again. */
 static void unpark(struct lzr_driver *d, struct lzr_reads_file *s)
 {
-    unsigned most = most_of(d);
-    uint32_t n = atomic_load(&s->hung) >= most ? UINT32_MAX
-                 : s->stalled < most           ? most - s->stalled
-                                               : 0;
-    for (; n > 0 && s->parked.head != NULL; n--) {
-        struct lzr_flight *f = s->parked.head;
+    while (!is_full(d, s) && s->parked.tail != NULL) {
+        struct lzr_flight *f = s->parked.tail;
         lzr_list_remove(&s->parked, f);
         d->reads.parked--;
         count(d, f, true);

@@ -344,7 +344,9 @@ static void keep_for_who_comes_again(struct lzr_driver *d, struct lzr_flight *f)
     }
     const struct lzr_chunk c = {f->array, f->level, LZR_ENC_ZARR, f->index};
     struct lzr_blob *cached = lzr_driver_peek(d, &c);
-    if (cached == NULL && atomic_load(&d->budget.used) <= d->budget.limit) {
+    /* What clients are still to read has a bound of its own. */
+    uint64_t unsent = atomic_load(&d->budget.unsent), used = atomic_load(&d->budget.used);
+    if (cached == NULL && used <= d->budget.limit + unsent) {
         f->held_until_us = lzr_now_us() + LZR_HOLD_US;
     }
     lzr_blob_unref(&cached);

@@ -262,6 +262,25 @@ bool lzr_origin_is_valid(const char *origin)
     return is_as_browsers_write(authority, host) && is_port(authority + host, n - host);
 }
 
+bool lzr_base_is_valid(const char *url)
+{
+    const char *authority;
+    size_t n;
+    if (strpbrk(url, "?#") != NULL || !authority_of(url, &authority, &n) ||
+        !lzr_host_is_valid(authority, n)) {
+        return false;
+    }
+    size_t host = lzr_host_length(authority, n);
+    for (const char *p = authority + n; *p != '\0'; p += strcspn(p, "/")) {
+        p += strspn(p, "/");
+        size_t len = strcspn(p, "/");
+        if ((len == 1 || len == 2) && span(p, len, ".") == len) {
+            return false;
+        }
+    }
+    return is_port(authority + host, n - host);
+}
+
 bool lzr_allow_host_is_valid(const char *host)
 {
     size_t n = strlen(host);

@@ -55,6 +55,9 @@ bool lzr_access_same_origin(const struct lzr_access *a, const char *origin, cons
 /* What --allow-origin takes: "*", "null", or scheme://host[:port] as browsers write it (letters in
  * either case, the scheme's own port or not). */
 bool lzr_origin_is_valid(const char *origin);
+/* Whether URLs can be made by writing a path behind this one: scheme://host[:port][/path], without
+ * a user, a query, a fragment, or a part "." or "..". */
+bool lzr_base_is_valid(const char *url);
 /* What --allow-host takes: "*", a name, or an address; without a port. */
 bool lzr_allow_host_is_valid(const char *host);
 

@@ -54,22 +54,6 @@ static void put_json(struct line *l, const char *name, const char *text)
     }
 }
 
-/* The last address of a list, without its blanks: the one that the proxy itself has seen. */
-static bool last_address(const char *list, char *out, size_t n)
-{
-    const char *comma = strrchr(list, ',');
-    list = comma != NULL ? comma + 1 : list;
-    list += strspn(list, " \t");
-    size_t len = strcspn(list, " \t");
-    unsigned char raw[16];
-    if (len == 0 || len >= n) {
-        return false;
-    }
-    memcpy(out, list, len);
-    out[len] = '\0';
-    return inet_pton(AF_INET, out, raw) == 1 || inet_pton(AF_INET6, out, raw) == 1;
-}
-
 static void client_of(const struct lzr_http_req *r, char *out, size_t n)
 {
     const union MHD_ConnectionInfo *info =
@@ -81,7 +65,7 @@ static void client_of(const struct lzr_http_req *r, char *out, size_t n)
     }
     if (r->head_seen && lzr_proxy_trusted(peer, r->server->o.proxies, r->server->o.nproxies)) {
         const char *list = lzr_header(r, "X-Forwarded-For");
-        if (list != NULL && last_address(list, out, n)) {
+        if (lzr_public_client(list, lzr_header(r, "Forwarded"), out, n)) {
             return;
         }
     }

@@ -262,13 +262,16 @@ static void make_index(struct lzr_buf *b, const struct lzr_catalog *c, const cha
 {
     size_t n = lzr_catalog_narrays(c);
     struct page p = {.b = b};
+    struct lzr_look look;
     escape(base, p.base, sizeof p.base);
     lzr_buf_puts(b, head);
     lzr_buf_puts(b, "<p>Folders: <a href=\"zarr2/\">zarr2/</a> <a href=\"zarr3/\">zarr3/</a> "
                     "<a href=\"n5/\">n5/</a> <a href=\"precomputed/\">precomputed/</a> "
-                    "<a href=\"bdv/\">bdv/</a></p>\n"
-                    "<p><a href=\"view/\">look at all of it in Neuroglancer</a></p>\n"
-                    "<p>zarr-python 2 (Debian 12's), and xarray and dask on it, read no zarr3/: "
+                    "<a href=\"bdv/\">bdv/</a></p>\n");
+    if (lzr_look_choose(c, NULL, NULL, &look)) {
+        lzr_buf_puts(b, "<p><a href=\"view/\">look at all of it in Neuroglancer</a></p>\n");
+    }
+    lzr_buf_puts(b, "<p>zarr-python 2 (Debian 12's), and xarray and dask on it, read no zarr3/: "
                     "put <code>zarr2/</code> in its place below, and of images say "
                     "<code>mask_and_scale=False</code> to xarray, else it takes their zeros for "
                     "missing.</p>\n");

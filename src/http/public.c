@@ -72,14 +72,15 @@ static const char *value_of(const char *p, char out[SAID])
     return strchr(";,", *p) != NULL ? p : NULL; /* or the end */
 }
 
-/* A parameter of the first element of Forwarded, its quotes taken off: its length; 0: it isn't
- * there, or has other characters, or the element makes no sense. */
-static size_t parameter_of(const char *forwarded, const char *name, char out[SAID])
+/* A parameter of the first element of Forwarded, or of the last, its quotes taken off: its length;
+ * 0: it isn't there, or has other characters, or an element up to there makes no sense. */
+static size_t parameter_of(const char *forwarded, const char *name, bool last, char out[SAID])
 {
     char value[SAID];
     size_t len = strlen(name), n = 0;
-    for (const char *p = forwarded; p != NULL && *p != '\0' && *p != ',';) {
-        p += strspn(p, " \t;");
+    for (const char *p = forwarded; p != NULL && *p != '\0' && (last || *p != ',');) {
+        n = *p == ',' ? 0 : n;
+        p += strspn(p, last ? " \t;," : " \t;");
         bool it = strncasecmp(p, name, len) == 0 && p[len] == '=';
         p += strcspn(p, "=;,");
         if (*p == '=' && (p = value_of(p + 1, value)) == NULL) {
@@ -124,7 +125,7 @@ void lzr_public_base(const char *public_url, const struct lzr_asked *asked,
     }
     size_t n = first_of(asked->proto, HOST_CHARS, &said);
     if (n == 0) {
-        n = parameter_of(asked->forwarded, "proto", their_proto);
+        n = parameter_of(asked->forwarded, "proto", false, their_proto);
         said = their_proto;
     }
     if (n == 5 && strncasecmp(said, "https", 5) == 0) {
@@ -132,7 +133,7 @@ void lzr_public_base(const char *public_url, const struct lzr_asked *asked,
     }
     n = first_of(asked->forwarded_host, HOST_CHARS, &host);
     if (n == 0) {
-        n = parameter_of(asked->forwarded, "host", their_host);
+        n = parameter_of(asked->forwarded, "host", false, their_host);
         host = their_host;
     }
     if (n == 0) {
@@ -146,6 +147,40 @@ void lzr_public_base(const char *public_url, const struct lzr_asked *asked,
     size_t folder = prefix_of(asked, &prefix);
     (void)snprintf(out, LZR_PUBLIC_BYTES, "%s://%.*s%s%.*s%.*s", proto, (int)n, host,
                    digits > 0 ? ":" : "", (int)digits, port, (int)folder, prefix);
+}
+
+/* "1.2.3.4", "1.2.3.4:5", "[::1]:5" and "::1" as an address alone. */
+static bool is_address(char *text, char out[SAID])
+{
+    unsigned char raw[16];
+    char *colon = strchr(text, ':');
+    if (text[0] == '[') {
+        text++;
+        text[strcspn(text, "]")] = '\0';
+    } else if (colon != NULL && strchr(colon + 1, ':') == NULL) {
+        *colon = '\0';
+    }
+    (void)snprintf(out, SAID, "%s", text);
+    return inet_pton(AF_INET, text, raw) == 1 || inet_pton(AF_INET6, text, raw) == 1;
+}
+
+bool lzr_public_client(const char *list, const char *forwarded, char *out, size_t size)
+{
+    char text[SAID], address[SAID];
+    const char *comma = list != NULL ? strrchr(list, ',') : NULL;
+    list = comma != NULL ? comma + 1 : list;
+    list = list != NULL ? list + strspn(list, " \t") : "";
+    size_t n = strcspn(list, " \t");
+    (void)snprintf(text, sizeof text, "%.*s", n < SAID ? (int)n : 0, list);
+    bool ok = is_address(text, address);
+    if (!ok && parameter_of(forwarded, "for", true, text) > 0) {
+        ok = is_address(text, address);
+    }
+    if (ok && strlen(address) < size) {
+        memcpy(out, address, strlen(address) + 1);
+        return true;
+    }
+    return false;
 }
 
 const char *lzr_public_folder(const char *public_url, const struct lzr_asked *asked, size_t *n)

@@ -27,6 +27,10 @@ struct lzr_asked {
  * as they are; what a client says is taken only if it can be part of a URL. Pure, any thread. */
 void lzr_public_base(const char *public_url, const struct lzr_asked *asked,
                      const char *fallback_host, char out[LZR_PUBLIC_BYTES]);
+/* Whom a proxy speaks for, the one that it has seen itself: the last of X-Forwarded-For (list),
+ * else of Forwarded; either may be NULL. An address, without a port. False, and out as it was: it
+ * says none. Pure. */
+bool lzr_public_client(const char *list, const char *forwarded, char *out, size_t size);
 /* The folder before us at the public address, "/data", without a slash at its end: in public_url or
  * in what was asked. NULL, and *n is 0: there is none. */
 const char *lzr_public_folder(const char *public_url, const struct lzr_asked *asked, size_t *n);

@@ -143,6 +143,31 @@ def zarr(folder):
     yield "fill.zarr", "fill.zarr", ""
 
 
+def ome(path, channels=(), labels="0"):
+    """An image with labels, and an array that is no level, in its group."""
+    def group(at, said):
+        at.mkdir(parents=True, exist_ok=True)
+        (at / "zarr.json").write_text(json.dumps({"zarr_format": 3, "node_type": "group", "attributes": {"ome": said}}))
+    axes = [{"name": a, "type": "space"} for a in "zyx"]
+    group(path, {})
+    group(path / "im", {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [{"path": "0"}]}],
+                        "omero": {"channels": list(channels)}})
+    group(path / "im/labels", {"version": "0.5", "labels": ["cells"]})
+    group(path / "im/labels/cells", {"version": "0.5", "image-label": {}, "multiscales": [
+        {"axes": axes, "datasets": [{"path": labels}]}]})
+    for name in ("im/0", "im/labels/cells/0", "im/more"):
+        zarr3(path / name)
+
+
+@kind
+def ome_zarr(folder):
+    for k, end in enumerate((10 ** 30, -10 ** 30, 10 ** 250)):
+        ome(folder / f"window{k}.zarr", [{"label": "a", "window": {"start": 0, "end": end, "min": 0, "max": end}}])
+        yield f"window{k}", f"window{k}.zarr", ""
+    ome(folder / "labels.zarr", labels="nowhere")
+    yield "labels", "labels.zarr", ""
+
+
 @kind
 def archives(folder):
     """Of an archive one member is damaged, packed in each way that there is."""
@@ -186,6 +211,9 @@ def precomputed(folder):
     (folder / "beside/props").mkdir(parents=True)
     (folder / "beside/props/info").write_text(json.dumps({"inline": inline}))
     yield one("beside", info={"segment_properties": "props"})
+    (folder / "number/props").mkdir(parents=True)
+    (folder / "number/props/info").write_text(json.dumps({"inline": {"ids": ["1"], "properties": 3}}))
+    yield one("number", info={"segment_properties": "props"})
     segmented = {"encoding": "compressed_segmentation", "compressed_segmentation_block_size": [4, 3, 2]}
     flat = np.array([1, 2, 2, 7], "<u4").tobytes()  # one box of one value, of no bits
     yield one("flat", flat, segmented)

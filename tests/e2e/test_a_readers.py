@@ -290,7 +290,7 @@ def test_lazarr_bdv(tmp_path):
     (["nowhere"], 1, "there is no array 'nowhere': there are g/film, "),
     (["s/plane"], 1, "there is no array 's/plane': did you mean 'plane'?"), (["plain"], 1, "BigDataViewer shows images only"),
     ([], 2, "a store and an array"), (["plane", "x"], 2, "a store and an array"),
-    (["plane", "--url", "h.example"], 2, "http:// or https://"), (["plane", "-o"], 2, "a value must follow"),
+    (["plane", "--url", "h.example"], 2, "http[s]://HOST"), (["plane", "-o"], 2, "a value must follow"),
     (["plane", "-o", "/nowhere/at/all.xml"], 1, "cannot write /nowhere/at/all.xml: No such file"),
     (["plane", "-o", "/dev/full"], 1, "cannot write /dev/full: No space left")])
 def test_lazarr_bdv_says_what_is_wrong(tmp_path, args, status, why):

@@ -185,13 +185,19 @@ def test_what_is_no_change(serve, tmp_path, kind):
     assert chunk(srv, 3).body == VALUES[6:].tobytes()
 
 
-@pytest.mark.parametrize("text", [ZARR, OTHER + 'lazarr.source("a", "a.zarr", compressor=None)\n', HDF5, DERIVED],
-                         ids=["zarr", "zarr-by-name", "hdf5", "derived"])
+LOGS = HDF5.replace("import h5py", "import h5py, logging").replace("def a():\n", """def a():
+    logging.basicConfig(filename=HERE + "/run.log", level=logging.INFO)
+    logging.info("it is opened")
+""")
+
+
+@pytest.mark.parametrize("text", [ZARR, OTHER + 'lazarr.source("a", "a.zarr", compressor=None)\n', HDF5, DERIVED, LOGS],
+                         ids=["zarr", "zarr-by-name", "hdf5", "derived", "logs"])
 def test_what_lies_beside_the_data_may_change(serve, tmp_path, text):
     """Notes, logs and results in the store's folder are no data, whatever looks into that folder while a source is
     opened: Debian's numcodecs tries to open each folder that modules come from, when zarr is first imported."""
     write(tmp_path, VALUES)
-    beside = [tmp_path / name for name in ("notes.txt", "server.log", "old.py")]
+    beside = [tmp_path / name for name in ("notes.txt", "run.log", "old.py")]
     for path in beside:
         path.write_text("before")
     srv = serve(text, "--workers", "1", "--cache", "0", cwd=tmp_path)

@@ -89,6 +89,21 @@ def test_a_fill_value_that_is_an_empty_text(odd):
     assert not log and array["fill"].strip("np.int16()") == "0"
 
 
+@pytest.mark.parametrize("k", range(3))
+def test_windows_beyond_int64(odd, k):
+    array, log = whole(odd, f"window{k}", "im")
+    assert array["channels"][0]["label"] == "a" and ("window' is left out" in log) == (k == 1)
+    whole(odd, f"window{k}", "cells")
+    whole(odd, f"window{k}", "im_/more")
+
+
+def test_what_an_images_group_holds_besides(odd):
+    """Labels that are none are arrays; nothing can lie in an image, so they lie beside it."""
+    _, log = whole(odd, "labels", "im")
+    whole(odd, "labels", "im_/labels_/cells/0")
+    assert "im/labels/cells' is left out: its multiscales name no arrays" in log
+
+
 @pytest.mark.parametrize("how", [0, 8, 12, 14])
 def test_a_damaged_member_of_an_archive(odd, how):
     _, log = whole(odd, f"{how}.zarr.zip", "a")
@@ -105,6 +120,11 @@ def test_a_property_that_is_called_as_ids_are(odd):
     array, log = whole(odd, "beside")
     assert array["attributes"] == {"image-label": {"properties": [{"label-value": 1, "label": "a"}]}}
     assert "segment_properties: 'label-value'" in log
+
+
+def test_properties_that_are_no_list(odd):
+    _, log = whole(odd, "number")
+    assert "segment_properties' is left out: its properties are no list: 3" in log
 
 
 def test_boxes_of_compressed_segmentation(odd):

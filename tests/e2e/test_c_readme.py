@@ -131,6 +131,12 @@ def type_it_all(tmp_path, clone, patience):
         third.type(f"{serve.splitlines()[0]}\n{here(curl)} -sf | wc -c\n{get} | grep -c data_type\necho the end")
         third.wait("the end", 60 * lzr.SLOW)
         assert re.search(r"\n\d{4,}\n1\nthe end", third.text), third.text
+        again, = re.findall(r"`(curl -X POST http://127\.0\.0\.1:8081/\S+)` loads it anew", SCREENS)
+        (folder / name).write_text(store.replace(", 2)", ", 1)"))
+        assert store.count(", 2)") == 1
+        third.type(f"{here(again)}\n{here(read)}\necho the second end")
+        third.wait(r'"reloaded":true[^\n]*\n(?s:.*)\[[^\n]*\]\n(?s:.*)the second end', 60 * lzr.SLOW)
+        assert third.text.count(values.strip()) == 1, third.text
         assert "listening" in first.text and first.process.poll() is None
         return first.text
     finally:

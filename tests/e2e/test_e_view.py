@@ -302,6 +302,17 @@ def test_the_page(more):
     assert 'href="view/m/complex"' not in text
 
 
+def test_nothing_of_it_can_be_looked_at(serve):
+    """Then neither the page nor the start-up has a link, which would lead to a 404."""
+    text = "import lazarr\nlazarr.array('a', shape=4, chunks=2, dtype='c8')(lambda block: 1)\n"
+    srv = serve(text)
+    assert srv.get("/view/").status == 404
+    assert 'href="view/' not in srv.get("/").text and "/view/" not in srv.log
+    srv = serve(text + "lazarr.array('b', shape=(4, 4), chunks=2, dtype='u1')(lambda block: 1)\n")
+    assert srv.get("/view/").status == 302
+    assert 'href="view/"' in srv.get("/").text and "/view/" in srv.log
+
+
 @pytest.mark.parametrize("option,value,why", [
     ("--neuroglancer", "viewer.example", "http"), ("--neuroglancer", 'http://a/"x', "http"),
     ("--public-url", "/data", "http"), ("--public-url", "https:///x", "http"),

@@ -78,10 +78,11 @@ def test_combined(serve):
 
 @pytest.mark.parametrize("said, client", [
     ("203.0.113.9", "203.0.113.9"), ("evil, 203.0.113.9", "203.0.113.9"), ("10.0.0.1,  2001:db8::7", "2001:db8::7"),
-    ('x" y', "127.0.0.1"), ("", "127.0.0.1"), ("203.0.113.9, unknown", "127.0.0.1")])
+    ('x" y', "127.0.0.1"), ("", "127.0.0.1"), ("203.0.113.9, unknown", "127.0.0.1"),
+    ("203.0.113.9:4711", "203.0.113.9"), ('for=evil, for="[2001:db8::7]:4711";proto=https', "2001:db8::7"), ("for=_hidden", "127.0.0.1")])
 def test_the_client_behind_a_proxy(serve, said, client):
     srv = serve(STORE, "--workers", "1")
-    srv.get("/end", {"X-Forwarded-For": said})
+    srv.get("/end", {"Forwarded" if "for=" in said else "X-Forwarded-For": said})
     srv.wait_log('"GET /end ')
     assert lines_of(srv)[-1]["client"] == client
 

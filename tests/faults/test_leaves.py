@@ -239,6 +239,31 @@ def test_the_order_is_an_interpreters(serve, tmp_path):
     assert "cut off" not in srv.log
 
 
+def test_shared_memory_is_given_back(serve, tmp_path):
+    """What nobody unlinked: multiprocessing's tracker does it at the end, as of any Python program."""
+    text = HEAD + """
+from multiprocessing import shared_memory
+KEPT = []
+def start():
+    KEPT.append(shared_memory.SharedMemory(create=True, size=100))
+    with open(os.path.dirname(os.path.abspath(__file__)) + "/names", "a") as f:
+        f.write(KEPT[-1].name + "\\n")
+def act(): pass
+""" + ARRAY.replace("TIMEOUT", "300")
+    srv = serve(text, "--workers", "1")
+    srv.chunk(key(0))
+    assert srv.request("POST", "/api/reload").status == 200
+    lzr.wait_until(lambda: len(srv.worker_pids()) == 1, "the old worker has ended")
+    srv.chunk(key(0))
+    names = (tmp_path / "names").read_text().split()
+    assert len(names) == 2
+    lzr.wait_until(lambda: not os.path.exists("/dev/shm/" + names[0]), "the first is given back")
+    assert os.path.exists("/dev/shm/" + names[1])
+    assert srv.stop() == 0
+    assert not os.path.exists("/dev/shm/" + names[1])
+    assert "cut off" not in srv.log
+
+
 ENDLESS = {"thread": "threading.Thread(target=time.sleep, args=(1000,)).start()",
            "atexit": "atexit.register(time.sleep, 1000)",
            "executor": "ThreadPoolExecutor(1).submit(time.sleep, 1000)",

@@ -158,6 +158,21 @@ def test_slow_is_not_hung(serve, still):
     srv.wait_metric("reads_stalled", 0)
 
 
+def test_all_that_wait_come_when_a_file_answers(serve, still):
+    """A file that stands still for a moment, whatever waits for it: more than may stall."""
+    srv = serve(still.store, "--workers", "1", "--read-timeout", "60", env=still.env)
+    warm(srv)
+    still.hold("server.read")
+    asked = [(i, srv.begin(key(array, i))) for i in range(10, 12 + 8 * CORES) for array in ("far", "of_far")]
+    lzr.wait_until(lambda: srv.metric("reads_stalled") >= CORES, "stalled reads")
+    soon(srv, key("near", 1), 5)
+    still.let_go()
+    for i, pending in asked:
+        assert pending.result(lzr.WAIT).status == 200, i
+    srv.wait_metric("reads_stalled", 0)
+    stop_in_time(srv)
+
+
 def test_trickling_read_goes_on(serve, still):
     """What takes longer than --read-timeout in all, but answers again and again, is no hung read."""
     srv = serve(still.store, "--workers", "1", "--read-timeout", "0.5", env=still.env)

@@ -161,6 +161,22 @@ def test_chunks():
             lazarr.dataset("era5", era5(), chunks=chunks)
 
 
+def test_chunks_above_the_limit_are_cut_and_read_once():
+    da = lzr.need_module("dask.array")
+    read = []
+
+    def block(block_info=None):
+        read.append(1)
+        return np.zeros((300, 1024, 1024), "u1")
+    a = da.map_blocks(block, chunks=((300, 300), (1024,), (1024,)), dtype="u1", meta=np.zeros((0, 0, 0), "u1"))
+    v = lazarr.dataset("large", lambda: xr.Dataset({"v": (("t", "y", "x"), a)}))["v"]
+    assert v.chunks == (15, 1024, 1024)
+    read.clear()
+    for k in range(4):
+        assert v[15 * k:15 * k + 15].shape == (15, 1024, 1024)
+    assert len(read) == 1
+
+
 def test_is_lazy():
     dask = lzr.need_module("dask.array")
     read = []

@@ -389,7 +389,8 @@ def test_other_refusals():
     t1 = source()
     refuse("inputs must be a list of arrays, got Array", inputs=t1)
     refuse("inputs must be a list of arrays, got str", inputs="t1")
-    refuse("inputs must be arrays, paths of arrays or lazarr.Input, got ndarray", inputs=[V])
+    refuse("inputs must be arrays, paths of arrays or lazarr.Input, got ndarray: lazarr.source(\"name\", it) makes one of it",
+           inputs=[V])
     refuse("inputs: 257 are more than 256", inputs=[t1] * 257)
     refuse("halo needs inputs: say inputs=[...], the arrays that it is computed from", shape=(9, 9), chunks=3, dtype="u1", halo=(0, 1))
     refuse("boundary needs inputs: say inputs=[...], the arrays that it is computed from", shape=(9, 9), chunks=3, dtype="u1", boundary="edge")

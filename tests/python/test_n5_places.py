@@ -105,6 +105,50 @@ def test_odd_factors_follow_from_the_shapes(tmp_path, capsys, factors):
     assert a.levels[1].scale == (3, 4, 2) and "downsamplingFactors of s1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("group,s1,said,scale", [
+    ({"downsamplingFactors": "two"}, {}, "em: downsamplingFactors of s1", (6, 4, 2)),
+    ({"scales": [1, 2]}, {}, "em: scales of s1", (6, 4, 2)), ({"scales": {"s1": 2}}, {}, "em: scales of s1", (6, 4, 2)),
+    ({"multiscales": [{"datasets": 3}]}, {}, "", (6, 4, 2)), ({"multiscales": [{"datasets": [3]}]}, {}, "", (6, 4, 2)),
+    ({"multiscales": 3}, {}, "", (6, 4, 2)), ({}, {"dimensions": [1.5, 2, 2]}, "'em/s1' is left out: it is no level", None),
+    ({}, {"dimensions": [-3, 4, 5]}, "'em/s1' is left out", None), ({}, {"blockSize": [0, 4, 5]}, "'em/s1'", None),
+    ({}, {"compression": {"type": "pickle"}}, "'em/s1' is left out", None)])
+def test_odd_words_about_levels_leave_the_others(tmp_path, capsys, group, s1, said, scale):
+    z = write(tmp_path / "a.n5", n5="2.0.0")
+    write(z / "em", resolution=[1, 2, 3], **group)
+    dataset(z / "em/s0")
+    dataset(z / "em/s1", (3, 4, 5), **s1)
+    arrays = load(z)[0]
+    a = arrays["em"]
+    assert list(arrays) == ["em"] and level(a)[0] == (3, 2, 1) and said in capsys.readouterr().err
+    assert len(a.levels) == (1 if scale is None else 2) and a.levels[-1].scale == (scale or (3, 2, 1))
+
+
+@pytest.mark.parametrize("where", ["", "group"])
+@pytest.mark.parametrize("text", ["{", "[1]", "", "null"])
+def test_a_groups_damaged_attributes_cost_nothing_below(tmp_path, capsys, where, text):
+    z = write(tmp_path / "a.n5", n5="2.0.0")
+    dataset(z / "group/d")
+    dataset(z / "group/data/s0")
+    dataset(z / "e")
+    (z / where / "attributes.json").write_text(text)
+    assert sorted(load(z)[0]) == ["e", "group/d", "group/data"]
+    assert f"{where or '/'}: attributes' is left out" in capsys.readouterr().err
+    (z / "e/attributes.json").write_text(text)
+    (z / "e/0").mkdir()
+    assert sorted(load(z)[0]) == ["group/d", "group/data"]
+    assert "'e' is left out: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("bad", [{"properties": "\ud800"}, {"colors": [{"a": "\udfff"}]}])
+def test_what_labels_say_is_json(tmp_path, capsys, bad):
+    z = write(tmp_path / "a.n5", n5="2.0.0")
+    write(z / "seg", **{"image-label": {"ok": 1, **bad}})
+    dataset(z / "seg/s0", dtype="uint64")
+    a = load(z)[0]["seg"]
+    assert a.kind == "labels" and a.attributes == {"image-label": {"ok": 1}}
+    assert f"seg: image-label: attribute {[*bad][0]}' is left out" in capsys.readouterr().err
+
+
 def test_painteras_groups_say_what_their_data_are(tmp_path):
     z = write(tmp_path / "a.n5", n5="2.0.0")
     for name, kind in (("vol", "label"), ("raw", "raw")):

@@ -38,7 +38,7 @@ def test_a_folder_is_its_data(tmp_path):
 
 
 def test_a_folder_that_is_tried_as_a_file_is_no_data(tmp_path, monkeypatch):
-    """Who looks for plug-ins tries each entry of sys.path, "" among them, as a zip file. One that is held open is."""
+    """Who looks for plug-ins tries each entry of sys.path, "" among them, as a zip file. One that is held open is. What is only written, a log, is none either."""
     monkeypatch.chdir(tmp_path)
     for name in ("code", "data"):
         (tmp_path / name).mkdir()
@@ -50,5 +50,7 @@ def test_a_folder_that_is_tried_as_a_file_is_no_data(tmp_path, monkeypatch):
                 open(name, "rb")
         np.load("a.npy")
         fd = os.open("data", os.O_RDONLY)
+        log = open("run.log", "a")
     os.close(fd)
+    log.close()
     assert files(*opened) == [str(tmp_path / "a.npy"), str(tmp_path / "data" / "x.txt")]

@@ -63,6 +63,9 @@ def test_a_wrong_keyword_says_which_is_meant(text, meant):
 def test_an_unknown_keyword_is_refused_by_its_name():
     assert "unknown parameter 'qqq'" in refused("lazarr.source('s', np.arange(4), qqq=1)")
     assert "unknown parameter 'data'" in refused("lazarr.source(path='s', data=np.arange(4))(lambda: np.arange(4))")
+    # and not as a decorator that is never applied, when the thing itself came by it
+    assert "unknown parameter 'array'" in refused("lazarr.source('s', array=np.arange(4))")
+    assert "unknown parameter 'f'" in refused(f"def a(block): return 1\nlazarr.array('a', f=a, {ONE})")
 
 
 @pytest.mark.parametrize("text, what", [
@@ -247,6 +250,24 @@ def test_a_source_whose_slices_are_not_what_it_says_is_refused(said, given):
 def test_a_source_whose_slices_are_taken_over_without_loss_is_none(said, given):
     a = lazarr.source("s", Says(said, given))
     assert a.dtype == np.dtype(said)
+
+
+def test_a_source_whose_slices_have_another_shape_is_refused():
+    class Whole(Says):
+        def __getitem__(self, key):
+            return np.zeros(2)
+    with pytest.raises(lazarr.StoreError, match=r"a slice of one .* whose shape is \[4\], has the shape \[2\]"):
+        lazarr.source("s", Whole("f8", "f8"))
+
+
+def test_a_source_of_nothing_is_refused():
+    class Nothing:
+        shape, dtype = None, np.dtype("f4")
+
+        def __getitem__(self, key):
+            raise ValueError
+    with pytest.raises(lazarr.StoreError, match="holds nothing: its shape is None"):
+        lazarr.source("s", Nothing())
 
 
 def test_a_source_that_cannot_be_sliced_now_is_not_refused():

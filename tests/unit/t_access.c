@@ -169,6 +169,21 @@ static void test_options(void **state)
             fail_msg("%s is refused", good[i]);
         }
     }
+    static const char *const bases[] = {"http://h", "https://h.example:8443/", "http://[::1]:80/a/b",
+                                        "http://h/..a/b.", "HTTP://H//a/"};
+    for (size_t i = 0; i < sizeof bases / sizeof bases[0]; i++) {
+        if (!lzr_base_is_valid(bases[i])) {
+            fail_msg("%s is refused", bases[i]);
+        }
+    }
+    static const char *const none[] = {"http://h/a?b",   "http://h/#",      "http://u:p@h/",
+                                       "http://h:99999", "http://h/a/../b", "http://h/.",
+                                       "http://h:08/",   "http://h:/",      "http://"};
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+        if (lzr_base_is_valid(none[i])) {
+            fail_msg("%s is taken", none[i]);
+        }
+    }
     assert_true(lzr_allow_host_is_valid("*") && lzr_allow_host_is_valid("a.example") &&
                 lzr_allow_host_is_valid("[::1]"));
     assert_false(lzr_allow_host_is_valid("") || lzr_allow_host_is_valid("a:80") ||

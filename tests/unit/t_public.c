@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <arpa/inet.h>
@@ -132,6 +133,7 @@ static void test_base(void **state)
     check(NULL, (struct lzr_asked){.host = "a", .forwarded = "for=\"x;host=b;proto=https"},
           "http://a"); /* it doesn't end */
     check(NULL, (struct lzr_asked){.host = "a", .forwarded = "host=\"b\"c"}, "http://a");
+    check(NULL, (struct lzr_asked){.host = "a", .forwarded = "proto=https;,host=b"}, "https://a");
     check(NULL, (struct lzr_asked){.host = "a", .forwarded = "host=b\"c\""}, "http://a");
     check(NULL, (struct lzr_asked){.host = "a", .forwarded = "host"}, "http://a");
     check(NULL, (struct lzr_asked){.host = "a", .forwarded = "host="}, "http://a");
@@ -142,6 +144,43 @@ static void test_base(void **state)
     memset(endless, 'a', sizeof endless - 1);
     endless[sizeof endless - 1] = '\0';
     check(NULL, (struct lzr_asked){.host = endless}, "http://127.0.0.1:80");
+}
+
+static void test_client(void **state)
+{
+    static const struct {
+        const char *list, *forwarded, *want; /* NULL: nobody */
+    } rows[] = {
+        {NULL, NULL, NULL},
+        {"1.2.3.4", NULL, "1.2.3.4"},
+        {"9.9.9.9 , 1.2.3.4 ", NULL, "1.2.3.4"},
+        {"1.2.3.4:567", NULL, "1.2.3.4"},
+        {"2001:db8::1", NULL, "2001:db8::1"},
+        {"[2001:db8::1]:567", NULL, "2001:db8::1"},
+        {"[2001:db8::1]", NULL, "2001:db8::1"},
+        {"unknown", NULL, NULL},
+        {"1.2.3.4,", NULL, NULL},
+        {"", "for=1.2.3.4", "1.2.3.4"},
+        {NULL, "for=1.2.3.4;proto=https", "1.2.3.4"},
+        {NULL, "proto=https;For=\"[2001:db8::1]:99\"", "2001:db8::1"},
+        {NULL, "for=9.9.9.9, for=\"1.2.3.4:5\";by=x", "1.2.3.4"},
+        {NULL, "for=9.9.9.9,by=x", NULL}, /* it doesn't say */
+        {NULL, "for=\"9.9.9.9, for=1.2.3.4\"", NULL},
+        {NULL, "for=_hidden", NULL},
+        {NULL, "for=unknown", NULL},
+        {NULL, "for=\"1.2.3.4", NULL},
+        {"1.2.3.4", "for=9.9.9.9", "1.2.3.4"},
+    };
+    char out[64], tiny[5] = "-";
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        (void)snprintf(out, sizeof out, "-");
+        bool said = lzr_public_client(rows[i].list, rows[i].forwarded, out, sizeof out);
+        assert_int_equal(said, rows[i].want != NULL);
+        assert_string_equal(out, said ? rows[i].want : "-");
+    }
+    assert_false(lzr_public_client("1.2.3.4", NULL, tiny, sizeof tiny));
+    assert_string_equal(tiny, "-");
 }
 
 static void test_prefix(void **state)
@@ -159,6 +198,7 @@ static void test_prefix(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_who), cmocka_unit_test(test_ranges),
-                                       cmocka_unit_test(test_base), cmocka_unit_test(test_prefix)};
+                                       cmocka_unit_test(test_base), cmocka_unit_test(test_client),
+                                       cmocka_unit_test(test_prefix)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Union, cast
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Optional, Sequence, Union, cast
 
 import numpy as np
 
@@ -463,6 +463,8 @@ def array(path: Union[str, Callable[..., Any], None] = None, **parameters: Unpac
     if callable(path) and not isinstance(path, str):
         # @lazarr.array without parentheses, or lazarr.array(f, shape=...) as a call.
         return cast("ArrayMaker", array(**parameters)(path))
+    if isinstance(path, str):
+        refuse_unknown(path, parameters)
 
     def decorate(function: Callable[..., Any]) -> Array:
         name = path if path is not None else getattr(function, "__name__", None)
@@ -482,6 +484,14 @@ def array(path: Union[str, Callable[..., Any], None] = None, **parameters: Unpac
         CURRENT.add(a)
         return a
     return cast("ArrayMaker", Pending("lazarr.array", decorate))
+
+
+def refuse_unknown(path: str, parameters: Iterable[str]) -> None:
+    """At once: who gives the function by a keyword that isn't there gives none otherwise."""
+    try:
+        _spec.check_known(parameters)
+    except StoreError as e:
+        raise StoreError(f"{label('array', path)}: {e}") from None
 
 
 array.__signature__ = _typed.signature(  # type: ignore[attr-defined]

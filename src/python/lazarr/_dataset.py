@@ -186,13 +186,19 @@ def _chunks(v: Variable, wanted: dict[str, int]) -> tuple[int, ...]:
     """Chunks of a variable: those that are wanted for its axes, else its own, else lazarr's of plain arrays."""
     if v.text:
         per = _source.default_chunks(v.lengths, None, v.dtype.itemsize * v.characters)
-    elif v.chunks is not None and len(v.chunks) == len(v.dims) and not _large.are(v.chunks, v.dtype.itemsize):
-        per = v.chunks
+    elif v.chunks is not None and len(v.chunks) == len(v.dims):
+        per = _large.cut(v.chunks, v.dtype.itemsize) if _is_large(v) else v.chunks
     else:
         per = _source.default_chunks(v.shape, None, v.dtype.itemsize)
     made = [c if d not in wanted else wanted[d] if wanted[d] > 0 else max(1, n)
             for d, n, c in zip(v.dims, v.lengths, per)]
     return (*made, v.characters) if v.text else tuple(made)
+
+
+def _is_large(v: Variable) -> bool:
+    """Whether its own chunks are larger than what is served as one."""
+    return v.chunks is not None and len(v.chunks) == len(v.dims) and not v.text and \
+        _large.are(v.chunks, v.dtype.itemsize)
 
 
 def _array(path: str, v: Variable, around: Around, chunks: dict[str, int], options: dict[str, Any]) -> Array:
@@ -201,6 +207,8 @@ def _array(path: str, v: Variable, around: Around, chunks: dict[str, int], optio
         src = _source._Source(path, v.opener, None)
         levels = src.levels()
         src.remember()
+        if _is_large(v):
+            src.large = v.chunks  # each is read once for all that lie in it
         if tuple(levels[0].shape) != v.shape or np.dtype(levels[0].dtype) != v.dtype:
             raise StoreError(f"it is {list(levels[0].shape)} of {levels[0].dtype} now, it was {list(v.shape)} of "
                              f"{v.dtype} when the dataset was looked at: load the store anew")

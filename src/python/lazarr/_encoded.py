@@ -117,7 +117,7 @@ def variable(name: str, var: Any, stored: bool, say: Say) -> Encoded:
         said = {k: v for k, v in made.attrs.items() if k != FILL}
         if made.attrs.get(FILL) not in (None, "", b""):
             say(f"attribute {FILL}", "texts have none here")
-        return _finished(name, made.dims, said, _characters(made), None, say, True)
+        return _finished(name, made.dims, said, characters(np.asarray(made.values)), None, say, True)
     return _finished(name, made.dims, made.attrs, made.data, chunks, say)
 
 
@@ -146,9 +146,13 @@ def _number(fill: Any, dt: np.dtype, say: Say) -> Any:
         return None
 
 
-def _characters(var: Any) -> np.ndarray:
-    """Texts as arrays of their characters, an axis more: code points, or bytes."""
-    values = np.asarray(var.values)
+def characters(values: np.ndarray, most: int = MAX_TEXT) -> np.ndarray:
+    """Texts as arrays of their characters, an axis more: code points, or bytes. StoreError for what holds something
+    else, or more than `most` bytes.
+
+    >>> characters(np.array(["ab", "c"])).tolist()
+    [[97, 98], [99, 0]]
+    """
     flat = values.reshape(-1)
     kind = values.dtype.kind
     if kind == "O":
@@ -162,8 +166,8 @@ def _characters(var: Any) -> np.ndarray:
     length = max([1, *(len(v) for v in flat)]) if values.dtype.kind in "OT" else \
         max(1, values.dtype.itemsize // (1 if kind == "S" else 4))
     width = 1 if kind == "S" else 4
-    if flat.size * length * width > MAX_TEXT:
-        raise StoreError(f"its {flat.size} texts of up to {length} characters take more than {MAX_TEXT >> 20} MiB")
+    if flat.size * length * width > most:
+        raise StoreError(f"its {flat.size} texts of up to {length} characters take more than {most >> 20} MiB")
     fixed = values.astype(f"{'<' if kind == 'U' else '|'}{kind}{length}")
     if values.dtype.kind == "O" and any(a != b for a, b in zip(fixed.reshape(-1).tolist(), flat.tolist())):
         raise StoreError("a text of it ends in a NUL, which no format of texts here keeps")

@@ -1,6 +1,7 @@
 """What only images have: channels as OMERO describes them, labels of another image."""
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, Optional, Sequence
 
@@ -14,10 +15,15 @@ BOX = 8  # voxels along each axis of a box of compressed_segmentation
 
 
 def _number(where: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)) \
-            or not np.isfinite(value):
+    try:
+        fits = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and \
+            math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        fits = False
+    if not fits:
         raise StoreError(f"channels: {where} must be a finite number, got {value!r}")
-    return value.item() if isinstance(value, np.generic) else value
+    made: float = value.item() if isinstance(value, np.generic) else value
+    return made
 
 
 def _window(given: Any, dt: np.dtype, where: str) -> dict[Any, Any]:

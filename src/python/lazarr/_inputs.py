@@ -87,6 +87,8 @@ def listed(value: Any) -> list[Any]:
         if not isinstance(one.array, (str, Array)):
             hint = f" {one.array.__name__!r}: is @lazarr.array or @lazarr.source missing above it?" \
                 if isinstance(one.array, types.FunctionType) else ""
+            if hasattr(one.array, "shape") and hasattr(one.array, "dtype"):
+                hint = ': lazarr.source("name", it) makes one of it'
             raise StoreError("inputs must be arrays, paths of arrays or lazarr.Input, "
                              f"got {type(one.array).__name__}{hint}")
         if isinstance(one.array, str):

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 import threading
 import time
@@ -10,6 +11,8 @@ from . import _output
 
 #: Seconds that threads may take; the rest of the worker's 2 s is for atexit functions.
 THREADS_S = 1.2
+#: ... and multiprocessing's resource tracker, at the end.
+TRACKER_S = 0.3
 
 
 def _others() -> "list[threading.Thread]":
@@ -36,11 +39,25 @@ def _join() -> None:
               + ", ".join(t.name for t in _others()), file=sys.__stderr__, flush=True)
 
 
+def _let_resources_go() -> None:
+    """What multiprocessing's tracker gives back when its process ends (shared memory that nobody unlinked): it
+    does so when nobody holds its pipe any more, and is given TRACKER_S before the group ends."""
+    tracker = getattr(sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None)
+    fd, pid = getattr(tracker, "_fd", None), getattr(tracker, "_pid", None)
+    if fd is None or pid is None:
+        return
+    setattr(tracker, "_fd", None)  # its own end isn't waited for
+    os.close(fd)
+    until = time.monotonic() + TRACKER_S
+    while os.waitpid(pid, os.WNOHANG)[0] == 0 and time.monotonic() < until:
+        time.sleep(0.005)
+
+
 def leave() -> None:
     """Joins the threads, runs what was registered with `atexit`, and lets out what was printed. The worker
     bounds the time, and afterwards the process group is ended: daemons, and children that nobody waits for,
     go with it as with any process."""
-    for step in (_join, atexit._run_exitfuncs, _output.flush):
+    for step in (_join, atexit._run_exitfuncs, _let_resources_go, _output.flush):
         try:
             step()
         except BaseException as e:  # also SystemExit, which ends nothing any more

@@ -42,9 +42,11 @@ def all_of(names: Iterable[Any]) -> dict[Any, str]:
 
 
 class Names:
-    """Paths in a store for names in a file, which may hold anything; no two are one."""
+    """Paths in a store for names in a file, which may hold anything; no two are one. arrays: paths that nothing
+    can lie in; what does in the file (a group of an image) lies beside them."""
 
     def __init__(self) -> None:
+        self.arrays: set[str] = set()
         self.given: dict[Any, Any] = {}
         self.taken: set[Any] = set()
         self.next: dict[Any, Any] = {}
@@ -55,12 +57,14 @@ class Names:
         >>> n = Names()
         >>> n.of("/a b/c"), n.of("a_b/c"), n.of("/"), n.of("/a b/d")
         ('a_b/c_', 'a_b/c_2', 'data', 'a_b/d')
+        >>> n.arrays.add("im"); n.of("im/more")
+        'im_/more'
         """
         name = name.strip("/")
         key = name if key is None else key.strip("/")
         if key in self.given:
             return str(self.given[key])
-        made = self._plain(name)
+        made = self._outside(self._plain(name))
         if made in self.taken:
             stem = made[:-1] if made.endswith("_") else made
             i = self.next.get(stem, 2)
@@ -74,6 +78,13 @@ class Names:
 
     def _plain(self, name: str) -> str:
         return "/".join(segment(s) for s in name.split("/") if s) or ROOT
+
+    def _outside(self, path: str) -> str:
+        parts = path.split("/")
+        for k in range(1, len(parts)):
+            while "/".join(parts[:k]) in self.arrays:
+                parts[k - 1] += "_"
+        return "/".join(parts)
 
     def is_taken(self, name: str) -> bool:
         """Whether another has the path that is meant for a name."""

@@ -10,6 +10,7 @@ of its content decides (see `_digest`).
 """
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -134,7 +135,7 @@ RECORDER = Recorder()
 
 
 def _descriptors() -> set[Any]:
-    """The files that are open now."""
+    """The files that are open now and may be read: a log isn't."""
     found: set[Any] = set()
     try:
         names = os.listdir("/proc/self/fd")
@@ -143,6 +144,8 @@ def _descriptors() -> set[Any]:
     for name in names:
         try:
             path = os.readlink(f"/proc/self/fd/{name}")
+            if fcntl.fcntl(int(name), fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
+                continue
         except OSError:
             continue
         if path.startswith("/"):
@@ -387,7 +390,7 @@ class Files:
             st = os.stat(path)
         except OSError:
             return self._is_missed(path)
-        if st.st_ctime_ns > self.opened_ns and st.st_mtime_ns > self.opened_ns:
+        if stat.S_ISREG(st.st_mode) and st.st_ctime_ns > self.opened_ns and st.st_mtime_ns > self.opened_ns:
             return f"'{root or os.path.dirname(path)}' has changed since it was opened ('{path}' is newer)"
         return None
 

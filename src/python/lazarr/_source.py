@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, cast
 import numpy as np
 
 from . import _calls, _cancel, _check, _encoded, _handover, _large, _opened, _slices, _spec, _typed
-from ._array import CURRENT, Array, Pending
+from ._array import CURRENT, Array, Pending, refuse_unknown
 from ._block import Block
 from ._errors import CastError, StoreError
 from ._files import beside, readers
@@ -89,6 +89,9 @@ class _Source:
         told later."""
         if not all(hasattr(a, "shape") and hasattr(a, "dtype") for a in opened):
             return
+        for a in opened:
+            if a.shape is None or a.dtype is None:  # HDF5's of nothing
+                raise StoreError(f"the source holds nothing: its shape is {a.shape!r}, its dtype {a.dtype!r}")
         now = [(tuple(a.shape), _dtype(a)) for a in opened]
         if self._was is not None and now != self._was:
             said = [" and ".join(f"{list(shape)} of {dt}" for shape, dt in one) for one in (now, self._was)]
@@ -401,6 +404,8 @@ def source(path: Any = None, thing: Any = None, *,
         raise StoreError("a source's path comes first: "
                          f"lazarr.source(\"name\", {type(path).__name__})")
 
+    if isinstance(path, str):
+        refuse_unknown(path, parameters)
     folder = beside(1)
 
     def make(what: Any) -> Array:

@@ -51,11 +51,16 @@ def unknown(name: str, known: Iterable[str]) -> str:
     return f"unknown parameter {name!r}{_check.meant(name, known, _OTHERS)}"
 
 
+def check_known(names: Iterable[str]) -> None:
+    """Raises StoreError for the first that is no parameter of an array."""
+    for name in names:
+        if name not in KNOWN and name != "inputs":
+            raise StoreError(unknown(name, (*KNOWN, "inputs", "path")))
+
+
 def check_names(g: dict[Any, Any]) -> None:
     """What can be refused before the inputs are known."""
-    for name in g:
-        if name not in KNOWN:
-            raise StoreError(unknown(name, (*KNOWN, "inputs", "path")))
+    check_known(g)
     if g.get("halo") is not None:
         _inputs.check_halo(g["halo"])
     if g.get("boundary") is not None:

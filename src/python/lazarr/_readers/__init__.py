@@ -39,7 +39,7 @@ def build(name: str, spec: str, ops: Sequence[str], registry: Registry, follow: 
     previous, _array.CURRENT.registry = _array.CURRENT.registry, registry
     try:
         _read(f)
-        if not f.made:
+        if not f.made and not f.texts:
             raise StoreError(f"no array that lazarr can serve{f' in {inner!r}' if inner else ''}")
         for op in ops:
             if not op.startswith("--"):

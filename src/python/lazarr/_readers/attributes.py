@@ -16,6 +16,9 @@ MAX_VALUES = 65536    # of an array
 class Long:
     """An integer of so many digits that Python refuses to read it."""
 
+    def __repr__(self) -> str:
+        return f"an integer of more than {MAX_DIGITS} digits"
+
 
 def plain(value: Any, depth: int = 0) -> Any:
     """A value as JSON has it; Unfit for what it can't have (references, objects)."""

@@ -52,11 +52,14 @@ class Enough(Exception):
 class File:
     """One data file that is being made a store. follow: files that it names may lie anywhere."""
 
+    serves_texts = True
+
     def __init__(self, path: str, inner: str, follow: bool = False, said: Any = None):
         self.given = said or given.Given([])
         self.path, self.inner, self.follow = path, inner.strip("/"), follow
         self.names = Names()
-        self.made: list[Any] = []  # the arrays
+        self.made: list[Any] = []   # the arrays
+        self.texts: list[Any] = []  # those of texts, which no function and no other chunks are for
         self.seen = 0
         self._tree: Any = None
 
@@ -108,6 +111,7 @@ class File:
             own.pop("channels")  # they are for looks: a file's odd ones are no reason to refuse it
             a = _source.source(path, opener, **own)
             self.left_out(f"{name or '/'}: channels", why(e))
+        self.names.arrays.add(path)
         a.named_by_file = bool(own.get("dims")) and not own.get("axes")
         self.made.append(a)
         return a

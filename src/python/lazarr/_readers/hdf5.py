@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._errors import StoreError
-from . import hdf5_chunks, hdf5_images, hdf5_links, masks, netcdf4, trust
+from . import hdf5_chunks, hdf5_images, hdf5_links, masks, netcdf4, texts, trust
 from .file import File, need, shown, why
 
 
@@ -125,6 +125,8 @@ def _dataset(f: File, h5py: Any, links: Any, d: Any, name: str, one: bool) -> No
     folder, _, last = name.rpartition("/")
     name = f"{folder}/{netcdf4.plain(last)}"
     try:
+        if d.shape is not None and h5py.check_string_dtype(d.dtype) is not None:
+            return _texts(f, h5py, links, d, name)
         parameters, load = _open(f, h5py, links, d, name)
     except Exception as e:
         if one:
@@ -132,6 +134,43 @@ def _dataset(f: File, h5py: Any, links: Any, d: Any, name: str, one: bool) -> No
         f.left_out(name, why(e))
         return
     (f.add if one else f.try_add)(name, load, **parameters)
+
+
+def _texts(f: File, h5py: Any, links: Any, d: Any, name: str) -> None:
+    """A dataset of texts: of any length, or of UTF-8, as texts, others as their bytes."""
+    of = h5py.check_string_dtype(d.dtype)
+    texts.check(d.shape, of.length or 1)
+    links.check_storage(d)
+    hdf5_chunks.check_filters(h5py, d)
+    kept = links.conventions.attributes(dict_of(f, d, name), h5py)
+    path, where = links.place(d)
+
+    def load() -> Any:
+        with h5py.File(path, "r") as file:
+            found = file[where]
+            if of.length is not None:
+                return np.asarray((found.asstr() if of.encoding == "utf-8" else found)[()])
+            return _in_pieces(found.asstr(), found.shape, max(32, texts.MAX_BYTES // max(1, os.path.getsize(path))))
+
+    texts.add(f, name, load, links.conventions.dims(d, name), f.attributes(name, kept))
+
+
+def _in_pieces(view: Any, shape: tuple[Any, ...], n: int) -> np.ndarray:
+    """Texts of any length, n at once: many may be one long one of the file, which is in memory as often."""
+    out: np.ndarray = np.empty(shape, object)
+    if not shape or 0 in shape:
+        out[()] = view[()] if not shape else out
+        return out
+    along, left = shape.index(max(shape)), texts.MAX_BYTES
+    for at in np.ndindex(*(1 if i == along else m for i, m in enumerate(shape))):
+        for start in range(0, shape[along], n):
+            where = tuple(slice(start, start + n) if i == along else k for i, k in enumerate(at))
+            part = view[where]
+            left -= sum(map(len, part))
+            if left < 0:
+                raise StoreError(f"its texts are more than {texts.MAX_BYTES >> 20} MiB")
+            out[where] = part
+    return out
 
 
 def _open(f: File, h5py: Any, links: Any, d: Any, name: str) -> tuple[Any, ...]:

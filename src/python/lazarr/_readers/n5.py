@@ -133,7 +133,15 @@ def _document(f: File, path: str) -> dict[Any, Any]:
 
 def _node(f: File, path: str, one: bool) -> list[Any]:
     """Serves what a folder itself is; the names of the folders in it that are left."""
-    meta, where = _document(f, path), path or "/"
+    where = path or "/"
+    try:
+        meta = _document(f, path)
+    except StoreError as e:
+        below = [n for n in f.tree.folders(path) or [] if not n.isdecimal()]
+        if not below:  # a dataset's blocks lie in numbers, and what they are isn't known
+            raise
+        f.left_out(f"{where}: attributes", str(e))
+        return below
     if "dimensions" in meta:
         rank = len(codecs.integers("dimensions", meta["dimensions"]))
         place = n5_places.of_dataset(f, where, meta, rank)
@@ -169,13 +177,22 @@ def levels(f: File, path: str, meta: dict[Any, Any], names: list[Any]) -> bool:
         if kept and 0 in m["dimensions"] and 0 not in metas[0]["dimensions"]:
             f.left_out(join(path, n), "it has no voxels, and s0 has")
             continue
+        if kept:
+            try:
+                N5Array(f.tree, join(path, n), m)
+            except StoreError as e:
+                f.left_out(join(path, n), f"it is no level: {e}")
+                continue
         if len(kept) == _levels.MAX_LEVELS:
             f.left_out(f"{join(path, n)} and all above", f"lazarr has at most {_levels.MAX_LEVELS} levels")
             break
         metas.append(m)
         kept.append(n)
     if path.rpartition("/")[2] == "data" and "painteraData" not in meta:  # Paintera says it of the group around
-        around = _document(f, path.rpartition("/")[0]).get("painteraData")
+        try:
+            around = _document(f, path.rpartition("/")[0]).get("painteraData")
+        except StoreError:  # which is said where that group is looked at
+            around = None
         meta = meta if around is None else {**meta, "painteraData": around}
     rank = len(metas[0]["dimensions"])
     place = n5_places.of_levels(f, where, meta, metas, rank, [int(n[1:]) for n in kept])

@@ -156,6 +156,8 @@ def _factors(f: File, where: str, group: dict[Any, Any], meta: dict[Any, Any], k
             if isinstance(listed, list) and k < len(listed) and isinstance(listed[k], list):
                 given = listed[k]
                 break
+            if listed is not None and k:
+                f.left_out(f"{where}: {name} of s{k}", f"{listed!r:.100} has none for it")
     if given is None:
         return [1.0] * rank if k == 0 else None
     if isinstance(given, (int, float)) and not isinstance(given, bool):
@@ -174,7 +176,8 @@ def _listed(group: dict[Any, Any], k: int) -> Any:
     """The transform that a group's multiscales give s<k>: COSEM's, or as OME-Zarr writes them."""
     scales = group.get("multiscales")
     first: Any = scales[0] if isinstance(scales, list) and scales else None
-    for d in first.get("datasets") or [] if isinstance(first, dict) else []:
+    datasets = first.get("datasets") if isinstance(first, dict) else None
+    for d in datasets if isinstance(datasets, list) else []:
         if isinstance(d, dict) and d.get("path") == f"s{k}":
             return d["transform"] if d.get("transform") is not None else _of_ngff(first, d)
     return None
@@ -250,7 +253,7 @@ def looks(f: File, where: str, group: dict[Any, Any], meta: dict[Any, Any], plac
     if isinstance(label, dict):
         source = label.get("source")
         image = source.get("image") if isinstance(source, dict) else None
-        more = {k: v for k, v in label.items() if k not in ("version", "source")}
+        more = f.attributes(f"{where}: image-label", {k: v for k, v in label.items() if k not in ("version", "source")})
         if more:
             out["attributes"] = {"image-label": more}
         if isinstance(image, str) and "kind" in out:

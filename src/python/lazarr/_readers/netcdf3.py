@@ -8,7 +8,7 @@ from typing import Any, Callable
 import numpy as np
 
 from .._errors import StoreError, whose_python
-from . import masks, trust
+from . import masks, texts, trust
 from .file import File, why
 
 MAGIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
@@ -27,6 +27,10 @@ def netcdf3(f: File) -> None:
     for name in [f.inner] if f.inner else sorted(variables):
         f.count()
         shape, dtype, dims, own = variables[name]
+        dims = dims if len(set(dims)) == len(dims) and dims else None
+        if dtype.kind == "S":
+            _texts(f, name, opener(name), shape, dims, own)
+            continue
         if dtype.kind not in "iuf":
             f.left_out(name, f"its type, {dtype}, is no number's")
             continue
@@ -35,8 +39,19 @@ def netcdf3(f: File) -> None:
         own = f.attributes(name, {k: v for k, v in own.items()
                                   if not (k == "missing_value" and np.size(v) == 1 and v != v)})
         add = f.add if f.inner else f.try_add
-        add(name, opener(name), attributes=own, dims=dims if len(set(dims)) == len(dims) and dims else None,
+        add(name, opener(name), attributes=own, dims=dims,
             fill_value=masks.attribute(f, name, own, dtype))
+
+
+def _texts(f: File, name: str, load: Callable[[], Any], shape: tuple[Any, ...], dims: Any, own: dict[Any, Any]) -> None:
+    """A variable of characters, each a text of one, as xarray takes them for a text."""
+    try:
+        texts.check(shape)
+        texts.add(f, name, lambda: np.array(load()[tuple(slice(0, n) for n in shape)]), dims, f.attributes(name, own))
+    except Exception as e:  # whatever a library has against it
+        if f.inner:
+            raise StoreError(f"'{name}' can't be served: {why(e)}") from None
+        f.left_out(name, why(e))
 
 
 def _has(module: str) -> bool:

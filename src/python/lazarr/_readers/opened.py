@@ -20,6 +20,8 @@ from .file import File, why
 class Found(File):
     """A file of which nothing is served yet: what its reader finds is kept."""
 
+    serves_texts = False  # a source is numbers
+
     def __init__(self, path: str, inner: str):
         super().__init__(path, inner, follow=True)  # the store's own code names it
         self.found: list[Any] = []  # (name, opener, parameters)

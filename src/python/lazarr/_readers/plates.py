@@ -64,7 +64,8 @@ def named_in(node: Any) -> list[Any]:
             out.append(str(path))
     plate, well = node.ome("plate"), node.ome("well")
     for holder, name in ((plate, "wells"), (well, "images")):
-        for one in holder.get(name) or [] if isinstance(holder, dict) else []:
+        listed = holder.get(name) if isinstance(holder, dict) else None
+        for one in listed if isinstance(listed, list) else []:
             add(one.get("path") if isinstance(one, dict) else None)
     series = node.ome("series")
     for name in series if isinstance(series, list) else []:

@@ -7,6 +7,7 @@ from .. import _array, _rechunk
 from .._array import Array
 from .._errors import StoreError
 from .._registry import Registry
+from . import texts
 from .file import File
 
 GROUP = "rechunked"
@@ -14,7 +15,7 @@ GROUP = "rechunked"
 
 def add(f: File, chunks: Mapping[str, int], registry: Registry) -> None:
     """All arrays of the file under GROUP: those that have some of the axes in these chunks, coordinates of
-    dimensions whole, the others as they are. StoreError for an axis that none has."""
+    dimensions whole, the others, and texts, as they are. StoreError for an axis that none has."""
     found: list[Any] = [(a, _of(a, chunks)) for a in f.made]
     missing = [name for name in chunks if not any(name in its for _, its in found)]
     if missing:
@@ -26,6 +27,8 @@ def add(f: File, chunks: Mapping[str, int], registry: Registry) -> None:
         group += "_"
     for a, its in found:
         _rechunk.rechunk(f"{group}/{a.path}", a, -1 if _is_coordinate(a) else its)
+    for a in f.texts:
+        texts.served(f"{group}/{a.path}", a.around.variable)
     for path, attributes in list(registry.groups.items()):
         _array.group(f"{group}/{path}" if path else group, attributes)
 

@@ -7,8 +7,8 @@ from typing import Any, Iterator, Optional
 import numpy as np
 
 from .._errors import StoreError
-from . import masks, ngff, plates, trust, zarr_codec, zarr_fill, zarr_open
-from .file import File
+from . import masks, ngff, plates, texts, trust, zarr_codec, zarr_fill, zarr_open, zarr_texts
+from .file import File, why
 from .tree import join
 
 
@@ -141,6 +141,20 @@ def _dims(f: File, node: Node, given: Any) -> Optional[tuple[Any, ...]]:
 
 
 def _array(f: File, node: Node, one: bool) -> None:
+    kept = dict(node.attributes)
+    old = kept.pop("_ARRAY_DIMENSIONS", None)
+    try:
+        form = zarr_texts.form(node.meta, node.version)
+        if form is not None:
+            dims = _dims(f, node, node.meta.get("dimension_names") if node.version == 3 else None) or _dims(f, node, old)
+            texts.add(f, node.path, lambda: zarr_texts.values(form, f.tree, node.path), dims,
+                      f.attributes(node.where, kept))
+            return
+    except Exception as e:  # chunks may hold anything
+        if one:
+            raise StoreError(f"its texts can't be read: {why(e)}") from None
+        f.left_out(node.where, why(e))
+        return
     try:
         fill = zarr_fill.given(node.meta, node.version)
     except StoreError as e:
@@ -148,8 +162,6 @@ def _array(f: File, node: Node, one: bool) -> None:
             raise
         f.left_out(node.where, str(e))
         return
-    kept = dict(node.attributes)
-    old = kept.pop("_ARRAY_DIMENSIONS", None)
     dims = _dims(f, node, node.meta.get("dimension_names") if node.version == 3 else None) or \
         _dims(f, node, old)
     kept = f.attributes(node.where, kept)
