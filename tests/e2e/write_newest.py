@@ -56,7 +56,7 @@ def _netcdf(folder, out):
         g.createVariable("t", "u2", ("y", "x"))[:] = V[0]
         f.createVariable("names", str, ("x",))[:] = np.array(list("abcdefghijklmn"), object)
         f.createVariable("x", "f4", ("x",))[:] = np.arange(14)
-    out["nc_groups.nc:t"] = Want(V[0], dims=("y", "x"), path="model/run1/t", attributes={}, said="names")
+    out["nc_groups.nc:t"] = Want(V[0], dims=("y", "x"), path="model/run1/t", attributes={}, said="")
     out["nc_groups.nc:x"] = Want(np.arange(14, dtype="f4"), dims=("x",), path="x", attributes={})
 
 
@@ -216,7 +216,7 @@ def _zarr(folder, out):
     g.create_array("deep/er", data=V[0], dimension_names=["lat", "lon"])
     g.create_array("words", shape=(3,), dtype=str)
     zarr.consolidate_metadata(folder / "z3_group.zarr")
-    out["z3_group.zarr"] = Want(V[0], path="deep/er", said="words")
+    out["z3_group.zarr"] = Want(V[0], path="deep/er", said="")
 
 
 def files(folder):
