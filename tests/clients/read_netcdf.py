@@ -1,5 +1,6 @@
 """Datasets out of files, through whichever xarray is there, against what write_netcdf.py's xarray made of the files.
 Usage: URL FOLDER FACE"""
+import importlib.util
 import json
 import sys
 import warnings
@@ -12,7 +13,7 @@ import zarr
 warnings.simplefilter("ignore")
 url, folder, face = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 said = json.loads((folder / "said.json").read_text())
-wrong, values, read = [], 0, 0
+wrong, values, read, plots = [], 0, 0, 0
 
 
 def same(name, got, want, least=0):
@@ -33,6 +34,25 @@ def same(name, got, want, least=0):
         wrong.append(f"{name}: values differ: {got.ravel()[:4]}, not {want.ravel()[:4]}")
 
 
+def same_plot(name, got, want):
+    """What .plot() draws: colours' numbers, the mesh's corners, labels, title."""
+    global plots
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    drawn = []
+    for a in (got, want):
+        figure, axes = pyplot.subplots()
+        mesh = a.plot(ax=axes)
+        drawn.append((np.ma.filled(mesh.get_array(), np.nan).ravel(), np.asarray(mesh.get_coordinates()), mesh.get_clim(),
+                      axes.get_xlabel(), axes.get_ylabel(), sorted(axes.get_title().split(", ")), figure.axes[-1].get_ylabel()))
+        pyplot.close(figure)
+    plots += 1
+    for what, a, b in zip(("colours", "corners", "limits", "x", "y", "title", "bar"), *drawn):
+        if not (a == b if isinstance(a, (str, list)) else np.allclose(a, b, rtol=1e-6, equal_nan=True)):
+            wrong.append(f"{name}: .plot(): {what}: {a}, not {b}"[:600])
+
+
 def one(name, want):
     global read
     store, _, group = name.partition("/")
@@ -46,6 +66,10 @@ def one(name, want):
                      f"{want['data']}")
         return
     same(f"{name}: t2m.isel(time=0)", ds.t2m.isel(time=0), wanted["t2m"][0])
+    if importlib.util.find_spec("matplotlib") and len(wanted["t2m"].shape) == 3:
+        file = xr.Dataset({v: (own["dims"], wanted[v], {k: w[0] if isinstance(w, list) else w for k, w in
+                                                       own["attributes"].items()}) for v, own in want["variables"].items()})
+        same_plot(name, ds.t2m.isel(time=0), file.set_coords(set(want["variables"]) - set(want["data"])).t2m.isel(time=0))
     for v, own in want["variables"].items():
         if list(ds[v].dims) != own["dims"]:
             wrong.append(f"{name}: dims of {v} {ds[v].dims}, not {own['dims']}")
@@ -70,5 +94,5 @@ for name, want in said.items():
     except Exception as e:  # noqa: BLE001 - reported
         wrong.append(f"{name}: {type(e).__name__}: {e}"[:600])
 versions = {m.__name__: m.__version__ for m in (xr, zarr, np)}
-print(json.dumps({"read": read, "values": values, "wrong": wrong, "versions": versions}))
+print(json.dumps({"read": read, "values": values, "plots": plots, "wrong": wrong, "versions": versions}))
 sys.exit(bool(wrong))

@@ -42,6 +42,9 @@ def test_xarray_and_dask(srv, folder, env, face):
     print(report["versions"], report["read"], "datasets", report["values"], "values")
     assert not report["wrong"] and p.returncode == 0, "\n".join(report["wrong"])
     assert report["read"] == 6 and report["values"] > 5000
+    if env == "debian":
+        lzr.need(report["plots"] > 0, "matplotlib (python3-matplotlib), for .plot()")
+        print(report["plots"], "plots")
 
 
 @pytest.mark.parametrize("face", ["zarr2", "zarr3"])
