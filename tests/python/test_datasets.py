@@ -309,6 +309,13 @@ def test_groups_whose_names_cannot_be_served(capsys):
     assert "the group 'a b' is served as 'a_b_2'" in capsys.readouterr().err
 
 
+def test_texts_of_any_length_are_said(capsys):
+    """They are served as texts of one length, with equal values; those that have one are served as they are."""
+    ds = xr.Dataset({"any": ("x", np.array(["a", "bcd"], object)), "one": ("x", np.array(["a", "bcd"]))})
+    lazarr.dataset("d", ds)
+    assert capsys.readouterr().err == 'dataset "d": any: its texts of any length are served as ones of 3\n'
+
+
 def test_attributes_that_json_lacks_are_said(capsys):
     ds = xr.Dataset({"a": ("x", [1.0], {"bad": np.nan, "ok": np.float32(0.5), "more": np.arange(2), "o": object(),
                                         "none": None, "missing_value": np.nan})}, attrs={"inf": float("inf")})

@@ -123,6 +123,8 @@ class _Opened:
                 e = _encoded.variable(name, var, stored, functools.partial(self._say, path))
             except StoreError as err:
                 raise StoreError(f"variable {path!r}: {err}") from err.__cause__
+            if e.text and var.dtype.kind not in "SU":
+                self._note(f"{path}: its texts of any length are served as ones of {e.values.shape[-1]}")
             made[path] = e.values
             form["variables"][path] = dict(
                 _variables.form_of(name, e, name in coords, left), group=group, coordinate=name in coords,
