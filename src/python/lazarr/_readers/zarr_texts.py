@@ -99,10 +99,12 @@ def _form3(meta: dict[Any, Any]) -> Optional[Form]:
     most = _most(chunks, dtype) + 4 * len(packing)
 
     def unpacked(read: Callable[..., Optional[bytes]], at: str) -> Optional[bytes]:
-        data: Any = read(at)
-        for kind, how in packing[:0:-1] if data is not None else ():
+        data = read(at)
+        if data is None:
+            return None
+        for kind, how in packing[:0:-1]:
             data = data[:-4] if kind == "crc32c" else unpack.unpack(kind, data, most, how)
-        return None if data is None else bytes(data)
+        return bytes(data)
     return Form(shape, chunks, dtype, codec, key, unpacked)
 
 
