@@ -252,12 +252,17 @@ def test_a_source_whose_slices_are_taken_over_without_loss_is_none(said, given):
     assert a.dtype == np.dtype(said)
 
 
-def test_a_source_whose_slices_have_another_shape_is_refused():
-    class Whole(Says):
+def test_a_source_whose_slices_have_other_axes_is_refused():
+    class Given(Says):
+        def __init__(self, values):
+            super().__init__("f8", "f8")
+            self.values = values
+
         def __getitem__(self, key):
-            return np.zeros(2)
-    with pytest.raises(lazarr.StoreError, match=r"a slice of one .* whose shape is \[4\], has the shape \[2\]"):
-        lazarr.source("s", Whole("f8", "f8"))
+            return self.values
+    with pytest.raises(lazarr.StoreError, match=r"a slice of one .* whose shape is \[4\], has the shape \[1, 1\]"):
+        lazarr.source("s", Given(np.zeros((1, 1))))
+    lazarr.source("pieces", Given(np.zeros(2)), chunks=2)  # asked for by chunks alone, it may give them whole
 
 
 def test_a_source_of_nothing_is_refused():

@@ -55,12 +55,12 @@ def fill_of(a: Any, dt: np.dtype) -> Any:
 
 
 def check(a: Any, said: Any) -> None:
-    """StoreError where a slice isn't what shape and dtype say: another shape, other numbers, or texts. Ones that NumPy takes over
-    without loss are none."""
+    """StoreError where a slice isn't what shape and dtype say: other axes, other numbers, or texts. Ones that NumPy
+    takes over without loss are none, nor are whole pieces: what is only ever asked for by chunks may give them."""
     if _library(a) in TRUSTED or converts(a):
         return
     part = one(a)
-    if part is not None and part.shape != (1,) * len(a.shape):
+    if part is not None and part.ndim != len(a.shape):
         raise StoreError(f"a slice of one element of the source, whose shape is {list(a.shape)}, has the shape "
                          f"{list(part.shape)}")
     if part is None or part.dtype == np.dtype(said) or np.can_cast(part.dtype, said, "safe"):
