@@ -99,9 +99,10 @@ def _form3(meta: dict[Any, Any]) -> Optional[Form]:
     most = _most(chunks, dtype) + 4 * len(packing)
 
     def unpacked(read: Callable[..., Optional[bytes]], at: str) -> Optional[bytes]:
-        data = read(at)
-        if data is None:
+        stored = read(at)
+        if stored is None:
             return None
+        data: Any = stored
         for kind, how in packing[:0:-1]:
             data = data[:-4] if kind == "crc32c" else unpack.unpack(kind, data, most, how)
         return bytes(data)
