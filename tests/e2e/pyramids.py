@@ -25,8 +25,9 @@ def decode(body, codecs, nbytes):
     return body
 
 
-def read(srv, path, connection=None):
-    """All of the array at path, in the byte order of its codec."""
+def read(srv, path, connection=None, edge=False):
+    """All of the array at path, in the byte order of its codec. Its padding is fill; edge: it repeats the array's edge,
+    as that of labels' computed levels does."""
     own = connection or srv.connect()
     meta = own.get(f"{path}/zarr.json").json()
     shape, chunks = meta["shape"], meta["chunk_grid"]["configuration"]["chunk_shape"]
@@ -44,7 +45,10 @@ def read(srv, path, connection=None):
         full[where] = block[inside]
         outside = block.copy()
         outside[inside] = meta["fill_value"] if dtype.kind in "biuf" else outside[inside]
-        if dtype.kind in "biuf":
+        if edge:
+            repeated = np.pad(block[inside], [(0, c - (w.stop - w.start)) for c, w in zip(chunks, where)], mode="edge")
+            assert (block == repeated).all(), "padding isn't the edge"
+        elif dtype.kind in "biuf":
             assert (outside == np.array(meta["fill_value"], dtype)).all(), "padding isn't fill"
     if connection is None:
         own.close()

@@ -22,7 +22,8 @@ def srv():
 def test_values(srv, name):
     """Every level, from each Zarr face."""
     for k, want in enumerate(expected(name)):
-        np.testing.assert_array_equal(pyramids.read(srv, f"/zarr3/levels_store.zarr/{name}/{k}"), want)
+        got = pyramids.read(srv, f"/zarr3/levels_store.zarr/{name}/{k}", edge=name == "cells" and k > 0)
+        np.testing.assert_array_equal(got, want)
 
 
 def ngff(srv, name, face):
