@@ -229,8 +229,9 @@ struct lzr_array_stats {
     uint64_t read, read_us; /* chunks that the server read itself */
     uint64_t encoded, encoded_bytes, hits, misses;
     struct lzr_pace pace;
-    uint64_t stalled_us, stalled_until_us; /* stalled.h */
-    unsigned stalled_turns;
+    uint64_t stalled_us;       /* when it was last seen to stall (stalled.h) */
+    uint64_t stalled_until_us; /* a single worker leaves it alone until then ... */
+    unsigned stalled_turns;    /* ... and has been taken from it so often */
 };
 
 /* A chunk that failed lately. */

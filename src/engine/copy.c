@@ -384,8 +384,8 @@ static enum lzr_code encode(struct lzr_driver *d, struct gang *g, size_t first, 
             continue;
         }
         code = may_go_on(d, err);
-        (void)lzr_make_room(d, room);
         if (code == LZR_OK) {
+            (void)lzr_make_room(d, room);
             code = lzr_chunk_encode(d, g->array, g->level, m->out, &m->blob, err);
         }
         if (code == LZR_OK && keep) {

@@ -125,8 +125,10 @@ void lzr_stalled_check(struct lzr_driver *d, struct lzr_worker *w, uint64_t now)
             "keeps all workers from what else is asked for; it is read again",
             w->number, f->array->store->name, f->array->path, (unsigned long long)f->index,
             (double)run_us(w, now) / 1e6);
-    as->stalled_turns += as->stalled_turns < TURNS;
-    as->stalled_until_us = now + run_us(w, now);
+    if (d->nworkers < 2) {
+        as->stalled_turns += as->stalled_turns < TURNS;
+        as->stalled_until_us = now + run_us(w, now);
+    }
     d->stats.worker_kills_total++;
     w->killed = LZR_KILLED_STALLED;
     lzr_worker_kill(d, w);

@@ -95,19 +95,26 @@ static bool authority_of(const char *url, const char **out, size_t *n)
     return *n > 0;
 }
 
+/* Reads a host that is an address: its family, and itself without brackets; 0: it is none. */
+static int address_of(const char *host, size_t n, char text[INET6_ADDRSTRLEN], struct in6_addr *at)
+{
+    bool v6 = n > 2 && host[0] == '[' && host[n - 1] == ']';
+    host += v6;
+    n -= v6 ? 2 : 0;
+    if (n >= INET6_ADDRSTRLEN) {
+        return 0;
+    }
+    memcpy(text, host, n);
+    text[n] = '\0';
+    int family = v6 ? AF_INET6 : AF_INET;
+    return inet_pton(family, text, at) == 1 ? family : 0;
+}
+
 bool lzr_host_is_address(const char *host, size_t n)
 {
     char text[INET6_ADDRSTRLEN];
     struct in6_addr at; /* the larger of the two */
-    bool v6 = n > 2 && host[0] == '[' && host[n - 1] == ']';
-    host += v6;
-    n -= v6 ? 2 : 0;
-    if (n >= sizeof text) {
-        return false;
-    }
-    memcpy(text, host, n);
-    text[n] = '\0';
-    return inet_pton(v6 ? AF_INET6 : AF_INET, text, &at) == 1;
+    return address_of(host, n, text, &at) != 0;
 }
 
 bool lzr_access_host(const struct lzr_access *a, const char *authority, size_t n)
@@ -206,7 +213,7 @@ bool lzr_access_same_origin(const struct lzr_access *a, const char *origin, cons
  * none. A name whose last part is a number is an address, or nothing. */
 static bool is_as_browsers_write(const char *host, size_t n)
 {
-    char text[INET6_ADDRSTRLEN + 2], again[INET6_ADDRSTRLEN];
+    char text[INET6_ADDRSTRLEN], again[INET6_ADDRSTRLEN];
     struct in6_addr at; /* the larger of the two */
     bool v6 = host[0] == '[';
     size_t end = n - (n > 1 && host[n - 1] == '.'), last = end;
@@ -219,22 +226,13 @@ static bool is_as_browsers_write(const char *host, size_t n)
     if (!v6 && !number) {
         return true;
     }
-    host += v6;
-    n -= v6 ? 2 : 0;
-    if (n >= sizeof text) {
-        return false;
-    }
-    memcpy(text, host, n);
-    text[n] = '\0';
-    int family = v6 ? AF_INET6 : AF_INET;
-    if (inet_pton(family, text, &at) != 1 || (v6 && strchr(text, '.') != NULL)) {
-        return false;
-    }
-    if (inet_ntop(family, &at, again, sizeof again) == NULL) {
+    int family = address_of(host, n, text, &at);
+    if (family == 0 || (v6 && strchr(text, '.') != NULL) ||
+        inet_ntop(family, &at, again, sizeof again) == NULL) {
         return false;
     }
     /* The system writes "::ffff:1.2.3.4", browsers don't. */
-    return strchr(again, '.') != NULL && v6 ? true : strcasecmp(text, again) == 0;
+    return (v6 && strchr(again, '.') != NULL) || strcasecmp(text, again) == 0;
 }
 
 /* ":8443" or nothing: no zeros before it, at most 65535. */

@@ -6,7 +6,7 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from . import _check
+from . import _check, _slices
 
 #: Bytes of the chunks that a larger one is cut into, at most.
 PIECE = 16 << 20
@@ -31,13 +31,6 @@ def cut(chunks: Sequence[int], itemsize: int) -> tuple[Any, ...]:
     return tuple(out)
 
 
-def _read(part: Any) -> Any:
-    """A slice with its values in memory: dask's, xarray's and tensorstore's are read only when they are asked for."""
-    if hasattr(part, "compute"):
-        return part.compute()
-    return part.read().result() if type(part).__module__.split(".")[0] == "tensorstore" else part
-
-
 class Kept:
     """An array-like of large chunks that keeps the one that was read last."""
 
@@ -53,8 +46,8 @@ class Kept:
             return self.of[key]
         if at != self._at:
             self._at = self._values = None
-            self._values = _read(self.of[tuple(slice(p * c, min((p + 1) * c, int(n)))
-                                               for p, c, n in zip(at, self._own, self.of.shape))])
+            self._values = _slices.read(self.of[tuple(slice(p * c, min((p + 1) * c, int(n)))
+                                                      for p, c, n in zip(at, self._own, self.of.shape))])
             self._at = at
         part = self._values[tuple(slice(k.start - p * c, k.stop - p * c)
                                   for k, p, c in zip(key, at, self._own))]

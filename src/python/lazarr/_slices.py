@@ -21,6 +21,13 @@ def converts(a: Any) -> bool:
                                              or getattr(a, "chartostring", False))
 
 
+def read(part: Any) -> Any:
+    """A slice with its values in memory: dask's, xarray's and tensorstore's are read only when they are asked for."""
+    if hasattr(part, "compute"):
+        return part.compute()
+    return part.read().result() if _library(part) == "tensorstore" else part
+
+
 def one(a: Any) -> Optional[Any]:
     """A slice of one element; None: there is none, or it can't be read now, which blocks will say."""
     try:

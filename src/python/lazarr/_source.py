@@ -224,8 +224,7 @@ def _unmasked(a: Any) -> Any:
 def values_of(part: Any, of: Optional[Array]) -> np.ndarray:
     """What slicing an array-like gave, as an ndarray. What is masked there (netCDF4 does that) becomes
     the array's fill value where one was declared, else NaN; CastError where there is neither."""
-    if not isinstance(part, np.ndarray) and hasattr(part, "compute"):
-        part = part.compute()  # dask: its own way to an ndarray forgets a mask
+    part = _slices.read(part)  # not by np.asarray: dask's way to an ndarray forgets a mask
     if not isinstance(part, np.ma.MaskedArray):
         return np.asarray(part)
     if not np.ma.is_masked(part):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from . import _encoded, _masks, _renamed
+from . import _encoded, _masks, _renamed, _slices
 from ._errors import StoreError
 from ._registry import label
 
@@ -65,8 +65,7 @@ class Variable:
             return np.frombuffer(base64.b64decode(self._stored), self.dtype).reshape(self.shape)
         if self.dtype.itemsize * int(np.prod(self.shape, dtype=object)) > MAX_AXIS:
             raise StoreError(f'coordinate "{self.name}": it is larger than {MAX_AXIS >> 20} MiB: make it an input')
-        values = self.opener()[tuple(slice(0, n) for n in self.shape)]
-        return np.asarray(values.compute() if hasattr(values, "compute") else values)
+        return np.asarray(_slices.read(self.opener()[tuple(slice(0, n) for n in self.shape)]))
 
     def values(self) -> np.ndarray:
         """All its values, decoded; read only, kept."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _slices
 from .._errors import StoreError
 
 
@@ -22,11 +23,7 @@ class Cast:
                 setattr(self, name, getattr(array, name))
 
     def __getitem__(self, key: Any) -> Any:
-        values = self._array[key]
-        if hasattr(values, "compute"):
-            values = values.compute()
-        elif hasattr(values, "read"):
-            values = values.read().result()
+        values = _slices.read(self._array[key])
         if not isinstance(values, np.ma.MaskedArray):
             values = np.asarray(values)
         to = self.dtype

@@ -20,7 +20,6 @@ LIBRARIES = {"h5py": ("HDF5", "h5py", "python3-h5py"), "tifffile": ("TIFF", "tif
              "nrrd": ("NRRD", "pynrrd", None)}
 
 
-
 def need(module: str) -> Any:
     """A library, or one line that says how to get it."""
     try:

@@ -11,7 +11,7 @@ import numpy as np
 from .._errors import StoreError
 from .._indexed import Indexed
 from .._opened import said
-from .._source import _dtype, default_chunks, values_of
+from .._source import _dtype, _regular_chunks, default_chunks, values_of
 from . import remote
 from .cast import Cast
 from .file import File, why
@@ -87,10 +87,9 @@ class Opened(Indexed):
         self._order = tuple(range(len(array.shape))) if order is None else tuple(order)
         self.shape = tuple(int(array.shape[i]) for i in self._order)
         self.dtype = np.dtype(_dtype(array))  # scaled NIfTI says its file's
-        own: Any = getattr(array, "chunks", None)
-        regular = isinstance(own, tuple) and len(own) == len(self.shape) and all(isinstance(n, (int, np.integer)) for n in own)
-        self.chunks = tuple(max(1, int(own[i])) for i in self._order) if regular else default_chunks(
-            self.shape, None, self.dtype.itemsize)
+        own = _regular_chunks(array)
+        self.chunks = default_chunks(self.shape, None, self.dtype.itemsize) if own is None else \
+            tuple(own[i] for i in self._order)
         self.opened_files = said(array)
         if order is None and getattr(array, "dims", None) is not None:
             self.dims = array.dims
